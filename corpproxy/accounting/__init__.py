@@ -1,0 +1,1 @@
+"""Octets: meters of running exchanges and the ledger that adds them up."""

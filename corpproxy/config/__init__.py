@@ -1,0 +1,1 @@
+"""The policy file: YAML with places, problems, schema, the loaded Configuration."""

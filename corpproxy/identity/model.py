@@ -1,0 +1,29 @@
+"""The identity: who is asking, as far as it is known, and how it came to be known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    Who is asking.
+
+    ``name`` is the user in its normal form, empty when nobody signed in.  ``groups`` are sorted.
+    ``source`` says how it is known: ``basic``, ``network`` (the address of a room or a device),
+    ``exempt`` (the policy asks for no credentials there) or ``anonymous``.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    source: str = "basic"
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody is named."""
+        return not self.name
+
+
+ANONYMOUS = Identity("", (), "anonymous")
+EXEMPT = Identity("", (), "exempt")

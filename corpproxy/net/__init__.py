@@ -1,0 +1,1 @@
+"""Twisted: listeners, downstream, upstream pool, names, dialling, relay, tunnels."""

@@ -1,0 +1,1 @@
+"""What people see: block page, warning, portal, failure pages, PAC file."""

@@ -1,0 +1,1 @@
+"""May they: conditions, rules, hours, decide(), explain(), cases."""

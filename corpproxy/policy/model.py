@@ -1,0 +1,99 @@
+"""What the policy is asked, and what it answers."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from corpproxy.destination.model import AddressClass, Host
+from corpproxy.errors import NOWHERE, Place
+from corpproxy.identity.model import Identity
+
+
+class Effect(enum.StrEnum):
+    """What a rule does."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+    WARN = "warn"
+    REDIRECT = "redirect"
+
+
+class TunnelContent(enum.StrEnum):
+    """What the first octets of a tunnel may be."""
+
+    TLS_OR_WEBSOCKET = "tls-or-websocket"
+    ANY = "any"
+
+
+class ConnectTo(enum.StrEnum):
+    """Whether CONNECT may name an address instead of a host name."""
+
+    NAMES = "names"
+    ANYTHING = "anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """
+    What is refused whatever the rules say: the ``safety:`` table, or what one rule puts in its place.
+
+    ``connect_ports`` empty means every port.
+    """
+
+    connect_ports: frozenset[int] = frozenset({443, 80})
+    connect_to: ConnectTo = ConnectTo.NAMES
+    tunnel_content: TunnelContent = TunnelContent.TLS_OR_WEBSOCKET
+    addresses: frozenset[AddressClass] = frozenset({AddressClass.PUBLIC})
+    place: Place = NOWHERE
+
+
+@dataclass(slots=True)
+class Facts:
+    """
+    What is known of one exchange when it is decided.
+
+    ``at`` is POSIX seconds.  ``client`` is the client's IP address as text.  ``address_classes``
+    is None where no rule asks for it or a parent resolves; else the classes of all addresses of the host.
+    """
+
+    identity: Identity
+    client: str
+    listener: str
+    method: str
+    scheme: str
+    host: Host
+    port: int
+    path: str
+    categories: tuple[str, ...]
+    at: float
+    address_classes: frozenset[AddressClass] | None = None
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether a tunnel is asked for."""
+        return self.method == "CONNECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    What the policy says about one exchange, and which rule said it.
+
+    ``rule`` and ``place`` name the deciding rule and where it stands.  ``reason`` says in words why
+    it matched; ``say`` is the rule's own sentence for the person; ``category`` is the
+    category that made it match, if one did; ``location`` is where a redirect goes;
+    ``warn_seconds`` is how long a confirmed warning lasts; ``safety`` is what
+    stays refused in this exchange.  ``would_block`` is what a shadow rule would have done.
+    """
+
+    effect: Effect
+    rule: str
+    place: Place
+    reason: str
+    say: str = ""
+    category: str = ""
+    location: str = ""
+    warn_seconds: int = 0
+    safety: Safety = field(default_factory=Safety)
+    would_block: str = ""

@@ -1,0 +1,1 @@
+"""Tests of corpproxy; ``python -m twisted.trial tests`` runs them all."""
