@@ -28,7 +28,7 @@ NOWHERE = Place("")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A fault in configuration, told to the administrator at its place, in a sentence that says what to do."""
+    """A fault in configuration, told to the administrator at its place, in words that say what to do."""
 
     place: Place
     code: str

@@ -9,7 +9,7 @@ _Case = TypeVar("_Case", bound=type)
 
 
 def rows(**cases: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a test method its rows: the name of a row ends the name of its method, its tuple is the arguments."""
+    """Give a test method its rows: a row's name ends the name of its method, its tuple is the arguments."""
 
     def attach(method: Callable[..., Any]) -> Callable[..., Any]:
         method.rows = cases  # type: ignore[attr-defined]
