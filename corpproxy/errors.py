@@ -28,11 +28,22 @@ NOWHERE = Place("")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """A fault in configuration, told to the administrator at its place, in words that say what to do."""
+    """
+    A fault in configuration, told to the administrator at its place, in words that say what to do.
+
+    ``severity`` is ``error`` (nothing is loaded), ``warning`` (loaded, and something will not work as written)
+    or ``hint`` (loaded, and probably not what was meant).
+    """
 
     place: Place
     code: str
     message: str
+    severity: str = "error"
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it keeps the configuration from being loaded."""
+        return self.severity == "error"
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
