@@ -1,0 +1,64 @@
+"""Accounts: the exchanges that run now, so that their octets reach the ledger while they run."""
+
+from __future__ import annotations
+
+from corpproxy.accounting.ledger import Ledger
+from corpproxy.accounting.meter import Meter
+
+
+class Account(Meter):
+    """The meter of one exchange together with whom and what its octets are counted for."""
+
+    __slots__ = ("categories", "groups", "host", "user")
+
+    def __init__(
+        self,
+        user: str = "",
+        groups: tuple[str, ...] = (),
+        categories: tuple[str, ...] = (),
+        host: str = "",
+    ) -> None:
+        # Written out, not through Meter: one is made for every exchange.
+        self.received = self.sent = self.counted_received = self.counted_sent = 0
+        self.user = user
+        self.groups = groups
+        self.categories = categories
+        self.host = host
+
+
+class Accounts:
+    """
+    The accounts of the running exchanges.
+
+    An exchange is opened here once it is known whose it is, and closed at its end, once, however it ended;
+    one that ends before (malformed, challenged) is closed without having been opened.
+    """
+
+    __slots__ = ("_running", "ledger")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._running: set[Account] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def open(self, account: Account) -> None:
+        """Count this exchange from now on while it runs."""
+        self._running.add(account)
+
+    def close(self, account: Account, at: float) -> None:
+        """Count what is left of an exchange, and the exchange itself."""
+        self._running.discard(account)
+        received, sent = account.take()
+        self.ledger.add(at, account.user, account.groups, account.categories, account.host, received, sent)
+
+    def collect(self, at: float) -> None:
+        """Bring what the running exchanges moved since the last time into the ledger."""
+        for account in self._running:
+            if account.received == account.counted_received and account.sent == account.counted_sent:
+                continue
+            received, sent = account.take()
+            self.ledger.add(
+                at, account.user, account.groups, account.categories, account.host, received, sent, 0
+            )

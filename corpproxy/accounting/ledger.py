@@ -1,0 +1,87 @@
+"""
+The ledger: who moved how many octets where, added up in memory until a store takes them.
+
+The store keeps sums by quarter of an hour, because every time zone of the world is a whole number of
+quarters away from UTC: sums by hour or day of any zone can be made from them, those of hours
+in UTC could not serve Adelaide (UTC+9:30) or Kathmandu (UTC+5:45).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+SLOT_SECONDS = 900
+
+# So many sums are held while the store does not take them (a full disk); about 40 MB.  Beyond it, hosts
+# are no longer told apart, but every octet of every person still counts.
+MAX_SUMS = 100_000
+OTHER_HOSTS = "*"
+
+
+class Usage(NamedTuple):
+    """
+    One sum: what one person moved to one host in one slot.
+
+    ``slot`` is the POSIX second at which it begins.  ``received`` came from the client, ``sent`` went to it.
+    """
+
+    slot: int
+    user: str
+    groups: tuple[str, ...]
+    categories: tuple[str, ...]
+    host: str
+    received: int
+    sent: int
+    exchanges: int
+
+
+class Ledger:
+    """The sums that no store has taken yet."""
+
+    __slots__ = ("_max_sums", "_sums")
+
+    def __init__(self, max_sums: int = MAX_SUMS) -> None:
+        self._sums: dict[tuple[int, str, tuple[str, ...], tuple[str, ...], str], list[int]] = {}
+        self._max_sums = max_sums
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def add(  # noqa: PLR0917 - the order of Usage; names would cost a third more
+        self,
+        at: float,
+        user: str,
+        groups: tuple[str, ...],
+        categories: tuple[str, ...],
+        host: str,
+        received: int,
+        sent: int,
+        exchanges: int = 1,
+    ) -> None:
+        """Add octets that moved ``at``, POSIX seconds; a running tunnel adds its own with ``exchanges=0``."""
+        key = (int(at) // SLOT_SECONDS * SLOT_SECONDS, user, groups, categories, host)
+        row = self._sums.get(key)
+        if row is None:
+            self._open(key, [received, sent, exchanges])
+        else:
+            row[0] += received
+            row[1] += sent
+            row[2] += exchanges
+
+    def take_batch(self) -> list[Usage]:
+        """Hand out all sums and begin anew."""
+        sums, self._sums = self._sums, {}
+        return [Usage(*key, *row) for key, row in sums.items()]
+
+    def put_back(self, batch: Iterable[Usage]) -> None:
+        """Take back sums that the store could not take; they go out again with the next batch."""
+        for row in batch:
+            self.add(*row)
+
+    def _open(self, key: tuple[int, str, tuple[str, ...], tuple[str, ...], str], row: list[int]) -> None:
+        if len(self._sums) >= self._max_sums and key[4] != OTHER_HOSTS:
+            slot, user, groups, _, _ = key
+            self.add(slot, user, groups, (), OTHER_HOSTS, *row)
+        else:
+            self._sums[key] = row

@@ -1,0 +1,142 @@
+"""
+The record: one line of JSON for what happened in one exchange.
+
+A line is written by :func:`encode` and read by :func:`decode`.  Fields that say nothing (empty, nought,
+not measured) are left out, so that lines stay short and a field that is absent has its default.
+The first field of a line is ``v``, the version of the format; a reader refuses a version it does
+not know instead of guessing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from corpproxy.audit.results import Kind, ResultCode
+
+# The version of the format: it grows when a field changes its meaning, not when a field is added.
+FORMAT = 1
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", tag=FORMAT, gc=False):
+    """
+    What happened in one exchange, and every input of the decision about it.
+
+    Octets are counted with heads.  Texts that came from the wire go through
+    :mod:`corpproxy.audit.redact` before they stand here.
+
+    :ivar id: the reference that the person sees on a page, too.
+    :ivar at: when the exchange began, as :func:`corpproxy.audit.times.utc_text` writes it.
+    :ivar seconds: from the first octet of the request to the end of the exchange.
+    :ivar client: the IP address of the client, as text.
+    :ivar listener: the listener that took the connection.
+    :ivar user: the name of the identity, empty when nobody is named.
+    :ivar groups: the groups of that identity at that time, sorted.
+    :ivar source: how the identity is known: basic, network, exempt, anonymous.
+    :ivar path: the path, without its query unless the policy says so.
+    :ivar categories: the categories of the destination, sorted.
+    :ivar lists: the category lists in use, each as name=version.
+    :ivar policy: the version of the policy that decided.
+    :ivar decision: the effect of the deciding rule: allow, block, warn, redirect.
+    :ivar place: where the rule stands, as file:line:column.
+    :ivar would_block: what a rule in shadow would have done.
+    :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
+    :ivar status: the status that the client got; 0 when it got none.
+    :ivar received: octets that came from the client.
+    :ivar sent: octets that went to the client.
+    :ivar up_sent: octets that went to the server.
+    :ivar up_received: octets that came from the server.
+    :ivar upstream: the address that was dialled, with its port.
+    :ivar server_name: the name that TLS asked for inside a tunnel.
+    :ivar agent: the User-Agent, when the policy keeps it.
+    :ivar within: the reference of the exchange around this one.
+    :ivar chain: the hash of the record before; empty in records that are not chained.
+    """
+
+    id: str
+    kind: Kind
+    at: str
+    result: ResultCode
+    seconds: float = 0.0
+    client: str = ""
+    listener: str = ""
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    source: str = ""
+    method: str = ""
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    categories: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    policy: str = ""
+    decision: str = ""
+    rule: str = ""
+    place: str = ""
+    reason: str = ""
+    would_block: str = ""
+    failure: str = ""
+    phase: str = ""
+    status: int = 0
+    received: int = 0
+    sent: int = 0
+    up_sent: int = 0
+    up_received: int = 0
+    upstream: str = ""
+    server_name: str = ""
+    agent: str = ""
+    resolve_ms: int | None = None
+    connect_ms: int | None = None
+    first_octet_ms: int | None = None
+    within: str = ""
+    chain: str = ""
+
+
+class UnreadableRecord(Exception):
+    """A line is no record: cut, damaged, or of a format that this version does not know."""
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """
+    Write a record as one line of JSON with its line end.
+
+    Whatever stands in the texts, the result is one line that :func:`decode` reads back: JSON escapes
+    control characters, and half characters (lone surrogates), which UTF-8 cannot carry, are spelled out.
+    """
+    try:
+        return _ENCODER.encode(record) + b"\n"
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_spelled_out(record)) + b"\n"
+
+
+def decode(line: bytes) -> Record:
+    """
+    Read a line that :func:`encode` wrote, with or without its line end.
+
+    Fields that this version does not know are passed over.
+
+    :raises UnreadableRecord: when the line is no whole record of this format.
+    """
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableRecord(str(error)) from error
+
+
+def _spelled_out(record: Record) -> Record:
+    fields = {name: _whole(getattr(record, name)) for name in record.__struct_fields__}
+    return msgspec.structs.replace(record, **fields)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_whole(member) for member in value)
+    if type(value) is str:
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value

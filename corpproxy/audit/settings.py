@@ -1,0 +1,33 @@
+"""What the record keeps, and what its files do: the ``audit:`` table."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class WhenFull(enum.StrEnum):
+    """What happens while the record cannot be written: answer 503, or go on and count what is lost."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """
+    What the record keeps, and what its files do.
+
+    ``query``: keep query strings, with the values of known secrets blanked.  ``user_agent``: keep
+    User-Agent.
+    ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
+    ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
+    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.
+    """
+
+    query: bool = False
+    user_agent: bool = True
+    rotate_octets: int = 256 * 1024 * 1024
+    rotate_daily: bool = True
+    keep_segments: int = 0
+    when_full: WhenFull = WhenFull.STOP
