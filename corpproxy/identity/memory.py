@@ -1,0 +1,124 @@
+"""
+Credentials that were checked a moment ago, so that only the first exchange of a person costs a hash.
+
+What is kept is a keyed digest of the field value, never the value: a memory image shows no password.
+The key lives as long as the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+DIGEST_OCTETS = 16
+# A person has a browser, a telephone and an updater, each spelling the field its own way.  The bound stops
+# one person from filling the memory with spellings ("basic", "BASIC", more spaces) of one password.
+MAX_PER_NAME = 8
+# Browsers repeat a wrong password on every connection they open, for about this long.
+WRONG_LIFE_SECONDS = 60.0
+
+_Entry = tuple[str, float, float]  # name, since, until
+
+
+class SignInMemory:
+    """
+    Remembers which credentials were right, and briefly which were wrong.
+
+    Each half holds at most ``limit`` entries; the oldest goes first.  An entry holds from the moment it was
+    made until its life ends: a clock that jumps back ends it too, as doubt costs one hash and nothing else.
+    """
+
+    def __init__(self, life_seconds: float, limit: int, key: bytes) -> None:
+        self._life_seconds = life_seconds
+        self._keyed = blake2b(key=key, digest_size=DIGEST_OCTETS)
+        self._right = _Half(limit)
+        self._wrong = _Half(limit)
+        self._entries = self._right.entries
+
+    def digest(self, value: bytes) -> bytes:
+        """Give the keyed digest of a field value: the same for the same value while this process lives."""
+        keyed = self._keyed.copy()
+        keyed.update(value)
+        return keyed.digest()
+
+    def known(self, value: bytes, now: float) -> str | None:
+        """Give the name that signed in with exactly this value, or None.  On the road of every exchange."""
+        keyed = self._keyed.copy()
+        keyed.update(value)
+        entry = self._entries.get(keyed.digest())
+        if entry is None or not entry[1] <= now < entry[2]:
+            return None
+        return entry[0]
+
+    def once_known(self, value: bytes) -> bool:
+        """Whether this value was right before and its line did not change since: it waits for no delay."""
+        return self.digest(value) in self._entries
+
+    def known_wrong(self, value: bytes, now: float) -> bool:
+        """Whether exactly this value was found wrong a moment ago."""
+        entry = self._wrong.entries.get(self.digest(value))
+        return entry is not None and entry[1] <= now < entry[2]
+
+    def remember(self, value: bytes, name: str, now: float) -> None:
+        """Keep that ``value`` is right and belongs to ``name``."""
+        digest = self.digest(value)
+        self._wrong.forget(digest)
+        self._right.keep(digest, (name, now, now + self._life_seconds))
+
+    def remember_wrong(self, value: bytes, name: str, now: float) -> None:
+        """Keep for a moment that ``value`` is wrong; what was right before with it is forgotten."""
+        digest = self.digest(value)
+        self._right.forget(digest)
+        self._wrong.keep(digest, (name, now, now + WRONG_LIFE_SECONDS))
+
+    def forget_names(self, names: Iterable[str]) -> None:
+        """Forget what was right and what was wrong for these names: their lines changed."""
+        for name in names:
+            self._right.forget_name(name)
+            self._wrong.forget_name(name)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._right.clear()
+        self._wrong.clear()
+
+    def __len__(self) -> int:
+        """How many right credentials are held, ended ones included."""
+        return len(self._entries)
+
+
+class _Half:
+    """Entries by digest, the oldest first, and the digests of each name."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.entries: dict[bytes, _Entry] = {}
+        self._by_name: dict[str, list[bytes]] = {}
+
+    def keep(self, digest: bytes, entry: _Entry) -> None:
+        self.forget(digest)
+        mine = self._by_name.setdefault(entry[0], [])
+        if len(mine) >= MAX_PER_NAME:
+            del self.entries[mine.pop(0)]
+        elif len(self.entries) >= self._limit:
+            self.forget(next(iter(self.entries)))
+            mine = self._by_name.setdefault(entry[0], [])
+        mine.append(digest)
+        self.entries[digest] = entry
+
+    def forget(self, digest: bytes) -> None:
+        entry = self.entries.pop(digest, None)
+        if entry is None:
+            return
+        mine = self._by_name[entry[0]]
+        mine.remove(digest)
+        if not mine:
+            del self._by_name[entry[0]]
+
+    def forget_name(self, name: str) -> None:
+        for digest in self._by_name.pop(name, ()):
+            del self.entries[digest]
+
+    def clear(self) -> None:
+        self.entries.clear()
+        self._by_name.clear()

@@ -1,0 +1,139 @@
+"""The people of a site: their groups, the identities of rooms and devices, and who need not sign in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeVar
+
+from corpproxy.identity.hosts import NormalHost, is_below
+from corpproxy.identity.model import EXEMPT, Identity
+from corpproxy.identity.settings import Exemption, IdentitySettings, IpNetwork, NetworkIdentity
+
+# One entry per person and per client address of a large site; past it all are made anew, which costs microseconds.
+MAX_REMEMBERED = 50_000
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class People:
+    """
+    Gives names their groups and addresses their identities.
+
+    The same name gives the same `Identity` object until the groups change, so that decisions can be
+    remembered by it.  A user in no group has no groups, which is no problem.
+    """
+
+    def __init__(
+        self, settings: IdentitySettings, file_groups: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
+        self._settings = settings
+        self._networks = {network.name: network for network in settings.networks}
+        self._ranges = _most_specific_first(settings.networks)
+        self._exemptions = tuple(_Exempt(one, self._networks) for one in settings.exempt)
+        self._policy_groups = _by_member(settings.groups)
+        self._by_address: dict[str, Identity | None] = {}
+        self._identities: dict[tuple[str, str], Identity] = {}
+        self._file_groups: Mapping[str, tuple[str, ...]] = file_groups or {}
+
+    def take_groups(self, file_groups: Mapping[str, tuple[str, ...]]) -> None:
+        """Put what the groups file now says (name to groups) in the place of what it said before."""
+        self._file_groups = file_groups
+        self._identities = {}
+
+    def identity(self, name: str, source: str = "basic") -> Identity:
+        """Give the identity of a user whose name is already proven."""
+        found = self._identities.get((name, source))
+        if found is None:
+            groups = {*self._policy_groups.get(name, ()), *self._file_groups.get(name, ())}
+            found = Identity(name, tuple(sorted(groups)), source)
+            _bounded(self._identities)[name, source] = found
+        return found
+
+    def by_network(self, address: str) -> Identity | None:
+        """Give the identity of the most specific network that ``address`` is in, or None."""
+        if not self._ranges:
+            return None
+        try:
+            return self._by_address[address]
+        except KeyError:
+            found = _bounded(self._by_address)[address] = self._find_network(address)
+            return found
+
+    def is_exempt(self, host: NormalHost, address: str) -> bool:
+        """Whether no credentials are asked for ``host``, or from ``address``."""
+        return any(one.holds(host, address) for one in self._exemptions)
+
+    def without_credentials(self, host: NormalHost, address: str) -> Identity | None:
+        """
+        Give the identity of a client that sent no credentials, or None: then it must be asked for them.
+
+        A network of the policy names its clients; an exemption lets others through unnamed.
+        """
+        named = self.by_network(address)
+        if named is None and self._exemptions and self.is_exempt(host, address):
+            return EXEMPT
+        return named
+
+    def members(self) -> Mapping[str, tuple[str, ...]]:
+        """Give all names that are in a group, each with its groups, from policy and file."""
+        names = {*self._policy_groups, *self._file_groups}
+        return {name: self.identity(name).groups for name in sorted(names)}
+
+    def _find_network(self, address: str) -> Identity | None:
+        ip = _address(address)
+        for addresses, network in self._ranges:
+            if ip is not None and ip in addresses:
+                groups = {*network.groups, *self._policy_groups.get(network.user, ())}
+                return Identity(network.user, tuple(sorted(groups)), "network")
+        return None
+
+
+class _Exempt:
+    """One exemption, ready to be asked; at most one label walk and a few range tests."""
+
+    def __init__(self, exemption: Exemption, networks: Mapping[str, NetworkIdentity]) -> None:
+        self._domains = exemption.domains
+        self._asks_network = bool(exemption.networks)
+        self._ranges: list[IpNetwork] = []
+        for written in exemption.networks:
+            known = networks.get(written)
+            self._ranges.extend(known.addresses if known else (ip_network(written),))
+
+    def holds(self, host: NormalHost, address: str) -> bool:
+        if self._domains and not is_below(host, self._domains):
+            return False
+        if self._asks_network:
+            ip = _address(address)
+            return ip is not None and any(ip in one for one in self._ranges)
+        return bool(self._domains)
+
+
+def _by_member(groups: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = defaultdict(list)
+    for group, names in groups.items():
+        for name in names:
+            members[name].append(group)
+    return dict(members)
+
+
+def _most_specific_first(networks: tuple[NetworkIdentity, ...]) -> list[tuple[IpNetwork, NetworkIdentity]]:
+    ranges = [(addresses, network) for network in networks for addresses in network.addresses]
+    return sorted(ranges, key=lambda pair: -pair[0].prefixlen)
+
+
+def _address(written: str) -> IPv4Address | IPv6Address | None:
+    """Read a client address; a socket that listens on both families writes IPv4 as ::ffff:192.0.2.1."""
+    try:
+        ip = ip_address(written.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
+
+
+def _bounded(remembered: dict[_Key, _Value]) -> dict[_Key, _Value]:
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.clear()
+    return remembered

@@ -1,0 +1,1 @@
+"""Who is asking: credentials, memory, people, grants, forms."""
