@@ -11,8 +11,11 @@ from corpproxy.identity.hosts import NormalHost, is_below
 from corpproxy.identity.model import EXEMPT, Identity
 from corpproxy.identity.settings import Exemption, IdentitySettings, IpNetwork, NetworkIdentity
 
-# One entry per person and per client address of a large site; past it all are made anew, which costs microseconds.
+# Entries per person and per client address of a large site; past it all are made anew, in microseconds each.
 MAX_REMEMBERED = 50_000
+
+# A name to its groups.
+Groups = Mapping[str, tuple[str, ...]]
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -26,9 +29,7 @@ class People:
     remembered by it.  A user in no group has no groups, which is no problem.
     """
 
-    def __init__(
-        self, settings: IdentitySettings, file_groups: Mapping[str, tuple[str, ...]] | None = None
-    ) -> None:
+    def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
         self._settings = settings
         self._networks = {network.name: network for network in settings.networks}
         self._ranges = _most_specific_first(settings.networks)
@@ -36,9 +37,9 @@ class People:
         self._policy_groups = _by_member(settings.groups)
         self._by_address: dict[str, Identity | None] = {}
         self._identities: dict[tuple[str, str], Identity] = {}
-        self._file_groups: Mapping[str, tuple[str, ...]] = file_groups or {}
+        self._file_groups: Groups = file_groups or {}
 
-    def take_groups(self, file_groups: Mapping[str, tuple[str, ...]]) -> None:
+    def take_groups(self, file_groups: Groups) -> None:
         """Put what the groups file now says (name to groups) in the place of what it said before."""
         self._file_groups = file_groups
         self._identities = {}
@@ -77,7 +78,7 @@ class People:
             return EXEMPT
         return named
 
-    def members(self) -> Mapping[str, tuple[str, ...]]:
+    def members(self) -> Groups:
         """Give all names that are in a group, each with its groups, from policy and file."""
         names = {*self._policy_groups, *self._file_groups}
         return {name: self.identity(name).groups for name in sorted(names)}

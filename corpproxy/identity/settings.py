@@ -37,7 +37,8 @@ class Exemption:
     Where no credentials are asked for.
 
     ``domains`` are hosts in normal form, each with all names below it.  ``networks`` are names from
-    ``identity.networks`` or addresses in CIDR form.  What is given must all hold; one domain and one network suffice.
+    ``identity.networks`` or addresses in CIDR form.  What is given must all hold; one of each is
+    enough.
     """
 
     domains: frozenset[str] = frozenset()
