@@ -1,0 +1,187 @@
+"""
+The conditions of the grammar *who* asks for *what* *when*, as they are written in every table.
+
+Each is a value: what a table says, read and checked, before it is compiled (``columns.py``).  A key
+that is empty is not asked; all keys that are asked must hold, and any value of one key is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Protocol
+
+import re2
+
+from corpproxy.destination.host import normal_host, parse_authority
+from corpproxy.destination.model import AddressClass
+from corpproxy.errors import ProtocolError
+from corpproxy.policy.calendar import Hours
+from corpproxy.policy.target import normal_path
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """
+    Who asks: names of users, groups, networks and listeners, and whether anyone is named at all.
+
+    ``anonymous`` true asks for somebody without a name, false for somebody with one.
+    """
+
+    user: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    listener: tuple[str, ...] = ()
+    anonymous: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPrefix:
+    """
+    A host with all below it, a port if one is written, and the beginning of a path in its normal form.
+
+    The beginning ends at a whole segment: ``/news`` covers ``/news``, ``/news/today`` and ``/news?id=1``
+    but not ``/newsletter``.  A path of ``/`` covers everything on the host, tunnels too.
+    """
+
+    host: str
+    port: int
+    path: str
+
+    def covers_path(self, path: str) -> bool:
+        """Whether a path in normal form, empty for a tunnel, begins so."""
+        if self.path == "/":
+            return True
+        if not path.startswith(self.path):
+            return False
+        return self.path[-1] in "/?&=" or path[len(self.path) : len(self.path) + 1] in ("", "/", "?")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}{self.path}" if self.port else host + self.path
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """
+    What is asked for.
+
+    ``domain`` are hosts in normal form; each means itself and everything below it.  ``expression`` are RE2
+    patterns, looked for anywhere in the target URI (for a tunnel ``host:port``).  ``method`` and
+    ``scheme`` are as on the wire: ``POST``, ``https``.
+    """
+
+    category: tuple[str, ...] = ()
+    uncategorised: bool | None = None
+    domain: tuple[str, ...] = ()
+    url: tuple[UrlPrefix, ...] = ()
+    expression: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    scheme: tuple[str, ...] = ()
+    port: tuple[int, ...] = ()
+    address: tuple[AddressClass, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When: hours of the ``calendars:`` table, by name."""
+
+    name: str
+    hours: Hours
+
+
+class Conditions(Protocol):
+    """What a rule, or the entry of another table, asks; several ``when`` are alternatives."""
+
+    @property
+    def who(self) -> Who:
+        """Who asks."""
+
+    @property
+    def what(self) -> What:
+        """What is asked for."""
+
+    @property
+    def when(self) -> tuple[When, ...]:
+        """The hours, any of them."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it takes something away: what cannot be known then counts as holding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Conditions alone, for tables that need no more."""
+
+    who: Who = field(default_factory=Who)
+    what: What = field(default_factory=What)
+    when: tuple[When, ...] = ()
+    refuses: bool = False
+
+
+NO_ONE_IN_PARTICULAR = Who()
+NOTHING_IN_PARTICULAR = What()
+
+
+def asked_keys(conditions: Conditions) -> frozenset[str]:
+    """The keys that conditions ask, ``when`` among them."""
+    asked = {
+        key.name
+        for part in (conditions.who, conditions.what)
+        for key in fields(part)
+        if getattr(part, key.name) not in ((), None)
+    }
+    return frozenset(asked | {"when"} if conditions.when else asked)
+
+
+def parse_domain(written: str) -> str:
+    """
+    Read a domain: ``example.com``, or ``.example.com`` and ``*.example.com``, which mean the same.
+
+    Raises ValueError with what is wrong.
+    """
+    bare = written.strip().removeprefix("*").removeprefix(".")
+    if "/" in bare:
+        raise ValueError(f"'{written}' is more than a host name; write it under url")
+    try:
+        return normal_host(bare).name
+    except ProtocolError as wrong:
+        raise ValueError(f"'{written}' is no host name: {wrong.message}") from None
+
+
+def parse_url(written: str) -> UrlPrefix:
+    """
+    Read a URL prefix: ``example.com/news``, with or without a scheme, which does not count.
+
+    Raises ValueError with what is wrong.
+    """
+    _, found, rest = written.strip().partition("://")
+    rest = (rest if found else written.strip()).partition("#")[0]
+    cut = min((n for n in (rest.find("/"), rest.find("?")) if n >= 0), default=len(rest))
+    authority, path = rest[:cut].removeprefix("*").removeprefix("."), rest[cut:]
+    try:
+        if authority.rpartition("]")[2].find(":") >= 0:
+            host, port = parse_authority(authority.encode("utf-8", "replace"))
+        else:
+            host, port = normal_host(authority), 0
+    except ProtocolError as wrong:
+        raise ValueError(f"'{written}' is no URL: {wrong.message}") from None
+    return UrlPrefix(host.name, port, normal_path(path if path.startswith("/") else "/" + path))
+
+
+def parse_expression(written: str) -> str:
+    """Check a regular expression; raises ValueError with what is wrong (RE2 has no look-around)."""
+    compile_expression(written)
+    return written
+
+
+def compile_expression(written: str) -> re2._Regexp:
+    """Compile a regular expression for octets in UTF-8; raises ValueError with what is wrong."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(written.encode("utf-8"), options)
+    except (re2.error, UnicodeEncodeError) as wrong:
+        said = wrong.args[0] if wrong.args else ""
+        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise ValueError(f"'{written}' is no regular expression that RE2 reads: {reason}") from None

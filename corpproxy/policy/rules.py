@@ -1,0 +1,39 @@
+"""A rule: who asks for what when, and what then happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from corpproxy.errors import NOWHERE, Place
+from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.model import Effect, Safety
+
+# How long a confirmed warning lasts unless its rule says otherwise: a working day, as people expect.
+WARN_SECONDS = 8 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    One rule of the policy; the first that matches decides.
+
+    ``say`` is its sentence for the person.  ``location`` is where a redirect goes; ``{host}`` and ``{uri}``
+    in it are replaced by those asked for, percent-encoded.  ``safety`` stands in the place of the table's
+    entries for what this rule lets through.
+    """
+
+    name: str
+    effect: Effect
+    who: Who = field(default_factory=Who)
+    what: What = field(default_factory=What)
+    when: tuple[When, ...] = ()
+    say: str = ""
+    location: str = ""
+    warn_seconds: int = WARN_SECONDS
+    safety: Safety | None = None
+    place: Place = NOWHERE
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it takes something away; what cannot be known (a missing list) then counts as holding."""
+        return self.effect is not Effect.ALLOW
