@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_ENDINGS = tuple(f"{millisecond:03d}Z" for millisecond in range(1000))
+
 
 class UtcText:
     """
@@ -25,7 +27,7 @@ class UtcText:
             self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
             self._second = second
         # A double of this size is off by 0.0001 ms: without the addition .123 would be cut to .122.
-        return f"{self._text}{int((at - second) * 1000 + 0.0002):03d}Z"
+        return self._text + _ENDINGS[int((at - second) * 1000 + 0.0002)]
 
 
 utc_text = UtcText()

@@ -1,0 +1,219 @@
+"""
+The segments of the record: their names in the folder, and how lines are appended to them for good.
+
+A segment is named after the moment it was begun, ``records-20261123T100000Z-0001.jsonl``; the
+number tells apart those of one second.  No segment is ever continued by another process: a
+crash leaves at most a cut last line in the one that was open, and the next start begins a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from corpproxy.audit.settings import AuditSettings
+
+# Below the state folder of the policy.
+RECORDS_FOLDER = "records"
+
+# Names that logrotate makes of ours (a number, compression) are still ours.
+_NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz)?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """A segment in its folder; they sort by the moment they were begun."""
+
+    begun: str
+    number: int
+    path: Path
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it was compressed since."""
+        return self.path.suffix == ".gz"
+
+
+def segment_names(folder: Path) -> list[SegmentName]:
+    """
+    Give the segments in a folder, the oldest first.
+
+    :raises OSError: when the folder cannot be read.
+    """
+    found = ((entry, _NAME.fullmatch(entry.name)) for entry in folder.iterdir())
+    return sorted(SegmentName(match[1], int(match[2]), entry) for entry, match in found if match)
+
+
+class Segment(Protocol):
+    """One open segment."""
+
+    path: Path
+
+    def write(self, octets: memoryview) -> int:
+        """Write octets at the end, perhaps not all of them; give how many."""
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+
+    def cut(self, length: int) -> None:
+        """Shorten to ``length`` octets."""
+
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name: nobody moved it away or deleted it."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class FileSegment:
+    """A segment in a file, which only its owner may read (0600)."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Begin a new file.
+
+        :raises FileExistsError: when there is one of that name.
+        """
+        self.path = path
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
+        _sync_folder(path.parent)
+
+    def write(self, octets: memoryview) -> int:
+        """Write octets at the end, perhaps not all of them; give how many."""
+        return os.write(self._descriptor, octets)
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        os.fdatasync(self._descriptor)
+
+    def cut(self, length: int) -> None:
+        """Shorten to ``length`` octets."""
+        os.ftruncate(self._descriptor, length)
+
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name: nobody moved it away or deleted it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+
+class Segments:
+    """
+    Appends batches of lines, each whole or not at all, and begins a new segment when it is time.
+
+    When a batch fails half-way, what was written of it is cut off again, so that the batch can be tried
+    once more: no record is lost, none stands twice, and no line stays half.  Everything here waits on
+    the disk and belongs into a thread.
+    """
+
+    def __init__(
+        self, folder: Path, settings: AuditSettings, begin: Callable[[Path], Segment] = FileSegment
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._begin = begin
+        self._segment: Segment | None = None
+        self._length = 0
+        self._day = ""
+        self._is_torn = False
+
+    def append(self, lines: bytes | bytearray, now: float) -> None:
+        """
+        Append whole lines and wait until they are on the disk; ``now`` is POSIX seconds.
+
+        :raises OSError: when that fails; the lines then are not in the record.
+        """
+        segment = self._current(now)
+        try:
+            self._write(segment, lines)
+            segment.sync()
+        except OSError:
+            self._is_torn = True
+            self._mend(segment)
+            raise
+        self._length += len(lines)
+
+    def close(self) -> None:
+        """Close the open segment; the next batch begins a new one."""
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return
+        if self._is_torn:
+            self._mend(segment)
+            self._is_torn = False
+        # Every batch was synced when it was written: an error that comes only now loses nothing.
+        with suppress(OSError):
+            segment.close()
+
+    def _current(self, now: float) -> Segment:
+        if self._segment is not None and self._is_done(self._segment, now):
+            self.close()
+        if self._segment is None:
+            return self._begin_next(now)
+        if self._is_torn:
+            self._segment.cut(self._length)
+            self._is_torn = False
+        return self._segment
+
+    def _is_done(self, segment: Segment, now: float) -> bool:
+        limit = self._settings.rotate_octets
+        return (
+            bool(limit and self._length >= limit)
+            or (self._settings.rotate_daily and self._day != _moment(now)[:8])
+            or not segment.is_in_place()
+        )
+
+    def _begin_next(self, now: float) -> Segment:
+        begun = _moment(now)
+        number = 1
+        while True:
+            try:
+                self._segment = self._begin(self._folder / f"records-{begun}-{number:04d}.jsonl")
+                break
+            except FileExistsError:
+                number += 1
+        self._length = 0
+        self._day = begun[:8]
+        self._drop_oldest()
+        return self._segment
+
+    def _write(self, segment: Segment, lines: bytes | bytearray) -> None:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[segment.write(rest) :]
+
+    def _mend(self, segment: Segment) -> None:
+        """Cut off half a batch; a disk that refuses even that is asked again before the next one."""
+        with suppress(OSError):
+            segment.cut(self._length)
+            self._is_torn = False
+
+    def _drop_oldest(self) -> None:
+        keep = self._settings.keep_segments
+        if keep:
+            for old in segment_names(self._folder)[:-keep]:
+                old.path.unlink(missing_ok=True)
+
+
+def _moment(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
