@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
@@ -30,26 +30,28 @@ class People:
     """
 
     def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
-        self._settings = settings
-        self._networks = {network.name: network for network in settings.networks}
+        self._networks = settings.networks
         self._ranges = _most_specific_first(settings.networks)
-        self._exemptions = tuple(_Exempt(one, self._networks) for one in settings.exempt)
+        named = {network.name: network for network in settings.networks}
+        self._exemptions = tuple(_Exempt(one, named) for one in settings.exempt)
         self._policy_groups = _by_member(settings.groups)
-        self._by_address: dict[str, Identity | None] = {}
-        self._identities: dict[tuple[str, str], Identity] = {}
-        self._file_groups: Groups = file_groups or {}
+        self.take_groups(file_groups or {})
 
     def take_groups(self, file_groups: Groups) -> None:
         """Put what the groups file now says (name to groups) in the place of what it said before."""
         self._file_groups = file_groups
-        self._identities = {}
+        self._identities: dict[tuple[str, str], Identity] = {}
+        self._by_address: dict[str, Identity | None] = {}
+        self._by_network = {
+            network.name: Identity(network.user, self._groups(network.user, network.groups), "network")
+            for network in self._networks
+        }
 
     def identity(self, name: str, source: str = "basic") -> Identity:
         """Give the identity of a user whose name is already proven."""
         found = self._identities.get((name, source))
         if found is None:
-            groups = {*self._policy_groups.get(name, ()), *self._file_groups.get(name, ())}
-            found = Identity(name, tuple(sorted(groups)), source)
+            found = Identity(name, self._groups(name), source)
             _bounded(self._identities)[name, source] = found
         return found
 
@@ -83,12 +85,15 @@ class People:
         names = {*self._policy_groups, *self._file_groups}
         return {name: self.identity(name).groups for name in sorted(names)}
 
+    def _groups(self, name: str, more: Iterable[str] = ()) -> tuple[str, ...]:
+        groups = {*more, *self._policy_groups.get(name, ()), *self._file_groups.get(name, ())}
+        return tuple(sorted(groups))
+
     def _find_network(self, address: str) -> Identity | None:
         ip = _address(address)
         for addresses, network in self._ranges:
             if ip is not None and ip in addresses:
-                groups = {*network.groups, *self._policy_groups.get(network.user, ())}
-                return Identity(network.user, tuple(sorted(groups)), "network")
+                return self._by_network[network.name]
         return None
 
 
