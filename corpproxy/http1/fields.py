@@ -1,0 +1,174 @@
+"""
+The field lines of a message: kept as they came, found by name.
+
+A head is checked as a whole by one regular expression (``head.py``); what arrives here is known to be
+sound.  The lines stay untouched bytes, because most of them are only passed on; the
+names are taken off in lower case, because hop-by-hop fields must be found among them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from corpproxy.http1.limits import Limits
+from corpproxy.http1.refusals import refuse
+
+# RFC 9110, section 5.6.2.
+TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+# RFC 9110, section 5.5: HTAB, SP, visible characters, obs-text; no CR, LF, NUL and other controls.  Space around
+# the value is part of the class.
+VALUE = rb"[\t -~\x80-\xff]"
+# Possessive throughout: a head is walked once and never twice (linear time whatever comes).
+SECTION = rb"(?:" + TOKEN + rb"++:" + VALUE + rb"*+\r\n)*+\r\n"
+
+is_token = re.compile(TOKEN + rb"++").fullmatch
+is_value = re.compile(VALUE + rb"*+").fullmatch
+# A control character, a CR that is followed by something else than LF, an LF that is not behind CR.
+find_bad_octet = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!\r)\n").search
+
+_BAD_OCTET_CODES = {0x0D: "bare-cr", 0x0A: "bare-lf"}
+_SPACE = b" \t"
+
+
+class _LowerNames(dict[bytes, bytes]):
+    """
+    Field names in lower case, remembered: clients write the same few dozen names all day.
+
+    It is bounded, and holds no long names, so that made-up names cannot fill memory.
+    """
+
+    BOUND = 2048
+    LONGEST = 64
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        if len(name) <= self.LONGEST:
+            if len(self) >= self.BOUND:
+                self.clear()
+            self[name] = lower
+        return lower
+
+
+_lower = _LowerNames()
+
+
+class Fields:
+    """
+    The field lines of one section, in their order.
+
+    ``lines`` are the lines as they came, without CR LF; ``names`` their names in lower case, at the
+    same places; ``index`` maps a name to its (last) line.  None of them may be changed.
+    """
+
+    __slots__ = ("index", "lines", "names")
+
+    lines: list[bytes]
+    names: list[bytes]
+    index: dict[bytes, bytes]
+
+    def __init__(self, section: bytes) -> None:
+        """Take a sound section: its lines with CR LF between them and none behind the last."""
+        if section:
+            self.lines = lines = section.split(b"\r\n")
+            self.names = names = [_lower[line.partition(b":")[0]] for line in lines]
+            self.index = dict(zip(names, lines, strict=True))
+        else:
+            self.lines, self.names, self.index = [], [], {}
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Fields:
+        """Make fields from names and values of our own; ValueError where one would break the section."""
+        return cls(b"\r\n".join(field_line(name, value) for name, value in pairs))
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self.index
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over names as written and values without the space around them."""
+        for line in self.lines:
+            name, _, value = line.partition(b":")
+            yield name, value.strip(_SPACE)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fields) and self.lines == other.lines
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        # Values may be secrets; they stay out of tracebacks and logs.
+        return f"<Fields {b', '.join(self.names).decode('latin-1')}>"
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the first field of that (lower-case) name, without space around it; None without one."""
+        line = self.index.get(name)
+        if line is None:
+            return None
+        if len(self.index) != len(self.names):  # some name is repeated, perhaps this one
+            line = self.lines[self.names.index(name)]
+        return line[len(name) + 1 :].strip(_SPACE)
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The values of all fields of that (lower-case) name, in their order."""
+        if name not in self.index:
+            return []
+        start = len(name) + 1
+        pairs = zip(self.names, self.lines, strict=True)
+        return [line[start:].strip(_SPACE) for other, line in pairs if other == name]
+
+    def tokens(self, name: bytes) -> list[bytes]:
+        """
+        The members of a list of tokens, over all fields of that name, in lower case.
+
+        Empty members are left out (RFC 9110, section 5.6.1.2).
+        """
+        if name not in self.index:
+            return []
+        members = b",".join(self.all(name)).lower().split(b",")
+        return [member for member in (member.strip(_SPACE) for member in members) if member]
+
+
+def field_line(name: bytes, value: bytes) -> bytes:
+    """Write one field line without CR LF; ValueError where name or value would break the head."""
+    if not is_token(name) or not is_value(value):
+        raise ValueError(f"not a field: {name!r}: {value!r}")
+    return b"%b: %b" % (name, value)
+
+
+def check_octets(octets: bytes | bytearray, start: int, end: int) -> None:
+    """Refuse control characters, bare CR and bare LF between two places; a CR at the very end may still go on."""
+    found = find_bad_octet(octets, start, end)
+    if found is not None:
+        octet = octets[found.start()]
+        raise refuse(_BAD_OCTET_CODES.get(octet, "bad-octet"), f"octet {found.start()} is 0x{octet:02x}")
+
+
+def check_lines(section: bytes, limits: Limits) -> None:
+    """
+    Say what is wrong with a section whose octets are sound, if anything is.
+
+    ``section`` has CR LF between its lines and none behind the last.
+    """
+    lines = section.split(b"\r\n") if section else []
+    for number, line in enumerate(lines, 1):
+        code = _line_fault(line, first=number == 1)
+        if code:
+            raise refuse(code, f"field line {number}")
+    if len(lines) > limits.fields:
+        raise refuse("too-many-fields", f"{len(lines)}, the limit is {limits.fields}")
+
+
+def _line_fault(line: bytes, *, first: bool) -> str:
+    name, colon, _ = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        return "space-before-fields" if first else "obs-fold"
+    if not colon:
+        return "no-colon"
+    if not name:
+        return "empty-field-name"
+    if name[-1:] in (b" ", b"\t"):
+        return "space-before-colon"
+    return "" if is_token(name) else "bad-field-name"

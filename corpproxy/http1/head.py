@@ -1,0 +1,283 @@
+"""
+Heads of requests and responses, read strictly.
+
+The grammar of RFC 9112, sections 2 to 5, stands here as one regular expression for each kind of head.
+A head that is whole in one piece, as nearly all are, is matched once and cut once.  Only when that
+fails does the reader look closer (``_Prefix``): either the head is not there yet, or it is refused by the first
+thing that is wrong with it.  What is wrong is found as early as the octets that came show it, so that a
+client that speaks something else (HTTP/0.9, TLS, SSH) is not waited for; and it is the same thing
+however the octets were cut into pieces.
+
+Nothing is repaired: what a later hop could read otherwise is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, NamedTuple, TypeVar
+
+from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, check_octets, is_token
+from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
+from corpproxy.http1.refusals import refuse
+
+# RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters that
+# RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass; an
+# authority has a grammar of its own in target.py.  One empty line before the head is skipped (section 2.2).
+_TARGET = rb"[!\"$-~]"
+_METHOD = TOKEN + b"{1,%d}+" % METHOD_OCTETS
+_REQUEST = re.compile(
+    rb"(?:\r\n)?+(" + _METHOD + rb") (" + _TARGET + rb"++) HTTP/1\.([01])\r\n" + SECTION
+).match
+# RFC 9112, section 4.  Status codes above 599 are invalid but sent (999), and passed on as RFC 9110, section 15
+# allows.  Some servers leave out the space before an empty reason; there is one way to read it.
+_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+\r\n" + SECTION).match
+
+_is_target = re.compile(_TARGET + rb"++").fullmatch
+_is_version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
+_VERSIONS = {b"0": 10, b"1": 11}
+_CRLF = b"\r\n"
+_END = b"\r\n\r\n"
+
+
+class RequestHead(NamedTuple):
+    """
+    A request head as it came.
+
+    ``version`` is 10 or 11; ``octets`` is its length on the wire, with an empty line before it.
+    """
+
+    method: bytes
+    target: bytes
+    version: int
+    fields: Fields
+    octets: int
+
+
+class ResponseHead(NamedTuple):
+    """A response head as it came; ``version`` is 10 or 11, ``octets`` its length on the wire."""
+
+    status: int
+    reason: bytes
+    version: int
+    fields: Fields
+    octets: int
+
+    @property
+    def is_interim(self) -> bool:
+        """Whether a final response follows (1xx, but not 101, after which HTTP ends)."""
+        return self.status < 200 and self.status != 101
+
+
+_Head = TypeVar("_Head", RequestHead, ResponseHead)
+
+
+class _Prefix:
+    """
+    The octets of a head that has not come whole, or is refused.
+
+    Each octet is looked at once: ``_line_end`` is where the start-line ended, once it is known and
+    sound; ``_sound`` is how far the octets after it have been checked.
+    """
+
+    __slots__ = ("_line_end", "_sound", "octets", "searched")
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self.searched = 0
+        self._line_end = -1
+        self._sound = 0
+
+    def end(self) -> int:
+        """Where the head ends, its empty line included; -1 while it does not."""
+        found = self.octets.find(_END, self.searched)
+        self.searched = max(0, len(self.octets) - 3)
+        return found + 4 if found >= 0 else -1
+
+    def check(self, reader: HeadReader[_Head], end: int) -> None:
+        """Refuse what can become no head; return when more octets may make it one."""
+        limit = reader.limits.head_octets
+        window = min(end if end >= 0 else len(self.octets), limit)
+        if self._line_end < 0:
+            self._check_line(reader, window)
+        if self._line_end >= 0:
+            check_octets(self.octets, max(self._sound - 1, self._line_end), window)
+            self._sound = window
+        if end > limit or (end < 0 and len(self.octets) > limit):
+            raise refuse("head-too-large", f"the limit is {limit} octets")
+        if end >= 0:
+            check_lines(bytes(self.octets[self._line_end + 2 : end - 4]), reader.limits)
+
+    def _check_line(self, reader: HeadReader[_Head], window: int) -> None:
+        octets = self.octets
+        begin = 2 if reader.skips_empty_line and octets.startswith(_CRLF) else 0
+        longest = min(reader.line_octets, reader.limits.head_octets - begin)
+        line_end = octets.find(_CRLF, max(begin, self._sound - 1), window)
+        seen = line_end + 2 if line_end >= 0 else window
+        check_octets(octets, max(begin, self._sound - 1), min(seen, begin + longest))
+        self._sound = window
+        if (line_end if line_end >= 0 else window) - begin > longest:
+            reader.refuse_long_line(bytes(octets[begin : begin + longest]))
+        if line_end >= 0:
+            reader.check_line(bytes(octets[begin:line_end]))
+            self._line_end = self._sound = line_end
+
+
+class HeadReader(Generic[_Head]):
+    """
+    Reads one head after another from octets that come in any pieces.
+
+    ``rest`` is what lay behind the head that was read last: content, or the next head.
+    """
+
+    __slots__ = ("_held", "limits", "line_octets", "rest")
+
+    skips_empty_line = False
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.line_octets = limits.head_octets
+        self.rest = b""
+        self._held: _Prefix | None = None
+
+    @property
+    def pending(self) -> int:
+        """How many octets of an unfinished head are held."""
+        return len(self._held.octets) if self._held is not None else 0
+
+    def take_rest(self) -> bytes:
+        """Give what lay behind the head, once; feed it again for the next head."""
+        rest, self.rest = self.rest, b""
+        return rest
+
+    def feed(self, data: bytes) -> _Head | None:
+        """
+        Take octets; give the head they end, or None while it is unfinished.
+
+        A rest that nobody took goes first.  ProtocolError as soon as the octets can be no head; after
+        that the connection is of no more use.
+        """
+        if self.rest:
+            data = self.take_rest() + data
+        if self._held is None:
+            head = self._match(data)
+            return head if head is not None else self._look(data)
+        return self._look(data)
+
+    def _look(self, data: bytes) -> _Head | None:
+        held = self._held
+        if held is None:
+            if not data:
+                return None
+            held = self._held = _Prefix()
+        held.octets += data
+        end = held.end()
+        if end < 0:
+            held.check(self, end)
+            return None
+        whole = bytes(held.octets)
+        head = self._match(whole)
+        if head is None:
+            held.check(self, end)
+            # The grammar refused what the closer look finds nothing in: never pass that on.
+            raise refuse(self._fault)
+        self._held = None
+        return head
+
+    # What the two kinds of heads differ in.
+
+    _fault = ""
+
+    def _match(self, data: bytes) -> _Head | None:
+        raise AssertionError("a reader reads one kind of head")
+
+    def check_line(self, line: bytes) -> None:
+        """Say what is wrong with a whole start-line, if anything is."""
+        raise AssertionError("a reader reads one kind of head")
+
+    def refuse_long_line(self, line: bytes) -> None:
+        """Refuse a start-line that is longer than any may be."""
+        raise refuse("head-too-large", f"the limit is {self.limits.head_octets} octets")
+
+
+class RequestReader(HeadReader[RequestHead]):
+    """Reads request heads (RFC 9112, section 3)."""
+
+    __slots__ = ()
+    skips_empty_line = True
+    _fault = "bad-request-line"
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
+
+    def _match(self, data: bytes) -> RequestHead | None:
+        match = _REQUEST(data)
+        if match is None:
+            return None
+        method, target, minor = match.groups()
+        end = match.end()
+        limits = self.limits
+        fields = Fields(data[match.end(3) + 2 : end - 4])
+        if (
+            end > limits.head_octets
+            or len(target) > limits.target_octets
+            or len(fields.lines) > limits.fields
+        ):
+            return None
+        self.rest = data[end:]
+        return RequestHead(method, target, _VERSIONS[minor], fields, end)
+
+    def check_line(self, line: bytes) -> None:
+        """Say what is wrong with a whole request line, if anything is."""
+        if not line:
+            raise refuse("empty-lines")
+        parts = line.split(b" ")
+        if len(parts) == 2 and is_token(parts[0]) and _is_target(parts[1]):
+            raise refuse("no-version")
+        if len(parts) != 3 or not all(parts) or b"\t" in line:
+            raise refuse("bad-request-line")
+        method, target, version = parts
+        if len(method) > METHOD_OCTETS:
+            raise refuse("method-too-long")
+        if not is_token(method):
+            raise refuse("bad-method")
+        if not _is_version(version):
+            raise refuse("bad-version")
+        if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+            # RFC 9110, section 2.5 would have 1.2 to 1.9 read as 1.1.  None of them exists or will, nothing real
+            # sends them, and what a hop behind us makes of one is anybody's guess.
+            raise refuse("unknown-version", version.decode("ascii"))
+        if len(target) > self.limits.target_octets:
+            raise refuse("target-too-long", f"the limit is {self.limits.target_octets} octets")
+        if not _is_target(target):
+            raise refuse("bad-target-octet")
+
+    def refuse_long_line(self, line: bytes) -> None:
+        """Refuse a request line for its method or its target (RFC 9112, section 3)."""
+        if b" " not in line[: METHOD_OCTETS + 1]:
+            raise refuse("method-too-long")
+        raise refuse("target-too-long", f"the limit is {self.limits.target_octets} octets")
+
+
+class ResponseReader(HeadReader[ResponseHead]):
+    """Reads response heads (RFC 9112, section 4)."""
+
+    __slots__ = ()
+    _fault = "bad-status-line"
+
+    def _match(self, data: bytes) -> ResponseHead | None:
+        match = _RESPONSE(data)
+        if match is None:
+            return None
+        minor, status, reason = match.groups(b"")
+        end = match.end()
+        fields = Fields(data[data.index(_CRLF) + 2 : end - 4])
+        if end > self.limits.head_octets or len(fields.lines) > self.limits.fields:
+            return None
+        self.rest = data[end:]
+        return ResponseHead(int(status), reason, _VERSIONS[minor], fields, end)
+
+    def check_line(self, line: bytes) -> None:
+        """Say what is wrong with a whole status line, if anything is."""
+        if not _RESPONSE(line + _END):
+            raise refuse("bad-status-line")
