@@ -7,22 +7,23 @@ next change of any hours.  What a person confirmed is asked anew each time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from operator import attrgetter
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Host
+from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
-from corpproxy.policy.model import ConnectTo, Decision, Effect, Facts, Safety
+from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
-from corpproxy.policy.reasons import reason_of
+from corpproxy.policy.reasons import clock, reason_of
 from corpproxy.policy.rules import Rule
+from corpproxy.policy.safety import check_safety, refuse_address
 from corpproxy.policy.table import NO_NETWORKS, Table
 from corpproxy.policy.target import target_uri
 
@@ -40,7 +41,7 @@ _BLOCK = Effect.BLOCK
 class Grants(Protocol):
     """What was granted to people: confirmed warnings."""
 
-    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float) -> float:
+    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> float:
         """
         Until when a warning of ``rule`` is confirmed, in POSIX seconds; 0 when it is not.
 
@@ -78,6 +79,8 @@ class Policy:
         self._key = _key_reader(self._facts_read)
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
         self._nothing = Decision(_BLOCK, "", NOWHERE, "no rule matches", safety=self.safety)
+        # The time for which it is known which rules are in force: none yet.
+        self._in_force, self._since, self._until = 0, math.inf, -math.inf
         self._young: dict[object, Decision] = {}
         self._old: dict[object, Decision] = {}
 
@@ -103,8 +106,8 @@ class Policy:
 
     def decide(self, facts: Facts, grants: Grants | None = None) -> Decision:
         """Decide on one exchange: the first rule that matches, then what stays refused whatever it says."""
-        if self.table.is_due(facts.at) and self.table.turn(facts.at):
-            self._young, self._old = {}, {}
+        if not self._since <= facts.at < self._until:
+            self._turn(facts.at)
         key = self._key(facts)
         decision = self._young.get(key)
         if decision is None:
@@ -121,12 +124,21 @@ class Policy:
             return self._nothing
         return self._settle(self._by_rule(number, facts), facts, grants)
 
-    def refuse_address(self, decision: Decision, address: str, kind: AddressClass) -> Decision:
-        """Give the refusal for a host whose address ``decision`` does not let through."""
-        return _refused(decision, "addresses", _address_reason(address, kind, decision.safety))
+    def _turn(self, at: float) -> None:
+        """
+        Work out which rules are in force now that the time for which this was known is over.
+
+        When they are the same as before, what is remembered stays; a clock that was set back by a little only
+        makes the known time begin earlier.
+        """
+        in_force, until = self.table.in_force(at), self.table.next_change(at)
+        if in_force != self._in_force:
+            self._young, self._old = {}, {}
+        self._since = min(self._since, at) if until == self._until and in_force == self._in_force else at
+        self._in_force, self._until = in_force, until
 
     def _first(self, facts: Facts) -> Decision:
-        number = self.table.first(facts)
+        number = self.table.first(facts, self._in_force)
         return self._by_rule(number, facts) if number >= 0 else self._nothing
 
     def _by_rule(self, number: int, facts: Facts) -> Decision:
@@ -142,8 +154,8 @@ class Policy:
         until = grants.holds(facts.identity, facts.client, facts.host, decision.rule, facts.at)
         if not until > facts.at:
             return decision
-        shown = datetime.fromtimestamp(until, self.time_zone)
-        confirmed = replace(decision, effect=_ALLOW, reason=f"warning confirmed until {shown:%Y-%m-%d %H:%M}")
+        reason = f"warning confirmed until {clock(until, self.time_zone)}"
+        confirmed = replace(decision, effect=_ALLOW, reason=reason)
         return check_safety(confirmed, facts)
 
     def _remember(self, key: object, decision: Decision) -> None:
@@ -189,44 +201,6 @@ class _Answer:
         )
 
 
-def check_safety(decision: Decision, facts: Facts) -> Decision:
-    """
-    Give an allowing decision, or the refusal in its place.
-
-    Addresses of names are checked when they are dialled (`Policy.refuse_address`); here an address is checked
-    that stands in the request itself.
-    """
-    safety = decision.safety
-    if facts.method == "CONNECT":
-        if safety.connect_ports and facts.port not in safety.connect_ports:
-            ports = ", ".join(str(port) for port in sorted(safety.connect_ports))
-            return _refused(decision, "connect_ports", f"tunnels may go to port {ports}, not to {facts.port}")
-        if facts.host.address is not None and safety.connect_to is ConnectTo.NAMES:
-            return _refused(decision, "connect_to", "tunnels may go to host names, not to addresses")
-    if facts.host.address is not None:
-        kind = address_class(facts.host.address)
-        if kind not in safety.addresses:
-            return _refused(decision, "addresses", _address_reason(facts.host.name, kind, safety))
-    return decision
-
-
-def _refused(decision: Decision, entry: str, reason: str) -> Decision:
-    """The refusal by one entry of the safety table; it stands at the table that was in force."""
-    return Decision(
-        effect=_BLOCK,
-        rule=f"safety: {entry}",
-        place=decision.safety.place,
-        reason=f"{reason}; '{decision.rule}' would have allowed it",
-        category=decision.category,
-        safety=decision.safety,
-    )
-
-
-def _address_reason(address: str, kind: AddressClass, safety: Safety) -> str:
-    allowed = ", ".join(sorted(safety.addresses)) or "no"
-    return f"{address} is a {kind} address, and {allowed} addresses may be reached"
-
-
 def _located(template: str, facts: Facts) -> str:
     """Put host and target URI, percent-encoded, into the location of a redirect."""
     if "{" not in template:
@@ -239,4 +213,4 @@ def _key_reader(read: tuple[str, ...]) -> Callable[[Facts], Any]:
     return attrgetter(*read)
 
 
-__all__ = ["EVERY_CATEGORY", "Grants", "Policy", "check_safety"]
+__all__ = ["EVERY_CATEGORY", "Grants", "Policy", "refuse_address"]

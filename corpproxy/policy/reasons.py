@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import Conditions
@@ -55,6 +56,14 @@ def asked_in_words(asked: Conditions) -> Iterator[tuple[str, str]]:
             yield key, f"{key} {either(listed)}"
     if asked.when:
         yield "when", f"during {either([when.name for when in asked.when])}"
+
+
+def clock(at: float, time_zone: tzinfo) -> str:
+    """A time as people write it, ``Mon 2026-11-23 10:00``; one too far away for a calendar in words."""
+    try:
+        return f"{datetime.fromtimestamp(at, time_zone):%a %Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return "the end of time"
 
 
 def either(values: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ class Table:
     """
     Rows of conditions, compiled; which of them match an exchange, and which first.
 
-    What the hours say is worked out once and holds from the earliest time asked to the next change of any of
-    them; `turn` says when that time is over, so that whoever remembers an answer forgets it then.
+    It holds nothing that changes.  Which rows are in force at a time (`in_force`) stays the same until
+    `next_change`, so that who asks often keeps it and hands it in.
     """
 
     def __init__(
@@ -34,9 +34,6 @@ class Table:
         self._masks = tuple(column.mask for column in self.columns)
         self._asked_hours = _rows_by_hours(self.rows)
         self._always = sum(1 << number for number, row in enumerate(self.rows) if not row.when)
-        self._in_force = self._always
-        # Nothing is known yet, unless no row asks for hours: then it is known for ever.
-        self._since, self._until = (math.inf, -math.inf) if self._asked_hours else (-math.inf, math.inf)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -44,27 +41,8 @@ class Table:
         read = {name for column in self.columns for name in column.reads}
         return frozenset(read | {"at"} if self._asked_hours else read)
 
-    def is_due(self, at: float) -> bool:
-        """Whether ``at`` is outside the time for which the hours are known."""
-        return not self._since <= at < self._until
-
-    def turn(self, at: float) -> bool:
-        """
-        Work out which rows are in force at a time; whether they are others than before.
-
-        Called when `is_due`.  A clock that is set back only makes the known time begin earlier.
-        """
-        in_force = self.in_force(at)
-        until = min((hours.next_change(at) for hours in self._asked_hours), default=math.inf)
-        if in_force == self._in_force and until == self._until:
-            self._since = min(self._since, at)
-            return False
-        changed = in_force != self._in_force
-        self._in_force, self._since, self._until = in_force, at, until
-        return changed
-
     def in_force(self, at: float) -> int:
-        """The rows whose hours hold at a time, as bits."""
+        """The rows whose hours hold at a time, as bits: row 0 in the lowest."""
         found = self._always
         for hours, asking in self._asked_hours.items():
             if hours.contains(at):
@@ -72,23 +50,21 @@ class Table:
         return found
 
     def next_change(self, at: float) -> float:
-        """The first instant after ``at`` when other hours may hold; infinity where no row asks for hours."""
+        """The first instant after ``at`` when other rows may be in force; infinity without hours."""
         return min((hours.next_change(at) for hours in self._asked_hours), default=math.inf)
 
-    def matching(self, facts: Facts) -> int:
-        """All rows that match, as bits: row 0 in the lowest."""
-        if not self._since <= facts.at < self._until:
-            self.turn(facts.at)
-        found = self._in_force
+    def matching(self, facts: Facts, in_force: int) -> int:
+        """All rows that match, of those in force, as bits."""
+        found = in_force
         for mask in self._masks:
             found &= mask(facts)
             if not found:
                 return 0
         return found
 
-    def first(self, facts: Facts) -> int:
+    def first(self, facts: Facts, in_force: int | None = None) -> int:
         """The number of the first row that matches, or -1."""
-        found = self.matching(facts)
+        found = self.matching(facts, self.in_force(facts.at) if in_force is None else in_force)
         return (found & -found).bit_length() - 1
 
 
