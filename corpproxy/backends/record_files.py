@@ -192,7 +192,7 @@ class RecordWriter:
         self.failing_since, self.failing_reason = 0.0, ""
 
     def _note_failure(self, failure: Failure) -> None:
-        if not failure.check(OSError):
+        if not isinstance(failure.value, OSError):
             self._note_bug(failure)
         self._is_busy = False
         reason = failure.getErrorMessage()

@@ -1,0 +1,45 @@
+"""The store: what must outlive the process, behind one interface that several databases can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.errors import CorpproxyError
+from corpproxy.identity.grants import Grant, Row
+
+# Below the state folder of the policy.
+STORE_FILE = "corpproxy.db"
+
+
+class StoreError(CorpproxyError):
+    """
+    The store cannot do what was asked.
+
+    Codes: ``store-failed`` (full disk, damage, a lock held too long: asking again may help),
+    ``store-newer`` (written by a later version), ``store-foreign`` (another program's file),
+    ``store-missing`` (nothing to read there).
+    """
+
+
+class Store(Protocol):
+    """Keeps accounts and grants.  Every Deferred fails with :class:`StoreError`."""
+
+    def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
+        """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
+
+    def usage(self, question: UsageQuestion) -> Deferred[UsageReport]:
+        """Answer a question about usage."""
+
+    def save_grant(self, grant: Grant) -> Deferred[None]:
+        """Keep a grant, in the place of one for the same person, host and rule."""
+
+    def load_grants(self, now: float) -> Deferred[list[Row]]:
+        """Give the grants that still hold at ``now``, POSIX seconds, and forget the others."""
+
+    def close(self) -> Deferred[None]:
+        """End, once everything given before is done."""

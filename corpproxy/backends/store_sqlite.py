@@ -1,0 +1,152 @@
+"""The store in one SQLite file: what a site on one machine needs, with nothing to install or to run."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+
+from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.backends.one_thread import OneThread, WorkThread
+from corpproxy.backends.store import StoreError
+from corpproxy.backends.store_schema import is_damage, open_for_reading, open_store, set_aside, transaction
+from corpproxy.backends.store_usage import Terms, add_usage, read_usage
+from corpproxy.identity.grants import Grant, Row
+
+_Outcome = TypeVar("_Outcome")
+
+_GRANT = "who, host, rule, until, given_by, why"
+_SAVE_GRANT = f"INSERT OR REPLACE INTO grants ({_GRANT}) VALUES (?, ?, ?, ?, ?, ?)"
+_LOAD_GRANTS = f"SELECT {_GRANT} FROM grants ORDER BY until"
+
+
+class SqliteFile:
+    """
+    The file and its one writing connection; everything here waits on the disk and belongs into a thread.
+
+    It is opened with its first use.  A file that turns out to be damaged is set aside, a new one begun, and
+    what was being done is done there.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        self._connection: sqlite3.Connection | None = None
+        self._terms: Terms | None = None
+
+    def add_usage(self, batch: Sequence[Usage]) -> None:
+        """Add a batch of sums: all of it, or nothing when it raises :exc:`StoreError`."""
+        self._change(lambda connection, terms: add_usage(connection, terms, batch))
+
+    def save_grant(self, grant: Grant) -> None:
+        """Keep a grant, in the place of one for the same person, host and rule."""
+        row = (grant.who, grant.host, grant.rule, grant.until, grant.given_by, grant.why)
+        self._change(lambda connection, _: connection.execute(_SAVE_GRANT, row))
+
+    def load_grants(self, now: float) -> list[Row]:
+        """Give the grants that hold at ``now`` and forget the others."""
+
+        def load(connection: sqlite3.Connection, _: Terms) -> list[Row]:
+            connection.execute("DELETE FROM grants WHERE until <= ?", (now,))
+            return connection.execute(_LOAD_GRANTS).fetchall()
+
+        return self._change(load)
+
+    def close(self) -> None:
+        """Close the file; its log is folded into it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _change(self, work: Callable[[sqlite3.Connection, Terms], _Outcome]) -> _Outcome:
+        try:
+            return self._once(work)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise StoreError("store-failed", f"the store {self._path}: {error}") from error
+            self.close()
+            set_aside(self._path, self._now(), error)
+        try:
+            return self._once(work)
+        except sqlite3.DatabaseError as error:
+            raise StoreError("store-failed", f"the store {self._path}, begun anew: {error}") from error
+
+    def _once(self, work: Callable[[sqlite3.Connection, Terms], _Outcome]) -> _Outcome:
+        if self._connection is None:
+            self._connection = open_store(self._path, self._now())
+            self._terms = Terms(self._connection)
+        assert self._terms is not None
+        try:
+            with transaction(self._connection):
+                return work(self._connection, self._terms)
+        except BaseException:
+            self._terms.forget()
+            raise
+
+
+class SqliteStore:
+    """
+    The :class:`~corpproxy.backends.store.Store` in a SQLite file.
+
+    One thread writes, in the order given; another reads for reports, so that a long report holds up nothing.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        path: Path,
+        *,
+        writer: WorkThread | None = None,
+        reader: WorkThread | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._file = SqliteFile(path, now)
+        self._writer = writer or OneThread(reactor, "store")
+        self._reader = reader or OneThread(reactor, "reports")
+
+    def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
+        """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
+        return self._writer.run(lambda: self._file.add_usage(batch))
+
+    def usage(self, question: UsageQuestion) -> Deferred[UsageReport]:
+        """Answer a question about usage."""
+        return self._reader.run(lambda: report_from(self._path, question))
+
+    def save_grant(self, grant: Grant) -> Deferred[None]:
+        """Keep a grant, in the place of one for the same person, host and rule."""
+        return self._writer.run(lambda: self._file.save_grant(grant))
+
+    def load_grants(self, now: float) -> Deferred[list[Row]]:
+        """Give the grants that still hold at ``now``, POSIX seconds, and forget the others."""
+        return self._writer.run(lambda: self._file.load_grants(now))
+
+    def close(self) -> Deferred[None]:
+        """End, once everything given before is done."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        await self._writer.run(self._file.close)
+        self._writer.stop()
+        self._reader.stop()
+
+
+def report_from(path: Path, question: UsageQuestion) -> UsageReport:
+    """
+    Answer a question from the file at ``path``, beside a service that may be writing to it.
+
+    :raises StoreError: when there is no store, or none that can be read.
+    """
+    connection = open_for_reading(path)
+    try:
+        return read_usage(connection, question)
+    except sqlite3.DatabaseError as error:
+        raise StoreError("store-failed", f"the store {path} cannot be read: {error}") from error
+    finally:
+        connection.close()
