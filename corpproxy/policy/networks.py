@@ -21,7 +21,7 @@ class ClientNetworks:
 
     def __init__(self, asked: Iterable[str], networks: Networks) -> None:
         self._ranges = [
-            (written, one) for written in sorted(set(asked)) for one in _ranges(written, networks)
+            (written, one) for written in sorted(set(asked)) for one in ranges_of(written, networks)
         ]
         self._remembered: dict[str, tuple[str, ...]] = {}
 
@@ -51,7 +51,8 @@ def client_address(written: str) -> IPv4Address | IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _ranges(written: str, networks: Networks) -> Sequence[IpNetwork]:
+def ranges_of(written: str, networks: Networks) -> Sequence[IpNetwork]:
+    """The ranges of a network by its name, or written as CIDR; raises ValueError for one that is neither."""
     if written in networks:
         return networks[written]
     try:

@@ -1,0 +1,148 @@
+"""What can be said against a policy without asking it anything: rules that can never match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
+
+from corpproxy.errors import Problem
+from corpproxy.policy.conditions import UrlPrefix, What, Who, asked_keys
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.networks import Networks
+from corpproxy.policy.rules import Rule
+
+
+def lint(policy: Policy) -> tuple[Problem, ...]:
+    """Give what is wrong with the order and the conditions of rules, each at its rule."""
+    found = [
+        *_shadowed(policy.rules, policy.networks),
+        *_contradictions(policy.rules),
+        *_open_end(policy.rules),
+    ]
+    return tuple(sorted(found))
+
+
+def implies(later: Rule, earlier: Rule, networks: Networks) -> bool:
+    """
+    Whether whatever matches ``later`` matches ``earlier``, as far as this can be told from what is written.
+
+    False means that it cannot be told; true is certain.
+    """
+    asked = asked_keys(earlier)
+    if not asked <= asked_keys(later):
+        return False
+    return (
+        _who_implies(later.who, earlier.who, networks)
+        and _what_implies(later, earlier)
+        and (not earlier.when or {one.hours for one in later.when} <= {one.hours for one in earlier.when})
+    )
+
+
+def _shadowed(rules: Sequence[Rule], networks: Networks) -> Iterator[Problem]:
+    """Each rule that an earlier one leaves nothing for."""
+    for number, rule in enumerate(rules):
+        for earlier in rules[:number]:
+            if implies(rule, earlier, networks):
+                same = "asks the same and comes first" if implies(earlier, rule, networks) else "comes first"
+                yield Problem(
+                    rule.place,
+                    "never-matches",
+                    f"rule '{rule.name}' can never match: '{earlier.name}' at line {earlier.place.line} {same}",
+                )
+                break
+
+
+def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """Each rule whose own conditions exclude each other."""
+    for rule in rules:
+        what = rule.what
+        if what.category and what.uncategorised:
+            why = "what is uncategorised has no category"
+        elif rule.who.anonymous and (rule.who.user or rule.who.group):
+            why = "somebody who did not sign in has no name and no groups"
+        elif _asks_paths(what) and _is_tunnel_only(what):
+            why = "of an https URL the proxy sees host and port only; ask for the domain instead"
+        else:
+            continue
+        yield Problem(rule.place, "never-matches", f"rule '{rule.name}' can never match: {why}")
+
+
+def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """That the last rule has conditions, so that the policy does not say what becomes of the rest."""
+    if rules and asked_keys(rules[-1]):
+        yield Problem(
+            rules[-1].place,
+            "no-last-rule",
+            f"after '{rules[-1].name}' nothing says what becomes of the rest; "
+            "end with a rule without conditions, such as {name: everything else, do: block}",
+        )
+
+
+def _asks_paths(what: What) -> bool:
+    return bool(what.url) and all(url.path != "/" for url in what.url)
+
+
+def _is_tunnel_only(what: What) -> bool:
+    return what.method == ("CONNECT",) or what.scheme == ("https",)
+
+
+def _who_implies(later: Who, earlier: Who, networks: Networks) -> bool:
+    return (
+        _within(later.user, earlier.user)
+        and _within(later.group, earlier.group)
+        and _within(later.listener, earlier.listener)
+        and earlier.anonymous in (None, later.anonymous)
+        and (not earlier.network or all(_has_network(earlier, one, networks) for one in later.network))
+    )
+
+
+def _has_network(earlier: Who, name: str, networks: Networks) -> bool:
+    if name in earlier.network:
+        return True
+    wide = [one for written in earlier.network for one in _ranges(written, networks)]
+    return all(
+        any(one.version == other.version and one.subnet_of(other) for other in wide)  # type: ignore[arg-type]
+        for one in _ranges(name, networks)
+    )
+
+
+def _ranges(written: str, networks: Networks) -> Sequence[object]:
+    return networks[written] if written in networks else (ip_network(written),)
+
+
+def _what_implies(later: Rule, earlier: Rule) -> bool:
+    mine, first = later.what, earlier.what
+    return (
+        _within(mine.category, first.category)
+        and first.uncategorised in (None, mine.uncategorised)
+        and (not first.domain or all(_is_below(name, first.domain) for name in mine.domain))
+        and (not first.url or all(any(_covers(wide, one) for wide in first.url) for one in mine.url))
+        and _within(mine.expression, first.expression)
+        and _within(mine.method, first.method)
+        and _within(mine.scheme, first.scheme)
+        and _within(mine.port, first.port)
+        and _within(mine.address, first.address)
+        # What cannot be known counts for what refuses and against what allows: a rule that allows does
+        # not stand before one that refuses while a list is missing.
+        and (
+            earlier.refuses
+            or not later.refuses
+            or not (first.category or first.address or first.uncategorised)
+        )
+    )
+
+
+def _within(narrow: Sequence[object], wide: Sequence[object]) -> bool:
+    return not wide or set(narrow) <= set(wide)
+
+
+def _is_below(name: str, domains: Sequence[str]) -> bool:
+    return any(name == domain or name.endswith("." + domain) for domain in domains)
+
+
+def _covers(wide: UrlPrefix, narrow: UrlPrefix) -> bool:
+    return (
+        _is_below(narrow.host, (wide.host,))
+        and wide.port in (0, narrow.port)
+        and wide.covers_path(narrow.path)
+    )
