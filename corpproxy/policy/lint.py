@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network
 
-from corpproxy.errors import Problem
+from corpproxy.errors import Place, Problem
 from corpproxy.policy.conditions import UrlPrefix, What, Who, asked_keys
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.networks import Networks
+from corpproxy.policy.networks import IpNetwork, Networks, ranges_of
 from corpproxy.policy.rules import Rule
 
 
@@ -26,14 +26,14 @@ def implies(later: Rule, earlier: Rule, networks: Networks) -> bool:
     """
     Whether whatever matches ``later`` matches ``earlier``, as far as this can be told from what is written.
 
-    False means that it cannot be told; true is certain.
+    False means that it cannot be told; true is certain while no list is missing.
     """
-    asked = asked_keys(earlier)
-    if not asked <= asked_keys(later):
+    told = asked_keys(later)
+    if not asked_keys(earlier) <= (told | {"domain"} if "url" in told else told):
         return False
     return (
         _who_implies(later.who, earlier.who, networks)
-        and _what_implies(later, earlier)
+        and _what_implies(later.what, earlier.what)
         and (not earlier.when or {one.hours for one in later.when} <= {one.hours for one in earlier.when})
     )
 
@@ -43,12 +43,10 @@ def _shadowed(rules: Sequence[Rule], networks: Networks) -> Iterator[Problem]:
     for number, rule in enumerate(rules):
         for earlier in rules[:number]:
             if implies(rule, earlier, networks):
-                same = "asks the same and comes first" if implies(earlier, rule, networks) else "comes first"
-                yield Problem(
-                    rule.place,
-                    "never-matches",
-                    f"rule '{rule.name}' can never match: '{earlier.name}' at line {earlier.place.line} {same}",
-                )
+                why = f"'{earlier.name}' {_at(earlier.place, rule.place)} comes first"
+                if implies(earlier, rule, networks):
+                    why += " and asks the same"
+                yield _never(rule, why)
                 break
 
 
@@ -64,7 +62,7 @@ def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
             why = "of an https URL the proxy sees host and port only; ask for the domain instead"
         else:
             continue
-        yield Problem(rule.place, "never-matches", f"rule '{rule.name}' can never match: {why}")
+        yield _never(rule, why)
 
 
 def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
@@ -76,6 +74,14 @@ def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
             f"after '{rules[-1].name}' nothing says what becomes of the rest; "
             "end with a rule without conditions, such as {name: everything else, do: block}",
         )
+
+
+def _never(rule: Rule, why: str) -> Problem:
+    return Problem(rule.place, "never-matches", f"rule '{rule.name}' can never match: {why}")
+
+
+def _at(place: Place, seen_from: Place) -> str:
+    return f"at line {place.line}" if place.file == seen_from.file else f"at {place}"
 
 
 def _asks_paths(what: What) -> bool:
@@ -99,37 +105,33 @@ def _who_implies(later: Who, earlier: Who, networks: Networks) -> bool:
 def _has_network(earlier: Who, name: str, networks: Networks) -> bool:
     if name in earlier.network:
         return True
-    wide = [one for written in earlier.network for one in _ranges(written, networks)]
-    return all(
-        any(one.version == other.version and one.subnet_of(other) for other in wide)  # type: ignore[arg-type]
-        for one in _ranges(name, networks)
-    )
+    wide = [one for written in earlier.network for one in ranges_of(written, networks)]
+    return all(any(_is_part(one, other) for other in wide) for one in ranges_of(name, networks))
 
 
-def _ranges(written: str, networks: Networks) -> Sequence[object]:
-    return networks[written] if written in networks else (ip_network(written),)
+def _is_part(narrow: IpNetwork, wide: IpNetwork) -> bool:
+    if isinstance(narrow, IPv4Network):
+        return isinstance(wide, IPv4Network) and narrow.subnet_of(wide)
+    return isinstance(wide, IPv6Network) and narrow.subnet_of(wide)
 
 
-def _what_implies(later: Rule, earlier: Rule) -> bool:
-    mine, first = later.what, earlier.what
+def _what_implies(mine: What, first: What) -> bool:
     return (
         _within(mine.category, first.category)
         and first.uncategorised in (None, mine.uncategorised)
-        and (not first.domain or all(_is_below(name, first.domain) for name in mine.domain))
+        and (not first.domain or all(_is_below(name, first.domain) for name in _hosts(mine)))
         and (not first.url or all(any(_covers(wide, one) for wide in first.url) for one in mine.url))
         and _within(mine.expression, first.expression)
         and _within(mine.method, first.method)
         and _within(mine.scheme, first.scheme)
         and _within(mine.port, first.port)
         and _within(mine.address, first.address)
-        # What cannot be known counts for what refuses and against what allows: a rule that allows does
-        # not stand before one that refuses while a list is missing.
-        and (
-            earlier.refuses
-            or not later.refuses
-            or not (first.category or first.address or first.uncategorised)
-        )
     )
+
+
+def _hosts(what: What) -> Sequence[str]:
+    """The names that one of which must be asked for: those of domains, else those of URLs."""
+    return what.domain or [url.host for url in what.url]
 
 
 def _within(narrow: Sequence[object], wide: Sequence[object]) -> bool:
