@@ -30,7 +30,9 @@ MAX_REMEMBERED = 32_768
 
 # Letters, digits, hyphens and underscores.  Hyphens at the ends and underscores are no host names by
 # RFC 1123, but they are in use and browsers send them.  The last label must not be a number: that is IPv4.
-_ORDINARY = re.compile(rb"(?:[a-z0-9_-]{1,63}+\.)*+(?![0-9]++\Z|0x[0-9a-f]*+\Z)[a-z0-9_-]{1,63}+")
+_ORDINARY = re.compile(
+    rb"(?:(?!xn--)[a-z0-9_-]{1,63}+\.)*+(?![0-9]++\Z|0x[0-9a-f]*+\Z|xn--)[a-z0-9_-]{1,63}+"
+)
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_-]+\Z")
 _AUTHORITY = re.compile(rb"(\[[^\[\]]*\]|[^:\[\]]*):([0-9]{1,5})")
@@ -75,7 +77,7 @@ def parse_authority(written: bytes) -> tuple[Host, int]:
 def _normal(written: bytes) -> Host:
     """Bring a host to its normal form: the ordinary ones fast, the others step by step."""
     lower = written.lower()
-    if len(lower) <= MAX_NAME and _ORDINARY.fullmatch(lower) and b"xn--" not in lower:
+    if _ORDINARY.fullmatch(lower) and len(lower) <= MAX_NAME:
         return Host(lower.decode())
     if len(written) > MAX_WRITTEN_OCTETS:
         _refuse("it is too long")
