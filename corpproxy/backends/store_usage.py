@@ -87,10 +87,8 @@ def _by_time(connection: sqlite3.Connection, question: UsageQuestion) -> Iterato
 
 def _by_term(connection: sqlite3.Connection, question: UsageQuestion) -> Iterator[NamedSums]:
     column = _COLUMNS[question.by]
-    sums_by_number = (
-        f"SELECT {column} AS number, {_SUMS} FROM usage WHERE {_where(question)} GROUP BY {column}"
-    )
-    query = f"SELECT text, received, sent, exchanges FROM ({sums_by_number}) JOIN term ON term.id = number"
+    numbered = f"SELECT {column} AS number, {_SUMS} FROM usage WHERE {_where(question)} GROUP BY {column}"
+    query = f"SELECT text, received, sent, exchanges FROM ({numbered}) JOIN term ON term.id = number"
     for text, *sums in connection.execute(query, _bounds(question)):
         names = tuple(msgspec.json.decode(text, type=list[str])) if question.by.may_overlap else (text,)
         yield names, *sums

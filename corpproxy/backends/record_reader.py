@@ -1,0 +1,170 @@
+"""
+Reading the record back, segment by segment, also while it is being written.
+
+A line that is no record (cut by a crash, damaged, of a later format) is told to ``complain``, a function that
+takes one sentence, and passed over: the lines around it are still good.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+from corpproxy.audit.record import Record, UnreadableRecord, decode
+from corpproxy.backends.record_segments import SegmentName, segment_names
+
+# What is read at once when a segment is read from its end.
+_BLOCK = 64 * 1024
+
+Complain = Callable[[str], None]
+
+Ends = dict[tuple[str, int], int]
+
+
+def records(folder: Path, complain: Complain, since: float = 0.0) -> Iterator[Record]:
+    """
+    Give all records, the oldest segment first.
+
+    Segments that were last written before ``since``, POSIX seconds, are passed over: nothing in them can
+    have begun later.
+
+    :raises OSError: when the folder cannot be read.
+    """
+    names = segment_names(folder)
+    for name in names:
+        if name.path.stat().st_mtime < since:
+            continue
+        lines = enumerate(_lines(name, complain, is_open=name == names[-1]), 1)
+        yield from _decoded(name, ((f":{number}", line) for number, line in lines), complain)
+
+
+def last_records(
+    folder: Path,
+    count: int,
+    wanted: Callable[[Record], bool],
+    complain: Complain,
+    ends: Ends | None = None,
+) -> list[Record]:
+    """
+    Give the last ``count`` records that are wanted, in order, reading no more than it takes.
+
+    ``ends`` are those of a :class:`Follower`: what stands behind them is left to it.
+    """
+    found: deque[Record] = deque()
+    names = segment_names(folder)
+    for name in reversed(names):
+        end = None if ends is None else ends.get((name.begun, name.number), 0)
+        lines = _lines_backwards(name, complain, is_open=name == names[-1], end=end)
+        for record in _decoded(name, (("", line) for line in lines), complain):
+            if len(found) >= count:
+                return list(found)
+            if wanted(record):
+                found.appendleft(record)
+    return list(found)
+
+
+class Follower:
+    """
+    Gives the records that are added from now on, over the ends of segments.
+
+    :ivar ends: how far each segment has been read.
+    """
+
+    def __init__(self, folder: Path, complain: Complain) -> None:
+        self._folder = folder
+        self._complain = complain
+        # By what a segment keeps when it is moved away: the moment and number it was begun with.
+        self.ends: Ends = {(name.begun, name.number): _whole_lines(name) for name in segment_names(folder)}
+
+    def added(self) -> Iterator[Record]:
+        """Give what was added since the last time; half a line waits for its other half."""
+        for name in segment_names(self._folder):
+            if name.is_compressed:
+                continue
+            lines = self._new_lines(name)
+            yield from _decoded(name, (("", line) for line in lines), self._complain)
+
+    def _new_lines(self, name: SegmentName) -> list[bytes]:
+        try:
+            with name.path.open("rb") as file:
+                file.seek(self.ends.get((name.begun, name.number), 0))
+                octets = file.read()
+        except FileNotFoundError:
+            return []
+        whole = octets[: octets.rfind(b"\n") + 1]
+        self.ends[name.begun, name.number] = self.ends.get((name.begun, name.number), 0) + len(whole)
+        return whole.splitlines(keepends=True)
+
+
+def _decoded(name: SegmentName, lines: Iterable[tuple[str, bytes]], complain: Complain) -> Iterator[Record]:
+    for where, line in lines:
+        try:
+            yield decode(line)
+        except UnreadableRecord as error:
+            complain(f"{name.path}{where}: not a record: {error}")
+
+
+def _lines(name: SegmentName, complain: Complain, *, is_open: bool) -> Iterator[bytes]:
+    try:
+        with closing(_opened(name)) as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
+                else:
+                    _say_cut(name, line, complain, is_open=is_open)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        complain(f"{name.path}: the compressed file is damaged: {error}")
+
+
+def _lines_backwards(
+    name: SegmentName, complain: Complain, *, is_open: bool, end: int | None
+) -> Iterator[bytes]:
+    if name.is_compressed:
+        yield from reversed(list(_lines(name, complain, is_open=is_open)))
+        return
+    with name.path.open("rb") as file:
+        position = file.seek(0, 2) if end is None else end
+        rest = b""
+        is_last = True
+        while position:
+            start = max(0, position - _BLOCK)
+            file.seek(start)
+            rest = file.read(position - start) + rest
+            position = start
+            first, *lines = rest.split(b"\n")
+            # The first piece may be the end of a longer line, unless the file begins with it.
+            if position:
+                rest = first
+            else:
+                lines.insert(0, first)
+            for line in reversed(lines):
+                if is_last and line:
+                    _say_cut(name, line, complain, is_open=is_open)
+                elif not is_last:
+                    yield line
+                is_last = False
+
+
+def _whole_lines(name: SegmentName) -> int:
+    """Give the length of a segment up to its last line end; half a line may stand behind it."""
+    with name.path.open("rb") as file:
+        size = file.seek(0, 2)
+        start = file.seek(max(0, size - _BLOCK))
+        return start + file.read(size - start).rfind(b"\n") + 1
+
+
+def _say_cut(name: SegmentName, line: bytes, complain: Complain, *, is_open: bool) -> None:
+    # The last segment may be under the pen just now.
+    if not is_open:
+        complain(f"{name.path}: its last line is cut after {len(line)} octets, as a crash leaves it")
+
+
+def _opened(name: SegmentName) -> IO[bytes] | gzip.GzipFile:
+    if name.is_compressed:
+        return gzip.open(name.path, "rb")
+    return name.path.open("rb")

@@ -1,0 +1,53 @@
+"""Moments as people write them on the command line, and the time zone they mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_AGO = re.compile(r"(\d+)(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+FORMS = "2026-11-23, 2026-11-23T10:00, 10:00, today, yesterday, or 2h and 7d for so long ago"
+
+
+def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False) -> float:
+    """
+    Read a moment in the time of ``zone``; gives POSIX seconds.
+
+    A day alone is its beginning, or with ``is_end`` its end: ``--until`` a day includes that day.
+
+    :raises ValueError: when it is none, with a sentence that shows the forms.
+    """
+    today = datetime.fromtimestamp(now, zone)
+    if match := _AGO.fullmatch(written):
+        return now - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
+    if written == "now":
+        return now
+    if written in ("today", "yesterday"):
+        written = (today - timedelta(days=written == "yesterday")).strftime("%Y-%m-%d")
+    elif _CLOCK.fullmatch(written):
+        written = f"{today:%Y-%m-%d}T{written.zfill(len(written) + (written[1] == ':'))}"
+    try:
+        read = datetime.fromisoformat(written)
+        if is_end and _DAY.fullmatch(written):
+            read += timedelta(days=1)
+        return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{written}' is no moment; write {FORMS}") from None
+
+
+def machine_zone() -> tzinfo:
+    """Give the time zone of this machine, for when no policy names one."""
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        if name := os.environ.get("TZ"):
+            return ZoneInfo(name)
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    return UTC
