@@ -34,8 +34,8 @@ def answer(
         record = dns.Record_AAAA(address) if ":" in address else dns.Record_A(address)
         message.answers.append(dns.RRHeader(name.encode(), record.TYPE, ttl=ttl, payload=record))
     if soa is not None:
-        record = dns.Record_SOA(b"ns.example", b"who.example", minimum=soa[1])
-        message.authority.append(dns.RRHeader(b"example", dns.SOA, ttl=soa[0], payload=record))
+        zone = dns.Record_SOA(b"ns.example", b"who.example", minimum=soa[1])
+        message.authority.append(dns.RRHeader(b"example", dns.SOA, ttl=soa[0], payload=zone))
     return message
 
 
@@ -104,6 +104,8 @@ class LoopbackServer:
 
 
 class _Datagrams(DatagramProtocol):
+    transport: Any
+
     def __init__(self, server: LoopbackServer) -> None:
         self._server = server
 

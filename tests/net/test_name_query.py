@@ -254,7 +254,7 @@ class SystemNamesTests(TestCase):
     """The C library as a source of names."""
 
     def setUp(self):
-        self.outcome: Any = []
+        self.outcome = []
         self.names = SystemNames(reactor, self.getaddrinfo)
         self.addCleanup(self.names.close)
 
