@@ -84,7 +84,7 @@ class BodyWriter:
         return [data] if data else []
 
     def end(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-        """The octets that end the content; trailers are lost where there are no chunks (RFC 9110, section 6.5)."""
+        """The octets that end the content.  Without chunks there is no place for trailers."""
         return b""
 
 
@@ -94,7 +94,7 @@ class ChunkedWriter(BodyWriter):
     __slots__ = ()
 
     def piece(self, data: bytes) -> list[bytes]:
-        """One chunk: its size line, the same object, CR LF.  An empty piece would end the content: nothing."""
+        """One chunk: its size line, the same object, CR LF.  Of nothing, nothing: it would be the end."""
         return [b"%x\r\n" % len(data), data, b"\r\n"] if data else []
 
     def end(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:

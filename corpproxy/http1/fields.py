@@ -16,8 +16,8 @@ from corpproxy.http1.refusals import refuse
 
 # RFC 9110, section 5.6.2.
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
-# RFC 9110, section 5.5: HTAB, SP, visible characters, obs-text; no CR, LF, NUL and other controls.  Space around
-# the value is part of the class.
+# RFC 9110, section 5.5: HTAB, SP, visible characters, obs-text; no CR, LF, NUL and other controls.  Space
+# around the value is part of the class.
 VALUE = rb"[\t -~\x80-\xff]"
 # Possessive throughout: a head is walked once and never twice (linear time whatever comes).
 SECTION = rb"(?:" + TOKEN + rb"++:" + VALUE + rb"*+\r\n)*+\r\n"
@@ -29,6 +29,12 @@ find_bad_octet = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?=[^\n])|(?<!
 
 _BAD_OCTET_CODES = {0x0D: "bare-cr", 0x0A: "bare-lf"}
 _SPACE = b" \t"
+# The first octet of a TLS connection (RFC 8446, section 5.1): a proxy address given as https://.
+_TLS_HANDSHAKE = 0x16
+
+
+def _strip_space(value: bytes) -> bytes:
+    return value.strip(_SPACE)
 
 
 class _LowerNames(dict[bytes, bytes]):
@@ -103,7 +109,9 @@ class Fields:
         return f"<Fields {b', '.join(self.names).decode('latin-1')}>"
 
     def get(self, name: bytes) -> bytes | None:
-        """The value of the first field of that (lower-case) name, without space around it; None without one."""
+        """
+        The value of the first field of that (lower-case) name, without space around it; None without one.
+        """
         line = self.index.get(name)
         if line is None:
             return None
@@ -113,9 +121,12 @@ class Fields:
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of all fields of that (lower-case) name, in their order."""
-        if name not in self.index:
+        line = self.index.get(name)
+        if line is None:
             return []
         start = len(name) + 1
+        if len(self.index) == len(self.names):  # no name is repeated
+            return [line[start:].strip(_SPACE)]
         pairs = zip(self.names, self.lines, strict=True)
         return [line[start:].strip(_SPACE) for other, line in pairs if other == name]
 
@@ -128,7 +139,7 @@ class Fields:
         if name not in self.index:
             return []
         members = b",".join(self.all(name)).lower().split(b",")
-        return [member for member in (member.strip(_SPACE) for member in members) if member]
+        return [member for member in map(_strip_space, members) if member]
 
 
 def field_line(name: bytes, value: bytes) -> bytes:
@@ -139,11 +150,16 @@ def field_line(name: bytes, value: bytes) -> bytes:
 
 
 def check_octets(octets: bytes | bytearray, start: int, end: int) -> None:
-    """Refuse control characters, bare CR and bare LF between two places; a CR at the very end may still go on."""
+    """
+    Refuse control characters, bare CR and bare LF between two places; a CR at the very end may still go on.
+    """
     found = find_bad_octet(octets, start, end)
     if found is not None:
         octet = octets[found.start()]
-        raise refuse(_BAD_OCTET_CODES.get(octet, "bad-octet"), f"octet {found.start()} is 0x{octet:02x}")
+        detail = f"octet {found.start()} is 0x{octet:02x}"
+        if octet == _TLS_HANDSHAKE and not found.start():
+            detail = "this is TLS; the way to the proxy is plain HTTP: write http:// before its address"
+        raise refuse(_BAD_OCTET_CODES.get(octet, "bad-octet"), detail)
 
 
 def check_lines(section: bytes, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""Where the content of a message ends (RFC 9112, section 6), and whether the connection lives on (section 9.3)."""
+"""Where the content of a message ends, and whether the connection lives on (RFC 9112, sections 6 and 9.3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from corpproxy.http1.refusals import refuse
 
 
 class Framing(enum.Enum):
-    """How the end of the content is known: there is none, by its length, by chunks, by the connection's end."""
+    """How the end of the content is known: there is none, by length, by chunks, by the connection's end."""
 
     NONE = "none"
     LENGTH = "length"
@@ -59,8 +59,8 @@ def response_body(head: ResponseHead, request_method: bytes) -> Body:
     """
     Say how the content of a response to that method is framed.
 
-    Answers to HEAD, and 1xx, 204, 304, have none whatever their fields say; after 2xx to CONNECT and after 101
-    comes no content but another protocol.  The framing fields must be sound all the same.
+    Answers to HEAD, and 1xx, 204, 304, have none whatever their fields say; after 2xx to CONNECT and after
+    101 comes no content but another protocol.  The framing fields must be sound all the same.
     """
     status = head.status
     if request_method == b"CONNECT" and 200 <= status < 300:
@@ -79,8 +79,8 @@ def framing_toward(body: Body, version: int) -> Body:
     """
     Say how content that came in one framing goes on to a client that speaks ``version``.
 
-    HTTP/1.0 knows no chunks: the end of the connection ends them.  Content that the server ended by closing goes
-    to HTTP/1.1 in chunks, so that the client's connection lives, and sees a truncation.
+    HTTP/1.0 knows no chunks: the end of the connection ends them.  Content that the server ended by closing
+    goes to HTTP/1.1 in chunks, so that the client's connection lives, and sees a truncation.
     """
     if body is CHUNKED_BODY and version < 11:
         return CLOSE_BODY
@@ -93,17 +93,16 @@ def keeps_alive(head: RequestHead | ResponseHead, *, as_proxy: bool = True) -> b
     """
     Say whether the connection may serve another exchange after this message (RFC 9112, section 9.3).
 
-    A proxy must not keep a connection with an HTTP/1.0 client (its ``Connection`` may come from a hop before that
-    passed it on blindly); ``as_proxy`` is False where we are the server itself.  A
-    response that is framed by the connection's end closes it whatever this says.
+    A proxy must not keep a connection with an HTTP/1.0 client (its ``Connection`` may come from a hop
+    before that passed it on blindly); ``as_proxy`` is False where we are the server itself.  A response
+    that is framed by the connection's end closes it whatever this says.
     """
-    if b"connection" not in head.fields.index:
+    fields = head.fields
+    if b"connection" not in fields.index:
         return head.version >= 11
-    options = head.fields.tokens(b"connection")
-    if b"close" in options:
-        return False
-    if head.version >= 11:
-        return True
+    options = fields.tokens(b"connection")
+    if head.version >= 11 or b"close" in options:
+        return b"close" not in options
     return b"keep-alive" in options and (not as_proxy or isinstance(head, ResponseHead))
 
 
@@ -132,7 +131,9 @@ def _content_length(values: list[bytes]) -> int:
 
 
 def _check_coding(values: list[bytes]) -> None:
-    """Let only ``chunked`` pass, alone; tell an unknown coding (501) from a list that frames nothing (400)."""
+    """
+    Let only ``chunked`` pass, alone; tell an unknown coding (501) from a list that frames nothing (400).
+    """
     if len(values) == 1 and values[0].lower() == b"chunked":
         return
     codings = [coding.strip(b" \t").lower() for coding in b",".join(values).split(b",")]

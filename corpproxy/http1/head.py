@@ -1,12 +1,12 @@
 """
 Heads of requests and responses, read strictly.
 
-The grammar of RFC 9112, sections 2 to 5, stands here as one regular expression for each kind of head.
-A head that is whole in one piece, as nearly all are, is matched once and cut once.  Only when that
-fails does the reader look closer (``_Prefix``): either the head is not there yet, or it is refused by the first
-thing that is wrong with it.  What is wrong is found as early as the octets that came show it, so that a
-client that speaks something else (HTTP/0.9, TLS, SSH) is not waited for; and it is the same thing
-however the octets were cut into pieces.
+The grammar of RFC 9112, sections 2 to 5, stands here as one regular expression for each kind of head.  A
+head that is whole in one piece, as nearly all are, is matched once and cut once.  Only when that fails does
+the reader look closer (``_Prefix``): either the head is not there yet, or it is refused by the first thing
+that is wrong with it.  What is wrong is found as early as the octets that came show it, so that a client
+that speaks something else (HTTP/0.9, TLS, SSH) is not waited for; and it is the same thing however the
+octets were cut into pieces.
 
 Nothing is repaired: what a later hop could read otherwise is refused here.
 """
@@ -20,16 +20,17 @@ from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, c
 from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
 from corpproxy.http1.refusals import refuse
 
-# RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters that
-# RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass; an
-# authority has a grammar of its own in target.py.  One empty line before the head is skipped (section 2.2).
+# RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters
+# that RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass;
+# an authority has a grammar of its own in target.py.  One empty line before the head is skipped (section
+# 2.2).
 _TARGET = rb"[!\"$-~]"
 _METHOD = TOKEN + b"{1,%d}+" % METHOD_OCTETS
 _REQUEST = re.compile(
     rb"(?:\r\n)?+(" + _METHOD + rb") (" + _TARGET + rb"++) HTTP/1\.([01])\r\n" + SECTION
 ).match
-# RFC 9112, section 4.  Status codes above 599 are invalid but sent (999), and passed on as RFC 9110, section 15
-# allows.  Some servers leave out the space before an empty reason; there is one way to read it.
+# RFC 9112, section 4.  Status codes above 599 are invalid but sent (999), and passed on as RFC 9110,
+# section 15 allows.  Some servers leave out the space before an empty reason; there is one way to read it.
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+\r\n" + SECTION).match
 
 _is_target = re.compile(_TARGET + rb"++").fullmatch
@@ -244,8 +245,8 @@ class RequestReader(HeadReader[RequestHead]):
         if not _is_version(version):
             raise refuse("bad-version")
         if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-            # RFC 9110, section 2.5 would have 1.2 to 1.9 read as 1.1.  None of them exists or will, nothing real
-            # sends them, and what a hop behind us makes of one is anybody's guess.
+            # RFC 9110, section 2.5 would have 1.2 to 1.9 read as 1.1.  None of them exists or will, nothing
+            # real sends them, and what a hop behind us makes of one is anybody's guess.
             raise refuse("unknown-version", version.decode("ascii"))
         if len(target) > self.limits.target_octets:
             raise refuse("target-too-long", f"the limit is {self.limits.target_octets} octets")

@@ -46,8 +46,8 @@ class Target(NamedTuple):
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# RFC 3986, section 3.2.2, without IPvFuture.  Percent signs and odd IPv4 spellings are valid here; whether they
-# have a normal form is for the reader of hosts to say.
+# RFC 3986, section 3.2.2, without IPvFuture.  Percent signs and odd IPv4 spellings are valid here; whether
+# they have a normal form is for the reader of hosts to say.
 _split_authority = re.compile(
     rb"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._~!$&'()*+,;=%-]++)(:[0-9]{0,5}+)?+"
 ).fullmatch

@@ -1,0 +1,54 @@
+"""
+What a head asks of the hops it passes: Upgrade, Expect, Max-Forwards (RFC 9110, sections 7.6, 7.8, 10.1.1).
+"""
+
+from __future__ import annotations
+
+from corpproxy.http1.head import RequestHead, ResponseHead
+from corpproxy.http1.refusals import refuse
+
+_DIGITS = b"0123456789"
+# No road has a thousand million hops; this only keeps numbers small.
+_MAX_FORWARDS_DIGITS = 9
+
+
+def upgrade_protocol(head: RequestHead | ResponseHead) -> bytes | None:
+    """
+    The protocols that the head asks (or agrees) to change to, as written in Upgrade but in lower case.
+
+    None unless Connection names the field too and the version is 1.1 (RFC 9110, section 7.8).
+    """
+    fields = head.fields
+    if b"upgrade" not in fields.index or head.version < 11:
+        return None
+    if b"upgrade" not in fields.tokens(b"connection"):
+        return None
+    return b", ".join(fields.tokens(b"upgrade")) or None
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """
+    Whether the client waits for 100 (Continue) before it sends content (RFC 9110, section 10.1.1).
+
+    ProtocolError (417) for any other expectation.  In HTTP/1.0 the field means nothing.
+    """
+    if b"expect" not in head.fields.index or head.version < 11:
+        return False
+    expectations = head.fields.tokens(b"expect")
+    if any(expectation != b"100-continue" for expectation in expectations):
+        raise refuse("unknown-expectation")
+    return bool(expectations)
+
+
+def max_forwards(head: RequestHead) -> int | None:
+    """
+    How many more hops a TRACE or OPTIONS may take, None for no limit and for other methods.
+
+    At 0 the request is answered here and not forwarded (RFC 9110, section 7.6.2).
+    """
+    if b"max-forwards" not in head.fields.index or head.method not in (b"TRACE", b"OPTIONS"):
+        return None
+    values = head.fields.all(b"max-forwards")
+    if len(values) != 1 or not 0 < len(values[0]) <= _MAX_FORWARDS_DIGITS or values[0].strip(_DIGITS):
+        raise refuse("bad-max-forwards")
+    return int(values[0])
