@@ -17,7 +17,6 @@ def lint(policy: Policy) -> tuple[Problem, ...]:
     found = [
         *_shadowed(policy.rules, policy.networks),
         *_contradictions(policy.rules),
-        *_open_end(policy.rules),
     ]
     return tuple(sorted(found))
 
@@ -58,22 +57,9 @@ def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
             why = "what is uncategorised has no category"
         elif rule.who.anonymous and (rule.who.user or rule.who.group):
             why = "somebody who did not sign in has no name and no groups"
-        elif _asks_paths(what) and _is_tunnel_only(what):
-            why = "of an https URL the proxy sees host and port only; ask for the domain instead"
         else:
             continue
         yield _never(rule, why)
-
-
-def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
-    """That the last rule has conditions, so that the policy does not say what becomes of the rest."""
-    if rules and asked_keys(rules[-1]):
-        yield Problem(
-            rules[-1].place,
-            "no-last-rule",
-            f"after '{rules[-1].name}' nothing says what becomes of the rest; "
-            "end with a rule without conditions, such as {name: everything else, do: block}",
-        )
 
 
 def _never(rule: Rule, why: str) -> Problem:
@@ -82,14 +68,6 @@ def _never(rule: Rule, why: str) -> Problem:
 
 def _at(place: Place, seen_from: Place) -> str:
     return f"at line {place.line}" if place.file == seen_from.file else f"at {place}"
-
-
-def _asks_paths(what: What) -> bool:
-    return bool(what.url) and all(url.path != "/" for url in what.url)
-
-
-def _is_tunnel_only(what: What) -> bool:
-    return what.method == ("CONNECT",) or what.scheme == ("https",)
 
 
 def _who_implies(later: Who, earlier: Who, networks: Networks) -> bool:

@@ -66,9 +66,14 @@ def clock(at: float, time_zone: tzinfo) -> str:
         return "the end of time"
 
 
-def either(values: Sequence[str]) -> str:
+def either(values: Sequence[str], word: str = "or") -> str:
     """Join values as alternatives: ``games, chat or news``; of many only the first."""
     named = [str(value) for value in values[:NAMED_AT_MOST]]
     if len(values) > NAMED_AT_MOST:
-        return f"{', '.join(named)} or {len(values) - NAMED_AT_MOST} more"
-    return " or ".join([", ".join(named[:-1]), named[-1]]) if len(named) > 1 else "".join(named)
+        return f"{', '.join(named)} {word} {len(values) - NAMED_AT_MOST} more"
+    return f"{', '.join(named[:-1])} {word} {named[-1]}" if len(named) > 1 else "".join(named)
+
+
+def both(values: Sequence[str]) -> str:
+    """Join values that all hold: ``games, chat and news``."""
+    return either(values, "and")

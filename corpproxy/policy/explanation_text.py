@@ -1,0 +1,129 @@
+"""Explanations as people and as programs read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import Any
+
+from corpproxy.errors import Place
+from corpproxy.policy.explain import Explanation, Step
+from corpproxy.policy.model import Decision, Effect, Facts
+from corpproxy.policy.reasons import clock
+from corpproxy.policy.target import target_uri
+
+
+def as_text(explanation: Explanation, time_zone: tzinfo) -> str:
+    """Give an explanation as lines for a terminal, times in a time zone."""
+    return "\n".join(_lines(explanation, time_zone)) + "\n"
+
+
+def as_mapping(explanation: Explanation, time_zone: tzinfo) -> dict[str, Any]:
+    """Give an explanation as values that JSON has."""
+    facts, decision = explanation.facts, explanation.decision
+    return {
+        "asked": {
+            "user": facts.identity.name,
+            "groups": list(facts.identity.groups),
+            "known_by": facts.identity.source,
+            "client": facts.client,
+            "listener": facts.listener,
+            "method": facts.method,
+            "target": target_uri(facts),
+            "at": clock(facts.at, time_zone),
+        },
+        "categories": [
+            {"category": one.category, "list": one.list, "entry": one.entry} for one in explanation.matches
+        ],
+        "rules": [_step_mapping(step) for step in explanation.steps],
+        "safety": [
+            {"entry": one.entry, "place": str(one.place), "refusal": one.refusal}
+            for one in explanation.safety
+        ],
+        "decision": {
+            "effect": str(decision.effect),
+            "rule": decision.rule,
+            "place": str(decision.place),
+            "reason": decision.reason,
+            "say": decision.say,
+            "category": decision.category,
+            "location": decision.location,
+        },
+        "also_refusing": [rule.name for rule in explanation.also_refusing],
+        "dial_host": explanation.dial_host.name,
+    }
+
+
+def _step_mapping(step: Step) -> dict[str, Any]:
+    return {
+        "rule": step.rule.name,
+        "place": str(step.rule.place),
+        "effect": str(step.rule.effect),
+        "matches": step.matches,
+        "decides": step.decides,
+        "reached": step.reached,
+        "why": step.words,
+    }
+
+
+def _lines(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
+    yield from _asked(explanation, time_zone)
+    yield ""
+    for step in explanation.steps:
+        yield from _step(step)
+    for check in explanation.safety:
+        said = f"refuses: {check.refusal}" if check.refusal else "does not refuse it"
+        yield f"    safety: {check.entry}{_at(check.place)}: {said}"
+    yield ""
+    yield from _decided(explanation.decision)
+    if explanation.also_refusing:
+        names = ", ".join(f"'{rule.name}'" for rule in explanation.also_refusing)
+        yield f"would be refused later too, by {names}"
+    if explanation.dial_host != explanation.facts.host:
+        yield f"safe search: connected to {explanation.dial_host.name} for {explanation.facts.host.name}"
+
+
+def _asked(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
+    facts = explanation.facts
+    yield f"{facts.method} {target_uri(facts)}"
+    yield f"who: {_who(facts)}"
+    yield f"when: {clock(facts.at, time_zone)}"
+    if not facts.categories:
+        yield "categories: none"
+    shown = {match.category for match in explanation.matches}
+    for match in explanation.matches:
+        yield f"category {match.category}: list {match.list}, entry {match.entry}"
+    for category in facts.categories:
+        if category not in shown:
+            yield f"category {category}"
+    if facts.address_classes is not None:
+        yield f"address: {', '.join(sorted(facts.address_classes)) or 'none'}"
+
+
+def _who(facts: Facts) -> str:
+    identity = facts.identity
+    name = f"{identity.name} ({identity.source})" if identity.name else f"nobody ({identity.source})"
+    groups = f", groups {', '.join(identity.groups)}" if identity.groups else ", no groups"
+    client = f", from {facts.client}" if facts.client else ""
+    return f"{name}{groups}{client}" + (f", listener {facts.listener}" if facts.listener else "")
+
+
+def _step(step: Step) -> Iterator[str]:
+    mark = "->" if step.decides else "  "
+    verb = "matches" if step.matches else "does not match"
+    if not step.reached:
+        verb = f"not reached; {verb}"
+    yield f"{mark}  {step.rule.name} ({step.rule.effect}){_at(step.rule.place)}: {verb}: {step.words}"
+
+
+def _decided(decision: Decision) -> Iterator[str]:
+    by = f"'{decision.rule}'{_at(decision.place)}" if decision.rule else "no rule"
+    yield f"{decision.effect} by {by}: {decision.reason}"
+    if decision.say:
+        yield f"the person reads: {decision.say}"
+    if decision.effect is Effect.REDIRECT:
+        yield f"the browser is sent to {decision.location}"
+
+
+def _at(place: Place) -> str:
+    return f" at {place}" if place.file else ""

@@ -1,0 +1,191 @@
+"""One condition and one exchange in words: what holds and by which evidence, or what stands against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import tzinfo
+
+from corpproxy.destination.model import Match
+from corpproxy.policy.conditions import Conditions, UrlPrefix, compile_expression
+from corpproxy.policy.model import Facts
+from corpproxy.policy.networks import Networks, client_address, ranges_of
+from corpproxy.policy.reasons import asked_in_words, both, clock, either, missing_in_words
+from corpproxy.policy.target import normal_path, target_uri
+
+_Said = Callable[[Conditions, Facts], str]
+
+
+def mismatch(key: str, asked: Conditions, facts: Facts, time_zone: tzinfo) -> str:
+    """Say why a key that is asked does not hold: what there is, and what is asked for."""
+    if key == "when":
+        return f"it is {clock(facts.at, time_zone)}, asked for {either([one.name for one in asked.when])}"
+    return _MISMATCHES[key](asked, facts)
+
+
+def evidence(
+    asked: Conditions,
+    facts: Facts,
+    matches: Iterable[Match],
+    networks: Networks,
+    missing: frozenset[str],
+) -> str:
+    """Say by what every key that is asked holds."""
+    words = dict(asked_in_words(asked))
+    for key, said in _held(asked, facts, matches, networks, missing):
+        if said:
+            words[key] = said
+    return "; ".join(words.values()) or "it is for every exchange"
+
+
+def _held(
+    asked: Conditions, facts: Facts, matches: Iterable[Match], networks: Networks, missing: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """Each key for which more can be said than what is asked: which of its values it was."""
+    who, what = asked.who, asked.what
+    if who.user:
+        yield "user", f"user {facts.identity.name}"
+    if who.group:
+        yield "group", f"group {either([one for one in who.group if one in facts.identity.groups])}"
+    if who.network:
+        yield "network", f"network {either(_networks_of(facts.client, who.network, networks))}"
+    if what.category:
+        yield "category", _category_evidence(what.category, facts, matches, missing)
+    if what.uncategorised and missing:
+        yield "uncategorised", "in no category as far as is known, for a list is missing"
+    if what.domain:
+        yield "domain", f"domain {either([one for one in what.domain if _is_below(facts.host.name, one)])}"
+    if what.url:
+        yield "url", f"url {either([str(one) for one in what.url if _begins(one, facts)])}"
+    if what.expression:
+        yield "expression", f"expression {either(_found(what.expression, facts))}"
+    if what.address and facts.address_classes is None:
+        yield "address", "the address is not known here, so that this refuses it"
+
+
+def _category_evidence(
+    asked: Sequence[str], facts: Facts, matches: Iterable[Match], missing: frozenset[str]
+) -> str:
+    held = [one for one in facts.categories if one in asked]
+    if not held:
+        return missing_in_words(asked, missing)
+    for match in matches:
+        if match.category == held[0]:
+            return f"category {held[0]}: list {match.list}, entry {match.entry}"
+    return f"category {either(held)}"
+
+
+def _user(asked: Conditions, facts: Facts) -> str:
+    who = f"user is {facts.identity.name}" if facts.identity.name else "nobody signed in"
+    return f"{who}, asked for {either(asked.who.user)}"
+
+
+def _group(asked: Conditions, facts: Facts) -> str:
+    groups = facts.identity.groups
+    mine = f"group is {both(groups)}" if groups else "in no group"
+    return f"{mine}, asked for {either(asked.who.group)}"
+
+
+def _network(asked: Conditions, facts: Facts) -> str:
+    return f"client is {facts.client or 'of unknown address'}, asked for {either(asked.who.network)}"
+
+
+def _listener(asked: Conditions, facts: Facts) -> str:
+    return f"listener is {facts.listener or 'unknown'}, asked for {either(asked.who.listener)}"
+
+
+def _anonymous(asked: Conditions, facts: Facts) -> str:
+    if facts.identity.name:
+        return f"{facts.identity.name} signed in, asked for nobody"
+    return "nobody signed in, asked for somebody"
+
+
+def _categories(facts: Facts) -> str:
+    if not facts.categories:
+        return "in no category"
+    return f"category is {both(facts.categories)}"
+
+
+def _category(asked: Conditions, facts: Facts) -> str:
+    return f"{_categories(facts)}, asked for {either(asked.what.category)}"
+
+
+def _uncategorised(asked: Conditions, facts: Facts) -> str:
+    if facts.categories or not asked.what.uncategorised:
+        return f"{_categories(facts)}, asked for {'none' if asked.what.uncategorised else 'some'}"
+    return "in no category as far as is known, but a list is missing"
+
+
+def _domain(asked: Conditions, facts: Facts) -> str:
+    return f"host is {facts.host.name}, asked for {either(asked.what.domain)}"
+
+
+def _method(asked: Conditions, facts: Facts) -> str:
+    return f"method is {facts.method}, asked for {either(asked.what.method)}"
+
+
+def _scheme(asked: Conditions, facts: Facts) -> str:
+    return f"scheme is {facts.scheme}, asked for {either(asked.what.scheme)}"
+
+
+def _port(asked: Conditions, facts: Facts) -> str:
+    return f"port is {facts.port}, asked for {either([str(port) for port in asked.what.port])}"
+
+
+def _address(asked: Conditions, facts: Facts) -> str:
+    if facts.address_classes is None:
+        return f"address is not known, asked for {either(asked.what.address)}"
+    kinds = both(sorted(facts.address_classes)) or "none"
+    return f"address is {kinds}, asked for {either(asked.what.address)}"
+
+
+def _url(asked: Conditions, facts: Facts) -> str:
+    wanted = either([str(url) for url in asked.what.url])
+    if facts.is_tunnel and any(_is_below(facts.host.name, url.host) for url in asked.what.url):
+        return f"a tunnel shows no path, asked for {wanted}"
+    return f"target is {target_uri(facts)}, asked for {wanted}"
+
+
+def _expression(asked: Conditions, facts: Facts) -> str:
+    return f"target is {target_uri(facts)}, in which nothing fits {either(asked.what.expression)}"
+
+
+_MISMATCHES: dict[str, _Said] = {
+    "user": _user,
+    "group": _group,
+    "network": _network,
+    "listener": _listener,
+    "anonymous": _anonymous,
+    "category": _category,
+    "uncategorised": _uncategorised,
+    "domain": _domain,
+    "method": _method,
+    "scheme": _scheme,
+    "port": _port,
+    "address": _address,
+    "url": _url,
+    "expression": _expression,
+}
+
+
+def _is_below(name: str, domain: str) -> bool:
+    return name == domain or name.endswith("." + domain)
+
+
+def _begins(prefix: UrlPrefix, facts: Facts) -> bool:
+    return (
+        _is_below(facts.host.name, prefix.host)
+        and prefix.port in (0, facts.port)
+        and prefix.covers_path(normal_path(facts.path))
+    )
+
+
+def _found(expressions: Sequence[str], facts: Facts) -> list[str]:
+    uri = target_uri(facts).encode("utf-8", "replace")
+    return [one for one in expressions if compile_expression(one).search(uri)]
+
+
+def _networks_of(client: str, asked: Sequence[str], networks: Networks) -> list[str]:
+    address = client_address(client)
+    if address is None:
+        return []
+    return [name for name in asked if any(address in one for one in ranges_of(name, networks))]
