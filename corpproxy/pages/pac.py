@@ -1,5 +1,6 @@
 """
-The PAC file: how a browser learns which hosts go through the proxy, compiled from the policy's ``pac:`` table.
+The PAC file: how a browser learns which hosts go through the proxy, compiled from the policy's ``pac:``
+table.
 
 The text is for every engine that still runs (the oldest know ECMAScript 3), looks at nothing but the host
 (browsers hide the path of an https URI from it), and asks no name server: ``dnsResolve`` and ``isInNet``
@@ -32,7 +33,8 @@ MAX_PAC_OCTETS = 1024 * 1024
 LOCAL = "<local>"
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+):(?P<port>[0-9]{1,5})\Z")
-# A name without a dot.  One number alone is an IPv4 address to some programs (2130706433 is 127.0.0.1), no name.
+# A name without a dot.  One number alone is an IPv4 address to some programs (2130706433 is 127.0.0.1),
+# no name.
 _PLAIN = re.compile(r"(?![0-9]+\Z|0x[0-9a-f]*\Z)[^.:]+\Z")
 _PRINTABLE = re.compile(r"[!-~]+\Z")
 
@@ -44,10 +46,10 @@ class PacTable:
     """
     The ``pac:`` table: which proxies, in which order, and what needs none.
 
-    ``proxy`` and then ``fallback`` are tried in order; each is ``host:port``, or ``https host:port`` for a proxy
-    that is spoken to over TLS.  Entries of ``direct`` are names (``.hillside.example`` or
-    ``hillside.example``: the name itself and all below it), addresses, networks, or ``<local>`` for names without a
-    dot.  ``portal`` is the reserved name, which always goes to the proxy.
+    ``proxy`` and then ``fallback`` are tried in order; each is ``host:port``, or ``https host:port`` for
+    a proxy that is spoken to over TLS.  Entries of ``direct`` are names (``.hillside.example`` or
+    ``hillside.example``: the name itself and all below it), addresses, networks, or ``<local>`` for
+    names without a dot.  ``portal`` is the reserved name, which always goes to the proxy.
 
     Raises ValueError, saying what to write instead, for an entry that is none of these.
     """
@@ -224,9 +226,10 @@ function bits6(text) {
 }
 
 function inNetworks(family, bits) {
-    var prefixes = PREFIXES[family], i;
+    var prefixes = PREFIXES[family], i, key;
     for (i = 0; i < prefixes.length; i++) {
-        if (NETWORKS[family + ":" + prefixes[i] + ":" + bits.substring(0, prefixes[i])] === 1) { return true; }
+        key = family + ":" + prefixes[i] + ":" + bits.substring(0, prefixes[i]);
+        if (NETWORKS[key] === 1) { return true; }
     }
     return false;
 }
@@ -271,7 +274,7 @@ def compile_pac(table: PacTable) -> bytes:
     octets = text.encode("ascii")
     if len(octets) > MAX_PAC_OCTETS:
         raise ValueError(
-            f"the PAC file would have {len(octets)} octets, and browsers take {MAX_PAC_OCTETS}; shorten direct:"
+            f"the PAC file has {len(octets)} octets and browsers take {MAX_PAC_OCTETS}; shorten direct:"
         )
     return octets
 

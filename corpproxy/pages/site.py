@@ -31,9 +31,9 @@ class Logo:
     """
     The picture at the head of every page.
 
-    ``uri`` is the picture as a ``data:`` URI (RFC 2397), so that a page needs nothing from elsewhere.  A browser
-    runs no script of an SVG shown as an image.  ValueError for another media type or a picture past
-    ``MAX_LOGO_OCTETS``.
+    ``uri`` is the picture as a ``data:`` URI (RFC 2397), so that a page needs nothing from elsewhere.  A
+    browser runs no script of an SVG shown as an image.  ValueError for another media type or a picture
+    past ``MAX_LOGO_OCTETS``.
     """
 
     media_type: str
@@ -57,8 +57,8 @@ class Site:
     """
     The organisation, as its pages name it.
 
-    ``portal`` is the reserved name that the proxy answers itself; ``realm`` is what a browser shows when it asks for
-    the password; times on pages are told in ``time_zone``.
+    ``portal`` is the reserved name that the proxy answers itself; ``realm`` is what a browser shows when
+    it asks for the password; times on pages are told in ``time_zone``.
     """
 
     name: str

@@ -1,0 +1,120 @@
+"""
+What a page says, before it has a form: the same sheet becomes HTML, plain text or JSON.
+
+All strings are plain text; escaping belongs to the form.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Tone(enum.StrEnum):
+    """How a page speaks: it chooses colour and sign."""
+
+    STOP = "stop"
+    WARN = "warn"
+    FAULT = "fault"
+    KEY = "key"
+    GOOD = "good"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of facts: ``name`` is its member in JSON, ``label`` what a person reads."""
+
+    name: str
+    label: str
+    value: str
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way on; ``name`` is its member in JSON."""
+
+    name: str
+    uri: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One line that a person fills in."""
+
+    name: str
+    label: str
+    kind: str = "password"
+    autocomplete: str = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that is posted to ``action``."""
+
+    action: str
+    button: str
+    hidden: tuple[tuple[str, str], ...] = ()
+    inputs: tuple[Input, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One entry of a list, such as a past refusal."""
+
+    title: str
+    lead: str = ""
+    quote: str = ""
+    facts: tuple[Fact, ...] = ()
+    links: tuple[Link, ...] = ()
+    form: Form | None = None
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page under a heading of its own; a folded one opens at a touch."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    cards: tuple[Card, ...] = ()
+    links: tuple[Link, ...] = ()
+    form: Form | None = None
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """
+    What one page says.
+
+    ``kind`` names the page in JSON, ``code`` is the symbolic name of a failure.  ``quote`` is the rule's
+    own sentence.  ``small`` is for the administrator who is shown the page.  ``subject`` is that of the
+    mail that a person would send; without one the page names nobody to ask.
+    """
+
+    status: int
+    kind: str
+    tone: Tone
+    title: str
+    code: str = ""
+    lead: tuple[str, ...] = ()
+    quote: str = ""
+    facts: tuple[Fact, ...] = ()
+    form: Form | None = None
+    links: tuple[Link, ...] = ()
+    sections: tuple[Section, ...] = ()
+    small: tuple[Fact, ...] = ()
+    subject: str = ""
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """All forms of the page."""
+        cards = (card.form for section in self.sections for card in section.cards)
+        found = (self.form, *(section.form for section in self.sections), *cards)
+        return tuple(form for form in found if form is not None)
