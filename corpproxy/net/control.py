@@ -13,7 +13,6 @@ import fcntl
 import os
 import pwd
 import socket
-import stat
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,10 +22,9 @@ from typing import Any, cast
 import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
-from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 from corpproxy.errors import CorpproxyError
@@ -93,7 +91,9 @@ class ControlServer:
         self.path = path
         self.commands = commands
         self.identify = identify
-        self._reactor = reactor
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor: Any = reactor
         self._lock: int | None = None
         self._port: IListeningPort | None = None
 
@@ -154,15 +154,10 @@ class ControlServer:
             self._lock = None
 
     def _listen(self) -> None:
-        reactor = self._reactor
-        if reactor is None:
-            from twisted.internet import reactor
         if self.path.is_socket():
             self.path.unlink()
         # The mode is set before the socket listens: in between nobody can connect, whatever the umask.
-        self._port = reactor.listenUNIX(
-            str(self.path), _ControlFactory(self), mode=stat.S_IRUSR | stat.S_IWUSR
-        )
+        self._port = self.reactor.listenUNIX(str(self.path), _ControlFactory(self), mode=0o600)
 
 
 class _ControlFactory(Factory):
@@ -175,7 +170,7 @@ class _ControlFactory(Factory):
         return ControlProtocol(self._server)
 
 
-class ControlProtocol(Protocol, TimeoutMixin):
+class ControlProtocol(Protocol):
     """One caller: a line in, a line out."""
 
     def __init__(self, server: ControlServer) -> None:
@@ -184,6 +179,7 @@ class ControlProtocol(Protocol, TimeoutMixin):
         self._asked = False
         self._gone = False
         self._caller: Caller | None = None
+        self._limit: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         self._caller = caller = self._server.identify(self.transport)
@@ -191,7 +187,7 @@ class ControlProtocol(Protocol, TimeoutMixin):
             _log.warn("{name} (uid {uid}) may not use the control socket", name=caller.name, uid=caller.uid)
             self._refuse("not-permitted", f"only root and {user_name(os.geteuid())} may give commands")
             return
-        self.setTimeout(LINE_SECONDS)
+        self._limit = self._server.reactor.callLater(LINE_SECONDS, self._too_slow)
 
     def dataReceived(self, data: bytes) -> None:
         if self._asked:
@@ -203,12 +199,12 @@ class ControlProtocol(Protocol, TimeoutMixin):
         elif end:
             self._perform(line)
 
-    def timeoutConnection(self) -> None:
+    def _too_slow(self) -> None:
         self._refuse("too-slow", f"no command within {LINE_SECONDS:.0f} s")
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._gone = True
-        self.setTimeout(None)
+        self._stop_clock()
 
     def _perform(self, line: bytes) -> None:
         """Do what one line says."""
@@ -224,7 +220,7 @@ class ControlProtocol(Protocol, TimeoutMixin):
             self._refuse("unknown-command", f"there is no command {name!r}; there are: {known}")
             return
         self._asked = True
-        self.setTimeout(None)
+        self._stop_clock()
         done = maybeDeferred(command, cast(Caller, self._caller), request)
         done.addCallback(self._done).addErrback(self._failed, name)
 
@@ -244,9 +240,14 @@ class ControlProtocol(Protocol, TimeoutMixin):
 
     def _answer(self, answer: dict[str, Any]) -> None:
         self._asked = True
-        self.setTimeout(None)
+        self._stop_clock()
         if self._gone:
             return
         transport = cast(Any, self.transport)
         transport.write(msgspec.json.encode(answer) + b"\n")
         transport.loseConnection()
+
+    def _stop_clock(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
