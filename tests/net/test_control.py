@@ -13,7 +13,6 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -21,8 +20,8 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from corpproxy.errors import ProtocolError
-from corpproxy.net.ask import ControlError, ask
-from corpproxy.net.control import LINE_SECONDS, MAX_LINE_OCTETS, Caller, ControlProtocol, ControlServer
+from corpproxy.net.ask import MAX_LINE_OCTETS, ControlError, ask
+from corpproxy.net.control import LINE_SECONDS, Caller, ControlProtocol, ControlServer
 from tests.support.rows import rows, tabular
 
 ME = Caller(os.geteuid(), os.getegid(), os.getpid(), "me")
@@ -65,11 +64,9 @@ class ProtocolCase(SynchronousTestCase):
         self.clock = Clock()
 
     def connect(self, caller=ME, **more):
-        server = ControlServer(
-            Path("unused"), commands(self.called) | more, identify=lambda transport: caller
-        )
+        known = commands(self.called) | more
+        server = ControlServer(Path("unused"), known, reactor=self.clock, identify=lambda transport: caller)
         protocol = ControlProtocol(server)
-        protocol.callLater = self.clock.callLater
         protocol.makeConnection(StringTransport())
         return protocol
 
