@@ -1,0 +1,174 @@
+"""From the tables of the policy file to the settings of the parts; what comes here has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from corpproxy.audit.settings import AuditSettings
+from corpproxy.config.build_rules import Rules
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.config.names import NameSettings
+from corpproxy.config.nodes import Path as Steps
+from corpproxy.config.nodes import Table, place_of
+from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.destination.host import normal_host
+from corpproxy.errors import Place
+from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
+from corpproxy.http1.limits import Limits
+from corpproxy.identity.settings import BasicMethod, Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.pages.pac import PacTable
+from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.safe_search import SafeSearch
+
+if TYPE_CHECKING:
+    from corpproxy.destination.sources import ListSource
+
+_Settings = TypeVar("_Settings")
+
+
+def build(model: PolicyFile, root: Table, folder: Path, logo: Logo | None, version: str) -> Configuration:
+    """Give the configuration that a checked policy file means."""
+    rules = Rules(model, root)
+    parts = _Parts(model, root, folder)
+    return Configuration(
+        site=model.site,
+        time_zone=rules.time_zone,
+        contact=Contact(**{name: text or "" for name, text in model.contact}),
+        logo=logo,
+        folder=folder,
+        state=folder / model.state,
+        watch=model.watch,
+        listeners=parts.listeners(),
+        portal=model.portal,
+        pac=parts.pac(),
+        identity=parts.identity(),
+        lists=parts.lists(),
+        own=_tuples(model.categories.own),
+        exceptions=_tuples(model.categories.exceptions),
+        policy=Policy(rules.all(), rules.safety(), networks=rules.networks, time_zone=rules.time_zone),
+        safe_search=SafeSearch(rules.safe_search(), rules.networks),
+        connections=_same_names(ConnectionLimits, model.connections),
+        timeouts=_same_names(Timeouts, model.timeouts),
+        forwarding=_same_names(Forwarding, model.forwarding),
+        http=_same_names(Limits, model.http),
+        names=parts.names(),
+        audit=parts.audit(),
+        cases=tuple(rules.cases()),
+        version=version,
+    )
+
+
+def _same_names(settings: type[_Settings], table: BaseModel) -> _Settings:
+    """Settings whose fields are those of the table."""
+    return settings(**dict(table))
+
+
+def _tuples(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(values) for name, values in table.items()}
+
+
+class _Parts:
+    """The settings of each part."""
+
+    def __init__(self, model: PolicyFile, root: Table, folder: Path) -> None:
+        self._model = model
+        self._root = root
+        self._folder = folder
+
+    def _place(self, *path: str | int) -> Place:
+        steps: Steps = path
+        return place_of(self._root, steps)
+
+    def _file(self, written: str | None) -> Path | None:
+        return None if written is None else self._folder / written
+
+    def listeners(self) -> tuple[Listener, ...]:
+        found = []
+        for number, one in enumerate(self._model.listen):
+            purpose = next(purpose for purpose in Purpose if getattr(one, purpose))
+            address, port = getattr(one, purpose)
+            token = self._file(one.token)
+            found.append(Listener(one.name, purpose, address, port, token, self._place("listen", number)))
+        return tuple(found)
+
+    def pac(self) -> PacTable | None:
+        table = self._model.pac
+        if table is None:
+            return None
+        portal = self._model.portal.name
+        return PacTable(tuple(table.proxy), tuple(table.direct), tuple(table.fallback), portal)
+
+    def identity(self) -> IdentitySettings:
+        table = self._model.identity
+        return IdentitySettings(
+            realm=table.realm,
+            methods=tuple(
+                BasicMethod(self._folder / one.basic.htpasswd, self._place("identity", "methods", number))
+                for number, one in enumerate(table.methods)
+            ),
+            remember_seconds=int(table.remember),
+            groups=_tuples(table.groups),
+            groups_file=self._file(table.groups_file),
+            networks=tuple(
+                NetworkIdentity(
+                    name,
+                    tuple(network.addresses),
+                    network.user,
+                    tuple(network.groups),
+                    self._place("identity", "networks", name),
+                )
+                for name, network in table.networks.items()
+            ),
+            exempt=tuple(
+                Exemption(
+                    frozenset(one.what.domain if one.what else ()),
+                    frozenset(one.who.network if one.who else ()),
+                    self._place("identity", "exempt", number),
+                )
+                for number, one in enumerate(table.exempt)
+            ),
+        )
+
+    def lists(self) -> tuple[ListSource, ...]:
+        if not self._model.categories.lists:
+            return ()
+        from corpproxy.destination.sources import ListSource
+
+        return tuple(
+            ListSource(
+                name=one.name,
+                format=one.format,
+                path=self._folder / one.path,
+                category=one.category,
+                when_missing=one.when_missing,
+                licence=one.licence,
+                refresh=one.refresh,
+                place=self._place("categories", "lists", number),
+            )
+            for number, one in enumerate(self._model.categories.lists)
+        )
+
+    def names(self) -> NameSettings:
+        table = self._model.names
+        return NameSettings(
+            servers=tuple(table.servers),
+            domains={normal_host(name).name: tuple(servers) for name, servers in table.domains.items()},
+            hosts={normal_host(name).name: tuple(addresses) for name, addresses in table.hosts.items()},
+        )
+
+    def audit(self) -> AuditSettings:
+        table = self._model.audit
+        return AuditSettings(
+            query=table.query,
+            user_agent=table.user_agent,
+            rotate_octets=table.rotate.size,
+            rotate_daily=table.rotate.daily,
+            keep_segments=table.keep,
+            when_full=table.when_full,
+        )

@@ -1,0 +1,180 @@
+"""From the tables of the policy file to the values that decide: calendars, conditions, rules, cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from ipaddress import ip_network
+
+from corpproxy.config.nodes import Path, Table, place_of
+from corpproxy.config.schema.cases import CaseTable
+from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
+from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.errors import Place
+from corpproxy.identity.settings import IpNetwork
+from corpproxy.policy.calendar import Hours, parse_instant
+from corpproxy.policy.cases import Case
+from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.model import Safety
+from corpproxy.policy.rules import Rule
+from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
+
+
+class Rules:
+    """
+    Builds rules and what goes with them from a policy file.
+
+    A rule that names a calendar or network which does not exist is None: the problem is told elsewhere.
+    """
+
+    def __init__(self, model: PolicyFile, root: Table) -> None:
+        self._model = model
+        self._root = root
+        self.time_zone: tzinfo = model.time_zone or UTC
+        self.networks: Mapping[str, tuple[IpNetwork, ...]] = {
+            name: tuple(network.addresses) for name, network in model.identity.networks.items()
+        }
+        self._hours: dict[str, Hours | None] = {}
+
+    def all(self) -> list[Rule]:
+        """Every rule, in order."""
+        found = (self.rule(number) for number in range(len(self._model.rules)))
+        return [rule for rule in found if rule is not None]
+
+    def rule(self, number: int) -> Rule | None:
+        """One rule, counted from 0."""
+        table = self._model.rules[number]
+        when = [When(name, hours) for name in table.when or () if (hours := self.hours(name))]
+        who = self._who(table.who)
+        if who is None or len(when) != len(table.when or ()):
+            return None
+        path: Path = ("rules", number)
+        return Rule(
+            name=table.name,
+            effect=table.do,
+            who=who,
+            what=_what(table.what),
+            when=tuple(when),
+            say=table.say or "",
+            location=table.to or "",
+            warn_seconds=int(table.life),
+            safety=self._rule_safety(table.safety, (*path, "safety")),
+            place=self._place(path),
+        )
+
+    def safety(self) -> Safety:
+        """The ``safety:`` table."""
+        return _safety(self._model.safety, Safety(), self._place(("safety",)))
+
+    def safe_search(self) -> list[SafeSearchEntry]:
+        """The ``safe_search:`` table."""
+        entries = []
+        for number, table in enumerate(self._model.safe_search):
+            who = self._who(table.who)
+            if who is not None:
+                engines = ENGINES if table.engines is None else tuple(table.engines)
+                entries.append(
+                    SafeSearchEntry(who, engines, table.youtube, self._place(("safe_search", number)))
+                )
+        return entries
+
+    def cases(self) -> list[Case]:
+        """The ``tests:`` table; raises ValueError for a time that is none."""
+        return [self.case(number) for number in range(len(self._model.tests))]
+
+    def case(self, number: int) -> Case:
+        """One test, counted from 0; raises ValueError for a time that is none."""
+        table = self._model.tests[number]
+        url, method = _request(table)
+        return Case(
+            url=url,
+            expect=table.expect,
+            method=method,
+            user=table.user or "",
+            groups=None if table.groups is None else tuple(table.groups),
+            client=table.client or "",
+            listener=table.listener or "",
+            at=None if table.at is None else parse_instant(table.at, self.time_zone),
+            rule=table.rule or "",
+            place=self._place(("tests", number)),
+        )
+
+    def hours(self, name: str, above: Sequence[str] = ()) -> Hours | None:
+        """The hours of a calendar, None when there is none of this name or it takes itself out."""
+        if name not in self._hours and name not in above and name in self._model.calendars:
+            self._hours[name] = self._calendar(self._model.calendars[name], (*above, name))
+        return self._hours.get(name)
+
+    def _calendar(self, table: CalendarTable, above: Sequence[str]) -> Hours | None:
+        except_ = self.hours(table.except_, above) if table.except_ else None
+        if table.except_ and except_ is None:
+            return None
+        hours = Hours(
+            spans=tuple(span for spans in table.hours for span in spans),
+            time_zone=table.time_zone or self.time_zone,
+            dates=tuple(table.dates),
+            except_=except_,
+        )
+        return replace(hours, days=frozenset().union(*table.days)) if table.days else hours
+
+    def _who(self, table: WhoTable | None) -> Who | None:
+        if table is None:
+            return Who()
+        if not all(name in self.networks or is_range(name) for name in table.network):
+            return None
+        return Who(
+            tuple(table.user),
+            tuple(table.group),
+            tuple(table.network),
+            tuple(table.listener),
+            table.anonymous,
+        )
+
+    def _rule_safety(self, table: SafetyTable | None, path: Path) -> Safety | None:
+        return None if table is None else _safety(table, self.safety(), self._place(path))
+
+    def _place(self, path: Path) -> Place:
+        return place_of(self._root, path)
+
+
+def is_range(written: str) -> bool:
+    """Whether a text is an address or a network in CIDR form."""
+    try:
+        ip_network(written)
+    except ValueError:
+        return False
+    return True
+
+
+def _what(table: WhatTable | None) -> What:
+    if table is None:
+        return What()
+    return What(
+        category=tuple(table.category),
+        uncategorised=table.uncategorised,
+        domain=tuple(table.domain),
+        url=tuple(table.url),
+        expression=tuple(table.expression),
+        method=tuple(table.method),
+        scheme=tuple(table.scheme),
+        port=tuple(table.port),
+        address=tuple(table.address),
+    )
+
+
+def _safety(table: SafetyTable, above: Safety, place: Place) -> Safety:
+    """A safety table; what it leaves out is as ``above``."""
+    return Safety(
+        above.connect_ports if table.connect_ports is None else frozenset(table.connect_ports),
+        above.connect_to if table.connect_to is None else table.connect_to,
+        above.tunnel_content if table.tunnel_content is None else table.tunnel_content,
+        above.addresses if table.addresses is None else frozenset(table.addresses),
+        place,
+    )
+
+
+def _request(table: CaseTable) -> tuple[str, str]:
+    if table.connect is not None:
+        return table.connect, "CONNECT"
+    return table.get or table.url or "", table.method or "GET"

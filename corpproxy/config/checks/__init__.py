@@ -1,0 +1,18 @@
+"""
+What a policy means, checked once its shape is known: names exist, rules can match, files are there.
+
+Each module checks one concern and says every problem it finds.
+"""
+
+from __future__ import annotations
+
+from corpproxy.config.checks import files, listen, names, rules, site
+from corpproxy.config.checks.examined import Examined
+
+CONCERNS = (names.check, rules.check, listen.check, files.check, site.check)
+
+
+def check_meaning(examined: Examined) -> None:
+    """Run every check; the problems are in ``examined``."""
+    for concern in CONCERNS:
+        concern(examined)

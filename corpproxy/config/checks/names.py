@@ -1,0 +1,119 @@
+"""Names that must exist: groups, categories, calendars, listeners, networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
+
+from corpproxy.config.checks.examined import Examined
+from corpproxy.config.nearest import did_you_mean
+from corpproxy.config.nodes import Path
+from corpproxy.config.schema.conditions import WhatTable, WhoTable
+
+
+def check(examined: Examined) -> None:
+    """Say every name that stands for nothing."""
+    _Names(examined).check()
+
+
+class _Names:
+    """All names of one policy."""
+
+    def __init__(self, examined: Examined) -> None:
+        self._examined = examined
+        model = examined.model
+        identity = model.identity
+        self._networks = examined.names_in(("identity", "networks"))
+        self._calendars = examined.names_in(("calendars",))
+        self._listeners = frozenset(one.name for one in model.listen)
+        self._groups = examined.names_in(("identity", "groups")).union(
+            group for network in identity.networks.values() for group in network.groups
+        )
+        # A file of groups may be edited while the service runs: what it names is not known here for good.
+        self._groups_are_known = identity.groups_file is None
+        self._categories, self._categories_are_known = known_categories(examined)
+
+    def check(self) -> None:
+        model = self._examined.model
+        for number, rule in enumerate(model.rules):
+            self._who(("rules", number, "who"), rule.who)
+            self._what(("rules", number, "what"), rule.what)
+            self._calendar_names(("rules", number, "when"), rule.when or ())
+        for number, entry in enumerate(model.safe_search):
+            self._who(("safe_search", number, "who"), entry.who)
+        for number, exemption in enumerate(model.identity.exempt):
+            path: Path = ("identity", "exempt", number, "who", "network")
+            self._network_names(path, exemption.who.network if exemption.who else ())
+        for name, calendar in model.calendars.items():
+            self._calendar_names(
+                ("calendars", name, "except"), [calendar.except_] if calendar.except_ else ()
+            )
+        for number, case in enumerate(model.tests):
+            self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
+        self._exceptions()
+
+    def _who(self, path: Path, who: WhoTable | None) -> None:
+        if who is None:
+            return
+        if self._groups_are_known:
+            self._tell("group", (*path, "group"), who.group, self._groups)
+        self._tell("listener", (*path, "listener"), who.listener, self._listeners)
+        self._network_names((*path, "network"), who.network)
+
+    def _what(self, path: Path, what: WhatTable | None) -> None:
+        if what is not None and self._categories_are_known:
+            self._tell("category", (*path, "category"), what.category, self._categories)
+
+    def _exceptions(self) -> None:
+        if not self._categories_are_known:
+            return
+        for name in self._examined.model.categories.exceptions:
+            if name not in self._categories:
+                said = f"there is no category '{name}'" + did_you_mean(name, self._categories)
+                self._examined.say_of_key(("categories", "exceptions", name), "unknown-category", said)
+
+    def _calendar_names(self, path: Path, written: Iterable[str]) -> None:
+        self._tell("calendar", path, written, self._calendars)
+
+    def _network_names(self, path: Path, written: Iterable[str]) -> None:
+        for number, name in enumerate(written):
+            if name not in self._networks and not _is_range(name):
+                said = f"there is no network '{name}'{did_you_mean(name, self._networks)}"
+                self._examined.say((*path, number), "unknown-network", said)
+
+    def _tell(self, kind: str, path: Path, written: Iterable[str], known: frozenset[str]) -> None:
+        for number, name in enumerate(written):
+            if name and name not in known:
+                said = f"there is no {kind} '{name}'{did_you_mean(name, known)}"
+                self._examined.say((*path, number), f"unknown-{kind}", said)
+
+
+def _is_range(written: str) -> bool:
+    try:
+        ip_network(written)
+    except ValueError:
+        return False
+    return True
+
+
+def known_categories(examined: Examined) -> tuple[frozenset[str], bool]:
+    """
+    The categories that there are, and whether these are all.
+
+    With an index it knows; without one they are all known when every list gives one category of its own.
+    """
+    categories = examined.model.categories
+    own = examined.names_in(("categories", "own"))
+    named = own.union(one.category for one in categories.lists if one.category)
+    if examined.known_categories is not None:
+        return named | examined.known_categories, True
+    damaged = examined.shaped.is_damaged(("categories",))
+    return named, not damaged and all(one.category for one in categories.lists)
+
+
+def each_condition(examined: Examined) -> Iterator[tuple[Path, WhoTable | None, WhatTable | None]]:
+    """The conditions of every table that has them, with the path of the entry."""
+    for number, rule in enumerate(examined.model.rules):
+        yield ("rules", number), rule.who, rule.what
+    for number, entry in enumerate(examined.model.safe_search):
+        yield ("safe_search", number), entry.who, None

@@ -1,0 +1,90 @@
+"""Rules that can match, and an answer for everything."""
+
+from __future__ import annotations
+
+from corpproxy.config.build_rules import Rules
+from corpproxy.config.checks.examined import Examined
+from corpproxy.config.checks.names import each_condition
+from corpproxy.config.nodes import Sequence, Table, node_at
+from corpproxy.config.schema.rules import RuleTable
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.lint import lint
+from corpproxy.policy.model import Effect
+
+
+def check(examined: Examined) -> None:
+    """Say which rules cannot match, contradict themselves or are missing."""
+    _duplicates(examined)
+    _empty_conditions(examined)
+    _order(examined)
+    for number, rule in enumerate(examined.model.rules):
+        _effect(examined, number, rule)
+        _tunnels(examined, number, rule)
+
+
+def _duplicates(examined: Examined) -> None:
+    first: dict[str, int] = {}
+    for number, rule in enumerate(examined.model.rules):
+        if rule.name in first:
+            place = examined.place(("rules", first[rule.name], "name"))
+            said = f"a rule '{rule.name}' stands at {place} already; names in records must tell rules apart"
+            examined.say(("rules", number, "name"), "duplicate-rule", said)
+        first.setdefault(rule.name, number)
+
+
+def _empty_conditions(examined: Examined) -> None:
+    """An empty list would ask nothing, and so match everybody where nobody was meant."""
+    for path, _, _ in each_condition(examined):
+        for part in ("who", "what"):
+            node = node_at(examined.shaped.root, (*path, part))
+            for key, value in node.fields.items() if isinstance(node, Table) else ():
+                if isinstance(value, Sequence) and not value.items:
+                    said = (
+                        f"'{key}' is an empty list, which asks for nothing; name something, or leave it out"
+                    )
+                    examined.say((*path, part, key), "empty-condition", said)
+
+
+def _order(examined: Examined) -> None:
+    """What can be said of the order of rules: of those that could be read whole."""
+    model, shaped = examined.model, examined.shaped
+    sound = [number for number in range(len(model.rules)) if not shaped.is_damaged(("rules", number))]
+    rules = Rules(model, shaped.root)
+    found = lint(Policy([rule for n in sound if (rule := rules.rule(n))], networks=rules.networks))
+    is_end_known = bool(sound) and sound[-1] == len(model.rules) - 1 and not shaped.is_damaged(("rules",))
+    examined.problems += [one for one in found if one.code != "no-last-rule" or is_end_known]
+    if not model.rules and not shaped.is_damaged(("rules",)):
+        said = (
+            "there are no rules; the last one must have no conditions, as {name: everything else, do: block}"
+        )
+        examined.say(("rules",), "no-last-rule", said)
+
+
+def _effect(examined: Examined, number: int, rule: RuleTable) -> None:
+    if rule.do is Effect.REDIRECT and rule.to is None:
+        said = f"rule '{rule.name}' redirects, but does not say where; write 'to: http://...'"
+        examined.say(("rules", number, "do"), "redirect-nowhere", said)
+    if rule.do is not Effect.REDIRECT and rule.to is not None:
+        said = f"'to' belongs to 'do: redirect', and rule '{rule.name}' has 'do: {rule.do}'"
+        examined.say_of_key(("rules", number, "to"), "needless-field", said)
+    if rule.do is not Effect.WARN and "life" in rule.model_fields_set:
+        said = f"'for' belongs to 'do: warn', and rule '{rule.name}' has 'do: {rule.do}'"
+        examined.say_of_key(("rules", number, "for"), "needless-field", said)
+    if rule.do is Effect.BLOCK and rule.safety is not None:
+        said = f"'safety' says what a rule lets through, and rule '{rule.name}' blocks"
+        examined.say_of_key(("rules", number, "safety"), "needless-field", said)
+
+
+def _tunnels(examined: Examined, number: int, rule: RuleTable) -> None:
+    """What a rule asks of https, of which the proxy sees host and port only."""
+    what = rule.what
+    if what is None:
+        return
+    only_tunnels = what.scheme == ["https"] or what.method == ["CONNECT"]
+    if what.scheme == ["https"] and what.method and "CONNECT" not in what.method:
+        said = f"rule '{rule.name}' can never match: an https request reaches the proxy as CONNECT"
+        examined.say(("rules", number, "what", "method"), "never-in-tunnel", said)
+    if only_tunnels and rule.do in (Effect.WARN, Effect.REDIRECT):
+        then = "confirms it on the portal" if rule.do is Effect.WARN else "is not led anywhere"
+        said = f"rule '{rule.name}' meets https only, where browsers show no page: the person {then}"
+        examined.say(("rules", number, "do"), "no-page-in-tunnel", said, "hint")

@@ -1,0 +1,65 @@
+"""The loaded policy: everything the service is built from, checked, and with nothing left to look up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpproxy.audit.settings import AuditSettings
+from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.config.names import NameSettings
+from corpproxy.destination.model import Host
+from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
+from corpproxy.http1.limits import Limits
+from corpproxy.identity.settings import IdentitySettings
+from corpproxy.pages.pac import PacTable
+from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.cases import Case
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.safe_search import SafeSearch
+
+if TYPE_CHECKING:
+    from corpproxy.destination.sources import ListSource
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """
+    One version of the policy.
+
+    ``folder`` is where the policy file is, and where its relative paths begin; all paths here are
+    complete.  ``version`` is made from the texts of all its files.  ``pac`` is None when there is no
+    such table.
+    """
+
+    site: str
+    time_zone: tzinfo
+    contact: Contact
+    logo: Logo | None
+    folder: Path
+    state: Path
+    watch: bool
+    listeners: tuple[Listener, ...]
+    portal: Host
+    pac: PacTable | None
+    identity: IdentitySettings
+    lists: tuple[ListSource, ...]
+    own: Mapping[str, tuple[str, ...]]
+    exceptions: Mapping[str, tuple[str, ...]]
+    policy: Policy
+    safe_search: SafeSearch
+    connections: ConnectionLimits
+    timeouts: Timeouts
+    forwarding: Forwarding
+    http: Limits
+    names: NameSettings
+    audit: AuditSettings
+    cases: tuple[Case, ...]
+    version: str
+
+    def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
+        """The listeners that are for one purpose, in their order."""
+        return tuple(one for one in self.listeners if one.purpose is purpose)

@@ -1,0 +1,1 @@
+"""The shape of the policy file: one schema for reader, defaults and manual."""

@@ -1,0 +1,34 @@
+"""The ``audit:`` table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from corpproxy.audit.settings import AuditSettings, WhenFull
+from corpproxy.config.schema.leaves import Number, SizeOrNone, Switch, words
+from corpproxy.config.schema.table import Table, as_in
+
+WhenFullWord = Annotated[WhenFull, words(WhenFull)]
+
+
+class RotateTable(Table):
+    """When a new file of records begins."""
+
+    size: SizeOrNone = as_in(AuditSettings, "rotate_octets", "Once the open file is as long; 0 for never.")
+    daily: Switch = as_in(AuditSettings, "rotate_daily", "At midnight UTC.")
+
+
+class AuditTable(Table):
+    """What the record keeps."""
+
+    query: Switch = as_in(
+        AuditSettings, "query", "Keep query strings, with the values of known secrets blanked."
+    )
+    user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
+    rotate: RotateTable = RotateTable()
+    keep: Number = as_in(AuditSettings, "keep_segments", "How many closed files stay; 0 keeps all.")
+    when_full: WhenFullWord = as_in(
+        AuditSettings,
+        "when_full",
+        "What happens while records cannot be written: refuse, or go on and count.",
+    )

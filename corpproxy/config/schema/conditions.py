@@ -1,0 +1,94 @@
+"""Who asks for what, when: the one grammar of all tables that choose exchanges."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from corpproxy.config.schema.leaves import Leaf, OneOrMany, Port, Switch, Text, TimeZone, parsed, words, wrong
+from corpproxy.config.schema.table import Table, listing, optional
+from corpproxy.destination.model import AddressClass
+from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
+from corpproxy.policy.conditions import UrlPrefix, parse_domain, parse_expression, parse_url
+from corpproxy.policy.model import ConnectTo, TunnelContent
+
+AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
+Scheme = Annotated[str, words(("http", "https"))]
+Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
+Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
+Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
+Days = Annotated[frozenset[int], parsed("days", parse_days, "bad-days")]
+HoursOfDay = Annotated[tuple[Span, ...], parsed("hours", parse_spans, "bad-hours")]
+DateRange = Annotated[Dates, parsed("dates", parse_dates, "bad-dates")]
+
+
+def _method(written: str) -> str:
+    # A token (RFC 9110, section 9.1); case counts, and all methods in use are upper case.
+    if not re.fullmatch("[A-Z0-9!#$%&'*+.^_`|~-]{1,64}", written):
+        raise wrong("bad-method", f"wants a request method such as GET or CONNECT, not '{written}'")
+    return written
+
+
+Method = Annotated[str, Leaf("method", _method, {"type": "string"})]
+
+
+class WhoTable(Table):
+    """
+    Who is asking.
+
+    All fields that are given must hold; of the values of one field, one is enough.
+    """
+
+    user: OneOrMany[Text] = listing("Names of people.")
+    group: OneOrMany[Text] = listing("Names of groups.")
+    network: OneOrMany[Text] = listing("Names from ``identity.networks``, or networks as ``10.1.4.0/24``.")
+    listener: OneOrMany[Text] = listing("Names of listeners that the exchange came in by.")
+    anonymous: Switch | None = optional("Whether nobody has signed in.")
+
+
+class WhatTable(Table):
+    """
+    What is asked for.
+
+    All fields that are given must hold; of the values of one field, one is enough.
+    """
+
+    category: OneOrMany[Text] = listing("Categories, from lists or of your own.")
+    uncategorised: Switch | None = optional("Whether no list knows the destination.")
+    domain: OneOrMany[Domain] = listing("Names, each with all below it.")
+    url: OneOrMany[Url] = listing("The beginning of a URL, as ``http://example.com/games``.")
+    expression: OneOrMany[Expression] = listing("Regular expressions (RE2) that are found in the URL.")
+    method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
+    scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https.")
+    port: OneOrMany[Port] = listing("Ports of the server.")
+    address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
+
+
+class CalendarTable(Table):
+    """
+    Hours of the week, or dates.
+
+    A time counts when its weekday, its date and its time of day are all named here, and ``except`` does not
+    have it.  Hours that end before they begin go past midnight.
+    """
+
+    days: OneOrMany[Days] = listing("Days, as ``mon-fri`` or ``[sat, sun]``; every day when left out.")
+    hours: OneOrMany[HoursOfDay] = listing('Times of day, as ``"08:30-15:30"``; the whole day when left out.')
+    dates: OneOrMany[DateRange] = listing("Dates, as ``2026-12-25`` or ``2026-12-19/2027-01-04``.")
+    except_: Text | None = optional("The name of a calendar that is taken out of this one.", alias="except")
+    time_zone: TimeZone | None = optional("The time zone of these hours, when it is not the site's.")
+
+
+ConnectToWord = Annotated[ConnectTo, words(ConnectTo)]
+TunnelContentWord = Annotated[TunnelContent, words(TunnelContent)]
+
+
+class SafetyTable(Table):
+    """What is refused whatever the rules say; in a rule, what that rule puts in its place."""
+
+    connect_ports: OneOrMany[Port] | None = optional(
+        "Ports that tunnels may go to; an empty list is every port."
+    )
+    connect_to: ConnectToWord | None = optional("Whether tunnels may name an address instead of a host name.")
+    tunnel_content: TunnelContentWord | None = optional("What the first octets of a tunnel may be.")
+    addresses: OneOrMany[AddressClassWord] | None = optional("Kinds of address that may be connected to.")

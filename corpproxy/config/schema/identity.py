@@ -1,0 +1,94 @@
+"""The ``identity:`` table: how people become known."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Annotated
+
+from corpproxy.config.schema.conditions import Domain
+from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, wrong
+from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
+from corpproxy.identity.names import fault_of_name, normal_name
+from corpproxy.identity.settings import IdentitySettings, IpNetwork
+
+
+def _person(written: str) -> str:
+    name = normal_name(written)
+    fault = fault_of_name(name)
+    if fault:
+        raise wrong("bad-name", f"wants the name of a person or group: {fault}")
+    return name
+
+
+PersonName = Annotated[str, Leaf("name", _person, {"type": ["string", "number", "boolean"]})]
+
+
+def _network(written: str) -> IpNetwork:
+    try:
+        return ip_network(written)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(written, strict=False)
+    except ValueError:
+        said = f"wants an address or a network such as 10.1.4.0/24, not '{written}'"
+        raise wrong("bad-network", said) from None
+    raise wrong("bad-network", f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
+
+
+Network = Annotated[IpNetwork, Leaf("network", _network, {"type": "string"})]
+
+
+class BasicTable(Table):
+    """Sign-in by name and password (RFC 7617)."""
+
+    htpasswd: Text = asked("The file with names and password hashes; ``corpproxy users`` edits it.")
+
+
+class MethodTable(Table):
+    """One way to sign in."""
+
+    basic: BasicTable = asked("Name and password.")
+
+
+class NetworkTable(Table):
+    """Who is asking from some addresses when no credentials were sent: a room, a printer, a wall display."""
+
+    addresses: OneOrMany[Network] = asked("The addresses or networks, as ``10.1.4.0/24``.")
+    user: PersonName = asked("The name under which rules, usage and records know these devices.")
+    groups: OneOrMany[PersonName] = listing("The groups that ``user`` belongs to there.")
+
+
+class ExemptWhoTable(Table):
+    """Clients that need not sign in."""
+
+    network: OneOrMany[Text] = asked("Names from ``identity.networks``, or networks.")
+
+
+class ExemptWhatTable(Table):
+    """Destinations that need no sign-in."""
+
+    domain: OneOrMany[Domain] = asked("Names, each with all below it.")
+
+
+class ExemptTable(Table):
+    """Where no credentials are asked for; what is given must all hold."""
+
+    who: ExemptWhoTable | None = optional("From which networks.")
+    what: ExemptWhatTable | None = optional("To which destinations.")
+
+
+class IdentityTable(Table):
+    """How people become known."""
+
+    realm: Text = as_in(IdentitySettings, "realm", "What browsers show when they ask for the password.")
+    methods: list[MethodTable] = listing("The ways to sign in; without one nobody can.")
+    remember: Duration = as_in(
+        IdentitySettings, "remember_seconds", "How long right credentials need not be checked again."
+    )
+    groups: dict[str, OneOrMany[PersonName]] = mapping("Groups and their members.")
+    groups_file: Text | None = optional(
+        "A file with more members, as ``corpproxy users import`` writes it; taken up when it changes."
+    )
+    networks: dict[str, NetworkTable] = mapping("Rooms and devices that are known by their addresses.")
+    exempt: list[ExemptTable] = listing("Where no credentials are asked for.")

@@ -1,0 +1,60 @@
+"""The policy file as a whole."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from corpproxy.config.schema.audit import AuditTable
+from corpproxy.config.schema.cases import CaseTable
+from corpproxy.config.schema.categories import CategoriesTable
+from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
+from corpproxy.config.schema.identity import IdentityTable
+from corpproxy.config.schema.leaves import OneOrMany, Switch, Text, TimeZone
+from corpproxy.config.schema.limits import (
+    ConnectionsTable,
+    ForwardingTable,
+    HttpTable,
+    NamesTable,
+    TimeoutsTable,
+)
+from corpproxy.config.schema.listen import ListenTable
+from corpproxy.config.schema.rules import RuleTable, SafeSearchTable
+from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
+from corpproxy.config.schema.table import Table, listing, mapping, optional
+
+
+class PolicyFile(Table):
+    """The policy file: every table that there is."""
+
+    site: Text = Field(default="This site", description="The name of the organisation, for pages.")
+    time_zone: TimeZone | None = optional("The time zone of calendars, tests and pages; UTC when left out.")
+    contact: ContactTable = Field(default=ContactTable(), description="Whom people ask.")
+    logo: Text | None = optional(
+        "A picture for the head of every page: an SVG or PNG file of at most 64 KiB."
+    )
+    state: Text = Field(
+        default="state", description="The folder for what the service itself keeps: records, usage, policies."
+    )
+    watch: Switch = Field(default=False, description="Take up edits of this file without being told to.")
+    include: OneOrMany[Text] = listing(
+        "Further files whose tables are added to these, as ``rules.d/*.yaml``."
+    )
+    safety: SafetyTable = Field(default=SafetyTable(), description="What is refused whatever the rules say.")
+    listen: list[ListenTable] = listing("Where the service answers.")
+    portal: PortalAddress = Field(
+        default=DEFAULT_PORTAL,
+        description="The address of people's own pages, answered on the forward port itself.",
+    )
+    pac: PacFileTable | None = optional("What the PAC file says; without it there is none.")
+    identity: IdentityTable = Field(default=IdentityTable(), description="How people become known.")
+    categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
+    calendars: dict[str, CalendarTable] = mapping("Hours of the week and dates, by name.")
+    rules: list[RuleTable] = listing("What is allowed and what is not; the first match decides.")
+    safe_search: list[SafeSearchTable] = listing("Who is given the strict addresses of search engines.")
+    connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
+    timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")
+    http: HttpTable = Field(default=HttpTable(), description="How long the parts of a message may be.")
+    forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
+    names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")
+    audit: AuditTable = Field(default=AuditTable(), description="What the record keeps.")
+    tests: list[CaseTable] = listing("What must come out; one that fails refuses the load.")
