@@ -1,0 +1,43 @@
+"""References are short, unique and sort in the order they were made."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.audit import reference
+from corpproxy.audit.reference import ALPHABET, EPOCH, LENGTH, References
+
+NOW = 1_795_428_000.5
+
+
+class ReferenceTests(SynchronousTestCase):
+    """The names of exchanges."""
+
+    def test_form(self) -> None:
+        """A reference has fourteen characters that survive being read out."""
+        made = References(77).next(NOW)
+        self.assertEqual(len(made), LENGTH)
+        self.assertLessEqual(set(made), set(ALPHABET))
+        self.assertFalse(set("ilou") & set(ALPHABET))
+
+    def test_processes(self) -> None:
+        """Two processes in the same second make different references."""
+        self.assertNotEqual(References(1).next(NOW), References(2).next(NOW))
+
+    def test_busy_second(self) -> None:
+        """A second that has more exchanges than its count goes to borrows from the next."""
+        self.patch(reference, "_PER_SECOND", 3)
+        names = References(1)
+        made = [names.next(NOW) for _ in range(10)]
+        self.assertEqual(made, sorted(set(made)))
+        self.assertGreater(names.next(NOW + 1), made[-1])
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.floats(0, EPOCH * 1.5), max_size=30))
+    def test_clock_jumps(self, moments) -> None:
+        """However the clock jumps, each reference is new and sorts after the one before."""
+        names = References(5)
+        made = [names.next(at) for at in moments]
+        self.assertEqual(made, sorted(set(made)))
