@@ -63,7 +63,8 @@ class BoundedThreads:
     def stop(self) -> None:
         """Wait for the work under way; what still waits is not done any more."""
         self._stopped = True
-        self._pool.stop()
+        if not self._pool.joined:
+            self._pool.stop()
 
     def _unless_stopped(self, work: Callable[[], _Outcome]) -> _Outcome:
         if self._stopped:

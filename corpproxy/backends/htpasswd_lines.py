@@ -67,7 +67,7 @@ def without_names(octets: bytes, names: Collection[str]) -> tuple[bytes, frozens
     All lines of a name go, or a later one would begin to count.
     """
     lines = [(_name_of(line), line) for line in _kept(octets)]
-    left = b"".join(line for name, line in lines if name not in names)
+    left = b"".join(line for name, line in lines if not name or name not in names)
     return left, frozenset(name for name, _ in lines if name and name in names)
 
 

@@ -132,7 +132,7 @@ class SignIn:
         """
         wait = self._attempts.delay_seconds(name, address, self._clock())
         if wait > 0:
-            said = f"too many wrong passwords; try again in {math.ceil(wait)} seconds"
+            said = f"too many wrong passwords; try again after {math.ceil(wait)} s"
             return succeed(Problem(Place(str(self.htpasswd.path)), "too-many-attempts", said))
         done = self._threads.run(partial(change_password, self.htpasswd.path, name, old, new))
         done.addErrback(_not_written, self.htpasswd.path)
@@ -229,8 +229,8 @@ class SignIn:
         return Refused("too-many-attempts", max(1.0, wait))
 
 
-def _not_written(failure: Failure, path: Path) -> Problem:
+def _not_written(failure: Failure, path: Path) -> Problem | Failure:
     if not isinstance(failure.value, OSError):
-        raise failure.value
+        return failure
     said = f"the password file cannot be written ({failure.value})"
     return Problem(Place(str(path)), "password-not-written", said)

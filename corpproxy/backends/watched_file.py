@@ -144,10 +144,10 @@ class WatchedFile(Generic[_Content]):
             self._tell(reason.problem)
         elif not isinstance(reason, DirectoryDown):
             # Ours to mend, and no reason to let go of the content that works.
-            self._log.failure("reading {path} failed", failure, path=str(self.path))
-            self._tell(
-                Problem(Place(str(self.path)), "file-unreadable", "the file cannot be read; see the log")
-            )
+            self._log_failure(failure)
+            said = "the file cannot be understood; what it said before stays in force; see the log"
+            self._tell(Problem(Place(str(self.path)), "file-not-understood", said))
+            self._held = self._seen
 
     def _read_file(self) -> Reading[_Content]:
         try:
