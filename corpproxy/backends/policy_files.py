@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 
 from corpproxy.config.files import Files
 from corpproxy.config.nodes import MAX_OCTETS
@@ -64,12 +65,18 @@ class Kept:
 
     def glob(self, folder: Path, pattern: str) -> list[Path]:
         """The kept files that fit a pattern, sorted: what was added since does not belong to this version."""
-        return sorted(
-            path
-            for path in self._texts
-            if _is_below(path, folder) and path.relative_to(folder).match(pattern)
-        )
+        return sorted(path for path in self._texts if folder in path.parents and fits(path, folder, pattern))
 
 
-def _is_below(path: Path, folder: Path) -> bool:
-    return path != folder and folder in path.parents
+def fits(path: Path, folder: Path, pattern: str) -> bool:
+    """Whether a path below a folder fits a pattern as `Path.glob` has it: ``*`` stops at a slash."""
+    parts, wanted = path.relative_to(folder).parts, PurePath(pattern).parts
+    return _fit(parts, wanted)
+
+
+def _fit(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_fit(parts[skipped:], wanted[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fit(parts[1:], wanted[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -17,6 +17,7 @@ from corpproxy.config.nodes import Path as Steps
 from corpproxy.config.nodes import Table, place_of
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.destination.host import normal_host
+from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
@@ -25,9 +26,6 @@ from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
-
-if TYPE_CHECKING:
-    from corpproxy.destination.sources import ListSource
 
 _Settings = TypeVar("_Settings")
 
@@ -71,6 +69,23 @@ def _same_names(settings: type[_Settings], table: BaseModel) -> _Settings:
 
 def _tuples(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in table.items()}
+
+
+def list_sources(model: PolicyFile, root: Table, folder: Path) -> tuple[ListSource, ...]:
+    """The lists of a policy file."""
+    return tuple(
+        ListSource(
+            name=one.name,
+            format=one.format,
+            path=folder / one.path,
+            category=one.category or "",
+            when_missing=one.when_missing,
+            licence=one.licence or "",
+            refresh=one.refresh or 0.0,
+            place=place_of(root, ("categories", "lists", number)),
+        )
+        for number, one in enumerate(model.categories.lists)
+    )
 
 
 class _Parts:
@@ -136,23 +151,7 @@ class _Parts:
         )
 
     def lists(self) -> tuple[ListSource, ...]:
-        if not self._model.categories.lists:
-            return ()
-        from corpproxy.destination.sources import ListSource
-
-        return tuple(
-            ListSource(
-                name=one.name,
-                format=one.format,
-                path=self._folder / one.path,
-                category=one.category,
-                when_missing=one.when_missing,
-                licence=one.licence,
-                refresh=one.refresh,
-                place=self._place("categories", "lists", number),
-            )
-            for number, one in enumerate(self._model.categories.lists)
-        )
+        return list_sources(self._model, self._root, self._folder)
 
     def names(self) -> NameSettings:
         table = self._model.names

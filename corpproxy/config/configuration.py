@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.destination.model import Host
+from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import IdentitySettings
@@ -20,9 +20,6 @@ from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
-
-if TYPE_CHECKING:
-    from corpproxy.destination.sources import ListSource
 
 
 @dataclass(frozen=True, slots=True)

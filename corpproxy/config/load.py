@@ -7,7 +7,7 @@ hints alone there is one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,14 @@ from corpproxy.errors import Problem
 OF_OTHER_FILES = frozenset(
     {"unknown-category", "secret-missing", "secret-open-to-all", "bad-logo", "logo-missing"}
 )
+
+# Gives the categories that the index in a state folder knows.
+KnownCategories = Callable[[Path], frozenset[str] | None]
+
+
+def no_index(state: Path) -> frozenset[str] | None:
+    """What is known without an index."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,15 @@ def load_policy(
     path: Path,
     files: Files,
     *,
-    known_categories: frozenset[str] | None = None,
+    known_categories: KnownCategories = no_index,
     forgiving: bool = False,
 ) -> Loaded:
     """
     Load the policy file at ``path`` and what it includes.
 
-    ``known_categories`` are those of the lists' index, where there is one.  ``forgiving`` turns errors that
-    lie in other files (a password file that is gone) into warnings, for a policy that ran before.
+    ``known_categories`` gives those of the lists' index in a state folder, None where there is none yet.
+    ``forgiving`` turns errors that lie in other files (a password file that is gone) into warnings, for
+    a policy that ran before.
     """
     sources = read_sources(path, files)
     problems = list(sources.problems)
@@ -82,7 +91,7 @@ def _loaded(
     sources: Sources,
     path: Path,
     files: Files,
-    known_categories: frozenset[str] | None,
+    known_categories: KnownCategories,
     problems: list[Problem],
 ) -> Configuration | None:
     assert sources.root is not None
@@ -91,7 +100,8 @@ def _loaded(
     if not sources.is_whole:
         # Names may stand in the file that could not be read.
         return None
-    examined = Examined(shaped, path.parent, files, known_categories)
+    categories = known_categories(path.parent / shaped.model.state)
+    examined = Examined(shaped, path.parent, files, categories)
     check_meaning(examined)
     problems += examined.problems
     if any(problem.is_error and problem.code not in OF_OTHER_FILES for problem in problems):

@@ -10,8 +10,8 @@ class NameSettings:
     """
     Which servers answer for which names.
 
-    ``servers`` empty means those of the system.  ``domains`` sends a domain and all below it to servers of its
-    own; the longest matching domain wins.  ``hosts`` are answers written in the policy, before
+    ``servers`` empty means those of the system.  ``domains`` sends a domain and all below it to servers of
+    its own; the longest matching domain wins.  ``hosts`` are answers written in the policy, before
     ``/etc/hosts``; they hold for the name itself only.  A server is ``address`` or ``(address, port)``.
     """
 

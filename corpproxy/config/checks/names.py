@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_network
 
+from corpproxy.config.build import list_sources
+from corpproxy.config.build_rules import is_range
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import Path
 from corpproxy.config.schema.conditions import WhatTable, WhoTable
+from corpproxy.destination.sources import EVERY_CATEGORY
 
 
 def check(examined: Examined) -> None:
@@ -77,7 +79,7 @@ class _Names:
 
     def _network_names(self, path: Path, written: Iterable[str]) -> None:
         for number, name in enumerate(written):
-            if name not in self._networks and not _is_range(name):
+            if name not in self._networks and not is_range(name):
                 said = f"there is no network '{name}'{did_you_mean(name, self._networks)}"
                 self._examined.say((*path, number), "unknown-network", said)
 
@@ -88,27 +90,22 @@ class _Names:
                 self._examined.say((*path, number), f"unknown-{kind}", said)
 
 
-def _is_range(written: str) -> bool:
-    try:
-        ip_network(written)
-    except ValueError:
-        return False
-    return True
-
-
 def known_categories(examined: Examined) -> tuple[frozenset[str], bool]:
     """
     The categories that there are, and whether these are all.
 
-    With an index it knows; without one they are all known when every list gives one category of its own.
+    The index knows those of the lists; without one a list knows its own, and a folder shows them.
     """
-    categories = examined.model.categories
-    own = examined.names_in(("categories", "own"))
-    named = own.union(one.category for one in categories.lists if one.category)
-    if examined.known_categories is not None:
-        return named | examined.known_categories, True
-    damaged = examined.shaped.is_damaged(("categories",))
-    return named, not damaged and all(one.category for one in categories.lists)
+    model = examined.model
+    named = examined.names_in(("categories", "own"))
+    is_all = not examined.shaped.is_damaged(("categories",))
+    for source in list_sources(model, examined.shaped.root, examined.folder):
+        categories = source.categories
+        if EVERY_CATEGORY in categories and examined.known_categories is None:
+            categories = frozenset(file.parent.name for file in examined.files.glob(source.path, "*/*"))
+            is_all = is_all and bool(categories)
+        named |= categories
+    return (named | (examined.known_categories or frozenset())) - {EVERY_CATEGORY}, is_all
 
 
 def each_condition(examined: Examined) -> Iterator[tuple[Path, WhoTable | None, WhatTable | None]]:

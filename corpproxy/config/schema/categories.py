@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
+
+from pydantic import Field
 
 from corpproxy.config.schema.leaves import Duration, OneOrMany, Text, words
-from corpproxy.config.schema.table import Table, asked, listing, mapping, optional
-
-FORMATS = (
-    "ut1", "hosts", "names", "wildcards", "adblock", "dnsmasq", "unbound", "addresses",
-)  # fmt: skip
+from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
+from corpproxy.destination.formats import AUTO, FORMATS
+from corpproxy.destination.sources import BLOCK, IGNORE, ListSource
 
 ListFormat = Annotated[str, words(FORMATS)]
-WhenMissing = Annotated[Literal["block", "ignore"], words(("block", "ignore"))]
+WhenMissing = Annotated[str, words((BLOCK, IGNORE))]
 
 
 class ListTable(Table):
@@ -20,9 +20,15 @@ class ListTable(Table):
 
     name: Text = asked("The name under which explanations and records show this list.")
     path: Text = asked("The file or folder.")
-    format: ListFormat | None = optional("How it is written; recognised from the file when left out.")
-    category: Text | None = optional("The category of everything in it, for formats that name none.")
-    when_missing: WhenMissing = "block"
+    format: ListFormat = Field(default=AUTO, description="How it is written; ``auto`` recognises it.")
+    category: Text | None = optional(
+        "The category of everything in it; else the folder's (``ut1``) or the name of the list."
+    )
+    when_missing: WhenMissing = as_in(
+        ListSource,
+        "when_missing",
+        "While it cannot be read, what blocks by it blocks everything, or nothing.",
+    )
     licence: Text | None = optional("Under which licence the list may be used, for the record.")
     refresh: Duration | None = optional("How old the list may become before it is shown as stale.")
 
