@@ -1,0 +1,147 @@
+"""
+The index of category lists: what the lists say of a host, with the list and the entry that say so.
+
+The octets are handed in, mapped by who opens the file.  One walk down a trie of backwards names finds
+all entries that cover a host, whatever list they are from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import re2
+
+from corpproxy.destination.entries import expression_options
+from corpproxy.destination.index_file import BadIndex, decode_index
+from corpproxy.destination.index_meta import MISSING, IndexMeta, ListReport, Membership
+from corpproxy.destination.keys import host_key, key_entry, url_keys
+from corpproxy.destination.model import Host, Match
+from corpproxy.destination.paths import covers, listed_path
+
+Found = dict[Membership, str]
+
+
+class CategoryIndex:
+    """
+    An index over the octets of one (see `corpproxy.destination.index_file`); raises BadIndex.
+
+    ``meta`` says what it was built from.
+    """
+
+    def __init__(self, octets: memoryview) -> None:
+        parts = decode_index(octets)
+        self.meta: IndexMeta = parts.meta
+        self._octets = octets
+        self._trie = parts.trie
+        self._sets = parts.sets
+        memberships = parts.meta.memberships
+        self._members = tuple(tuple(memberships[n] for n in members) for members in parts.meta.sets)
+        self._expressions = parts.meta.expressions
+        self._expression_set = _compiled([text for _, text in self._expressions])
+
+    @property
+    def reads_paths(self) -> bool:
+        """Whether the path of a request can matter on every host: there are expressions."""
+        return self._expression_set is not None
+
+    @property
+    def known_categories(self) -> frozenset[str]:
+        """Every category that a list in the index gives, aliases too."""
+        return frozenset().union(*(report.categories for report in self.meta.lists))
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each list that has entries in the index, by its name."""
+        return {report.name: report.version for report in self.meta.lists if report.state != MISSING}
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The category that another name stands for."""
+        return {alias: meant for report in self.meta.lists for alias, meant in report.aliases.items()}
+
+    def report(self, name: str) -> ListReport | None:
+        """What the index says of a list."""
+        return next((report for report in self.meta.lists if report.name == name), None)
+
+    def categories(self, host: Host, path: str = "") -> tuple[Match, ...]:
+        """
+        Give why a host, or a URL when there is a ``path``, is in categories, in the order of these.
+
+        There is one match for each list and category, with the closest entry.
+        """
+        found = self.of_host(host)
+        if path:
+            path = listed_path(path)
+            self.add_urls(found, self.url_keys(host), path)
+        self.add_expressions(found, host, path)
+        return as_matches(found)
+
+    def of_host(self, host: Host) -> Found:
+        """Give what the entries that cover a host say, by membership the entry's text."""
+        found: Found = {}
+        for key, number in self._trie.iter_prefixes_with_ids(host_key(host)):
+            text = key_entry(key).text
+            for membership in self._members[self._sets[number]]:
+                found[membership] = text
+        return found
+
+    def url_keys(self, host: Host) -> tuple[str, ...]:
+        """Give the beginnings of keys under which there are URLs that a path on this host can match."""
+        if not self.meta.urls:
+            return ()
+        return tuple(key for key in url_keys(host) if self._trie.has_keys_with_prefix(key + "/"))
+
+    def add_urls(self, found: Found, keys: tuple[str, ...], path: str) -> None:
+        """Add what URLs under ``keys`` say of a path in the form of lists."""
+        for beginning in keys:
+            for key, number in self._trie.iter_prefixes_with_ids(beginning + path):
+                if len(key) > len(beginning) and covers(key[len(beginning) :], path):
+                    text = key_entry(key).text
+                    for membership in self._members[self._sets[number]]:
+                        found[membership] = text
+
+    def add_expressions(self, found: Found, host: Host, path: str) -> None:
+        """Add what expressions say of a host and a path in the form of lists."""
+        if self._expression_set is None:
+            return
+        for place in self._expression_set.Match(host.uri_host + path) or ():
+            number, text = self._expressions[place]
+            found.setdefault(self.meta.memberships[number], text)
+
+    def entries_of(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the category and the key of every entry of one list, expressions left out."""
+        wanted = [[one.category for one in members if one.list == name] for members in self._members]
+        for key, number in self._trie.iteritems():
+            for category in wanted[self._sets[number]]:
+                yield category, key
+
+    def expressions_of(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the category and the text of every expression of one list."""
+        for number, text in self._expressions:
+            membership = self.meta.memberships[number]
+            if membership.list == name:
+                yield membership.category, text
+
+
+def as_matches(found: Found) -> tuple[Match, ...]:
+    """Give what was found as matches, in the order of their categories."""
+    if not found:
+        return ()
+    return tuple(Match(one.category, one.list, text) for one, text in sorted(found.items(), key=_order))
+
+
+def _order(item: tuple[Membership, str]) -> tuple[str, str]:
+    return item[0].category, item[0].list
+
+
+def _compiled(expressions: list[str]) -> re2.Set | None:
+    if not expressions:
+        return None
+    together = re2.Set.SearchSet(expression_options())
+    try:
+        for expression in expressions:
+            together.Add(expression)
+        together.Compile()
+    except re2.error as error:
+        raise BadIndex("its expressions are too many for RE2 together") from error
+    return together
