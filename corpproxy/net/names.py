@@ -101,16 +101,24 @@ class Names:
         self._ask = ask or _asker(reactor)
         self._system = system or SystemNames(reactor)
         self._ipv6 = ipv6
+        self._paths = (hosts, resolv_conf)
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._under_way: dict[str, LookUp] = {}
+        self._all: set[LookUp] = set()
+        self.use(settings)
+        self.asked = 0
+        self.remembered = 0
+        self.failed = 0
+
+    def use(self, settings: NameSettings) -> None:
+        """Take up other settings, as a reload does: what was known by the old ones is forgotten."""
+        hosts, resolv_conf = self._paths
         self._servers = NameServers(settings.servers, settings.domains, resolv_conf)
         self._hosts = HostsFile(hosts, self._arranged, settings.hosts)
         self._written = self._hosts.table
         self._hosts_due = float("-inf")
-        self._known: OrderedDict[str, Known] = OrderedDict()
-        self._under_way: dict[str, LookUp] = {}
-        self._all: set[LookUp] = set()
-        self.asked = 0
-        self.remembered = 0
-        self.failed = 0
+        self._known.clear()
+        self._under_way.clear()
 
     def __len__(self) -> int:
         """How many names the cache holds."""
@@ -171,9 +179,10 @@ class Names:
 
     def settled(self, look_up: LookUp, known: Known) -> None:
         """A look-up has its answer; what it asked for may still be on the way."""
-        if self._under_way.get(look_up.host) is look_up:
-            del self._under_way[look_up.host]
-        self.failed += known.addresses == ()
+        self.failed += not known.addresses
+        if self._under_way.get(look_up.host) is not look_up:
+            return  # It was begun with other settings: who waits has the answer, the cache does not take it.
+        del self._under_way[look_up.host]
         self._known.pop(look_up.host, None)
         self._known[look_up.host] = known
         if len(self._known) > MAX_NAMES:

@@ -380,6 +380,18 @@ class AskerTests(NamesCase):
         self.assertEqual(self.script.cancelled, 2)
         self.assertTrue(self.system.closed)
 
+    def test_other_settings(self):
+        """After a reload names are looked up anew; who waited has the old answer, and the cache does not."""
+        self.known("known.example", "192.0.2.1")
+        waiting = self.names.addresses("www.example")
+        self.names.use(NameSettings(servers=(SECOND,), hosts={"printer": ("10.0.0.9",)}))
+        self.answer_both("www.example", ["192.0.2.1"])
+        self.assertEqual(self.successResultOf(waiting), ("192.0.2.1",))
+        self.assertEqual(self.names.addresses("printer"), ("10.0.0.9",))
+        for name in ("known.example", "www.example"):
+            self.assertIsInstance(self.names.addresses(name), Deferred)
+            self.assertEqual(self.script.questions[-1], (SECOND, name, dns.A))
+
     def test_nothing_left_behind(self):
         """After an answer no timer runs."""
         self.known("www.example", "192.0.2.1")
