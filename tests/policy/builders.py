@@ -1,0 +1,148 @@
+"""Facts, rules and hours with sensible defaults, and strategies that make many of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import ip_network
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from corpproxy.destination.host import normal_host
+from corpproxy.destination.model import AddressClass
+from corpproxy.errors import Place
+from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.policy.calendar import Hours, parse_days, parse_spans
+from corpproxy.policy.conditions import What, When, Who, parse_url
+from corpproxy.policy.model import ConnectTo, Effect, Facts, Safety
+from corpproxy.policy.rules import Rule
+
+LONDON = ZoneInfo("Europe/London")
+AMIR = Identity("amir", ("pupils",))
+CAROL = Identity("carol", ("staff",))
+NETWORKS = {"labs": [ip_network("10.1.0.0/16")], "wifi": [ip_network("10.2.0.0/16"), ip_network("fd00::/8")]}
+
+
+def local(written, zone=LONDON):
+    """POSIX seconds of a local time."""
+    return datetime.fromisoformat(written).replace(tzinfo=zone).timestamp()
+
+
+# A Monday in term, in the middle of the morning.
+MONDAY = local("2026-11-23T10:00")
+LESSONS = When("lessons", Hours(parse_days("mon-fri"), parse_spans("08:30-15:30"), LONDON))
+NIGHT = When("night", Hours(parse_days("fri-sat"), parse_spans("22:00-06:00"), LONDON))
+
+
+def facts(url="http://www.example.com/", identity=AMIR, method="GET", **more):
+    """The facts of a request for a URL; an https URL is a CONNECT."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    host, _, port = authority.partition(":")
+    tunnel = scheme == "https"
+    values = {
+        "identity": identity,
+        "client": "10.1.2.3",
+        "listener": "rooms",
+        "method": "CONNECT" if tunnel else method,
+        "scheme": scheme,
+        "host": normal_host(host),
+        "port": int(port or (443 if tunnel else 80)),
+        "path": "" if tunnel else slash + path or "/",
+        "categories": (),
+        "at": MONDAY,
+    }
+    return Facts(**{**values, **more})
+
+
+def rule(name="rule", effect=Effect.BLOCK, *, who=None, what=None, when=(), line=1, **more):
+    """A rule."""
+    return Rule(
+        name,
+        effect,
+        who=who or Who(),
+        what=what or What(),
+        when=when,
+        place=Place("policy.yaml", line, 5),
+        **more,
+    )
+
+
+def allow(name="everything else", **more):
+    """A rule that allows."""
+    return rule(name, Effect.ALLOW, **more)
+
+
+_HOSTS = ("example.com", "www.example.com", "miniclip.com", "a.b.miniclip.com", "10.0.0.7", "93.184.216.34")
+_CATEGORIES = ("games", "news", "malware")
+_URLS = tuple(
+    map(parse_url, ("example.com/news", "miniclip.com", "example.com:8080/", "b.miniclip.com/a?x=1"))
+)
+
+
+def _some(*values):
+    return st.lists(st.sampled_from(values), unique=True, max_size=2).map(tuple)
+
+
+def _maybe(strategy, empty):
+    """Mostly not asked, so that rules match often enough."""
+    return st.one_of(st.just(empty), st.just(empty), strategy)
+
+
+whos = st.builds(
+    Who,
+    user=_maybe(_some("amir", "carol"), ()),
+    group=_maybe(_some("pupils", "staff"), ()),
+    network=_maybe(_some("labs", "wifi", "10.1.2.0/24"), ()),
+    listener=_maybe(_some("rooms", "office"), ()),
+    anonymous=_maybe(st.booleans(), None),
+)
+whats = st.builds(
+    What,
+    category=_maybe(_some(*_CATEGORIES), ()),
+    uncategorised=_maybe(st.booleans(), None),
+    domain=_maybe(_some("example.com", "miniclip.com", "b.miniclip.com", "com", "10.0.0.7", "7"), ()),
+    url=_maybe(_some(*_URLS), ()),
+    expression=_maybe(_some("mini", r":443$", "^http://", "news|x=1"), ()),
+    method=_maybe(_some("GET", "POST", "CONNECT"), ()),
+    scheme=_maybe(_some("http", "https"), ()),
+    port=_maybe(_some(80, 443, 22), ()),
+    address=_maybe(_some(AddressClass.PUBLIC, AddressClass.PRIVATE), ()),
+)
+safeties = st.builds(
+    Safety,
+    connect_ports=st.sampled_from([frozenset(), frozenset({443, 80}), frozenset({22})]),
+    connect_to=st.sampled_from(ConnectTo),
+    addresses=st.frozensets(st.sampled_from([AddressClass.PUBLIC, AddressClass.PRIVATE])),
+)
+rules = st.builds(
+    Rule,
+    name=st.sampled_from(["one", "two", "three"]),
+    effect=st.sampled_from(Effect),
+    who=whos,
+    what=whats,
+    when=_maybe(_some(LESSONS, NIGHT), ()),
+    location=st.sampled_from(["http://proxy.internal/", "http://proxy.internal/?u={uri}&h={host}"]),
+    safety=_maybe(safeties, None),
+)
+policies = st.lists(rules, max_size=8)
+instants = st.one_of(
+    st.floats(MONDAY - 30 * 86_400, MONDAY + 400 * 86_400),
+    st.sampled_from([local(f"2026-11-23T{clock}") for clock in ("08:29:59", "08:30", "15:29:59", "15:30")]),
+)
+some_facts = st.builds(
+    Facts,
+    identity=st.sampled_from([AMIR, CAROL, ANONYMOUS, Identity("dora", ("pupils", "staff"))]),
+    client=st.sampled_from(["10.1.2.3", "10.2.0.1", "::ffff:10.1.9.9", "fd00::1", "", "nonsense"]),
+    listener=st.sampled_from(["rooms", "office"]),
+    method=st.sampled_from(["GET", "POST", "CONNECT"]),
+    scheme=st.sampled_from(["http", "https"]),
+    host=st.sampled_from(_HOSTS).map(normal_host),
+    port=st.sampled_from([80, 443, 8080, 22]),
+    path=st.sampled_from(["", "/", "/news", "/newsletter", "/%6Eews/x", "/a?x=1", "/a/../news", "/\udcff/é"]),
+    categories=st.lists(st.sampled_from(_CATEGORIES), unique=True).map(sorted).map(tuple),
+    at=instants,
+    address_classes=st.one_of(
+        st.none(), st.frozensets(st.sampled_from([AddressClass.PUBLIC, AddressClass.PRIVATE]))
+    ),
+)

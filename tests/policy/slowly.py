@@ -1,0 +1,75 @@
+"""The grammar read naively, rule after rule: what the compiled columns must agree with."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import re2
+
+from corpproxy.policy.target import normal_path, target_uri
+from tests.policy.builders import NETWORKS
+
+
+def matches(rule, facts, missing=frozenset()):
+    """Whether a rule matches, one key after the other."""
+    return all(_keys(rule, facts, missing)) and (
+        not rule.when or any(w.hours.contains(facts.at) for w in rule.when)
+    )
+
+
+def first(rules, facts, missing=frozenset()):
+    """The number of the first rule that matches, or -1."""
+    return next((number for number, rule in enumerate(rules) if matches(rule, facts, missing)), -1)
+
+
+def _keys(rule, facts, missing):
+    who, what, identity = rule.who, rule.what, facts.identity
+    yield not who.user or identity.name in who.user
+    yield not who.group or bool(set(identity.groups) & set(who.group))
+    yield not who.network or any(_in_network(facts.client, name) for name in who.network)
+    yield not who.listener or facts.listener in who.listener
+    yield who.anonymous is None or who.anonymous == (identity.name == "")
+    unknown = rule.refuses and any(one in missing or "*" in missing for one in what.category)
+    yield not what.category or bool(set(facts.categories) & set(what.category)) or unknown
+    if what.uncategorised is not None:
+        if missing and not facts.categories and what.uncategorised:
+            yield rule.refuses
+        else:
+            yield what.uncategorised == (not facts.categories)
+    yield not what.domain or any(_below(facts.host, name) for name in what.domain)
+    yield not what.url or any(_begins(prefix, facts) for prefix in what.url)
+    uri = target_uri(facts).encode("utf-8", "replace")
+    yield not what.expression or any(re2.search(one.encode(), uri) for one in what.expression)
+    yield not what.method or facts.method in what.method
+    yield not what.scheme or facts.scheme in what.scheme
+    yield not what.port or facts.port in what.port
+    if what.address and facts.address_classes is None:
+        yield rule.refuses
+    else:
+        yield not what.address or bool(facts.address_classes & set(what.address))
+
+
+def _in_network(client, name):
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    ranges = NETWORKS[name] if name in NETWORKS else [ip_network(name)]
+    return any(address in one for one in ranges)
+
+
+def _below(host, domain):
+    if host.name == domain:
+        return True
+    return host.address is None and ("." + host.name).endswith("." + domain)
+
+
+def _begins(prefix, facts):
+    if not _below(facts.host, prefix.host) or prefix.port not in (0, facts.port):
+        return False
+    path = normal_path(facts.path)
+    if prefix.path == "/":
+        return True
+    rest = path.removeprefix(prefix.path)
+    return path.startswith(prefix.path) and (prefix.path[-1] in "/?&=" or rest[:1] in ("", "/", "?"))

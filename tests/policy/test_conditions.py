@@ -1,0 +1,257 @@
+"""What: domains, URLs, expressions, as they are written and as they match."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.destination.model import AddressClass
+from corpproxy.identity.model import ANONYMOUS
+from corpproxy.policy import networks
+from corpproxy.policy.columns import EVERY_CATEGORY
+from corpproxy.policy.conditions import (
+    What,
+    Who,
+    asked_keys,
+    parse_domain,
+    parse_expression,
+    parse_url,
+)
+from corpproxy.policy.model import Effect
+from corpproxy.policy.table import Table
+from corpproxy.policy.target import normal_path
+from tests.policy.builders import CAROL, LESSONS, NETWORKS, facts, local, rule
+from tests.support.rows import rows, tabular
+
+GAMES = facts("http://www.miniclip.com/games/chess?level=2", categories=("games",))
+TUNNEL = facts("https://www.miniclip.com:443", categories=("games",))
+PRIVATE = frozenset({AddressClass.PRIVATE, AddressClass.PUBLIC})
+
+
+def url(*written):
+    return What(url=tuple(parse_url(one) for one in written))
+
+
+def expression(*written):
+    return What(expression=tuple(parse_expression(one) for one in written))
+
+
+@tabular
+class MatchTests(SynchronousTestCase):
+    """One rule and one exchange."""
+
+    @rows(
+        nothing_asked=(Who(), What(), GAMES, True),
+        user=(Who(user=("beth", "amir")), What(), GAMES, True),
+        other_user=(Who(user=("beth",)), What(), GAMES, False),
+        group=(Who(group=("staff", "pupils")), What(), GAMES, True),
+        other_group=(Who(group=("staff",)), What(), GAMES, False),
+        user_and_group=(Who(user=("amir",), group=("staff",)), What(), GAMES, False),
+        network=(Who(network=("labs",)), What(), GAMES, True),
+        other_network=(Who(network=("wifi",)), What(), GAMES, False),
+        range=(Who(network=("10.1.2.0/24",)), What(), GAMES, True),
+        mapped_client=(Who(network=("labs",)), What(), facts(client="::ffff:10.1.2.3"), True),
+        no_client=(Who(network=("labs",)), What(), facts(client=""), False),
+        listener=(Who(listener=("rooms",)), What(), GAMES, True),
+        other_listener=(Who(listener=("office",)), What(), GAMES, False),
+        anonymous=(Who(anonymous=True), What(), facts(identity=ANONYMOUS), True),
+        not_anonymous=(Who(anonymous=True), What(), GAMES, False),
+        somebody=(Who(anonymous=False), What(), GAMES, True),
+        category=(Who(), What(category=("news", "games")), GAMES, True),
+        other_category=(Who(), What(category=("news",)), GAMES, False),
+        uncategorised=(Who(), What(uncategorised=True), facts(), True),
+        not_uncategorised=(Who(), What(uncategorised=True), GAMES, False),
+        categorised=(Who(), What(uncategorised=False), GAMES, True),
+        domain_itself=(Who(), What(domain=("www.miniclip.com",)), GAMES, True),
+        domain_above=(Who(), What(domain=("miniclip.com",)), GAMES, True),
+        domain_top=(Who(), What(domain=("com",)), GAMES, True),
+        domain_below=(Who(), What(domain=("a.www.miniclip.com",)), GAMES, False),
+        domain_tail_of_label=(Who(), What(domain=("clip.com",)), GAMES, False),
+        domain_tunnel=(Who(), What(domain=("miniclip.com",)), TUNNEL, True),
+        address_is_no_domain=(Who(), What(domain=("0.0.1",)), facts("http://10.0.0.1/"), False),
+        address_itself=(Who(), What(domain=("10.0.0.1",)), facts("http://10.0.0.1/"), True),
+        url=(Who(), url("miniclip.com/games"), GAMES, True),
+        url_whole_segment=(Who(), url("miniclip.com/gam"), GAMES, False),
+        url_to_slash=(Who(), url("www.miniclip.com/games/"), GAMES, True),
+        url_into_query=(Who(), url("miniclip.com/games/chess?level="), GAMES, True),
+        url_other_path=(Who(), url("miniclip.com/news"), GAMES, False),
+        url_other_host=(Who(), url("example.com/games"), GAMES, False),
+        url_port=(Who(), url("miniclip.com:8080/games"), GAMES, False),
+        url_scheme_does_not_count=(Who(), url("https://miniclip.com/games"), GAMES, True),
+        url_tunnel_shows_no_path=(Who(), url("miniclip.com/games"), TUNNEL, False),
+        url_whole_host=(Who(), url("miniclip.com"), TUNNEL, True),
+        url_host_port=(Who(), url("miniclip.com:443"), TUNNEL, True),
+        url_escaped=(Who(), url("miniclip.com/games"), facts("http://miniclip.com/%67ames"), True),
+        url_dots=(Who(), url("miniclip.com/games"), facts("http://miniclip.com/x/%2e%2E/games"), True),
+        expression=(Who(), expression(r"chess|poker"), GAMES, True),
+        expression_uri=(Who(), expression(r"^http://www\.miniclip\.com/games/.*=2$"), GAMES, True),
+        expression_not_there=(Who(), expression("poker", "casino"), GAMES, False),
+        expression_second=(Who(), expression("poker", "chess"), GAMES, True),
+        expression_tunnel=(Who(), expression(r"^www\.miniclip\.com:443$"), TUNNEL, True),
+        expression_case=(Who(), expression("CHESS"), GAMES, False),
+        expression_no_case=(Who(), expression("(?i)CHESS"), GAMES, True),
+        expression_escaped=(Who(), expression("chess"), facts("http://x.org/%63hess"), True),
+        method=(Who(), What(method=("POST", "GET")), GAMES, True),
+        method_of_tunnel=(Who(), What(method=("CONNECT",)), TUNNEL, True),
+        other_method=(Who(), What(method=("POST",)), GAMES, False),
+        scheme=(Who(), What(scheme=("https",)), TUNNEL, True),
+        other_scheme=(Who(), What(scheme=("https",)), GAMES, False),
+        port=(Who(), What(port=(443, 8443)), TUNNEL, True),
+        other_port=(Who(), What(port=(443,)), GAMES, False),
+        address=(Who(), What(address=(AddressClass.PRIVATE,)), facts(address_classes=PRIVATE), True),
+        other_address=(Who(), What(address=(AddressClass.LOOPBACK,)), facts(address_classes=PRIVATE), False),
+        no_address=(Who(), What(address=(AddressClass.PRIVATE,)), facts(address_classes=frozenset()), False),
+    )
+    def test_matches(self, who, what, asked, expected):
+        """All keys that are asked must hold, and any value of one key is enough."""
+        for refusing in Effect:
+            table = Table([rule(effect=refusing, who=who, what=what)], NETWORKS)
+            self.assertEqual(table.first(asked), 0 if expected else -1)
+
+    @rows(
+        in_lessons=("2026-11-23T10:00", 0),
+        after=("2026-11-23T16:00", -1),
+    )
+    def test_when(self, at, expected):
+        """A rule with hours matches within them."""
+        self.assertEqual(Table([rule(when=(LESSONS,))]).first(facts(at=local(at))), expected)
+
+    def test_first_of_many(self):
+        """Of several rows the first that matches is given."""
+        table = Table([rule(who=Who(group=("staff",))), rule(what=What(category=("games",))), rule()])
+        self.assertEqual([table.first(one) for one in (facts(identity=CAROL), GAMES, facts())], [0, 1, 2])
+
+    def test_empty(self):
+        """A table without rows matches nothing."""
+        self.assertEqual(Table([]).first(GAMES), -1)
+
+
+@tabular
+class UnknownTests(SynchronousTestCase):
+    """What cannot be known counts for what refuses and against what allows."""
+
+    @rows(
+        block=(Effect.BLOCK, What(category=("malware",)), {"malware"}, 0),
+        warn=(Effect.WARN, What(category=("malware",)), {"malware"}, 0),
+        allow=(Effect.ALLOW, What(category=("malware",)), {"malware"}, -1),
+        any_of_two=(Effect.BLOCK, What(category=("malware", "games")), {"malware"}, 0),
+        another_category=(Effect.BLOCK, What(category=("games",)), {"malware"}, -1),
+        every_category=(Effect.BLOCK, What(category=("games",)), {EVERY_CATEGORY}, 0),
+        another_key=(Effect.BLOCK, What(category=("malware",), port=(22,)), {"malware"}, -1),
+        block_uncategorised=(Effect.BLOCK, What(uncategorised=True), {"malware"}, 0),
+        allow_uncategorised=(Effect.ALLOW, What(uncategorised=True), {"malware"}, -1),
+        allow_uncategorised_known=(Effect.ALLOW, What(uncategorised=True), (), 0),
+        block_address=(Effect.BLOCK, What(address=(AddressClass.PRIVATE,)), (), 0),
+        allow_address=(Effect.ALLOW, What(address=(AddressClass.PRIVATE,)), (), -1),
+    )
+    def test_unknown(self, effect, what, missing, expected):
+        """A missing list, or an address that somebody else looks up, refuses and never allows."""
+        table = Table([rule(effect=effect, what=what)], missing=frozenset(missing))
+        self.assertEqual(table.first(facts()), expected)
+
+
+@tabular
+class ParseTests(SynchronousTestCase):
+    """What an administrator writes."""
+
+    @rows(
+        plain=("Example.COM.", "example.com"),
+        dotted=(".example.com", "example.com"),
+        starred=("*.example.com", "example.com"),
+        unicode=("bücher.example", "xn--bcher-kva.example"),
+        address=("[2001:DB8::1]", "2001:db8::1"),
+    )
+    def test_domain(self, written, expected):
+        """A domain has the normal form of hosts."""
+        self.assertEqual(parse_domain(written), expected)
+
+    @rows(
+        host=("example.com", "example.com/"),
+        scheme=("https://Example.com/News", "example.com/News"),
+        port=("example.com:8080/x", "example.com:8080/x"),
+        ipv6=("http://[2001:DB8::1]:8080/x", "[2001:db8::1]:8080/x"),
+        ipv6_without_port=("[2001:db8::1]/x", "[2001:db8::1]/x"),
+        query=("example.com?q=1", "example.com/?q=1"),
+        fragment=("example.com/a#b", "example.com/a"),
+        escapes=("example.com/%7euser/%e2", "example.com/~user/%E2"),
+        unicode=("example.com/é", "example.com/%C3%A9"),
+        colon_in_path=("example.com/a:b", "example.com/a:b"),
+    )
+    def test_url(self, written, expected):
+        """A URL prefix is host, port and the beginning of a path, in normal form."""
+        self.assertEqual(str(parse_url(written)), expected)
+
+    @rows(
+        domain_path=(parse_domain, "example.com/x", "write it under url"),
+        domain_empty=(parse_domain, "", "is no host name"),
+        domain_space=(parse_domain, "exa mple.com", "is no host name"),
+        url_userinfo=(parse_url, "http://amir@example.com/", "is no URL"),
+        url_port=(parse_url, "example.com:99999/", "is no URL"),
+        url_empty=(parse_url, "/news", "is no URL"),
+        expression_open=(parse_expression, "(", "missing )"),
+        expression_look_ahead=(parse_expression, "(?=x)", "is no regular expression"),
+        expression_back_reference=(parse_expression, r"(a)\1", "is no regular expression"),
+        expression_surrogate=(parse_expression, "\udc80", "is no regular expression"),
+    )
+    def test_refused(self, parse, written, said):
+        """What is wrong is said."""
+        error = self.assertRaises(ValueError, parse, written)
+        self.assertIn(said, str(error))
+
+    @given(st.text(max_size=30))
+    def test_any_text(self, written):
+        """Any text gives a value or a ValueError."""
+        for parse in (parse_domain, parse_url, parse_expression):
+            try:
+                parse(written)
+            except ValueError as wrong:
+                self.assertTrue(str(wrong))
+
+    def test_network(self):
+        """A network that does not exist is a ValueError, never a network in which nobody is."""
+        self.assertRaises(ValueError, networks.ClientNetworks, ["lab"], NETWORKS)
+
+    def test_networks_are_bounded(self):
+        """However many clients come, only so many are remembered."""
+        self.patch(networks, "MAX_REMEMBERED", 10)
+        known = networks.ClientNetworks(["labs"], NETWORKS)
+        self.assertEqual({known.of(f"10.1.0.{number}") for number in range(25)}, {("labs",)})
+        self.assertLessEqual(len(known._remembered), 10)
+
+    def test_asked_keys(self):
+        """Only what is asked is a key; false is asked too."""
+        asked = rule(who=Who(anonymous=False), what=What(port=(80,)), when=(LESSONS,))
+        self.assertEqual(asked_keys(asked), {"anonymous", "port", "when"})
+
+
+@tabular
+class NormalPathTests(SynchronousTestCase):
+    """One spelling for each path."""
+
+    @rows(
+        tunnel=("", ""),
+        plain=("/a/b?c=d", "/a/b?c=d"),
+        needless_escape=("/%61%2D", "/a-"),
+        needed_escape=("/a%2fb%3f", "/a%2Fb%3F"),
+        half_escape=("/%6", "/%6"),
+        dots=("/a/./b/../c", "/a/c"),
+        dots_at_end=("/a/b/..", "/a/"),
+        dots_above_root=("/../../a", "/a"),
+        hidden_file=("/.well-known/x", "/.well-known/x"),
+        dots_in_query=("/a?b=/../c", "/a?b=/../c"),
+        asterisk=("*", "*"),
+        raw_octet=("/\udcff", "/%FF"),
+        unicode=("/é", "/%C3%A9"),
+    )
+    def test_normal_path(self, written, expected):
+        """Escapes and dot segments do not hide a path from a rule (RFC 3986, section 6.2.2)."""
+        self.assertEqual(normal_path(written), expected)
+
+    @given(st.text(st.characters(codec="utf-8"), max_size=30), st.sampled_from(["", "/"]))
+    def test_idempotent(self, written, slash):
+        """The normal form of a normal form is itself, unless undoing an escape made a new one."""
+        once = normal_path(slash + written)
+        self.assertTrue(once.isascii())
+        if "%25" not in once and "%" not in written:
+            self.assertEqual(normal_path(once), once)
