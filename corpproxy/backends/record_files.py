@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
@@ -35,7 +34,7 @@ FLUSH_SECONDS = 1.0
 MAX_HELD_OCTETS = 32 * 1024 * 1024
 
 
-class _Reactor(IReactorTime, IReactorFromThreads, Protocol):  # type: ignore[misc]
+class ITimersAndThreads(IReactorTime, IReactorFromThreads):
     """Timers, and answers from the thread."""
 
 
@@ -53,7 +52,7 @@ class RecordWriter:
 
     def __init__(
         self,
-        reactor: _Reactor,
+        reactor: ITimersAndThreads,
         folder: Path,
         settings: AuditSettings,
         *,

@@ -126,7 +126,8 @@ class Segments:
         self._begin = begin
         self._segment: Segment | None = None
         self._length = 0
-        self._day = ""
+        self._begun = ""
+        self._number = 0
         self._is_torn = False
 
     def append(self, lines: bytes | bytearray, now: float) -> None:
@@ -171,21 +172,22 @@ class Segments:
         limit = self._settings.rotate_octets
         return (
             bool(limit and self._length >= limit)
-            or (self._settings.rotate_daily and self._day != _moment(now)[:8])
+            or (self._settings.rotate_daily and self._begun[:8] != _moment(now)[:8])
             or not segment.is_in_place()
         )
 
     def _begin_next(self, now: float) -> Segment:
         begun = _moment(now)
-        number = 1
+        # A name is not used twice, even where the segment that had it was moved away.
+        number = self._number + 1 if begun == self._begun else 1
         while True:
             try:
                 self._segment = self._begin(self._folder / f"records-{begun}-{number:04d}.jsonl")
                 break
             except FileExistsError:
                 number += 1
+        self._begun, self._number = begun, number
         self._length = 0
-        self._day = begun[:8]
         self._drop_oldest()
         return self._segment
 
