@@ -35,6 +35,7 @@ def start(
         lead=(_signed_in(words, occasion),),
         sections=(_refusals(words, site, refusals), _more(words, site, has_password)),
         subject=words.say("portal.title"),
+        ask=words.say("page.help"),
     )
 
 
@@ -119,6 +120,7 @@ def why(words: Catalogue, site: Site, occasion: Occasion, past: PastRefusal, tok
         links=(_home(words, site),),
         small=rule_facts(words, past.rule, past.reason, past.policy),
         subject=title,
+        ask=words.say("page.ask"),
     )
 
 

@@ -25,6 +25,7 @@ def blocked(words: Catalogue, site: Site, decision: Decision, occasion: Occasion
         links=(why_link(words, site, occasion.reference),),
         small=rule_facts(words, decision.rule, decision.reason, occasion.policy),
         subject=words.say("block.title", host=occasion.host),
+        ask=words.say("page.ask"),
     )
 
 
@@ -42,6 +43,7 @@ def warning(words: Catalogue, site: Site, decision: Decision, occasion: Occasion
         links=(why_link(words, site, occasion.reference),),
         small=rule_facts(words, decision.rule, decision.reason, occasion.policy),
         subject=words.say("block.title", host=occasion.host),
+        ask=words.say("page.ask"),
     )
 
 

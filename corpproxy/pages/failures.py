@@ -150,6 +150,7 @@ def failed(
         links=(Link("home", site.portal_uri, words.say("page.home")),),
         small=tuple(small),
         subject=title,
+        ask=words.say("page.help"),
     )
 
 
@@ -168,4 +169,5 @@ def challenge(words: Catalogue, site: Site, code: str, occasion: Occasion, *, st
         ),
         facts=closing_facts(words, site, occasion),
         subject=words.say("challenge.title"),
+        ask=words.say("page.help"),
     )

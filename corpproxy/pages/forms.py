@@ -18,9 +18,8 @@ MAX_FIELDS = 16
 MEDIA_TYPE = b"application/x-www-form-urlencoded"
 
 # What form serialisers leave as it is, percent-encoded octets, and + for a space (WHATWG URL, section 5.2).
-_FIELD = re.compile(
-    rb"(?P<name>(?:[A-Za-z0-9*._+-]|%[0-9A-Fa-f]{2})+)=(?P<value>(?:[!-$'-<>-~]|%[0-9A-Fa-f]{2})*)"
-)
+_CHARACTERS = rb"(?:[!-$'-<>-~]|%[0-9A-Fa-f]{2})"
+_FIELD = re.compile(rb"(?P<name>" + _CHARACTERS + rb"+)=(?P<value>" + _CHARACTERS + rb"*)")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -48,7 +47,7 @@ def parse_form(content: bytes, media_type: bytes | None = MEDIA_TYPE) -> dict[st
 
 def _field(pair: bytes) -> tuple[str, str]:
     found = _FIELD.fullmatch(pair)
-    if found is None or b"%" in _ESCAPE.sub(b"", pair):
+    if found is None:
         raise ProtocolError("form-invalid", "the form is not encoded as forms are")
     return _decoded(found["name"]), _decoded(found["value"])
 

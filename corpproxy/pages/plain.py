@@ -6,17 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.sheet import Card, Fact, Form, Section, Sheet
 from corpproxy.pages.site import Site
 
 
-def as_text(sheet: Sheet, site: Site, words: Catalogue) -> str:
+def as_text(sheet: Sheet, site: Site) -> str:
     """Write a sheet as lines of text, ending in a line break."""
-    return "\n".join([*_text(sheet, site, words), ""])
+    return "\n".join([*_text(sheet, site), ""])
 
 
-def _text(sheet: Sheet, site: Site, words: Catalogue) -> Iterator[str]:
+def _text(sheet: Sheet, site: Site) -> Iterator[str]:
     yield f"{site.name}: {sheet.title}"
     yield from sheet.lead
     if sheet.quote:
@@ -28,8 +27,8 @@ def _text(sheet: Sheet, site: Site, words: Catalogue) -> Iterator[str]:
         yield from _section_lines(section)
     for link in sheet.links:
         yield f"{link.text}: {link.uri}"
-    if sheet.subject and site.contact:
-        yield f"{words.say('page.ask')} {', '.join(part for part in _contact(site) if part)}"
+    if sheet.ask and site.contact:
+        yield f"{sheet.ask} {', '.join(part for part in _contact(site) if part)}"
 
 
 def _contact(site: Site) -> tuple[str, str, str]:
@@ -78,7 +77,7 @@ def as_json(sheet: Sheet, site: Site) -> str:
         value["form"] = _form(sheet.form)
     if sheet.sections:
         value["sections"] = [_section(section) for section in sheet.sections]
-    if sheet.subject and site.contact:
+    if sheet.ask and site.contact:
         value["contact"] = dict(zip(("name", "mail", "telephone"), _contact(site), strict=True))
     return json.dumps(value, ensure_ascii=False) + "\n"
 

@@ -122,7 +122,7 @@ class Pages:
 
     def _written(self, sheet: Sheet, audience: Audience) -> tuple[str, bytes]:
         if audience.media is Media.TEXT:
-            return as_text(sheet, self.site, self.words(audience)), b"default-src 'none'"
+            return as_text(sheet, self.site), b"default-src 'none'"
         if audience.media is Media.JSON:
             return as_json(sheet, self.site), b"default-src 'none'"
         html = self._template.render(
@@ -138,7 +138,7 @@ class Pages:
     def _mail(self, sheet: Sheet, audience: Audience) -> str:
         """Give the mailto: URI (RFC 6068) of a person who asks about this page."""
         contact = self.site.contact
-        if not sheet.subject or not contact.mail:
+        if not sheet.ask or not contact.mail:
             return ""
         words = self.words(audience)
         facts = [f"{fact.label}: {fact.value}" for fact in (*sheet.facts, *sheet.small)]

@@ -21,13 +21,14 @@ def setup_sheet(
         sections=(_address(words, pac_uri), *(_system(words, name, pac_uri) for name in SYSTEMS)),
         links=links,
         subject=title,
+        ask=words.say("page.help"),
     )
 
 
 def _address(words: Catalogue, pac_uri: str) -> Section:
     return Section(
         title=words.say("fact.pac"),
-        facts=(Fact("pac", "", pac_uri, exact=True),),
+        facts=(Fact("pac", words.say("fact.pac"), pac_uri, exact=True),),
         text=(words.say("setup.after"),),
     )
 

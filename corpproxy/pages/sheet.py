@@ -94,8 +94,8 @@ class Sheet:
     What one page says.
 
     ``kind`` names the page in JSON, ``code`` is the symbolic name of a failure.  ``quote`` is the rule's
-    own sentence.  ``small`` is for the administrator who is shown the page.  ``subject`` is that of the
-    mail that a person would send; without one the page names nobody to ask.
+    own sentence.  ``small`` is for the administrator who is shown the page.  ``ask`` is the
+    heading above whom to ask, empty where nobody is named, and ``subject`` that of the mail.
     """
 
     status: int
@@ -111,6 +111,7 @@ class Sheet:
     sections: tuple[Section, ...] = ()
     small: tuple[Fact, ...] = ()
     subject: str = ""
+    ask: str = ""
 
     @property
     def forms(self) -> tuple[Form, ...]:

@@ -28,7 +28,7 @@ def run_in_quickjs(pac: bytes) -> FindProxy:
 
 
 def run_in_pacparser(pac: bytes) -> FindProxy:
-    """Load a PAC text into libpacparser (an engine of ECMAScript 3 times), or skip the test with the reason."""
+    """Load a PAC text into libpacparser (an old engine), or skip the test with the reason."""
     library = _pacparser()
     if not library.pacparser_init():
         raise SkipTest("libpacparser does not start")

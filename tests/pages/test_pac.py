@@ -267,7 +267,7 @@ class TextTests(SynchronousTestCase):
     """The text itself."""
 
     def test_old_engines(self):
-        """Nothing is used that ECMAScript 3 has not, nothing but ASCII, and nothing that asks a name server."""
+        """Nothing but ASCII and ECMAScript 3 is used, and nothing that asks a name server."""
         text = compile_pac(SCHOOL).decode("ascii")
         code = re.sub(r"//.*", "", text)
         self.assertNotRegex(

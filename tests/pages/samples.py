@@ -1,0 +1,195 @@
+"""A school and its pages, for tests; ``python -m tests.pages.samples FOLDER`` writes them to look at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from corpproxy.destination.model import Destination, Host
+from corpproxy.errors import Place
+from corpproxy.identity.forms import Signer
+from corpproxy.identity.model import Identity
+from corpproxy.pages.negotiate import Audience, Media
+from corpproxy.pages.occasion import Occasion
+from corpproxy.pages.pac import PacTable, compile_pac
+from corpproxy.pages.page import Page
+from corpproxy.pages.portal import ConfirmWarning, Portal, PortalRequest
+from corpproxy.pages.refusals import Refusals
+from corpproxy.pages.render import Pages
+from corpproxy.pages.site import Contact, Logo, Site
+from corpproxy.policy.model import Decision, Effect
+
+LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">
+<rect width="40" height="40" rx="9" fill="#28603f"/>
+<path d="M6 29l9-13 6 8 4-5 9 10z" fill="#e7f3ec"/><circle cx="28" cy="12" r="3.5" fill="#eec477"/></svg>"""
+
+SITE = Site(
+    name="Hillside School",
+    contact=Contact("IT room 4", "it@hillside.example", "+44 1632 960 123"),
+    logo=Logo("image/svg+xml", LOGO),
+    portal=Host("proxy.internal"),
+    realm="Hillside",
+    time_zone=ZoneInfo("Europe/London"),
+)
+SIGNER = Signer(b"a key that is thirty-two octets!")
+NOW = 1_795_430_700.0  # 23 November 2026, 10:45 in London
+AMIR = Identity("amir", ("pupils",))
+ANNA = Identity("anna", ("staff",))
+TABLE = PacTable(("proxy.hillside.example:3128",), (".hillside.example",), (), "proxy.internal")
+
+
+def occasion(
+    host: str = "www.miniclip.com",
+    path: str = "/games/8-ball-pool?from=start",
+    identity: Identity = AMIR,
+    reference: str = "0nk4x7a2k40001",
+    at: float = NOW,
+) -> Occasion:
+    """An exchange; without a path it is a tunnel."""
+    destination = Destination(Host(host), 80 if path else 443, "http" if path else "https", path)
+    return Occasion(reference, at, "10.1.2.3", identity, destination, "3fa9c1d200aa")
+
+
+def decision(
+    effect: Effect = Effect.BLOCK,
+    say: str = "Games open again after lessons.",
+    category: str = "games",
+    rule: str = "games wait until after lessons",
+    location: str = "",
+    warn_seconds: int = 0,
+) -> Decision:
+    """A decision of a rule."""
+    reason = f"category {category}, group pupils, calendar lessons"
+    place = Place("policy.yaml", 41, 5)
+    return Decision(effect, rule, place, reason, say, category, location, warn_seconds)
+
+
+def pages(site: Site = SITE) -> Pages:
+    """The pages of the school."""
+    return Pages(site, SIGNER.seal)
+
+
+def portal(refusals: Refusals | None = None, site: Site = SITE, pac_uri: str = "") -> Portal:
+    """The portal of the school."""
+    refusals = Refusals() if refusals is None else refusals
+    return Portal(
+        pages(site),
+        compile_pac(TABLE),
+        refusals,
+        SIGNER.seal,
+        SIGNER.open,
+        pac_uri=pac_uri,
+    )
+
+
+def past_refusals() -> Refusals:
+    """What the school kept of one morning."""
+    refusals = Refusals()
+    for second in range(7):
+        refusals.add(decision(), occasion(at=NOW - 600 + second, reference=f"0nk4x7a2k4000{second}"))
+    refusals.add(
+        decision(Effect.BLOCK, "", "tracking", "no trackers"),
+        occasion("telemetry.ads.example", "", at=NOW - 300, reference="0nk4x7a2k40008"),
+    )
+    refusals.add(
+        decision(
+            Effect.WARN, "Please keep to the homework list during lessons.", "forums", "forums", "", 2700
+        ),
+        occasion("forum.chess.example", "", at=NOW - 60, reference="0nk4x7a2k40009"),
+    )
+    return refusals
+
+
+def request(path: str = "/", method: str = "GET", language: bytes = b"en", **more: object) -> PortalRequest:
+    """A request of Amir's browser on the forward port."""
+    values: dict[str, object] = {
+        "identity": AMIR,
+        "client": "10.1.2.3",
+        "via_proxy": True,
+        "accept": b"text/html",
+        "accept_language": language,
+        "reference": "0nk4x7a2k40042",
+        "now": NOW,
+    }
+    return PortalRequest(method=method, path=path, **(values | more))  # type: ignore[arg-type]
+
+
+def every_page(language: str = "en") -> Iterator[tuple[str, Page]]:
+    """One example of each page in HTML, named."""
+    made, html, tongue = pages(), Audience(language, Media.HTML), language.encode()
+    yield "blocked", made.refused(decision(), occasion(), html)
+    yield "blocked-plain", made.refused(decision(say="", category=""), occasion(), html)
+    long = occasion(f"{'very-long-label.' * 12}example.org", f"/{'deep/' * 60}end", Identity("x" * 200))
+    yield "blocked-long", made.refused(decision(say="Long sentences wrap. " * 30), long, html)
+    rtl = decision(say="האתר חסום בשעות הלימודים. פנו אל המורה.")
+    yield "blocked-hebrew", made.refused(rtl, occasion(), html)
+    warn = decision(Effect.WARN, "Gambling costs money, and time.", "gambling", "gambling with a warning")
+    yield "warned", made.refused(warn, occasion("www.poker.example", "/tables", ANNA), html)
+    redirect = decision(Effect.REDIRECT, location="https://search.hillside.example/")
+    yield "redirected", made.refused(redirect, occasion(), html)
+    yield "challenge", made.challenge("credentials-missing", occasion(), html, (b"Basic",))
+    yield "challenge-wrong", made.challenge("credentials-wrong", occasion(), html, (b"Basic",))
+    for code in ("name-unknown", "connect-timeout", "head-too-large", "records-full", "internal"):
+        yield (
+            code,
+            made.failure(code, occasion("www.exmaple.org", "/"), html, detail="nothing listens at 192.0.2.1"),
+        )
+    yield "too-many", made.failure("too-many-connections", occasion(), html, retry_seconds=30)
+    yield from _portal_pages(tongue)
+
+
+def _portal_pages(language: bytes) -> Iterator[tuple[str, Page]]:
+    mine = portal(past_refusals(), pac_uri="http://proxy.hillside.example:8080/proxy.pac")
+    paths = {
+        "start": "/",
+        "why": "/why/0nk4x7a2k40009",
+        "password": "/password",
+        "setup": "/setup",
+        "lost": "/x",
+    }
+    for name, path in paths.items():
+        yield f"portal-{name}", _page(mine.answer(request(path, language=language)))
+    yield "portal-start-empty", _page(portal().answer(request("/", language=language)))
+    unknown = request("/", language=language, via_proxy=False, authority="proxy.hillside.example:8080")
+    yield "portal-listener", _page(mine.answer(unknown))
+    yield (
+        "portal-password-refused",
+        mine.password_refused(request(language=language), "The old one is wrong."),
+    )
+    yield "portal-password-changed", mine.password_changed(request(language=language))
+    form = mine.answer(request("/why/0nk4x7a2k40009", language=language, accept=b"application/json"))
+    yield "portal-confirmed", mine.confirmed(request(language=language), confirmation(mine, _page(form)))
+
+
+def confirmation(mine: Portal, page: Page) -> ConfirmWarning:
+    """Send the form of a page (as JSON) back to the portal."""
+    import json
+
+    token = json.loads(page.content)["form"]["fields"]["token"]
+    sent = request(
+        "/confirm",
+        "POST",
+        content=f"token={token}".encode(),
+        content_type=b"application/x-www-form-urlencoded",
+    )
+    action = mine.answer(sent)
+    assert isinstance(action, ConfirmWarning), action
+    return action
+
+
+def _page(answer: object) -> Page:
+    assert isinstance(answer, Page), answer
+    return answer
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for tongue in ("en", "fr", "de"):
+        for title, page in every_page(tongue):
+            policy = page.field(b"Content-Security-Policy").decode()
+            meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+            html = page.content.decode().replace("<head>", f"<head>\n{meta}", 1)
+            (folder / f"{title}.{tongue}.html").write_text(html)
