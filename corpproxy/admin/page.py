@@ -33,6 +33,7 @@ def state_page(site: str, telemetry: Telemetry, reasons: Sequence[str]) -> bytes
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>corpproxy: {escape(site)}</title></head><body>\n'
         f"<h1>corpproxy: {escape(site)}</h1>\n"
+        f"<p>Running for {span(telemetry.up_seconds)}.</p>\n"
         f"<p>{'Not ready:' if reasons else 'Ready.'}</p>\n<ul>\n{state}</ul>\n"
         f"<table>\n{rows}</table>\n<ul>\n{links}</ul>\n</body></html>\n"
     ).encode()

@@ -8,6 +8,7 @@ costs as much as a tenth of an exchange, so its objects are made at a scrape onl
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -51,7 +52,10 @@ class Telemetry:
     ``exchange`` is called with each closing record; ``measure`` says where a value is to be asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        """``now`` gives POSIX seconds."""
+        self._now = now
+        self._started = now()
         self.received = 0
         self.sent = 0
         self.exchanges = Histogram(EXCHANGE_BOUNDS)
@@ -77,6 +81,11 @@ class Telemetry:
         histogram = self.tunnels if record.kind is Kind.CLOSING else self.exchanges
         histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
         histogram.sum += seconds
+
+    @property
+    def up_seconds(self) -> float:
+        """How long the proxy has been running."""
+        return self._now() - self._started
 
     def sign_in(self, outcome: str) -> None:
         """Count credentials that were checked: ``ok``, ``failed`` or ``remembered``."""

@@ -34,7 +34,8 @@ class SiteCase(SynchronousTestCase):
     token: str | None = None
 
     def setUp(self):
-        self.telemetry = Telemetry()
+        self.clock = Clock()
+        self.telemetry = Telemetry(self.clock.seconds)
         self.reasons = []
         self.site = admin_site(
             self.telemetry,
@@ -102,6 +103,7 @@ class PageTests(SiteCase):
         self.telemetry.measure("corpproxy_list_age_seconds", lambda: {"<ut1>": 90_061})
         self.telemetry.measure("corpproxy_open_connections", lambda: 12)
         self.reasons = ["<b>disk</b> full"]
+        self.clock.advance(7260)
         status, fields, content = self.ask("GET /", "Host: localhost")
         self.assertEqual((status, fields["content-type"]), (200, "text/html; charset=utf-8"))
         for text in (
