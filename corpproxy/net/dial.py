@@ -75,7 +75,7 @@ def dial(
 class _Race(Generic[P]):
     """The attempts to reach one server: the first to connect wins, and the others are given up."""
 
-    def __init__(  # noqa: PLR0917 - made in one place, in this order
+    def __init__(
         self,
         reactor: Any,
         clock: IReactorTime,
