@@ -1,0 +1,94 @@
+"""The policy's own tests."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.errors import Place
+from corpproxy.policy.cases import Case, run_cases
+from corpproxy.policy.conditions import What, Who
+from corpproxy.policy.decide import Policy
+from tests.policy.builders import LESSONS, LONDON, MONDAY, allow, local, rule
+from tests.policy.test_question import SURROUNDINGS
+from tests.support.rows import rows, tabular
+
+POLICY = Policy(
+    [rule("games", who=Who(group=("pupils",)), what=What(category=("games",)), when=(LESSONS,)), allow()],
+    time_zone=LONDON,
+)
+GAME = "http://www.miniclip.com/"
+EVENING = local("2026-11-23T18:00")
+
+
+def case(url=GAME, expect="block", **more):
+    """A test of the policy."""
+    return Case(url, expect, place=Place("policy.yaml", 40, 5), **{"user": "amir", "at": MONDAY, **more})
+
+
+def failures(*cases, now=EVENING, policy=POLICY):
+    """What is said about those that fail."""
+    return [str(failure) for failure in run_cases(policy, SURROUNDINGS, cases, now)]
+
+
+@tabular
+class CaseTests(SynchronousTestCase):
+    """What must come out, and what is said when it does not."""
+
+    @rows(
+        block=(case(),),
+        block_by_rule=(case(rule="games"),),
+        allow_later=(case(expect="allow", at=EVENING, rule="everything else"),),
+        another_site=(case("http://bbc.co.uk/", "allow"),),
+        tunnel=(case("https://www.miniclip.com/x"),),
+        safety=(case("example.com:22", method="CONNECT", rule="safety: connect_ports"),),
+        challenge=(case(expect="challenge", user=""),),
+        room=(case(expect="allow", user="", client="10.1.4.9"),),
+        groups=(case(expect="allow", groups=("staff",)),),
+        any_time=(case("http://bbc.co.uk/", "allow", at=None),),
+    )
+    def test_passes(self, good):
+        """A case that comes out as expected says nothing."""
+        self.assertEqual(failures(good), [])
+
+    @rows(
+        effect=(
+            case(expect="allow"),
+            "policy.yaml:40:5: expected allow, got block by 'games': category games; group pupils; "
+            "during lessons, for amir asking GET www.miniclip.com:80 at Mon 2026-11-23 10:00",
+        ),
+        rule=(
+            case("http://bbc.co.uk/", "allow", rule="news"),
+            "policy.yaml:40:5: expected allow by 'news', got allow by 'everything else': it is for every "
+            "exchange, for amir asking GET bbc.co.uk:80 at Mon 2026-11-23 10:00",
+        ),
+        challenge=(
+            case(user=""),
+            "policy.yaml:40:5: expected block, got challenge: the proxy asks to sign in first; give the test "
+            "a user, for nobody asking GET www.miniclip.com:80 at Mon 2026-11-23 10:00",
+        ),
+        url=(
+            case("www.miniclip.com"),
+            "policy.yaml:40:5: 'www.miniclip.com' is no URL that a proxy serves; "
+            "write http:// or https:// and a host",
+        ),
+        depends_on_time=(
+            case(expect="allow", at=None),
+            "policy.yaml:40:5: expected allow, got block by 'games': category games; group pupils; "
+            "during lessons, for amir asking GET www.miniclip.com:80 at Tue 2026-11-24 08:30",
+        ),
+    )
+    def test_fails(self, bad, said):
+        """A case that fails says what was expected, what came and why, at its place."""
+        self.assertEqual(failures(bad), [said])
+
+    def test_no_rule(self):
+        """Where no rule matches the sentence says so."""
+        said = failures(case(expect="allow"), policy=Policy([], time_zone=LONDON))
+        self.assertIn("expected allow, got block by no rule: no rule matches", said[0])
+
+    def test_order(self):
+        """Failures come in the order of the cases."""
+        found = run_cases(
+            POLICY, SURROUNDINGS, [case(expect="warn"), case(), case(expect="redirect")], EVENING
+        )
+        self.assertEqual([failure.case.expect for failure in found], ["warn", "redirect"])

@@ -1,0 +1,108 @@
+"""Rules that can never match are told before anything is loaded."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.policy.calendar import Hours
+from corpproxy.policy.conditions import What, When, Who, parse_url
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.lint import implies, lint
+from corpproxy.policy.model import Effect
+from tests.policy import slowly
+from tests.policy.builders import LESSONS, NETWORKS, NIGHT, rule, rules, some_facts
+from tests.support.rows import rows, tabular
+
+PUPILS = Who(group=("pupils",))
+
+
+def what(**asked):
+    return What(**asked)
+
+
+def urls(*written):
+    return What(url=tuple(map(parse_url, written)))
+
+
+def said(*written):
+    """What lint says of rules."""
+    return [str(problem) for problem in lint(Policy(written, networks=NETWORKS))]
+
+
+@tabular
+class LintTests(SynchronousTestCase):
+    """An earlier rule that asks the same or less leaves nothing for a later one."""
+
+    @rows(
+        unconditional=(rule(), rule(who=PUPILS)),
+        fewer_keys=(rule(who=PUPILS), rule(who=PUPILS, what=what(port=(80,)))),
+        more_values=(rule(what=what(category=("a", "b"))), rule(what=what(category=("b",)))),
+        domain_above=(rule(what=what(domain=("bbc.co.uk",))), rule(what=what(domain=("news.bbc.co.uk",)))),
+        url_below_domain=(rule(what=what(domain=("bbc.co.uk",))), rule(what=urls("www.bbc.co.uk/news"))),
+        shorter_url=(rule(what=urls("bbc.co.uk/news")), rule(what=urls("www.bbc.co.uk:80/news/uk"))),
+        hours=(rule(when=(LESSONS, NIGHT)), rule(when=(NIGHT,))),
+        same_hours_other_name=(rule(when=(LESSONS,)), rule(when=(When("school", LESSONS.hours),))),
+        network=(rule(who=Who(network=("labs",))), rule(who=Who(network=("10.1.2.0/24",)))),
+        another_effect=(rule(effect=Effect.ALLOW, who=PUPILS), rule(who=PUPILS)),
+    )
+    def test_never_matches(self, earlier, later):
+        """The later rule is named with the earlier one and its line."""
+        named = [
+            rule("first", earlier.effect, who=earlier.who, what=earlier.what, when=earlier.when, line=8),
+            rule("second", later.effect, who=later.who, what=later.what, when=later.when, line=31),
+        ]
+        found = said(*named)
+        self.assertEqual(len(found), 1)
+        self.assertIn(
+            "policy.yaml:31:5: rule 'second' can never match: 'first' at line 8 comes first", found[0]
+        )
+
+    @rows(
+        more_keys=(rule(who=PUPILS, what=what(port=(80,))), rule(who=PUPILS)),
+        other_values=(rule(what=what(category=("a",))), rule(what=what(category=("a", "b")))),
+        domain_below=(rule(what=what(domain=("news.bbc.co.uk",))), rule(what=what(domain=("bbc.co.uk",)))),
+        part_of_segment=(rule(what=urls("bbc.co.uk/new")), rule(what=urls("bbc.co.uk/news"))),
+        one_port=(rule(what=urls("bbc.co.uk:80/news")), rule(what=urls("bbc.co.uk/news"))),
+        other_hours=(rule(when=(LESSONS,)), rule(when=(NIGHT,))),
+        always=(rule(when=(LESSONS,)), rule()),
+        other_network=(rule(who=Who(network=("wifi",))), rule(who=Who(network=("10.1.2.0/24",)))),
+        anonymous=(rule(who=Who(anonymous=True)), rule(who=Who(anonymous=False))),
+    )
+    def test_may_match(self, earlier, later):
+        """A rule that something is left for is not complained of."""
+        self.assertEqual(said(earlier, later), [])
+
+    def test_duplicate(self):
+        """Two rules that ask the same are said to be so."""
+        found = said(rule("one", who=PUPILS, line=8), rule("two", who=PUPILS, line=9))
+        self.assertEqual(
+            found,
+            ["policy.yaml:9:5: rule 'two' can never match: 'one' at line 8 comes first and asks the same"],
+        )
+
+    @rows(
+        category=(
+            what(category=("games",), uncategorised=True),
+            Who(),
+            "what is uncategorised has no category",
+        ),
+        anonymous=(What(), Who(anonymous=True, group=("staff",)), "somebody who did not sign in has no name"),
+    )
+    def test_contradiction(self, what, who, why):
+        """A rule whose own conditions exclude each other never matches."""
+        found = said(rule("odd", what=what, who=who))
+        self.assertEqual(len(found), 1)
+        self.assertIn(f"rule 'odd' can never match: {why}", found[0])
+
+    @given(rules, rules, some_facts)
+    def test_sound(self, earlier, later, asked):
+        """What is said never to match never matches before the other one."""
+        assume(implies(later, earlier, NETWORKS))
+        if slowly.matches(later, asked) and asked.address_classes is not None:
+            self.assertTrue(slowly.matches(earlier, asked))
+
+    def test_no_hours_at_all(self):
+        """Hours are compared as what they say."""
+        always = When("always", Hours())
+        self.assertEqual(len(said(rule("a", when=(always,)), rule("b", when=(always,)))), 1)
