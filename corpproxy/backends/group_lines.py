@@ -32,7 +32,9 @@ def read_groups(octets: bytes, file: str) -> Groups:
         try:
             entry = _entry(line)
         except ValueError as odd:
-            problems.append(Problem(Place(file, number), "groups-line", f"{odd}; the line is left out"))
+            problems.append(
+                Problem(Place(file, number), "groups-line", f"{odd}; the line is left out", "warning")
+            )
             continue
         if entry is not None:
             name, groups = entry

@@ -71,6 +71,11 @@ def without_names(octets: bytes, names: Collection[str]) -> tuple[bytes, frozens
     return left, frozenset(name for name, _ in lines if name and name in names)
 
 
+def names_in(octets: bytes) -> frozenset[str]:
+    """Give all names that have a line, also those whose line is not taken."""
+    return frozenset(name for line in _kept(octets) if (name := _name_of(line)))
+
+
 class _Odd(Exception):
     def __init__(self, code: str, said: str) -> None:
         self.code = code
@@ -94,7 +99,7 @@ class _Reading:
             if name:
                 self._keep(name, written)
         except _Odd as odd:
-            self.problems.append(Problem(Place(self._file, number), odd.code, odd.said))
+            self.problems.append(Problem(Place(self._file, number), odd.code, odd.said, "warning"))
 
     def decoy(self) -> str:
         commonest = self._schemes.most_common(1)

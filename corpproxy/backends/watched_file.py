@@ -199,4 +199,4 @@ def _unreadable(path: Path, error: OSError) -> Problem:
 
 def _world_readable(path: Path) -> Problem:
     said = f"everybody on this machine can read the file; run 'chmod o-rwx {path}'"
-    return Problem(Place(str(path)), "file-world-readable", said)
+    return Problem(Place(str(path)), "file-world-readable", said, "warning")

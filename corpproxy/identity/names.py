@@ -24,7 +24,7 @@ def has_control_characters(text: str) -> bool:
     """Whether anything in ``text`` is a control character (RFC 7617, section 2, forbids them)."""
     if text.isprintable():
         return False
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
 def fault_of_name(name: str) -> str:

@@ -15,6 +15,8 @@ MAX_PASSWORD_OCTETS = MAX_CREDENTIALS_OCTETS // 2
 def problem_of_password(name: str, password: str, place: Place = NOWHERE) -> Problem | None:
     """Give what is wrong with ``password`` for the person ``name``, or None when it can be taken."""
     password = normal_password(password)
+    if has_control_characters(password):
+        return Problem(place, "password-control-characters", "the password has control characters")
     if len(password) < MIN_PASSWORD_CHARACTERS:
         said = f"the password is too short; take at least {MIN_PASSWORD_CHARACTERS} characters"
         return Problem(place, "password-too-short", said)
@@ -28,6 +30,4 @@ def problem_of_password(name: str, password: str, place: Place = NOWHERE) -> Pro
         return Problem(
             place, "password-too-simple", "the password repeats one or two characters; take another one"
         )
-    if has_control_characters(password):
-        return Problem(place, "password-control-characters", "the password has control characters")
     return None
