@@ -31,8 +31,8 @@ class Problem:
     """
     A fault in configuration, told to the administrator at its place, in words that say what to do.
 
-    ``severity`` is ``error`` (nothing is loaded), ``warning`` (loaded, and something will not work as written)
-    or ``hint`` (loaded, and probably not what was meant).
+    ``severity`` is ``error`` (nothing is loaded), ``warning`` (loaded, and something will not work as
+    written) or ``hint`` (loaded, and probably not what was meant).
     """
 
     place: Place

@@ -1,0 +1,64 @@
+"""The commands that the running service takes over its control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from corpproxy import __version__
+from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.reload import Reloaded
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+
+def commands(service: CorpproxyService) -> Mapping[str, Command]:
+    """Give each command by its name."""
+
+    def reload(caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        why = str(arguments.get("why", "reload"))[:100]
+        reloaded = service.reload(caller.name, caller.uid, why)
+        return reloaded.addCallback(_told)
+
+    def status(caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        return status_of(service)
+
+    def rotate(caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        service.reopen()
+        return {}
+
+    return {"reload": reload, "status": status, "rotate": rotate}
+
+
+def status_of(service: CorpproxyService) -> dict[str, Any]:
+    """How the service does, for ``corpproxy status``."""
+    admission = service.proxy.admission
+    return {
+        "program": __version__,
+        "site": service.configuration.site,
+        "policy": str(service.policy),
+        "version": service.configuration.version,
+        "last_good": service.is_last_good,
+        "seconds": service.now() - service.began,
+        "connections": len(admission.connections),
+        "tunnels": len(admission.tunnels),
+        "not_ready": service.reasons_not_ready(),
+        "listening": [
+            f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets
+        ],
+        "problems": [str(problem) for problem in service.problems],
+    }
+
+
+def _told(reloaded: Reloaded) -> dict[str, Any]:
+    told = {
+        "version": reloaded.version,
+        "changed": reloaded.changed,
+        "problems": [str(problem) for problem in reloaded.problems],
+    }
+    if not reloaded.taken:
+        raise ControlError("not-taken", f"version {reloaded.version} goes on", told)
+    return told

@@ -1,0 +1,40 @@
+"""Act: what the decision leads to."""
+
+from __future__ import annotations
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.exchange.answers import decision_page
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.forward import forward
+from corpproxy.exchange.may import PORTAL
+from corpproxy.exchange.ourselves import answer_portal, answer_probe, ends_here
+from corpproxy.exchange.refusal import Refusal
+from corpproxy.exchange.tunnel import tunnel
+from corpproxy.policy.model import Decision, Effect
+
+_RESULTS = {
+    Effect.BLOCK: ResultCode.BLOCKED,
+    Effect.WARN: ResultCode.WARNED,
+    Effect.REDIRECT: ResultCode.REDIRECTED,
+}
+
+
+async def act(exchange: Exchange) -> ResultCode:
+    """Do what the decision says; the outcome is the result code of the record."""
+    decision = exchange.decision
+    assert decision is not None
+    if decision.effect is not Effect.ALLOW:
+        raise refusal(exchange, decision)
+    if decision is PORTAL:
+        return await answer_portal(exchange)
+    if exchange.method == b"CONNECT":
+        return await tunnel(exchange)
+    if ends_here(exchange):
+        return await answer_probe(exchange)
+    return await forward(exchange)
+
+
+def refusal(exchange: Exchange, decision: Decision) -> Refusal:
+    """Give the refusal that a decision other than allow stands for."""
+    result = _RESULTS[decision.effect]
+    return Refusal(result, result.value, decision_page(exchange, decision), decision.reason)

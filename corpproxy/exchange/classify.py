@@ -1,0 +1,68 @@
+"""Classify: what is asked for, and what the lists say of it."""
+
+from __future__ import annotations
+
+from corpproxy.destination.host import normal_host
+from corpproxy.destination.model import Destination, Host
+from corpproxy.errors import ProtocolError
+from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.http1.target import Form, Target, parse_target
+
+HTTP_PORT = 80
+HTTPS_PORT = 443
+
+
+def classify(exchange: Exchange) -> Destination:
+    """Give the destination of an exchange; a target that is no request to a proxy is a `ProtocolError`."""
+    target = exchange.target = parse_target(exchange.head)
+    if target.form is Form.AUTHORITY:
+        return _tunnel(exchange, target)
+    if exchange.mode is Mode.PORTAL or target.form is Form.ORIGIN or target.form is Form.ASTERISK:
+        return _ours(exchange, target)
+    if target.scheme != "http":
+        raise ProtocolError(
+            "scheme-not-served",
+            f"{target.scheme}:// goes through a tunnel (CONNECT), not through a request",
+            501,
+        )
+    host = normal_host(target.host)
+    port = HTTP_PORT if target.port is None else target.port
+    path = target.path.decode("latin-1")
+    categories, matches = exchange.in_force.classifier.classify(host, "http", port, path)
+    return Destination(host, port, "http", path, categories, matches)
+
+
+def is_portal(exchange: Exchange, host: Host, port: int) -> bool:
+    """Whether a destination is the portal, which we answer ourselves."""
+    return port == HTTP_PORT and host == exchange.in_force.site.portal
+
+
+def _tunnel(exchange: Exchange, target: Target) -> Destination:
+    if exchange.mode is Mode.PORTAL:
+        raise ProtocolError(
+            "not-a-proxy", "this address serves the portal; tunnels go to the proxy's port", 405
+        )
+    host = normal_host(target.host)
+    if not target.port:
+        raise ProtocolError("bad-port", "CONNECT asks for a port from 1 to 65535")
+    scheme = "http" if target.port == HTTP_PORT else "https"
+    categories, matches = exchange.in_force.classifier.classify(host, scheme, target.port, "")
+    return Destination(host, target.port, scheme, "", categories, matches)
+
+
+def _ours(exchange: Exchange, target: Target) -> Destination:
+    """
+    A request in origin form is for us: for the portal on its own listener, whatever name it was
+    reached by, and on a forward listener by the reserved name alone.
+    """
+    portal = exchange.in_force.site.portal
+    if exchange.mode is Mode.PORTAL:
+        return Destination(portal, HTTP_PORT, "http", target.path.decode("latin-1"))
+    if target.host and normal_host(target.host) == portal and target.form is Form.ORIGIN:
+        return Destination(portal, HTTP_PORT, "http", target.path.decode("latin-1"))
+    if target.form is Form.ASTERISK and exchange.method == b"OPTIONS":
+        return Destination(portal, HTTP_PORT, "http", "*")
+    raise ProtocolError(
+        "not-for-a-proxy",
+        "this is a proxy: a request to it names its whole URI; set it as the proxy of the browser",
+    )

@@ -1,0 +1,103 @@
+"""The exchange: one request and its response, and all that becomes known of it on the road."""
+
+from __future__ import annotations
+
+import enum
+
+from corpproxy.accounting.accounts import Account
+from corpproxy.audit.results import ResultCode
+from corpproxy.destination.model import Destination
+from corpproxy.exchange.in_force import InForce
+from corpproxy.http1.fields import Fields
+from corpproxy.http1.framing import Body
+from corpproxy.http1.head import RequestHead
+from corpproxy.http1.target import Target
+from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.policy.model import Decision
+
+
+class Mode(enum.StrEnum):
+    """What we are to the client of a listener."""
+
+    FORWARD = "forward"
+    PORTAL = "portal"
+
+
+class Exchange:
+    """
+    What is known of one exchange; each station adds what it finds.
+
+    ``in_force`` is the configuration that this exchange began under: a reload changes nothing for
+    it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
+    outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
+    says that octets of an answer went to the client, ``opened`` that a tunnel is open.
+    Times are POSIX seconds, durations seconds; -1 is not measured.
+    """
+
+    __slots__ = (
+        "account",
+        "answered",
+        "body",
+        "client",
+        "connect_seconds",
+        "content_over",
+        "decision",
+        "destination",
+        "failure",
+        "fields",
+        "first_octet_seconds",
+        "head",
+        "identity",
+        "in_force",
+        "keep",
+        "listener",
+        "method",
+        "mode",
+        "opened",
+        "phase",
+        "reference",
+        "resolve_seconds",
+        "result",
+        "server_name",
+        "started",
+        "status",
+        "target",
+        "up_received",
+        "up_sent",
+        "upstream",
+    )
+
+    head: RequestHead
+    target: Target
+    body: Body
+
+    def __init__(
+        self, in_force: InForce, mode: Mode, listener: str, client: str, started: float, reference: str
+    ) -> None:
+        self.in_force = in_force
+        self.mode = mode
+        self.listener = listener
+        self.client = client
+        self.started = started
+        self.reference = reference
+        self.account = Account()
+        self.method = b""
+        self.identity: Identity = ANONYMOUS
+        self.destination: Destination | None = None
+        self.decision: Decision | None = None
+        self.result: ResultCode = ResultCode.FAILED
+        self.failure = ""
+        self.phase = ""
+        self.status = 0
+        self.answered = False
+        self.opened = False
+        self.keep = False
+        self.content_over = True
+        self.upstream = ""
+        self.server_name = ""
+        self.up_sent = 0
+        self.up_received = 0
+        self.resolve_seconds = -1.0
+        self.fields: Fields | None = None
+        self.connect_seconds = -1.0
+        self.first_octet_seconds = -1.0

@@ -1,0 +1,115 @@
+"""Forward: fetch an answer from the server and deliver it to the client."""
+
+from __future__ import annotations
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.errors import ProtocolError, UpstreamError
+from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.reach import address_refusal, dial_host
+from corpproxy.exchange.refusal import AddressRefused
+from corpproxy.http1.forward import forward_request, forward_response
+from corpproxy.http1.framing import Framing, framing_toward
+from corpproxy.http1.methods import is_safe
+from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
+
+# Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
+# requests past the policy, is not forwarded (RFC 9110, section 7.8).
+UPGRADES = frozenset({b"websocket"})
+
+
+async def forward(exchange: Exchange) -> ResultCode:
+    """Take a request to its server and the answer back."""
+    expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
+    answer = await _fetch(exchange)
+    try:
+        if answer.head.status == 101:
+            return await _change_protocol(exchange, answer)
+        return await _deliver(exchange, answer)
+    except ProtocolError as error:
+        raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
+
+
+async def _fetch(exchange: Exchange) -> Answer:
+    """
+    Bring the head of the answer.
+
+    A kept connection that the server closed just as it was reused says nothing about the request, so a safe
+    one without content is sent again, once, on a new connection (RFC 9112, section 9.3.1).
+    """
+    command = _command(exchange)
+    try:
+        try:
+            return await command
+        except UpstreamError as error:
+            if not (error.reused and not error.answered and _may_repeat(exchange)):
+                raise
+            command.fresh = True
+            return await command
+    except AddressRefused as refused:
+        raise address_refusal(exchange, refused) from refused
+
+
+def _may_repeat(exchange: Exchange) -> bool:
+    return exchange.body.framing is Framing.NONE and is_safe(exchange.method)
+
+
+def _command(exchange: Exchange) -> Fetch:
+    destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
+    assert destination is not None
+    assert decision is not None
+    upgrade = upgrade_protocol(exchange.head) in UPGRADES
+    head = forward_request(
+        exchange.head,
+        exchange.target,
+        host=_authority(destination.host.uri_host, destination.port),
+        body=exchange.body,
+        via=in_force.via,
+        forwarded_for=exchange.client.encode() if in_force.forwarding.forwarded_for else None,
+        upgrade=upgrade,
+        max_forwards=max_forwards(exchange.head),
+    )
+    return Fetch(
+        dial_host(exchange),
+        destination.port,
+        head,
+        exchange.body,
+        exchange.method,
+        decision.safety.addresses,
+    )
+
+
+def _authority(host: str, port: int) -> bytes:
+    """The Host field for the server: the host in its normal form, which is the one that was decided on."""
+    return (host if port == 80 else f"{host}:{port}").encode()
+
+
+async def _deliver(exchange: Exchange, answer: Answer) -> ResultCode:
+    version = exchange.head.version
+    framing = framing_toward(answer.body, version).framing
+    exchange.keep = exchange.keep and framing is not Framing.CLOSE and exchange.content_over
+    exchange.status = answer.head.status
+    head = forward_response(
+        answer.head,
+        framing=framing,
+        via=exchange.in_force.via,
+        keep_alive=exchange.keep,
+        client_version=version,
+    )
+    await Relay(answer, head, framing)
+    return ResultCode.FORWARDED
+
+
+async def _change_protocol(exchange: Exchange, answer: Answer) -> ResultCode:
+    agreed = upgrade_protocol(answer.head)
+    if agreed not in UPGRADES or agreed != upgrade_protocol(exchange.head):
+        raise UpstreamError(
+            "upgrade-not-asked", "the server changed to a protocol nobody asked for", phase="answer"
+        )
+    exchange.keep = False
+    exchange.status = 101
+    head = forward_response(answer.head, framing=Framing.NONE, via=exchange.in_force.via, upgrade=True)
+    await Relay(answer, head, Framing.NONE)
+    exchange.opened = True
+    await Splice(answer.connection)
+    return ResultCode.UPGRADED

@@ -1,0 +1,55 @@
+"""What is in force: the loaded configuration as the road reads it, swapped as one reference by a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from corpproxy.audit.settings import AuditSettings
+from corpproxy.destination.classifier import Classifier
+from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
+from corpproxy.http1.limits import Limits
+from corpproxy.identity.grants import Grants
+from corpproxy.identity.model import Identity
+from corpproxy.identity.people import People
+from corpproxy.pages.portal import Portal
+from corpproxy.pages.refusals import Refusals
+from corpproxy.pages.render import Pages
+from corpproxy.pages.site import Site
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.safe_search import SafeSearch
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """
+    Everything an exchange is decided by, from its first station to its record.
+
+    ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.  ``recall``
+    gives the identity behind the value of a Proxy-Authorization field that was checked before.
+    ``challenges`` are the values of Proxy-Authenticate, empty where nobody can sign in.
+    """
+
+    version: str
+    lists: tuple[str, ...]
+    site: Site
+    classifier: Classifier
+    people: People
+    policy: Policy
+    safe_search: SafeSearch
+    challenges: tuple[bytes, ...]
+    recall: Callable[[bytes, float], Identity | None]
+    grants: Grants
+    refusals: Refusals
+    pages: Pages
+    portal: Portal
+    limits: Limits
+    connections: ConnectionLimits
+    timeouts: Timeouts
+    forwarding: Forwarding
+    audit: AuditSettings
+
+    @property
+    def via(self) -> bytes | None:
+        """Our pseudonym for Via, None where the policy leaves the field out."""
+        return self.forwarding.via.encode() or None

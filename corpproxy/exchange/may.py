@@ -1,0 +1,48 @@
+"""Decide: may they.  The policy is asked with the facts of the exchange."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from corpproxy.destination.addresses import address_class
+from corpproxy.destination.model import AddressClass, Host
+from corpproxy.errors import NOWHERE
+from corpproxy.exchange.classify import is_portal
+from corpproxy.exchange.commands import Resolve
+from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.policy.model import Decision, Effect, Facts
+
+# The portal is ours: no rule of a policy can shut people out of the page that explains a refusal.
+PORTAL = Decision(Effect.ALLOW, "portal", NOWHERE, "the portal answers everybody")
+
+
+async def decide(exchange: Exchange) -> Decision:
+    """Give the decision about an exchange, looking up the host first where a rule asks for its address."""
+    destination = exchange.destination
+    assert destination is not None
+    if exchange.mode is Mode.PORTAL or (
+        destination.path and is_portal(exchange, destination.host, destination.port)
+    ):
+        return PORTAL
+    policy = exchange.in_force.policy
+    facts = Facts(
+        exchange.identity,
+        exchange.client,
+        exchange.listener,
+        exchange.method.decode("latin-1"),
+        destination.scheme,
+        destination.host,
+        destination.port,
+        destination.path,
+        destination.categories,
+        exchange.started,
+    )
+    if "address_classes" in policy.reads:
+        facts.address_classes = await _classes(destination.host)
+    return policy.decide(facts, exchange.in_force.grants)
+
+
+async def _classes(host: Host) -> frozenset[AddressClass]:
+    if host.address is not None:
+        return frozenset({address_class(host.address)})
+    return frozenset({address_class(ip_address(text)) for text in await Resolve(host)})

@@ -1,0 +1,60 @@
+"""
+The road of an exchange, on one page.
+
+    accept -> read head -> classify -> identify -> decide -> act -> account -> audit
+
+The first two stations and the last two lie with whoever drives the road: the exchange begins when its
+head is read, and is accounted for and recorded when the road ends, whichever way it ends.
+"""
+
+from __future__ import annotations
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.errors import ClientGone, ProtocolError, UpstreamError
+from corpproxy.exchange.act import act
+from corpproxy.exchange.answers import page_for
+from corpproxy.exchange.classify import classify
+from corpproxy.exchange.commands import Drain, Respond
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.identify import identify
+from corpproxy.exchange.may import decide
+from corpproxy.exchange.refusal import Refusal, TunnelEnded
+
+# What the stations raise instead of an outcome; anything else is a bug of ours and ends the connection.
+Failure = Refusal | ProtocolError | UpstreamError | TunnelEnded
+
+
+async def live(exchange: Exchange) -> None:
+    """Take one exchange from its request head to its outcome."""
+    try:
+        exchange.destination = classify(exchange)
+        exchange.identity = await identify(exchange)
+        exchange.decision = await decide(exchange)
+        exchange.result = await act(exchange)
+    except (Refusal, ProtocolError, UpstreamError, TunnelEnded) as failure:
+        await answer(failure, exchange)
+    except ClientGone as gone:
+        exchange.result, exchange.failure = ResultCode.CLIENT_GONE, gone.code
+
+
+async def refuse(exchange: Exchange, failure: Refusal | ProtocolError) -> None:
+    """Take an exchange that ended before its road began: a malformed head, or one connection too many."""
+    exchange.keep = False
+    try:
+        await answer(failure, exchange)
+    except ClientGone:
+        pass
+
+
+async def answer(failure: Failure, exchange: Exchange) -> None:
+    """Say what failed, in the record always, and to the client if no answer has begun."""
+    exchange.failure = failure.code
+    page = page_for(failure, exchange)
+    if page is None or exchange.answered:
+        exchange.keep = False
+        return
+    try:
+        await Respond(page)
+        await Drain()
+    except ClientGone as gone:
+        exchange.result, exchange.failure = ResultCode.CLIENT_GONE, gone.code

@@ -1,0 +1,72 @@
+"""Tunnel: connect, answer 200, look at the first octets, then move octets until both sides have ended."""
+
+from __future__ import annotations
+
+import re
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.destination.host import normal_host
+from corpproxy.errors import ProtocolError
+from corpproxy.exchange.commands import Establish, OpenTunnel, Peek, Splice
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.reach import address_refusal, dial_host
+from corpproxy.exchange.refusal import AddressRefused, TunnelEnded
+from corpproxy.policy.model import TunnelContent
+from corpproxy.preface.first_octets import Start, Verdict
+
+_PORT = re.compile(rb":[0-9]*\Z")
+
+# No Content-Length and no Transfer-Encoding may follow a 2xx to CONNECT (RFC 9110, section 9.3.6).
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+async def tunnel(exchange: Exchange) -> ResultCode:
+    """Open a tunnel and see it to its end."""
+    destination, decision = exchange.destination, exchange.decision
+    assert destination is not None
+    assert decision is not None
+    exchange.keep = False
+    try:
+        connection = await OpenTunnel(dial_host(exchange), destination.port, decision.safety.addresses)
+    except AddressRefused as refused:
+        raise address_refusal(exchange, refused) from refused
+    exchange.status = 200
+    exchange.opened = True
+    await Establish(ESTABLISHED)
+    if decision.safety.tunnel_content is not TunnelContent.ANY:
+        _check(exchange, await Peek())
+    await Splice(connection)
+    return ResultCode.TUNNELLED
+
+
+def _check(exchange: Exchange, verdict: Verdict) -> None:
+    """
+    Refuse a tunnel whose first octets are not what its safety table allows.
+
+    The server name must be the name that was decided on: another one would reach a site that no rule saw.
+    """
+    destination = exchange.destination
+    assert destination is not None
+    if verdict.start is Start.OTHER:
+        raise TunnelEnded(
+            "tunnel-content", f"neither TLS nor a WebSocket begins the tunnel: {verdict.reason}"
+        )
+    asked = exchange.server_name = _asked_name(verdict)
+    if not asked and destination.host.address is not None:
+        return  # an address cannot stand in a ClientHello (RFC 6066, section 3)
+    if asked != destination.host.name:
+        raise TunnelEnded(
+            "server-name",
+            f"the tunnel is for {destination.host.name}, its first octets ask for {asked or 'no name'}",
+        )
+
+
+def _asked_name(verdict: Verdict) -> str:
+    """The host that the first octets ask for, in normal form; empty without one."""
+    written: bytes | str = verdict.server_name or ""
+    if verdict.host is not None:
+        written = _PORT.sub(b"", verdict.host)
+    try:
+        return normal_host(written).name if written else ""
+    except ProtocolError:
+        raise TunnelEnded("server-name", "the name that the tunnel asks for is no host") from None

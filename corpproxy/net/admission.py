@@ -1,0 +1,119 @@
+"""Admission: how many connections and tunnels one address, one person and all together may have open."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.exchange.answers import limit_page, unavailable_page
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.refusal import Refusal
+
+if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.net.proxy import Proxy
+
+
+class Admission:
+    """
+    Counts what is open, and refuses what is too much.
+
+    A connection belongs to the person who sent a request on it last.
+    """
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self.connections: set[Downstream] = set()
+        self.tunnels: set[Downstream] = set()
+        self._by_address: Counter[str] = Counter()
+        self._by_person: Counter[str] = Counter()
+        self._tunnels_by_address: Counter[str] = Counter()
+        self._tunnels_by_person: Counter[str] = Counter()
+        self._person: dict[Downstream, str] = {}
+
+    def opened(self, downstream: Downstream) -> None:
+        """A client connected; past the limit for all, it is cut off at once, before it costs more."""
+        self.connections.add(downstream)
+        self._by_address[downstream.address] += 1
+        total = self._proxy.in_force.connections.total
+        if total and len(self.connections) > total:
+            downstream.abort()
+
+    def closed(self, downstream: Downstream) -> None:
+        """A client's connection is gone."""
+        if downstream not in self.connections:
+            return
+        self.connections.discard(downstream)
+        _less(self._by_address, downstream.address)
+        person = self._person.pop(downstream, "")
+        if person:
+            _less(self._by_person, person)
+
+    def refusal(self, exchange: Exchange) -> Refusal | None:
+        """Say why an exchange may not begin: no record can be kept, or its address has too much open."""
+        if not self._proxy.books.accepts():
+            return Refusal(ResultCode.UNAVAILABLE, "records-full", unavailable_page(exchange, "records-full"))
+        limit = exchange.in_force.connections.per_address
+        if limit and self._by_address[exchange.client] > limit:
+            return _limited(exchange, f"more than {limit} connections from {exchange.client}")
+        return None
+
+    def check_person(self, downstream: Downstream) -> None:
+        """Count a connection for the person behind its exchange; `Refusal` when that person has too many."""
+        exchange = downstream.exchange
+        name = exchange.identity.name
+        before = self._person.get(downstream, "")
+        if name != before:
+            self._belongs(downstream, before, name)
+        limit = exchange.in_force.connections.per_person
+        if name and limit and self._by_person[name] > limit:
+            raise _limited(exchange, f"more than {limit} connections of {name}")
+
+    def check_tunnel(self, exchange: Exchange) -> None:
+        """Refuse a tunnel beyond those that one address and one person may have open."""
+        limits, name = exchange.in_force.connections, exchange.identity.name
+        if 0 < limits.tunnels_per_address <= self._tunnels_by_address[exchange.client]:
+            raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {exchange.client} are open")
+        if name and 0 < limits.tunnels_per_person <= self._tunnels_by_person[name]:
+            raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
+
+    def tunnel_opened(self, downstream: Downstream) -> None:
+        """A tunnel is open."""
+        exchange = downstream.exchange
+        self.tunnels.add(downstream)
+        self._tunnels_by_address[exchange.client] += 1
+        if exchange.identity.name:
+            self._tunnels_by_person[exchange.identity.name] += 1
+
+    def tunnel_closed(self, downstream: Downstream) -> None:
+        """A tunnel is over."""
+        if downstream not in self.tunnels:
+            return
+        exchange = downstream.exchange
+        self.tunnels.discard(downstream)
+        _less(self._tunnels_by_address, exchange.client)
+        if exchange.identity.name:
+            _less(self._tunnels_by_person, exchange.identity.name)
+
+    def _belongs(self, downstream: Downstream, before: str, name: str) -> None:
+        if before:
+            _less(self._by_person, before)
+        if name:
+            self._by_person[name] += 1
+            self._person[downstream] = name
+        else:
+            self._person.pop(downstream, None)
+
+
+def _limited(exchange: Exchange, message: str) -> Refusal:
+    return Refusal(ResultCode.LIMITED, "too-many-connections", limit_page(exchange), message)
+
+
+def _less(counter: Counter[str], key: str) -> None:
+    """Count one less, and forget what is at nought: addresses and names come and go for years."""
+    left = counter[key] - 1
+    if left > 0:
+        counter[key] = left
+    else:
+        del counter[key]

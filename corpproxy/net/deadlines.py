@@ -1,0 +1,70 @@
+"""
+Deadlines: one coarse timer for everything that must not last for ever.
+
+A timer of the reactor for each wait would cost more than the exchange: here a connection writes a number
+into an attribute, and once a second all connections are looked through.  A deadline is thus kept to
+within a second, which is exact enough for anything that waits for people or servers.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+TICK_SECONDS = 1.0
+
+NEVER = float("inf")
+
+
+class Watched(Protocol):
+    """Something with a deadline: a moment of the reactor's clock, in seconds."""
+
+    deadline: float
+
+    def deadline_passed(self) -> None:
+        """The moment has passed; a new deadline, or the end of being watched, is expected."""
+
+
+class Deadlines:
+    """
+    Looks through all that is watched, once a second.
+
+    ``now`` is the reactor's clock at the last tick: what sets deadlines reads it instead of asking
+    the clock each time.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._watched: set[Watched] = set()
+        self._call: IDelayedCall | None = None
+        self.now = clock.seconds()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self.now = self._clock.seconds()
+        self._call = self._clock.callLater(TICK_SECONDS, self._tick)
+
+    def stop(self) -> None:
+        """Tick no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def watch(self, one: Watched) -> None:
+        """Look at this one from now on."""
+        self._watched.add(one)
+
+    def release(self, one: Watched) -> None:
+        """Look at it no more."""
+        self._watched.discard(one)
+
+    def _tick(self) -> None:
+        self._call = self._clock.callLater(TICK_SECONDS, self._tick)
+        now = self.now = self._clock.seconds()
+        for one in [one for one in self._watched if one.deadline <= now]:
+            one.deadline = NEVER
+            one.deadline_passed()

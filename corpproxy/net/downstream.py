@@ -1,0 +1,272 @@
+"""
+The downstream side: one connection to a client, and its exchanges one after another.
+
+Reading of a request head, the beginning and the end of exchanges, and what holds between them stand
+here.  What happens during an exchange is the road's, and the performer does what the road asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.errors import ClientGone, ProtocolError
+from corpproxy.exchange.answers import failure_page
+from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.refusal import Refusal, TunnelEnded
+from corpproxy.exchange.road import live, refuse
+from corpproxy.http1.framing import Framing, keeps_alive, request_body
+from corpproxy.http1.head import RequestHead, RequestReader
+from corpproxy.net.deadlines import NEVER
+from corpproxy.net.held import Held
+from corpproxy.net.performer import Performer
+from corpproxy.net.pins import Pins
+from corpproxy.net.run import Run
+from corpproxy.net.upload import Upload
+from corpproxy.net.wire import Wire
+
+if TYPE_CHECKING:
+    from corpproxy.net.proxy import Proxy
+    from corpproxy.net.splice import Tunnel
+    from corpproxy.net.upstream import Upstream
+
+log = Logger()
+
+
+class Downstream(Wire):
+    """
+    One client connection.
+
+    Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead.
+    ``upstream`` is the server's connection while an exchange has one, ``tunnel`` the tunnel it has become,
+    ``pins`` the server connections on which this client signed in.
+    """
+
+    exchange: Exchange
+    run: Run | None = None
+    upload: Upload | None = None
+    upstream: Upstream | None = None
+    tunnel: Tunnel | None = None
+    abort_at_end = False
+    closing = False
+
+    def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
+        super().__init__(proxy.deadlines)
+        self.proxy = proxy
+        self.mode = mode
+        self.listener = listener
+        self.sink = self
+        self.held = Held(self)
+        self.performer = Performer(self)
+        self.pins = Pins(proxy.pool)
+        self.when_late: Callable[[], None] | None = None
+        self.timeouts = proxy.in_force.timeouts
+        self._reader = RequestReader(proxy.in_force.limits)
+        self._began = 0.0
+        self._feeding = False
+
+    def connectionMade(self) -> None:
+        self.address = self.transport.getPeer().host
+        super().connectionMade()
+        self.transport.setTcpNoDelay(True)
+        self.deadline = self.deadlines.now + self.timeouts.head
+        self.proxy.admission.opened(self)
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.proxy.admission.closed(self)
+        super().connectionLost(reason)  # type: ignore[arg-type]
+        self.pins.close()
+
+    # Between exchanges: reading heads.
+
+    def octets(self, data: bytes) -> None:
+        """Take octets of a request head."""
+        if self.closing:
+            return
+        if not self._reader.pending:
+            self._began = self.proxy.now()
+            self.deadline = self.deadlines.now + self.timeouts.head
+        try:
+            head = self._reader.feed(data)
+        except ProtocolError as error:
+            self._refuse(error, self._reader.pending)
+            return
+        if head is not None:
+            self.held.octets_held = self._reader.take_rest()
+            self._begin(head)
+
+    def half_closed(self) -> None:
+        """The client ended its stream between exchanges: there is nothing left to answer."""
+        self.lost(True)
+        self.close()
+
+    def lost(self, clean: bool) -> None:
+        """The connection is gone between exchanges; what was read of a head is recorded."""
+        if self._reader.pending and not self.closing:
+            exchange = self._exchange()
+            exchange.account.received = self._reader.pending
+            exchange.result, exchange.failure = ResultCode.CLIENT_GONE, "head-unfinished"
+            self.closing = True
+            self.proxy.books.close(exchange)
+
+    def deadline_passed(self) -> None:
+        """The client was waited for too long."""
+        if self.when_late is not None:
+            self.when_late()
+        elif self.run is not None:
+            self._late()
+        elif self._reader.pending:
+            message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
+            self._refuse(ProtocolError("head-timeout", message, status=408), self._reader.pending)
+        else:
+            self.closing = True
+            self.close()
+
+    def _late(self) -> None:
+        """The client sends its content too slowly, or does not read our answer."""
+        if self.full:
+            self.cancel(ClientGone("the client does not read"))
+            self.abort()
+        else:
+            self.cancel(ProtocolError("content-timeout", "the content did not come in time", status=408))
+
+    # An exchange.
+
+    def _exchange(self) -> Exchange:
+        proxy = self.proxy
+        began = self._began
+        return Exchange(
+            proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
+        )
+
+    def _begin(self, head: RequestHead) -> None:
+        self.deadline = NEVER
+        self.sink = self.held
+        exchange = self.exchange = self._exchange()
+        exchange.head = head
+        exchange.fields = head.fields
+        exchange.method = head.method
+        exchange.account.received = head.octets
+        self.upload = None
+        try:
+            body = exchange.body = request_body(head, exchange.in_force.limits)
+        except ProtocolError as error:
+            self._drive(refuse(exchange, error))
+            return
+        if body.framing is not Framing.NONE:
+            exchange.content_over = False
+            self.upload = Upload(self, body, exchange.in_force.limits)
+        exchange.keep = keeps_alive(head) and not self.proxy.stopping
+        refusal = self.proxy.admission.refusal(exchange)
+        self._drive(live(exchange) if refusal is None else refuse(exchange, refusal))
+
+    def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
+        """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
+        self.deadline = NEVER
+        self.sink = self.held
+        exchange = self.exchange = self._exchange()
+        exchange.account.received = octets
+        exchange.content_over = False
+        self.upload = None
+        self._drive(refuse(exchange, error))
+
+    def _drive(self, road: object) -> None:
+        self.run = Run(road, self.performer.perform, self._ended)  # type: ignore[arg-type]
+        self.run.start()
+
+    def _ended(self, error: BaseException | None) -> None:
+        """The road is over: account, audit, and go on with the next request or close."""
+        exchange = self.exchange
+        self.run = None
+        self.tunnel = None
+        self.when_late = None
+        self.deadline = NEVER
+        upstream = self.upstream
+        if upstream is not None:
+            self.part()
+            upstream.release(False)
+        if error is not None:
+            self._bug(exchange, error)
+        self.proxy.books.close(exchange)
+        if self.gone:
+            return
+        if exchange.keep and not self.proxy.stopping:
+            self._next()
+        elif self.abort_at_end:
+            self.abort()
+        else:
+            self.closing = True
+            self.close()
+
+    def _bug(self, exchange: Exchange, error: BaseException) -> None:
+        exchange.keep = False
+        exchange.result, exchange.failure = ResultCode.FAILED, type(error).__name__
+        log.error(
+            "exchange {reference} ended by a bug: {error!r}",
+            reference=exchange.reference,
+            error=error,
+            log_failure=None,
+            log_trace=error.__traceback__,
+        )
+        if not exchange.answered and not self.gone:
+            self.performer.respond_page(failure_page(exchange, "internal", 500))
+
+    def _next(self) -> None:
+        """Read the next head: from what came ahead first, without growing the stack by one call a request."""
+        self.sink = self
+        self.deadline = self.deadlines.now + self.timeouts.idle
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self.sink is self and not self.closing:
+                held = self.held.take()
+                if not held:
+                    return
+                self.octets(held)
+        finally:
+            self._feeding = False
+
+    # The service stops.
+
+    def stop_if_idle(self) -> None:
+        """Close a connection that serves no exchange; another ends with the one it serves."""
+        if self.run is None and not self._reader.pending:
+            self.closing = True
+            self.close()
+
+    def stop_now(self) -> None:
+        """End the exchange that still runs, and the connection."""
+        if self.run is not None:
+            self.cancel(TunnelEnded("stopping", "corpproxy is stopping"))
+        self.abort()
+
+    # During an exchange.
+
+    def write(self, data: bytes) -> None:
+        """Send octets to the client, and count them."""
+        exchange = self.exchange
+        exchange.answered = True
+        exchange.account.sent += len(data)
+        self.transport.write(data)
+
+    def part(self) -> None:
+        """The exchange needs its server's connection no more: what moved over it is taken down."""
+        upstream = self.upstream
+        if upstream is not None:
+            self.exchange.up_sent += upstream.sent
+            self.exchange.up_received += upstream.received
+            self.upstream = None
+
+    def cancel(self, reason: BaseException) -> None:
+        """End the present exchange where it waits."""
+        if self.run is not None:
+            self.run.cancel(reason)
+
+    def client_gone(self) -> None:
+        """The client left in the middle of its exchange."""
+        self.cancel(ClientGone())
+        self.abort()

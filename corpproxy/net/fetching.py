@@ -1,0 +1,173 @@
+"""Fetching: one request on its way to a server until the head of its answer is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from corpproxy.errors import UpstreamError
+from corpproxy.exchange.commands import Answer, Fetch
+from corpproxy.http1.forward import forward_response
+from corpproxy.http1.framing import Body, Framing
+from corpproxy.http1.steering import expects_continue
+from corpproxy.net.pins import signs_in_connection
+from corpproxy.net.reach import Reach
+from corpproxy.net.upstream import Server, Upstream
+
+if TYPE_CHECKING:
+    from corpproxy.http1.head import ResponseHead
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.net.run import Run
+
+# How long a client that waits for 100 (Continue) is kept waiting for the server's.  Then it gets ours,
+# because servers of HTTP/1.0 never send one, and clients give up on it in their own time (curl after 1 s).
+CONTINUE_SECONDS = 1.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Fetching:
+    """
+    One request under way.
+
+    A kept connection is used where there is one; else the request waits for its turn at the server and for
+    a new connection.
+    """
+
+    __slots__ = ("_command", "_continue", "_downstream", "_run", "_sent_at", "_server", "_waiting")
+
+    def __init__(self, run: Run, downstream: Downstream, command: Fetch) -> None:
+        self._run = run
+        self._downstream = downstream
+        self._command = command
+        self._server = Server(command.dial.name, command.port)
+        self._waiting: Deferred[Upstream] | Deferred[Upstream | None] | None = None
+        self._continue: IDelayedCall | None = None
+        self._sent_at = 0.0
+
+    def start(self) -> None:
+        """Find a connection and send the request."""
+        command, pool = self._command, self._downstream.proxy.pool
+        self._run.abandon = self.abandon
+        upstream = None
+        if not command.fresh:
+            upstream = self._downstream.pins.take(self._server, command.addresses) or pool.take(
+                self._server, command.addresses
+            )
+        if upstream is not None:
+            self._send(upstream)
+        elif pool.may_open(self._server):
+            self._connect()
+        else:
+            self._wait(pool.turn(self._server), self._turn)
+
+    def abandon(self) -> None:
+        """The road was cancelled: what is pending is given up."""
+        self._stop_continue()
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.cancel()
+        upstream = self._downstream.upstream
+        if upstream is not None:
+            self._downstream.part()
+            upstream.forget()
+
+    def _connect(self) -> None:
+        command, downstream = self._command, self._downstream
+        reach = Reach(downstream.proxy, downstream.exchange, command.addresses)
+        self._wait(reach.connect(self._server, command.dial), self._send)
+
+    def _wait(self, waiting: Deferred, then: object) -> None:  # type: ignore[type-arg]
+        self._waiting = waiting
+        waiting.addCallbacks(then, self._not_reached)  # type: ignore[arg-type]
+
+    def _turn(self, upstream: Upstream | None) -> None:
+        """Our turn came: with a connection that another exchange gave back, or to open one."""
+        self._waiting = None
+        if upstream is None:
+            self._connect()
+        elif upstream.address_class in self._command.addresses:
+            self._send(upstream)
+        else:
+            upstream.discard()
+            self.start()
+
+    def _not_reached(self, failure: Failure) -> None:
+        if self._waiting is None and failure.check(CancelledError):  # type: ignore[no-untyped-call]
+            return
+        self._waiting = None
+        self._run.fail(failure)
+
+    # The request is sent.
+
+    def _send(self, upstream: Upstream) -> None:
+        self._waiting = None
+        downstream, command = self._downstream, self._command
+        exchange = downstream.exchange
+        downstream.upstream = upstream
+        exchange.upstream = upstream.address
+        self._sent_at = downstream.proxy.reactor.seconds()
+        if signs_in_connection(exchange.head.fields, b"authorization"):
+            downstream.pins.bind(upstream)
+        upstream.ask(self, command.method, command.head)
+        upload = downstream.upload
+        if upload is None or upload.over:
+            upstream.await_answer()
+            return
+        if expects_continue(exchange.head):
+            self._continue = downstream.proxy.reactor.callLater(CONTINUE_SECONDS, self._continue_ourselves)
+        upload.pass_upstream(upstream)
+
+    def _continue_ourselves(self) -> None:
+        self._continue = None
+        downstream = self._downstream
+        if not downstream.exchange.content_over and downstream.exchange.account.received <= (
+            downstream.exchange.head.octets
+        ):
+            self._send_interim(CONTINUE)
+
+    def _stop_continue(self) -> None:
+        if self._continue is not None:
+            self._continue.cancel()
+            self._continue = None
+
+    # The asker of the connection.
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx on, to clients that know of them (RFC 9110, section 15.2)."""
+        exchange = self._downstream.exchange
+        if head.status == 100:
+            if self._continue is None:
+                return  # nobody waits for it, or it had ours already
+            self._stop_continue()
+        if exchange.head.version >= 11:
+            self._send_interim(forward_response(head, framing=Framing.NONE, via=exchange.in_force.via))
+
+    def _send_interim(self, octets: bytes) -> None:
+        """Send a 1xx: the answer has not begun with it."""
+        exchange = self._downstream.exchange
+        before = exchange.answered
+        self._downstream.write(octets)
+        exchange.answered = before
+
+    def answered(self, head: ResponseHead, body: Body) -> None:
+        """The answer has begun."""
+        self._stop_continue()
+        downstream = self._downstream
+        exchange, upstream = downstream.exchange, downstream.upstream
+        assert upstream is not None
+        exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - self._sent_at
+        if signs_in_connection(head.fields, b"www-authenticate") and not upstream.bound:
+            downstream.pins.bind(upstream)
+        self._run.succeed(Answer(head, body, upstream))
+
+    def failed(self, error: UpstreamError) -> None:
+        """There will be no answer."""
+        self._stop_continue()
+        downstream = self._downstream
+        downstream.part()
+        if downstream.upload is not None and not downstream.upload.over:
+            downstream.upload.stop_sending()
+        self._run.fail(error)

@@ -1,0 +1,98 @@
+"""The sockets that clients connect to: bound early, while we may, and listened on once all is ready."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+
+from corpproxy.config.listeners import Listener
+from corpproxy.errors import CorpproxyError
+from corpproxy.exchange.exchange import Mode
+from corpproxy.net.downstream import Downstream
+from corpproxy.net.proxy import Proxy
+
+# Connections that the kernel holds until we take them: the first bell of the day brings a thousand at once.
+BACKLOG = 4096
+
+
+class CannotListen(CorpproxyError):
+    """An address of the policy cannot be listened on; the message says where it stands and what to do."""
+
+
+class ClientFactory(Factory):
+    """Makes the protocol for each client of one listener."""
+
+    noisy = False
+
+    def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
+        self._proxy = proxy
+        self._mode = mode
+        self._listener = listener
+
+    def buildProtocol(self, addr: object) -> Downstream:
+        return Downstream(self._proxy, self._mode, self._listener)
+
+
+class Socket:
+    """One bound socket and, later, the port that listens on it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self._socket = bind(listener)
+        self._port: IListeningPort | None = None
+
+    def listen(self, reactor: Any, factory: Factory) -> None:
+        """Take connections from now on."""
+        family = self._socket.family
+        self._port = reactor.adoptStreamPort(self._socket.fileno(), family, factory)
+        self._socket.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens; a port of 0 in the policy has become a real one."""
+        if self._port is not None:
+            host = self._port.getHost()
+            return host.host, host.port  # type: ignore[attr-defined]
+        name = self._socket.getsockname()
+        return name[0], name[1]
+
+    @property
+    def written(self) -> str:
+        """The address as text."""
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def stop(self) -> Any:
+        """Take no more connections."""
+        if self._port is None:
+            self._socket.close()
+            return None
+        return self._port.stopListening()
+
+
+def bind(listener: Listener) -> socket.socket:
+    """
+    Bind the socket of a listener.
+
+    Raises CannotListen.  An IPv6 socket takes IPv6 only, so that ``0.0.0.0`` and ``::`` stand side by side.
+    """
+    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((listener.address, listener.port))
+        bound.listen(BACKLOG)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise CannotListen(
+            "cannot-listen",
+            f"{listener.place}: cannot listen on {listener}: {error.strerror}; "
+            "is another program there? change the address or stop it",
+        ) from error
+    return bound

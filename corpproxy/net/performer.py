@@ -1,0 +1,264 @@
+"""What the road asks for, done: one method for each command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twisted.internet.defer import Deferred
+
+from corpproxy.exchange import commands
+from corpproxy.exchange.commands import Command
+from corpproxy.http1.answer import answer_head
+from corpproxy.net.deadlines import NEVER
+from corpproxy.net.fetching import Fetching
+from corpproxy.net.peeking import Peeking
+from corpproxy.net.reach import Reach
+from corpproxy.net.relay import ContentRelay
+from corpproxy.net.run import PENDING
+from corpproxy.net.splice import Tunnel
+from corpproxy.net.upload import Gather, Waste
+from corpproxy.net.upstream import Server, Upstream
+from corpproxy.pages.page import Page
+
+if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.net.run import Run
+
+# Content of a request that was refused: this much is still taken, so that the client gets to read why.
+# A browser that uploads more is cut off.
+MAX_DRAINED_OCTETS = 1024 * 1024
+DRAIN_SECONDS = 5.0
+
+# Statuses that have no content (RFC 9110, section 6.4.1).
+_NO_CONTENT = frozenset({204, 304})
+
+
+class Performer:
+    """Performs the commands of the exchanges of one client connection, one exchange at a time."""
+
+    __slots__ = ("_downstream",)
+
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
+
+    def perform(self, command: Command[Any]) -> Any:
+        """Do what a command asks; its outcome, or PENDING."""
+        return self._METHODS[type(command)](self, command)
+
+    @property
+    def _run(self) -> Run:
+        run = self._downstream.run
+        assert run is not None
+        return run
+
+    def _await(self, pending: Deferred[Any]) -> Any:
+        """Wait for a Deferred, if it has no result yet; cancelled with the road."""
+        run = self._run
+        run.abandon = pending.cancel
+        pending.addCallbacks(run.succeed, run.fail)
+        return PENDING
+
+    # Who.
+
+    def _check_credentials(self, command: commands.CheckCredentials) -> Any:
+        downstream = self._downstream
+        return self._await(downstream.proxy.sign_in.check(command.value, downstream.address))
+
+    def _change_password(self, command: commands.ChangePassword) -> Any:
+        downstream = self._downstream
+        sign_in = downstream.proxy.sign_in
+        return self._await(
+            sign_in.change_password(command.name, downstream.address, command.old, command.new)
+        )
+
+    def _save_grant(self, command: commands.SaveGrant) -> Any:
+        proxy = self._downstream.proxy
+        proxy.in_force.grants.add(command.grant)
+        return self._await(proxy.grants.save_grant(command.grant))
+
+    # What.
+
+    def _resolve(self, command: commands.Resolve) -> Any:
+        addresses = self._downstream.proxy.names.addresses(command.host.name)
+        return self._await(addresses) if isinstance(addresses, Deferred) else addresses
+
+    # Forwarding.
+
+    def _fetch(self, command: commands.Fetch) -> Any:
+        downstream = self._downstream
+        downstream.proxy.admission.check_person(downstream)
+        if not downstream.exchange.opened:
+            downstream.proxy.books.running(downstream.exchange)
+        Fetching(self._run, downstream, command).start()
+        return PENDING
+
+    def _relay(self, command: commands.Relay) -> Any:
+        downstream, run = self._downstream, self._run
+        upstream = downstream.upstream
+        assert upstream is not None
+        if command.answer.head.status == 101:
+            downstream.write(command.head)
+            return None
+        relay = ContentRelay(run, downstream, upstream, command, downstream.exchange.in_force.limits)
+        run.abandon = relay.abandon
+        relay.start()
+        return PENDING
+
+    # Answers of our own.
+
+    def _respond(self, command: commands.Respond) -> Any:
+        self.respond_page(command.page)
+
+    def respond_page(self, page: Page) -> None:
+        """Send a page with what frames it; its content is left out where the method was HEAD."""
+        downstream = self._downstream
+        exchange = downstream.exchange
+        if downstream.gone:
+            return
+        exchange.status = page.status
+        keep = exchange.keep
+        fields = list(page.fields)
+        if page.status not in _NO_CONTENT:
+            fields.append((b"Content-Length", b"%d" % len(page.content)))
+        head = answer_head(page.status, fields, date=downstream.proxy.date(), keep_alive=keep)
+        content = b"" if exchange.method == b"HEAD" or page.status in _NO_CONTENT else page.content
+        downstream.write(head + content)
+
+    def _read_content(self, command: commands.ReadContent) -> Any:
+        downstream, run = self._downstream, self._run
+        if downstream.upload is None or downstream.upload.over:
+            return b""
+        downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
+        downstream.upload.pass_to(Gather(command.limit_octets, run))
+        return PENDING
+
+    def _drain(self, command: commands.Drain) -> Any:
+        downstream = self._downstream
+        exchange = downstream.exchange
+        if exchange.content_over or downstream.gone:
+            return None
+        Draining(self._run, downstream).start()
+        return PENDING
+
+    # Tunnels.
+
+    def _open_tunnel(self, command: commands.OpenTunnel) -> Any:
+        downstream = self._downstream
+        admission = downstream.proxy.admission
+        admission.check_person(downstream)
+        admission.check_tunnel(downstream.exchange)
+        server = Server(command.dial.name, command.port)
+        downstream.proxy.pool.count_dialling(server)
+        connected = Reach(downstream.proxy, downstream.exchange, command.addresses).connect(
+            server, command.dial
+        )
+        connected.addCallback(self._tunnel_connected)
+        return self._await(connected)
+
+    def _tunnel_connected(self, upstream: Upstream) -> Upstream:
+        downstream = self._downstream
+        upstream.await_taker()
+        downstream.upstream = upstream
+        downstream.exchange.upstream = upstream.address
+        return upstream
+
+    def _establish(self, command: commands.Establish) -> Any:
+        downstream = self._downstream
+        downstream.write(command.head)
+        downstream.proxy.admission.tunnel_opened(downstream)
+        downstream.proxy.books.opened(downstream.exchange)
+
+    def _peek(self, command: commands.Peek) -> Any:
+        Peeking(self._run, self._downstream).start()
+        return PENDING
+
+    def _splice(self, command: commands.Splice) -> Any:
+        downstream, run = self._downstream, self._run
+        upstream = downstream.upstream
+        assert upstream is not None
+        if downstream not in downstream.proxy.admission.tunnels:
+            downstream.proxy.admission.tunnel_opened(downstream)
+            downstream.proxy.books.opened(downstream.exchange)
+        timeouts = downstream.exchange.in_force.timeouts
+        until = downstream.deadlines.now + timeouts.tunnel_life
+        tunnel = downstream.tunnel = Tunnel(run, downstream, upstream, timeouts.tunnel_idle, until)
+        run.abandon = tunnel.abandon
+        tunnel.start()
+        return PENDING
+
+    _METHODS: ClassVar[dict[type[Any], Callable[[Any, Any], Any]]] = {
+        commands.CheckCredentials: _check_credentials,
+        commands.ChangePassword: _change_password,
+        commands.SaveGrant: _save_grant,
+        commands.Resolve: _resolve,
+        commands.Fetch: _fetch,
+        commands.Relay: _relay,
+        commands.Respond: _respond,
+        commands.ReadContent: _read_content,
+        commands.Drain: _drain,
+        commands.OpenTunnel: _open_tunnel,
+        commands.Establish: _establish,
+        commands.Peek: _peek,
+        commands.Splice: _splice,
+    }
+
+
+class Draining:
+    """
+    The rest of a request that was answered before its end.
+
+    Content with an end is taken to it, and the connection lives on if it may.  Otherwise our side is closed
+    first and what still comes is thrown away for a moment: closing at once would reset the answer (RFC 9112,
+    section 9.6).
+    """
+
+    def __init__(self, run: Run, downstream: Downstream) -> None:
+        self._run = run
+        self._downstream = downstream
+        self._left = MAX_DRAINED_OCTETS
+
+    def start(self) -> None:
+        """Throw away what comes, for a while."""
+        downstream = self._downstream
+        exchange, upload = downstream.exchange, downstream.upload
+        self._run.abandon = self._stop
+        downstream.deadline = downstream.deadlines.now + DRAIN_SECONDS
+        downstream.when_late = self.over
+        if upload is not None and exchange.keep and not upload.broken:
+            upload.pass_to(Waste(MAX_DRAINED_OCTETS, self.over))
+            return
+        exchange.keep = False
+        downstream.end_writing()
+        downstream.sink = self
+        held = downstream.held.take()
+        if held:
+            self.octets(held)
+
+    def octets(self, data: bytes) -> None:
+        """Count octets and throw them away."""
+        self._downstream.exchange.account.received += len(data)
+        self._left -= len(data)
+        if self._left < 0:
+            self.over()
+
+    def half_closed(self) -> None:
+        """The client has read our answer and closed its side."""
+        self.over()
+
+    def lost(self, clean: bool) -> None:
+        """The connection is gone."""
+        self.over()
+
+    def over(self) -> None:
+        """Enough."""
+        self._stop()
+        if not self._downstream.exchange.content_over:
+            self._downstream.exchange.keep = False
+        self._run.succeed()
+
+    def _stop(self) -> None:
+        downstream = self._downstream
+        downstream.when_late = None
+        downstream.deadline = NEVER
+        downstream.sink = downstream.held

@@ -1,0 +1,171 @@
+"""
+The pool: connections to servers between exchanges, bounded for each server and in all.
+
+A connection is given out again only to an exchange that may reach the address it goes to, and never when a
+client signed in on it.  An exchange that finds its server at the bound waits its turn.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from corpproxy.destination.model import AddressClass
+from corpproxy.errors import UpstreamError
+from corpproxy.exchange.limits import ConnectionLimits
+from corpproxy.net.upstream import Server, Upstream
+
+# Kept connections to all servers together.  A school at work has a few hundred servers warm; past this the
+# one kept longest is closed.
+MAX_KEPT = 4_000
+
+Turn = Deferred[Upstream | None]
+
+
+class _Line:
+    """The connections to one server: how many are open, which are kept, who waits."""
+
+    __slots__ = ("kept", "open", "waiting")
+
+    def __init__(self) -> None:
+        self.open: set[Upstream] = set()
+        self.kept: list[Upstream] = []
+        self.waiting: deque[Turn] = deque()
+
+
+class Pool:
+    """Keeps connections between exchanges; ``reused`` and ``opened`` count for the metrics."""
+
+    def __init__(self, clock: IReactorTime, limits: ConnectionLimits, wait_seconds: float) -> None:
+        self._clock = clock
+        self.limits = limits
+        self.wait_seconds = wait_seconds
+        self._lines: dict[Server, _Line] = {}
+        self._kept: OrderedDict[Upstream, None] = OrderedDict()
+        self._dialling: dict[Server, int] = {}
+        self.reused = 0
+        self.opened = 0
+
+    @property
+    def kept(self) -> int:
+        """How many connections wait for an exchange."""
+        return len(self._kept)
+
+    @property
+    def in_use(self) -> int:
+        """How many connections serve one."""
+        return sum(len(line.open) for line in self._lines.values()) - len(self._kept)
+
+    def take(self, server: Server, addresses: frozenset[AddressClass]) -> Upstream | None:
+        """Give a kept connection to a server whose address is of one of these classes: the one used last."""
+        line = self._lines.get(server)
+        if line is None:
+            return None
+        kept = line.kept
+        for at in range(len(kept) - 1, -1, -1):
+            if kept[at].address_class in addresses:
+                upstream = kept.pop(at)
+                del self._kept[upstream]
+                self.reused += 1
+                return upstream
+        return None
+
+    def may_open(self, server: Server) -> bool:
+        """Whether one more connection to a server fits its bound; if so it counts, as one being dialled."""
+        line = self._lines.get(server)
+        dialling = self._dialling.get(server, 0)
+        if (len(line.open) if line else 0) + dialling >= self.limits.per_server > 0:
+            return False
+        self._dialling[server] = dialling + 1
+        return True
+
+    def count_dialling(self, server: Server) -> None:
+        """Count a connection that is not bounded by its server: a tunnel belongs to its client alone."""
+        self._dialling[server] = self._dialling.get(server, 0) + 1
+
+    def turn(self, server: Server) -> Turn:
+        """
+        Wait until a connection to a server comes back, or one more may be opened (None).
+
+        Fails with `UpstreamError` (``server-busy``) when the turn does not come in time.
+        """
+        line = self._lines.setdefault(server, _Line())
+        turn: Turn = Deferred(line.waiting.remove)
+        line.waiting.append(turn)
+        call = self._clock.callLater(self.wait_seconds, self._waited_in_vain, server, turn)
+        turn.addBoth(_stop, call)
+        return turn
+
+    def opened_one(self, upstream: Upstream) -> None:
+        """A connection that was being dialled is there."""
+        self._dialled(upstream.server)
+        self.opened += 1
+        self._lines.setdefault(upstream.server, _Line()).open.add(upstream)
+
+    def dialled_in_vain(self, server: Server) -> None:
+        """A connection that was being dialled will not come."""
+        self._dialled(server)
+        self._next(server)
+
+    def give_back(self, upstream: Upstream) -> None:
+        """Take a connection whose exchange is over: for who waits, or to be kept."""
+        line = self._lines[upstream.server]
+        if upstream.bound:
+            upstream.discard()
+            return
+        if line.waiting:
+            self.reused += 1
+            line.waiting.popleft().callback(upstream)
+            return
+        if len(line.kept) >= self.limits.kept_per_server:
+            upstream.discard()
+            return
+        line.kept.append(upstream)
+        self._kept[upstream] = None
+        if len(self._kept) > MAX_KEPT:
+            next(iter(self._kept)).discard()
+
+    def closed(self, upstream: Upstream) -> None:
+        """Forget a connection; who waits for its server may open another."""
+        line = self._lines.get(upstream.server)
+        if line is None or upstream not in line.open:
+            return
+        line.open.discard(upstream)
+        if upstream in self._kept:
+            del self._kept[upstream]
+            line.kept.remove(upstream)
+        self._next(upstream.server)
+
+    def close(self) -> None:
+        """Close all that is kept."""
+        for upstream in list(self._kept):
+            upstream.discard()
+
+    def _dialled(self, server: Server) -> None:
+        left = self._dialling[server] - 1
+        if left:
+            self._dialling[server] = left
+        else:
+            del self._dialling[server]
+
+    def _next(self, server: Server) -> None:
+        line = self._lines.get(server)
+        if line is None:
+            return
+        if line.waiting and self.may_open(server):
+            line.waiting.popleft().callback(None)
+        elif not line.open and not line.waiting:
+            del self._lines[server]
+
+    def _waited_in_vain(self, server: Server, turn: Turn) -> None:
+        self._lines[server].waiting.remove(turn)
+        message = f"all connections to {server.host} are in use"
+        turn.errback(UpstreamError("server-busy", message, phase="connect", timed_out=True))
+
+
+def _stop(result: Upstream | None, call: object) -> Upstream | None:
+    if call.active():  # type: ignore[attr-defined]
+        call.cancel()  # type: ignore[attr-defined]
+    return result

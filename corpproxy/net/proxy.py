@@ -1,0 +1,98 @@
+"""What all connections of the proxy share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from corpproxy.audit.reference import References
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.in_force import InForce
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.model import Identity
+from corpproxy.net.admission import Admission
+from corpproxy.net.deadlines import Deadlines
+from corpproxy.net.names import Names
+from corpproxy.net.pool import Pool
+
+
+class Books(Protocol):
+    """Where exchanges are accounted for and recorded."""
+
+    def running(self, exchange: Exchange) -> None:
+        """It is known whose exchange this is; its octets count from now on."""
+
+    def opened(self, exchange: Exchange) -> None:
+        """A tunnel or upgraded connection is open."""
+
+    def close(self, exchange: Exchange) -> None:
+        """An exchange is over: its octets are counted and its closing record is written, once."""
+
+    def accepts(self) -> bool:
+        """Whether records can be kept now; exchanges are refused while they cannot, if the policy says so."""
+
+
+class SignIn(Protocol):
+    """Checks credentials off the reactor."""
+
+    def check(self, value: bytes, address: str) -> Deferred[Identity]:
+        """Give the identity behind a Proxy-Authorization field; fails with SignInRefused."""
+
+    def change_password(self, name: str, address: str, old: str, new: str) -> Deferred[str]:
+        """Change a password; gives what is wrong, or nothing."""
+
+
+class GrantStore(Protocol):
+    """Keeps grants over restarts."""
+
+    def save_grant(self, grant: Grant) -> Deferred[None]:
+        """Keep a grant."""
+
+
+class Proxy:
+    """
+    The collaborators of all connections.
+
+    ``in_force`` is replaced as a whole by a reload: each exchange reads it once, when it begins.
+    ``now`` is POSIX seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        in_force: InForce,
+        deadlines: Deadlines,
+        names: Names,
+        pool: Pool,
+        books: Books,
+        sign_in: SignIn,
+        grants: GrantStore,
+        references: References,
+        now: Callable[[], float],
+    ) -> None:
+        self.reactor = reactor
+        self.in_force = in_force
+        self.deadlines = deadlines
+        self.names = names
+        self.pool = pool
+        self.books = books
+        self.sign_in = sign_in
+        self.grants = grants
+        self.references = references
+        self.now = now
+        self.admission = Admission(self)
+        self.stopping = False
+        self._date = b""
+        self._date_second = -1
+
+    def date(self) -> bytes:
+        """The value for a Date field (RFC 9110, section 6.6.1), made once a second."""
+        second = int(self.now())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = formatdate(second, usegmt=True).encode()
+        return self._date

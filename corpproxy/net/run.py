@@ -1,0 +1,101 @@
+"""The driver of the road: it performs what a coroutine awaits, and sends the outcome back in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from corpproxy.errors import CorpproxyError
+from corpproxy.exchange.commands import Command
+
+# What a performer returns when the outcome comes later, through `Run.succeed` or `Run.fail`.
+PENDING = object()
+
+Perform = Callable[[Command[Any]], Any]
+Ended = Callable[[BaseException | None], None]
+
+
+class Run:
+    """
+    One coroutine on its way.
+
+    ``perform`` does what a command asks and returns its outcome at once, raises its failure, or
+    returns ``PENDING``.  No Deferred is made for what need not wait.  ``abandon`` is set by whoever is
+    pending, and called when the road is cancelled instead.  ``ended`` is told the end: None,
+    or the exception that the road did not expect.
+    """
+
+    __slots__ = ("_coroutine", "_ended", "_perform", "_ready", "_running", "abandon", "over")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], perform: Perform, ended: Ended) -> None:
+        self._coroutine = coroutine
+        self._perform = perform
+        self._ended = ended
+        self._ready: tuple[Callable[[Any], Any], Any] | None = None
+        self._running = False
+        self.abandon: Callable[[], None] | None = None
+        self.over = False
+
+    def start(self) -> None:
+        """Run to the first command that has to wait, or to the end."""
+        self._drive(self._coroutine.send, None)
+
+    def succeed(self, outcome: Any = None) -> None:
+        """Go on with the outcome of the pending command."""
+        self._go_on(self._coroutine.send, outcome)
+
+    def fail(self, failure: BaseException | Failure) -> None:
+        """Go on with the failure of the pending command."""
+        self._go_on(self._coroutine.throw, failure.value if isinstance(failure, Failure) else failure)
+
+    def cancel(self, reason: BaseException) -> None:
+        """Give the pending command up and throw ``reason`` in at the place where the road waits."""
+        if self.over:
+            return
+        abandon, self.abandon = self.abandon, None
+        if abandon is not None:
+            abandon()
+        self.fail(reason)
+
+    def _go_on(self, step: Callable[[Any], Any], value: Any) -> None:
+        if self.over:
+            return
+        self.abandon = None
+        if self._running:
+            # The outcome came before the performer returned.  A cancellation in that moment wins.
+            if self._ready is None or step is not self._coroutine.send:
+                self._ready = (step, value)
+            return
+        self._drive(step, value)
+
+    def _drive(self, step: Callable[[Any], Any], value: Any) -> None:
+        self._running = True
+        while True:
+            try:
+                command = step(value)
+            except StopIteration:
+                self._end(None)
+                return
+            except Exception as bug:
+                self._end(bug)
+                return
+            step = self._coroutine.send
+            try:
+                value = self._perform(command)
+            except CorpproxyError as failure:
+                step, value = self._coroutine.throw, failure
+            except Exception as bug:
+                step, value = self._coroutine.throw, bug
+            ready, self._ready = self._ready, None
+            if ready is not None:
+                step, value = ready
+            elif value is PENDING:
+                self._running = False
+                return
+
+    def _end(self, error: BaseException | None) -> None:
+        self.over = True
+        self.abandon = None
+        self._ended(error)

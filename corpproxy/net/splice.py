@@ -1,0 +1,155 @@
+"""A tunnel at work: octets both ways as they come, with half-close and reset arriving as they were sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from corpproxy.errors import ClientGone, UpstreamError
+from corpproxy.exchange.refusal import TunnelEnded
+from corpproxy.net.deadlines import NEVER
+
+if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.net.run import Run
+    from corpproxy.net.upstream import Upstream
+    from corpproxy.net.wire import Wire
+
+
+class Tunnel:
+    """
+    Two connections joined.
+
+    A tunnel is over when both sides have ended, or either is gone.  It has one deadline for both ways, moved
+    on by octets in either; those of its connections rest.
+    """
+
+    def __init__(
+        self, run: Run, downstream: Downstream, upstream: Upstream, idle: float, until: float
+    ) -> None:
+        self._run = run
+        self.downstream = downstream
+        self.upstream = upstream
+        self._idle = idle
+        self._until = until
+        self._half = 0
+        self.over = False
+        self.deadline = NEVER
+
+    def start(self) -> None:
+        """Join the two, first with what the client sent ahead."""
+        downstream, upstream = self.downstream, self.upstream
+        downstream.deadlines.watch(self)
+        downstream.deadline = upstream.deadline = NEVER
+        downstream.source, upstream.source = upstream, downstream
+        outward = _Outward(self)
+        downstream.sink = outward
+        self.moved()
+        ahead = downstream.held.take()
+        if ahead:
+            outward.octets(ahead)
+        if not self.over:
+            upstream.pass_to(_Inward(self))
+
+    def moved(self) -> None:
+        """Octets moved: the idle time begins anew."""
+        self.deadline = min(self.downstream.deadlines.now + self._idle, self._until)
+
+    def half_closed(self, other: Wire) -> None:
+        """One side ended its stream: the other is told, and may go on."""
+        self._half += 1
+        if self._half == 2:
+            self._finish()
+        else:
+            other.end_writing()
+
+    def lost(self, which: Wire, clean: bool) -> None:
+        """One side is gone: the other goes the same way, by a reset if it was one."""
+        if self.over:
+            return
+        other = self.upstream if which is self.downstream else self.downstream
+        if clean:
+            self._finish()
+            return
+        self._part()
+        other.abort()
+        if which is self.downstream:
+            self._run.fail(ClientGone("the client reset the tunnel"))
+        else:
+            self._run.fail(
+                UpstreamError("tunnel-reset", "the server reset the tunnel", phase="content", answered=True)
+            )
+
+    def end(self, code: str, message: str) -> None:
+        """End the tunnel, for a reason of ours."""
+        if not self.over:
+            self.upstream.release(False)
+            self._part()
+            self._run.fail(TunnelEnded(code, message))
+
+    def abandon(self) -> None:
+        """The road was cancelled."""
+        if not self.over:
+            self.upstream.release(False)
+            self._part()
+
+    def deadline_passed(self) -> None:
+        """Nothing moved for too long, or the tunnel has lived long enough."""
+        if self.downstream.deadlines.now >= self._until:
+            self.end("tunnel-life", "the lifetime of the tunnel is over")
+        else:
+            self.end("tunnel-idle", "nothing moved in the tunnel for too long")
+
+    def _finish(self) -> None:
+        self.upstream.discard()
+        self.downstream.close()
+        self._part()
+        self._run.succeed()
+
+    def _part(self) -> None:
+        self.over = True
+        self.downstream.deadlines.release(self)
+        self.downstream.source = self.upstream.source = None
+        self.downstream.sink = self.downstream.held
+        self.downstream.part()
+
+
+class _Outward:
+    """From the client to the server."""
+
+    __slots__ = ("_tunnel",)
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self._tunnel = tunnel
+
+    def octets(self, data: bytes) -> None:
+        tunnel = self._tunnel
+        tunnel.downstream.exchange.account.received += len(data)
+        tunnel.upstream.write(data)
+        tunnel.moved()
+
+    def half_closed(self) -> None:
+        self._tunnel.half_closed(self._tunnel.upstream)
+
+    def lost(self, clean: bool) -> None:
+        self._tunnel.lost(self._tunnel.downstream, clean)
+
+
+class _Inward:
+    """From the server to the client."""
+
+    __slots__ = ("_tunnel",)
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self._tunnel = tunnel
+
+    def octets(self, data: bytes) -> None:
+        tunnel = self._tunnel
+        tunnel.upstream.received += len(data)
+        tunnel.downstream.write(data)
+        tunnel.moved()
+
+    def half_closed(self) -> None:
+        self._tunnel.half_closed(self._tunnel.downstream)
+
+    def lost(self, clean: bool) -> None:
+        self._tunnel.lost(self._tunnel.upstream, clean)

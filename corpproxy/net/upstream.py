@@ -1,0 +1,268 @@
+"""The upstream side: one connection to a server, which serves one exchange at a time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from twisted.python.failure import Failure
+
+from corpproxy.destination.addresses import address_class
+from corpproxy.destination.model import AddressClass
+from corpproxy.errors import ProtocolError, UpstreamError
+from corpproxy.exchange.limits import Timeouts
+from corpproxy.http1.framing import Body, Framing, keeps_alive, response_body
+from corpproxy.http1.head import ResponseHead, ResponseReader
+from corpproxy.http1.limits import Limits
+from corpproxy.net.deadlines import NEVER, Deadlines
+from corpproxy.net.wire import LOST, Sink, Wire
+
+
+class Server(NamedTuple):
+    """
+    What makes two connections interchangeable: the pool's key.
+
+    ``host`` is the one that was dialled, in normal form.
+    """
+
+    host: str
+    port: int
+
+
+class Keeper(Protocol):
+    """Keeps connections between exchanges: the pool."""
+
+    def give_back(self, upstream: Upstream) -> None:
+        """Take a connection whose exchange is over."""
+
+    def closed(self, upstream: Upstream) -> None:
+        """A connection is lost."""
+
+
+class Asker(Protocol):
+    """Waits for the answer to a request."""
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx came; the answer follows."""
+
+    def answered(self, head: ResponseHead, body: Body) -> None:
+        """The answer has begun; its content waits in the connection."""
+
+    def failed(self, error: UpstreamError) -> None:
+        """There will be no answer."""
+
+
+class Upstream(Wire):
+    """
+    One connection to a server.
+
+    Between exchanges it is its own sink: what comes then was not asked for and ends it.  ``received`` and
+    ``sent`` count the octets of the present exchange.  ``reused`` says that it served another one
+    before.  ``bound`` says that a client signed in on it (NTLM, Negotiate): it then belongs to
+    that client's connection alone.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        keeper: Keeper,
+        deadlines: Deadlines,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> None:
+        super().__init__(deadlines)
+        self.server = server
+        self.keeper = keeper
+        self.timeouts = timeouts
+        self.address_class = AddressClass.RESERVED
+        self.sink = self
+        self.reused = False
+        self.bound = False
+        self.keep = False
+        self.received = 0
+        self.sent = 0
+        self._reader = ResponseReader(limits)
+        self._asker: Asker | None = None
+        self._method = b""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        peer = self.transport.getPeer()
+        self.address = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+        self.address_class = address_class(peer.host)
+
+    # Asking.
+
+    def ask(self, asker: Asker, method: bytes, head: bytes) -> None:
+        """Send a request head; ``asker`` hears of the answer."""
+        self._asker = asker
+        self._method = method
+        self.received = 0
+        self.sent = len(head)
+        self.transport.write(head)
+
+    def write(self, data: bytes) -> None:
+        """Send content of the request, or octets of a tunnel."""
+        self.sent += len(data)
+        self.transport.write(data)
+
+    def await_answer(self) -> None:
+        """The request is sent: from now on the server is waited for."""
+        self.deadline = self.deadlines.now + self.timeouts.answer
+
+    def forget(self) -> None:
+        """The asker wants no answer any more: the server need not go on with it."""
+        self._asker = None
+        self.release(False)
+
+    # What comes while nobody takes content.
+
+    def octets(self, data: bytes) -> None:
+        """Take octets of an answer's head; between exchanges, octets that nobody asked for."""
+        if self._asker is None:
+            # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
+            # octets must never become the next answer.
+            self.discard()
+            return
+        self.received += len(data)
+        try:
+            self._read(data)
+        except ProtocolError as error:
+            self._fail(
+                UpstreamError(
+                    "answer-invalid", f"the answer is invalid: {error.message}", phase="answer", answered=True
+                )
+            )
+
+    def _read(self, data: bytes) -> None:
+        head = self._reader.feed(data)
+        while head is not None and head.is_interim:
+            assert self._asker is not None
+            self._asker.interim(head)
+            if self.sink is not self or self.gone:
+                return
+            head = self._reader.feed(self._reader.take_rest())
+        if head is not None:
+            self._answered(head, response_body(head, self._method))
+
+    def _answered(self, head: ResponseHead, body: Body) -> None:
+        asker, self._asker = self._asker, None
+        assert asker is not None
+        self.keep = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
+        self.deadline = NEVER
+        self.sink = waiting = _Waiting(self._reader.take_rest())
+        asker.answered(head, body)
+        if self.sink is waiting:
+            self.hold()
+
+    def half_closed(self) -> None:
+        """The server closed its side without an answer, or between exchanges: it is of no more use."""
+        self.lost(True)
+        self.discard()
+
+    def lost(self, clean: bool) -> None:
+        """The connection is gone before the answer has come, or between exchanges."""
+        if self._asker is not None:
+            code, how = ("upstream-closed", "closed") if clean else ("upstream-reset", "reset")
+            self._fail(
+                UpstreamError(
+                    code,
+                    f"the server {self.address} {how} the connection without an answer",
+                    phase="answer",
+                    answered=self._reader.pending > 0,
+                    reused=self.reused,
+                )
+            )
+
+    def connectionLost(self, reason: Failure = LOST) -> None:
+        super().connectionLost(reason)
+        self.keeper.closed(self)
+
+    def deadline_passed(self) -> None:
+        """The server was waited for too long; between exchanges, the connection was kept long enough."""
+        if self._asker is not None:
+            self._fail(
+                UpstreamError(
+                    "answer-timeout",
+                    f"the server {self.address} did not answer in time",
+                    phase="answer",
+                    timed_out=True,
+                )
+            )
+        elif self.sink is self:
+            self.discard()
+        else:
+            self.sink.lost(False)
+
+    def _fail(self, error: UpstreamError) -> None:
+        asker, self._asker = self._asker, None
+        self.discard()
+        if asker is not None:
+            asker.failed(error)
+
+    # Taking content.
+
+    def await_taker(self) -> None:
+        """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
+        self.sink = _Waiting(b"")
+        self.hold()
+
+    def pass_to(self, sink: Sink) -> None:
+        """Let ``sink`` take all that came behind the head, and all that comes from now on."""
+        waiting = self.sink
+        assert isinstance(waiting, _Waiting)
+        self.sink = sink
+        waiting.empty_into(sink)
+        if self.sink is sink:
+            self.go_on()
+
+    def release(self, whole: bool) -> None:
+        """The exchange is over; ``whole`` says that request and answer went to their ends."""
+        self.source = None
+        self.sink = self
+        if self.gone:
+            return
+        if not whole:
+            self.keeper.closed(self)
+            self.abort()
+        elif self.keep:
+            self.reused = True
+            self.go_on()
+            self.deadline = self.deadlines.now + self.timeouts.upstream_idle
+            self.keeper.give_back(self)
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close this connection and forget it."""
+        self.source = None
+        self.sink = self
+        self.keeper.closed(self)
+        self.close()
+
+
+class _Waiting:
+    """Holds what comes between the head of an answer and the moment somebody takes its content."""
+
+    __slots__ = ("_ended", "_held")
+
+    def __init__(self, rest: bytes) -> None:
+        self._held = rest
+        self._ended = ""
+
+    def octets(self, data: bytes) -> None:
+        self._held += data
+
+    def half_closed(self) -> None:
+        self._ended = self._ended or "half"
+
+    def lost(self, clean: bool) -> None:
+        self._ended = "clean" if clean else "broken"
+
+    def empty_into(self, sink: Sink) -> None:
+        """Tell ``sink`` all that happened meanwhile."""
+        if self._held:
+            sink.octets(self._held)
+        if self._ended == "half":
+            sink.half_closed()
+        elif self._ended:
+            sink.lost(self._ended == "clean")

@@ -1,0 +1,36 @@
+"""From a policy file to a service that can start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from corpproxy.backends.policy_start import start_configuration
+from corpproxy.config.configuration import Configuration
+from corpproxy.errors import CorpproxyError, Problem
+from corpproxy.reload import objections
+from corpproxy.service import CorpproxyService
+
+
+class CannotStart(CorpproxyError):
+    """Neither the policy nor a kept one can run; the message is all that is wrong."""
+
+
+def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.time) -> CorpproxyService:
+    """
+    Make the service for a policy file.
+
+    Raises CannotStart with every problem of the file, or CannotListen.
+    """
+
+    def object_to(configuration: Configuration) -> list[Problem]:
+        return list(objections(configuration, None, now()))
+
+    policy = policy.absolute()
+    started = start_configuration(policy, objections=object_to)
+    if started.configuration is None:
+        lines = [str(problem) for problem in started.problems]
+        raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
+    return CorpproxyService(policy, started, reactor=reactor, now=now)

@@ -1,0 +1,47 @@
+"""The plugin of ``twistd`` and ``twist``: its options, and the service they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from corpproxy import __version__
+from corpproxy.cli import policy_path
+
+
+class Options(usage.Options):
+    """What ``twistd corpproxy`` takes."""
+
+    synopsis = "[--policy FILE]"
+    longdesc = (
+        "Runs corpproxy, the filtering forward proxy of a school or an office, by one policy file. "
+        "'corpproxy init FOLDER' writes a first one, 'corpproxy check' tells what is wrong with one."
+    )
+    optParameters = [
+        ["policy", "p", None, "The policy file; without it $CORPPROXY_POLICY, then the usual places."],
+    ]
+
+    def opt_version(self) -> None:
+        """Print the version of corpproxy."""
+        print(f"corpproxy {__version__}")
+        raise SystemExit(0)
+
+
+def makeService(options: Options) -> IService:
+    """
+    Make the service.
+
+    A policy that cannot run (and no last good one), or an address that is taken, ends the start with its
+    problems and without a traceback.
+    """
+    from twisted.internet import reactor
+
+    from corpproxy.errors import CorpproxyError
+    from corpproxy.start import start_service
+
+    try:
+        return start_service(policy_path(options["policy"] and Path(options["policy"])), reactor)
+    except CorpproxyError as error:
+        raise usage.UsageError(error.message) from error

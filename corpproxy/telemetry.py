@@ -1,0 +1,41 @@
+"""Where the values of the metrics are to be asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+
+def measure(service: CorpproxyService) -> None:
+    """Connect the metrics that other parts know to those parts."""
+    telemetry, proxy = service.telemetry, service.proxy
+    admission, pool, names, writer = proxy.admission, proxy.pool, proxy.names, service.writer
+    telemetry.measure("corpproxy_open_connections", lambda: len(admission.connections))
+    telemetry.measure("corpproxy_open_tunnels", lambda: len(admission.tunnels))
+    telemetry.measure("corpproxy_upstream_connections", lambda: {"kept": pool.kept, "in_use": pool.in_use})
+    telemetry.measure("corpproxy_upstream_connections_opened_total", lambda: pool.opened)
+    telemetry.measure("corpproxy_upstream_connections_reused_total", lambda: pool.reused)
+    telemetry.measure("corpproxy_sign_ins_total", lambda: _sign_ins(service))
+    telemetry.measure("corpproxy_policy_info", lambda: {service.configuration.version: 1})
+    telemetry.measure("corpproxy_policy_loaded_timestamp_seconds", lambda: service.loaded_at)
+    telemetry.measure("corpproxy_policy_is_last_good", lambda: int(service.is_last_good))
+    telemetry.measure("corpproxy_records_waiting", lambda: writer.waiting)
+    telemetry.measure("corpproxy_records_written_total", lambda: writer.written)
+    telemetry.measure("corpproxy_records_lost_total", lambda: writer.lost)
+    telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
+    telemetry.measure("corpproxy_names_known", lambda: len(names))
+    telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)
+    telemetry.measure("corpproxy_names_remembered_total", lambda: names.remembered)
+    telemetry.measure("corpproxy_names_failed_total", lambda: names.failed)
+
+
+def _sign_ins(service: CorpproxyService) -> dict[str, int]:
+    counts = service.reception.counts
+    return {"ok": counts.ok, "failed": counts.failed, "remembered": counts.remembered}
+
+
+def _lag(service: CorpproxyService) -> float:
+    since = service.bookkeeper.failing_since
+    return max(0.0, service.now() - since) if since else 0.0
