@@ -71,32 +71,31 @@ FAILURES: dict[str, Failure] = {
     "not-for-a-proxy": Failure(400, "not-a-proxy-request"),
     "not-a-proxy": Failure(405, "not-a-proxy-request"),
     "scheme-not-served": Failure(501, "not-supported"),
-    "loop": Failure(508, "refused"),
     # The way to the server.
     "name-unknown": Failure(502, "name-unknown"),
     "name-failed": Failure(502, "name-failed"),
-    "name-timeout": Failure(504, "name-failed"),
     "no-route": Failure(502, "connect-failed"),
     "connect-refused": Failure(502, "connect-refused"),
     "connect-timeout": Failure(504, "connect-timeout"),
     "connect-failed": Failure(502, "connect-failed"),
-    "send-failed": Failure(502, "upstream-closed"),
     "upstream-closed": Failure(502, "upstream-closed"),
     "answer-timeout": Failure(504, "answer-timeout"),
     "answer-invalid": Failure(502, "answer-invalid"),
     "answer-cut-short": Failure(502, "upstream-closed"),
-    # What the safety table refuses on the way.
+    "tunnel-reset": Failure(502, "upstream-closed"),
+    "upgrade-not-asked": Failure(502, "answer-invalid"),
+    "server-busy": Failure(504, "busy"),
+    # What the safety table refuses on the way; within a tunnel no page can be shown any more.
     "address-refused": Failure(403, "address-refused"),
-    "tunnel-not-tls": Failure(403, "tunnel-refused"),
-    "tunnel-name-differs": Failure(403, "tunnel-refused"),
+    "tunnel-content": Failure(403, "tunnel-refused"),
+    "server-name": Failure(403, "tunnel-refused"),
     "tunnel-silent": Failure(403, "tunnel-refused"),
     # What we cannot do at the moment.
     "too-many-connections": Failure(429, "too-many-connections"),
-    "too-many-tunnels": Failure(429, "too-many-connections"),
-    "proxy-full": Failure(503, "busy"),
+    "directory-busy": Failure(503, "busy"),
     "directory-down": Failure(503, "unavailable"),
+    "directory-stopped": Failure(503, "unavailable"),
     "records-full": Failure(503, "unavailable"),
-    "lists-missing": Failure(503, "unavailable"),
     "stopping": Failure(503, "unavailable"),
     "internal": Failure(500, "internal"),
     # The portal.
@@ -120,8 +119,8 @@ def find_failure(code: str, status: int = 0) -> Failure:
     if not 400 <= status <= 599:
         status = known.status if known is not None else 500
     words = known.words if known is not None else _BY_STATUS.get(status, _general(status))
-    if status >= 502 and status <= 504 and words in _ABOUT_THE_CLIENT:
-        words = "answer-invalid"
+    if status in {502, 504} and words in _ABOUT_THE_CLIENT:
+        words = "answer-timeout" if status == 504 else "answer-invalid"
     return Failure(status, words)
 
 

@@ -29,6 +29,7 @@ from corpproxy.pages.page import Page
 from corpproxy.pages.refusals import PastRefusal, Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.setup import setup_sheet
+from corpproxy.pages.shown import shown
 
 # A browser asks for the PAC file at each start and takes changes within this time.
 PAC_LIFE_SECONDS = 3600
@@ -199,7 +200,9 @@ class Portal:
 
     def _setup(self, request: PortalRequest) -> Page:
         words = self._pages.words(request.audience)
-        pac_uri = self._pac_uri or f"http://{request.authority or self._site.portal.uri_host}/proxy.pac"
+        pac_uri = (
+            self._pac_uri or f"http://{shown(request.authority) or self._site.portal.uri_host}/proxy.pac"
+        )
         links = account.setup_links(words, self._site, request.via_proxy)
         if request.via_proxy:
             sheet = setup_sheet(words, pac_uri, words.say("setup.title"), links=links)

@@ -30,7 +30,6 @@ class StatusTests(SynchronousTestCase):
     @rows(
         name_unknown=("name-unknown", 502, "name-unknown"),
         name_failed=("name-failed", 502, "name-failed"),
-        name_timeout=("name-timeout", 504, "name-failed"),
         no_route=("no-route", 502, "connect-failed"),
         connect_refused=("connect-refused", 502, "connect-refused"),
         connect_timeout=("connect-timeout", 504, "connect-timeout"),
@@ -50,7 +49,7 @@ class StatusTests(SynchronousTestCase):
         directory_down=("directory-down", 503, "unavailable"),
         records_full=("records-full", 503, "unavailable"),
         too_many_connections=("too-many-connections", 429, "too-many-connections"),
-        proxy_full=("proxy-full", 503, "busy"),
+        server_busy=("server-busy", 504, "busy"),
         not_for_a_proxy=("not-for-a-proxy", 400, "not-a-proxy-request"),
         form_forged=("form-forged", 403, "form-forged"),
         internal=("internal", 500, "internal"),
@@ -71,7 +70,7 @@ class StatusTests(SynchronousTestCase):
         too_large=("no-such-code", 1000, 500, "internal"),
         negative=("name-unknown", -1, 502, "name-unknown"),
         servers_fault=("bad-chunk-size", 502, 502, "answer-invalid"),
-        servers_fault_late=("cut-short", 504, 504, "answer-invalid"),
+        server_too_slow=("content-timeout", 504, 504, "answer-timeout"),
         own_status=("name-unknown", 504, 504, "name-unknown"),
     )
     def test_status_given(self, code, given, status, words):

@@ -260,7 +260,7 @@ class WarnTests(SynchronousTestCase):
     warn = decision(Effect.WARN, "Gambling costs money.", "gambling", "gambling with a warning", "", 1800)
 
     def test_form(self):
-        """Its form comes back to the portal and opens as the warning that was shown, for this person alone."""
+        """Its form opens again as the warning that was shown, for this person alone."""
         page = SCHOOL.refused(self.warn, occasion("www.poker.example", "/tables?a=b", ANNA), HTML)
         self.assertEqual(page.status, 403)
         look = Look(page.content.decode())
