@@ -69,11 +69,11 @@ class IndexBuilder:
                 del groups[members]
         self._expressions = {one: None for one in self._expressions if one[0] not in gone}
 
-    def finish(self, lists: list[ListReport], built: float) -> list[bytes]:
+    def finish(self, lists: list[ListReport], built: float) -> tuple[list[bytes], list[ListReport]]:
         """
-        Give the octets of the index in pieces; what was added is used up.
+        Give the octets of the index in pieces, and the reports in it; what was added is used up.
 
-        ``lists`` are the reports to keep in it; their counts of entries are filled in here.
+        ``lists`` are the reports without their counts of entries, ``built`` is POSIX seconds.
         """
         trie = marisa_trie.Trie(key for members in self._groups() for key in self._keys(members))
         numbers, sets, counts = self._sets(trie)
@@ -84,7 +84,7 @@ class IndexBuilder:
         meta = IndexMeta(
             built, memberships, [list(one) for one in sets], list(self._expressions), self._urls, counted
         )
-        return list(encode_index(trie, numbers, meta))
+        return list(encode_index(trie, numbers, meta)), counted
 
     def _counted(self, report: ListReport, counts: list[int]) -> ListReport:
         entries = {
@@ -136,4 +136,5 @@ def small_index(entries: dict[str, list[Entry]], list_name: str) -> CategoryInde
         for entry in listed:
             builder.add(members, entry)
     report = ListReport(list_name, "own", "read")
-    return CategoryIndex(memoryview(b"".join(builder.finish([report], 0.0))))
+    pieces, _ = builder.finish([report], 0.0)
+    return CategoryIndex(memoryview(b"".join(pieces)))

@@ -1,0 +1,27 @@
+"""Opening the index of category lists: mapped, so that all processes share one copy of it in memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.index_file import BadIndex
+
+
+def open_index(path: Path) -> CategoryIndex:
+    """
+    Map an index; what replaces the file later changes nothing in it.
+
+    Raises FileNotFoundError, OSError, or BadIndex when it must be built again.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        octets = os.fstat(descriptor).st_size
+        if not octets:
+            raise BadIndex("it is empty")
+        mapped = mmap.mmap(descriptor, octets, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+    return CategoryIndex(memoryview(mapped))
