@@ -116,6 +116,11 @@ class RecordWriter:
         if self._count >= BATCH_RECORDS and not self._is_busy and not self.failing_since:
             self._send()
 
+    def take_up(self, settings: AuditSettings) -> None:
+        """Go on by other settings, those of a policy that was reloaded."""
+        self._stops = settings.when_full is WhenFull.STOP
+        self._segments.settings = settings
+
     def reopen(self) -> None:
         """Begin a new segment with the next batch: someone moved the old one away, or wants it closed."""
         self._thread.run(self._segments.close).addErrback(self._note_bug)

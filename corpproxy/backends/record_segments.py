@@ -122,7 +122,7 @@ class Segments:
         self, folder: Path, settings: AuditSettings, begin: Callable[[Path], Segment] = FileSegment
     ) -> None:
         self._folder = folder
-        self._settings = settings
+        self.settings = settings
         self._begin = begin
         self._segment: Segment | None = None
         self._length = 0
@@ -169,10 +169,10 @@ class Segments:
         return self._segment
 
     def _is_done(self, segment: Segment, now: float) -> bool:
-        limit = self._settings.rotate_octets
+        limit = self.settings.rotate_octets
         return (
             bool(limit and self._length >= limit)
-            or (self._settings.rotate_daily and self._begun[:8] != _moment(now)[:8])
+            or (self.settings.rotate_daily and self._begun[:8] != _moment(now)[:8])
             or not segment.is_in_place()
         )
 
@@ -203,7 +203,7 @@ class Segments:
             self._is_torn = False
 
     def _drop_oldest(self) -> None:
-        keep = self._settings.keep_segments
+        keep = self.settings.keep_segments
         if keep:
             for old in segment_names(self._folder)[:-keep]:
                 old.path.unlink(missing_ok=True)

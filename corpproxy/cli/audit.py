@@ -20,8 +20,9 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.record_reader import Follower, last_records, records
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.cli.site import SiteUnknown, add_site_arguments, site_of
+from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.policy.model import Effect
 
 DESCRIPTION = "Read the record of exchanges."
@@ -74,18 +75,10 @@ def run(options: argparse.Namespace) -> int:
     complaints = Complaints()
     try:
         _print_records(options, complaints)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Whoever read us has enough (head, less); Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (SiteUnknown, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
+    except ValueError as error:
+        raise CommandFailed(str(error), WRONG_USAGE) from error
+    except FileNotFoundError as error:
+        raise CommandFailed(f"{error.filename}: there are no records; the service makes them") from error
     complaints.sum_up()
     return 0
 
@@ -119,7 +112,8 @@ def _print_records(options: argparse.Namespace, complaints: Complaints) -> None:
             show(record)
         return
     follower = Follower(folder, complaints) if options.follow else None
-    for record in last_records(folder, options.count, query.matches, complaints, follower and follower.ends):
+    ends = follower.ends.copy() if follower else None
+    for record in last_records(folder, options.count, query.matches, complaints, ends):
         show(record)
     while follower:
         sys.stdout.flush()

@@ -25,6 +25,13 @@ def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False) -> f
 
     :raises ValueError: when it is none, with a sentence that shows the forms.
     """
+    try:
+        return max(0.0, _seconds(written, now, zone, is_end=is_end))
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{written}' is no moment; write {FORMS}") from None
+
+
+def _seconds(written: str, now: float, zone: tzinfo, *, is_end: bool) -> float:
     today = datetime.fromtimestamp(now, zone)
     if match := _AGO.fullmatch(written):
         return now - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
@@ -34,13 +41,10 @@ def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False) -> f
         written = (today - timedelta(days=written == "yesterday")).strftime("%Y-%m-%d")
     elif _CLOCK.fullmatch(written):
         written = f"{today:%Y-%m-%d}T{written.zfill(len(written) + (written[1] == ':'))}"
-    try:
-        read = datetime.fromisoformat(written)
-        if is_end and _DAY.fullmatch(written):
-            read += timedelta(days=1)
-        return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
-    except (ValueError, OverflowError):
-        raise ValueError(f"'{written}' is no moment; write {FORMS}") from None
+    read = datetime.fromisoformat(written)
+    if is_end and _DAY.fullmatch(written):
+        read += timedelta(days=1)
+    return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
 
 
 def machine_zone() -> tzinfo:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
+from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.moments import machine_zone
 
 DEFAULT_POLICY = Path("policy.yaml")
@@ -20,34 +22,36 @@ class Site:
     zone: tzinfo
 
 
-class SiteUnknown(Exception):
-    """The policy cannot be read, so that nobody knows where its state is."""
-
-
 def add_site_arguments(parser: argparse.ArgumentParser) -> None:
     """Say how to name the policy."""
-    parser.add_argument(
-        "--policy", type=Path, metavar="FILE", help=f"the policy of the site (default: {DEFAULT_POLICY})"
-    )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
 
 
 def site_of(options: argparse.Namespace, *, needed: bool) -> Site:
     """
-    Read the policy that the options name.
+    Find the site of the policy that the options name.
 
-    Where it is not ``needed`` and not named, the time is that of this machine and there is no state folder.
+    A policy that a bad edit broke still tells its state folder, and the time is then that of this machine.
+    Where it is not ``needed`` (the files to read are named), a policy that is missing is none of the
+    command's business.
 
-    :raises SiteUnknown: with the problems of the policy.
+    :raises CommandFailed: when the policy is needed and not there.
     """
-    if options.policy is None and not needed:
-        return Site(Path(), machine_zone())
+    path: Path = options.policy or DEFAULT_POLICY
+    if not path.is_file():
+        if needed:
+            raise CommandFailed(f"{path}: there is no such policy; name it with --policy")
+        return Site(path.parent, machine_zone())
+    from corpproxy.backends.policy_files import DISK
+    from corpproxy.backends.policy_start import possible_state_folders
     from corpproxy.config.load import load_policy
 
-    path: Path = options.policy or DEFAULT_POLICY
-    try:
-        loaded = load_policy(path, Path.read_bytes)
-    except OSError as error:
-        raise SiteUnknown(f"{path}: {error.strerror}; name the policy with --policy") from error
-    if loaded.configuration is None:
-        raise SiteUnknown("\n".join(map(str, loaded.problems)))
-    return Site(loaded.configuration.state, loaded.configuration.time_zone)
+    configuration = load_policy(path, DISK, forgiving=True).configuration
+    if configuration is not None:
+        return Site(configuration.state, configuration.time_zone)
+    print(
+        f"{path} cannot be loaded ('corpproxy check' says why); times are those of this machine",
+        file=sys.stderr,
+    )
+    folders = list(possible_state_folders(path))
+    return Site(next((folder for folder in folders if folder.is_dir()), folders[0]), machine_zone())

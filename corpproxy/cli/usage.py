@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 import time
 from datetime import tzinfo
 from pathlib import Path
@@ -17,8 +16,9 @@ from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.audit.line import printable
 from corpproxy.backends.store import STORE_FILE, StoreError
 from corpproxy.backends.store_sqlite import report_from
+from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.cli.site import SiteUnknown, add_site_arguments, site_of
+from corpproxy.cli.site import add_site_arguments, site_of
 
 DESCRIPTION = "Show who moved how many octets through the proxy, heads, refusals and open tunnels included."
 
@@ -54,13 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the report; gives the exit status."""
+    site = site_of(options, needed=options.store is None)
     try:
-        site = site_of(options, needed=options.store is None)
         question = _question(options, site.zone)
+    except ValueError as error:
+        raise CommandFailed(str(error), WRONG_USAGE) from error
+    try:
         answer = report_from(options.store or site.state / STORE_FILE, question)
-    except (SiteUnknown, StoreError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    except StoreError as error:
+        raise CommandFailed(error.message) from error
     print(_WRITERS[options.format](answer, options.limit), end="")
     return 0
 

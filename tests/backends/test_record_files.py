@@ -314,6 +314,15 @@ class FailingTests(WriterTestCase):
         self.assertEqual(self.disk.numbers(), list(range(210 - self.writer.lost)))
         self.assertEqual(self.writer.written + self.writer.lost, 210)
 
+    def test_taken_up(self) -> None:
+        """A policy that is reloaded while the disk is full decides from then on."""
+        self.disk.broken = errno.ENOSPC
+        self.write()
+        self.clock.advance(1)
+        self.assertFalse(self.writer.accepts())
+        self.writer.take_up(AuditSettings(when_full=WhenFull.CONTINUE))
+        self.assertTrue(self.writer.accepts())
+
     def test_unmendable(self) -> None:
         """Where half a batch cannot be cut off at once, it is before the next one: no record stands twice."""
         self.write()
@@ -417,6 +426,14 @@ class FileTests(TestCase):
         segments.append(b"2\n", NOW)
         segments.close()
         self.assertEqual([name.path.read_bytes() for name in segment_names(folder)], [b"1\n", b"2\n"])
+
+    def test_other_settings(self) -> None:
+        """Settings of a reloaded policy hold from the next batch on."""
+        folder, segments = self.segments()
+        segments.append(b"1\n", NOW)
+        segments.settings = AuditSettings(rotate_octets=1)
+        segments.append(b"2\n", NOW)
+        self.assertEqual(len(segment_names(folder)), 2)
 
     def test_deleted(self) -> None:
         """A segment that was deleted is followed by a new one."""

@@ -1,0 +1,161 @@
+"""``corpproxy usage`` shows who moved how much."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.accounting.ledger import OTHER_HOSTS, Usage
+from corpproxy.backends.store_sqlite import SqliteFile
+from corpproxy.cli.usage import human
+from tests.cli.reading import output_of
+from tests.support.rows import rows, tabular
+
+SLOT = 1_795_428_000  # 2026-11-23T10:00Z
+ROWS = [
+    Usage(SLOT, "amir", ("pupils", "year-9"), ("games",), "miniclip.com", 3000, 5_000_000, 2),
+    Usage(SLOT, "beth", ("pupils",), (), "bbc.co.uk", 100, 900, 1),
+    Usage(SLOT + 14 * 3600, "", (), (), OTHER_HOSTS, 10, 70, 1),
+]
+
+
+class UsageTestCase(SynchronousTestCase):
+    """A store with some usage."""
+
+    def setUp(self) -> None:
+        self.store = Path(self.mktemp()) / "corpproxy.db"
+        file = SqliteFile(self.store)
+        file.add_usage(ROWS)
+        file.close()
+        self.patch(os, "environ", {**os.environ, "TZ": "Europe/London"})
+
+    def usage(self, *arguments: str) -> str:
+        code, out, err = output_of("usage", "--store", str(self.store), *arguments)
+        self.assertEqual((code, err), (0, ""))
+        return out
+
+
+class TableTests(UsageTestCase):
+    """For people."""
+
+    def test_by_user(self) -> None:
+        """By default there is a row for each person, the one with most octets first, and a total."""
+        self.assertEqual(
+            self.usage(),
+            "user             from clients  to clients  together  exchanges\n"
+            "amir                  2.9 KiB     4.8 MiB   4.8 MiB          2\n"
+            "beth                    100 B       900 B    1000 B          1\n"
+            "(not signed in)          10 B        70 B      80 B          1\n"
+            "total                 3.0 KiB     4.8 MiB   4.8 MiB          4\n",
+        )
+
+    def test_by_group(self) -> None:
+        """By group it says that people may count in several rows."""
+        lines = self.usage("--by", "group").splitlines()
+        self.assertEqual([line.split()[0] for line in lines[1:4]], ["pupils", "year-9", "(no"])
+        self.assertIn("A person in several groups counts in each", lines[-1])
+
+    def test_other_hosts(self) -> None:
+        """Hosts that were added up together have a name of their own."""
+        self.assertIn("(other hosts)", self.usage("--by", "host"))
+
+    def test_limit(self) -> None:
+        """Rows that are not shown are counted, and are in the total."""
+        lines = self.usage("--limit", "1").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["user", "amir", "total", "2"])
+        self.assertEqual(lines[-1], "2 more rows are not shown.")
+        self.assertTrue(lines[2].endswith("4"))
+
+    def test_days(self) -> None:
+        """Days are those of the site."""
+        lines = self.usage("--by", "day").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["day", "2026-11-23", "2026-11-24", "total"])
+
+    def test_until_a_day(self) -> None:
+        """Until a day includes that day."""
+        self.assertEqual(self.usage("--until", "2026-11-23").splitlines()[-1].split()[-1], "3")
+        self.assertEqual(self.usage("--since", "2026-11-24").splitlines()[-1].split()[-1], "1")
+
+    def test_empty(self) -> None:
+        """A time without usage has a total of nothing."""
+        self.assertEqual(self.usage("--since", "2027-01-01").splitlines()[-1].split()[0], "total")
+
+    def test_terminal(self) -> None:
+        """A name cannot speak to the terminal."""
+        file = SqliteFile(self.store)
+        file.add_usage([Usage(SLOT, "\x1b[2J", (), (), "h", 1, 1, 1)])
+        file.close()
+        self.assertNotIn("\x1b", self.usage())
+
+
+class MachineTests(UsageTestCase):
+    """For programs."""
+
+    def test_csv(self) -> None:
+        """CSV has octets as plain numbers."""
+        self.assertEqual(
+            self.usage("--format", "csv", "--user", "amir"),
+            "user,received_octets,sent_octets,exchanges\namir,3000,5000000,2\n",
+        )
+
+    def test_json(self) -> None:
+        """JSON has rows and a total, and says whether rows overlap."""
+        document = json.loads(self.usage("--format", "json", "--by", "group", "--user", "amir"))
+        self.assertEqual(
+            document["rows"],
+            [
+                {"group": name, "received_octets": 3000, "sent_octets": 5000000, "exchanges": 2}
+                for name in ("pupils", "year-9")
+            ],
+        )
+        self.assertEqual(document["total"]["exchanges"], 2)
+        self.assertTrue(document["rows_overlap"])
+
+
+class SiteTests(UsageTestCase):
+    """Which store is read."""
+
+    def test_of_the_policy(self) -> None:
+        """Without a file it is the store in the state folder of the policy, also of a broken one."""
+        policy = self.store.parent / "policy.yaml"
+        policy.write_text("state: .\nrulez: []\n")
+        code, out, err = output_of("usage", "--policy", str(policy))
+        self.assertEqual((code, out.splitlines()[1].split()[0]), (0, "amir"))
+        self.assertIn("cannot be loaded", err)
+
+    def test_no_store(self) -> None:
+        """A store that is not there is told by its path."""
+        code, out, err = output_of("usage", "--store", "nowhere.db")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("no store at nowhere.db", err)
+
+    def test_no_policy(self) -> None:
+        """A policy that is not there is told by its path."""
+        code, _, err = output_of("usage", "--policy", "nowhere.yaml")
+        self.assertEqual(code, 1)
+        self.assertIn("nowhere.yaml: there is no such policy", err)
+
+    def test_odd_moment(self) -> None:
+        """A moment that is none is told with the forms that are."""
+        code, _, err = output_of("usage", "--store", str(self.store), "--since", "last tuesday")
+        self.assertEqual(code, 2)
+        self.assertIn("'last tuesday' is no moment; write 2026-11-23", err)
+
+
+@tabular
+class HumanTests(SynchronousTestCase):
+    """Octets for people."""
+
+    @rows(
+        nothing=(0, "0 B"),
+        some=(1023, "1023 B"),
+        kibi=(1024, "1.0 KiB"),
+        mebi=(5 * 2**20 + 2**19, "5.5 MiB"),
+        huge=(2**60, "1024.0 PiB"),
+    )
+    def test_units(self, octets, text) -> None:
+        """A number has a unit that fits."""
+        self.assertEqual(human(octets), text)
