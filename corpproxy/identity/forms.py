@@ -26,7 +26,7 @@ class BadForm(CorpproxyError):
 
 
 class Signer:
-    """Seals and opens forms with one secret key, which lives as long as forms should."""
+    """Seals and unseals forms with one secret key, which lives as long as forms should."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) < MIN_KEY_OCTETS:
@@ -51,7 +51,7 @@ class Signer:
             raise BadForm("form-expired", "the form is too old; open the page again")
         return values
 
-    # Where calls named ``open`` are kept for files.
+    # For the pure packages, where a call named ``open`` is taken for that of a file.
     unseal = open
 
     def _mark(self, purpose: str, content: str) -> str:

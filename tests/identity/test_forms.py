@@ -22,7 +22,7 @@ class SignerTests(SynchronousTestCase):
         self.token = self.signer.seal("warn", VALUES, 2000.0)
 
     def refused(self, token, *, purpose="warn", now=1000.0, signer=None):
-        return self.assertRaises(BadForm, (signer or self.signer).open, purpose, token, now).code
+        return self.assertRaises(BadForm, (signer or self.signer).unseal, purpose, token, now).code
 
     def test_round_trip(self):
         """What was sealed opens to the same values until it ends."""
