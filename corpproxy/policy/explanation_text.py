@@ -96,7 +96,7 @@ def _asked(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
     for category in facts.categories:
         if category not in shown:
             yield f"category {category}"
-    if facts.address_classes is not None:
+    if facts.address_classes is not None and any(step.rule.what.address for step in explanation.steps):
         yield f"address: {', '.join(sorted(facts.address_classes)) or 'none'}"
 
 

@@ -17,6 +17,7 @@ def lint(policy: Policy) -> tuple[Problem, ...]:
     found = [
         *_shadowed(policy.rules, policy.networks),
         *_contradictions(policy.rules),
+        *_open_end(policy.rules),
     ]
     return tuple(sorted(found))
 
@@ -27,9 +28,16 @@ def implies(later: Rule, earlier: Rule, networks: Networks) -> bool:
 
     False means that it cannot be told; true is certain while no list is missing.
     """
-    told = asked_keys(later)
-    if not asked_keys(earlier) <= (told | {"domain"} if "url" in told else told):
-        return False
+    return asked_keys(earlier) <= _told_keys(later) and _values_imply(later, earlier, networks)
+
+
+def _told_keys(rule: Rule) -> frozenset[str]:
+    """The keys that a rule says something of: a URL tells the domain too."""
+    asked = asked_keys(rule)
+    return asked | {"domain"} if "url" in asked else asked
+
+
+def _values_imply(later: Rule, earlier: Rule, networks: Networks) -> bool:
     return (
         _who_implies(later.who, earlier.who, networks)
         and _what_implies(later.what, earlier.what)
@@ -39,9 +47,12 @@ def implies(later: Rule, earlier: Rule, networks: Networks) -> bool:
 
 def _shadowed(rules: Sequence[Rule], networks: Networks) -> Iterator[Problem]:
     """Each rule that an earlier one leaves nothing for."""
+    # Every pair is looked at: what each rule asks is worked out once, not once a pair.
+    asked = [asked_keys(rule) for rule in rules]
     for number, rule in enumerate(rules):
-        for earlier in rules[:number]:
-            if implies(rule, earlier, networks):
+        told = _told_keys(rule)
+        for earlier, keys in zip(rules[:number], asked, strict=False):
+            if keys <= told and _values_imply(rule, earlier, networks):
                 why = f"'{earlier.name}' {_at(earlier.place, rule.place)} comes first"
                 if implies(earlier, rule, networks):
                     why += " and asks the same"
@@ -60,6 +71,17 @@ def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
         else:
             continue
         yield _never(rule, why)
+
+
+def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """That no rule is without conditions, so that the policy does not say what becomes of the rest."""
+    if rules and all(asked_keys(rule) for rule in rules):
+        yield Problem(
+            rules[-1].place,
+            "no-last-rule",
+            f"after '{rules[-1].name}' nothing says what becomes of the rest; "
+            "end with a rule without conditions, such as {name: everything else, do: block}",
+        )
 
 
 def _never(rule: Rule, why: str) -> Problem:

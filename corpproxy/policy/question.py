@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from corpproxy.destination.addresses import address_class
 from corpproxy.destination.host import normal_host, parse_authority
-from corpproxy.destination.model import Host, Match
+from corpproxy.destination.model import AddressClass, Host, Match
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
 from corpproxy.policy.model import Facts
+from corpproxy.policy.networks import client_address
 from corpproxy.policy.target import normal_path
 
 # Host, scheme, port and path to the categories and the evidence behind them.
@@ -28,6 +30,7 @@ class Question:
     ``url`` is a URL, or host and port for CONNECT.  ``user`` empty is somebody who did not sign in;
     ``groups`` None are those that the policy gives the user.  ``client`` empty is an address in no
     network of the policy, ``listener`` empty the site's first.  ``at`` is POSIX seconds.
+    ``address_classes`` None looks nothing up: a name is then taken to have a public address.
     """
 
     url: str
@@ -37,6 +40,7 @@ class Question:
     groups: tuple[str, ...] | None = None
     client: str = ""
     listener: str = ""
+    address_classes: frozenset[AddressClass] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,10 @@ class Request:
 
 
 def facts_for(question: Question, surroundings: Surroundings) -> Asked:
-    """Give the facts of a question; raises ValueError for a URL that asks for nothing a proxy can do."""
+    """Give the facts of a question; raises ValueError for what no proxy can be asked, and by nobody."""
     seen = read_request(question.method, question.url)
+    if question.client and client_address(question.client) is None:
+        raise ValueError(f"'{question.client}' is no IP address of a client")
     identity = _identity(question, seen.host, surroundings)
     categories, matches = surroundings.classify(seen.host, seen.scheme, seen.port, seen.path)
     facts = Facts(
@@ -94,6 +100,7 @@ def facts_for(question: Question, surroundings: Surroundings) -> Asked:
         seen.path,
         categories,
         question.at,
+        _address_classes(question, seen.host),
     )
     return Asked(facts, matches, is_challenged=identity is None and surroundings.asks_to_sign_in)
 
@@ -132,6 +139,12 @@ def _read_url(method: str, url: str) -> Request:
 
 def _tunnel(host: Host, port: int) -> Request:
     return Request("CONNECT", "http" if port == 80 else "https", host, port, "")
+
+
+def _address_classes(question: Question, host: Host) -> frozenset[AddressClass]:
+    if host.address is not None:
+        return frozenset({address_class(host.address)})
+    return frozenset({AddressClass.PUBLIC}) if question.address_classes is None else question.address_classes
 
 
 def _identity(question: Question, host: Host, surroundings: Surroundings) -> Identity | None:

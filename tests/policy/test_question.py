@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.destination.model import Match
+from corpproxy.destination.model import AddressClass, Match
 from corpproxy.identity.model import ANONYMOUS, EXEMPT, Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
@@ -122,3 +122,15 @@ class WhoTests(SynchronousTestCase):
         self.assertEqual(asked.matches, (Match("games", "ut1", "miniclip.com"),))
         self.assertEqual((asked.facts.listener, asked.facts.at), ("rooms", MONDAY))
         self.assertEqual(ask(listener="office").facts.listener, "office")
+
+    def test_no_client(self):
+        """A client that is no address is told so."""
+        error = self.assertRaises(ValueError, ask, client="room 4")
+        self.assertEqual(str(error), "'room 4' is no IP address of a client")
+
+    def test_address(self):
+        """Nothing is looked up: a name counts as public unless the question says otherwise."""
+        private = frozenset({AddressClass.PRIVATE})
+        self.assertEqual(ask().facts.address_classes, {AddressClass.PUBLIC})
+        self.assertEqual(ask(address_classes=private).facts.address_classes, private)
+        self.assertEqual(ask("http://10.0.0.1/").facts.address_classes, private)

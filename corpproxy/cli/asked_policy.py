@@ -1,0 +1,74 @@
+"""A policy to put questions to, as the service would run it: with its lists, its people and their groups."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpproxy.assembly import classifier_of
+from corpproxy.backends.group_lines import read_groups
+from corpproxy.backends.list_files import existing_index, is_current
+from corpproxy.backends.policy_files import DISK
+from corpproxy.cli.failed import CommandFailed
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.listeners import Purpose
+from corpproxy.config.load import load_policy
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.identity.people import People
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.question import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPolicy:
+    """A loaded policy, and what its questions are answered with."""
+
+    configuration: Configuration
+    policy: Policy
+    surroundings: Surroundings
+
+
+def asked_policy(path: Path) -> AskedPolicy:
+    """
+    Load the policy at ``path`` with the index of its lists as it was built last.
+
+    Says on standard error when lists are not in the index as they stand.  Raises CommandFailed with all
+    problems of a policy that cannot be loaded.
+    """
+    opened: list[CategoryIndex] = []
+    loaded = load_policy(path, DISK, known_categories=lambda state: _known_categories(state, opened))
+    configuration = loaded.configuration
+    if configuration is None:
+        raise CommandFailed("\n".join(str(problem) for problem in loaded.errors))
+    index = opened[0] if opened else None
+    if not is_current(configuration.lists, index):
+        print("the lists are not in the index as they stand; run 'corpproxy lists build'", file=sys.stderr)
+    classifier = classifier_of(configuration, index)
+    forward = configuration.listening(Purpose.FORWARD)
+    surroundings = Surroundings(
+        classifier.classify,
+        _people(configuration),
+        forward[0].name if forward else "",
+        asks_to_sign_in=bool(configuration.identity.methods),
+    )
+    return AskedPolicy(configuration, configuration.policy.with_missing(classifier.missing), surroundings)
+
+
+def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:
+    """The categories of the index in a state folder; the index itself goes into ``opened``."""
+    index, problem = existing_index(state)
+    if problem is not None:
+        print(problem, file=sys.stderr)
+    if index is None:
+        return None
+    opened.append(index)
+    return index.known_categories
+
+
+def _people(configuration: Configuration) -> People:
+    """The people of the policy, with the groups that stand in a file of their own."""
+    file = configuration.identity.groups_file
+    if file is None or not file.exists():
+        return People(configuration.identity)
+    return People(configuration.identity, read_groups(file.read_bytes(), str(file)).of)

@@ -1,0 +1,136 @@
+"""``corpproxy explain``: which rule decides on a URL, and why the others do not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from datetime import tzinfo
+from pathlib import Path
+
+from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
+from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
+from corpproxy.cli.moments import FORMS, moment
+from corpproxy.config.configuration import Configuration
+from corpproxy.destination.addresses import address_class
+from corpproxy.destination.model import AddressClass
+from corpproxy.policy.explain import explain
+from corpproxy.policy.explanation_text import as_mapping, as_text
+from corpproxy.policy.question import Asked, Question, facts_for, read_request
+
+DESCRIPTION = (
+    "Show which rule of the policy decides on a URL, and why each of the others does not. "
+    "Of an https URL the proxy sees CONNECT to host and port. Confirmed warnings are not looked at."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    parser.description = DESCRIPTION
+    parser.add_argument(
+        "--url", required=True, metavar="URL", help="what is asked for, or HOST:PORT to tunnel to"
+    )
+    parser.add_argument(
+        "--user", default="", metavar="NAME", help="who asks; nobody who signed in when left out"
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        metavar="NAME",
+        help="a group that the user has instead of the policy's",
+    )
+    parser.add_argument("--at", default="now", metavar="TIME", help=f"when: {FORMS}")
+    parser.add_argument(
+        "--from", dest="client", default="", metavar="ADDRESS", help="the address of the client"
+    )
+    parser.add_argument(
+        "--listener", default="", metavar="NAME", help="the listener; the first when left out"
+    )
+    parser.add_argument("--method", metavar="NAME", help="the request method (default: GET)")
+    parser.add_argument(
+        "--address",
+        action="append",
+        metavar="ADDRESS",
+        help="an address of the host, not looked up",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the explanation; gives the exit code."""
+    site = asked_policy(options.policy)
+    time_zone = site.configuration.time_zone
+    try:
+        asked = facts_for(_question(options, site), site.surroundings)
+    except ValueError as wrong:
+        raise CommandFailed(str(wrong), WRONG_USAGE) from wrong
+    explanation = explain(site.policy, asked.facts, asked.matches, safe_search=site.configuration.safe_search)
+    if options.json:
+        print(
+            json.dumps({"is_challenged": asked.is_challenged} | as_mapping(explanation, time_zone), indent=2)
+        )
+    else:
+        _print_text(as_text(explanation, time_zone), asked)
+    return 0
+
+
+def _print_text(text: str, asked: Asked) -> None:
+    if asked.is_challenged:
+        print(
+            "nobody signed in: the proxy asks for that first (407), and no rule is asked; as if it did not:\n"
+        )
+    sys.stdout.write(text)
+
+
+def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
+    """The question that the options put; raises ValueError."""
+    configuration = site.configuration
+    method = _method(options)
+    names = [listener.name for listener in configuration.listeners]
+    if options.listener and options.listener not in names:
+        raise ValueError(f"there is no listener '{options.listener}'; there are {', '.join(names)}")
+    classes = None
+    if "address_classes" in site.policy.reads:
+        classes = _classes(options.address, read_request(method, options.url).host.name, configuration)
+    return Question(
+        url=options.url,
+        at=_at(options.at, configuration.time_zone),
+        method=method,
+        user=options.user,
+        groups=None if options.group is None else tuple(options.group),
+        client=options.client,
+        listener=options.listener,
+        address_classes=classes,
+    )
+
+
+def _method(options: argparse.Namespace) -> str:
+    if "://" not in options.url:
+        return "CONNECT"
+    return options.method or "GET"
+
+
+def _at(written: str, time_zone: tzinfo) -> float:
+    return moment(written, time.time(), time_zone)
+
+
+def _classes(
+    written: Sequence[str] | None, name: str, configuration: Configuration
+) -> frozenset[AddressClass]:
+    """The kinds of address that a host has: of those written, or as the policy or this machine knows it."""
+    addresses = written or configuration.names.hosts.get(name) or _looked_up(name)
+    return frozenset(address_class(one) for one in addresses)
+
+
+def _looked_up(name: str) -> Sequence[str]:
+    try:
+        return [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        print(
+            f"{name} cannot be looked up: {error.strerror}; name its address with --address", file=sys.stderr
+        )
+        return ()

@@ -1,0 +1,127 @@
+"""``corpproxy explain``: a question about a site's policy, answered on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy import cli
+from tests.cli.policies import POLICY, TEST, site_folder
+
+
+class ExplainTests(SynchronousTestCase):
+    """What an administrator asks, and reads."""
+
+    def setUp(self):
+        self.path = site_folder(self.mktemp(), POLICY + TEST)
+
+    def explain(self, *arguments, policy=None):
+        """Run the command; gives exit code, output and errors."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = cli.main(["explain", "--policy", str(policy or self.path), *arguments])
+            except SystemExit as left:
+                code = left.code
+        return code, out.getvalue(), err.getvalue()
+
+    def test_blocked(self):
+        """Each rule in turn, the entry behind the category, the decision and the person's sentence."""
+        code, out, err = self.explain(
+            "--user",
+            "amir",
+            "--url",
+            "http://www.miniclip.com/",
+            "--at",
+            "2026-11-23T10:00",
+            "--from",
+            "10.1.2.3",
+        )
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("who: amir (basic), groups pupils, from 10.1.2.3, listener rooms\n", out)
+        self.assertIn("when: Mon 2026-11-23 10:00\n", out)
+        self.assertIn("category games: list own, entry miniclip.com\n", out)
+        self.assertIn("->  games wait (block) at ", out)
+        self.assertIn("everything else (allow)", out)
+        self.assertIn("policy.yaml:17:5: category games; group pupils; during lessons\n", out)
+        self.assertIn("the person reads: Games open again after lessons.\n", out)
+
+    def test_tunnel(self):
+        """An https URL is a CONNECT, and safe search says where it goes."""
+        code, out, _ = self.explain(
+            "--user", "dora", "--url", "https://www.bing.com/search?q=x", "--listener", "office"
+        )
+        self.assertEqual(code, 0)
+        self.assertTrue(out.startswith("CONNECT www.bing.com:443\n"))
+        self.assertIn("who: dora (basic), groups pupils, listener office\n", out)
+        self.assertIn("safe search: connected to strict.bing.com for www.bing.com\n", out)
+
+    def test_nobody(self):
+        """Who names no user reads that the proxy asks to sign in."""
+        _, out, _ = self.explain("--url", "http://bbc.co.uk/")
+        self.assertTrue(out.startswith("nobody signed in: the proxy asks for that first (407)"))
+
+    def test_json(self):
+        """Programs read JSON."""
+        code, out, _ = self.explain(
+            "--user", "amir", "--group", "staff", "--url", "miniclip.com:22", "--json"
+        )
+        said = json.loads(out)
+        self.assertEqual((code, said["is_challenged"]), (0, False))
+        self.assertEqual(said["asked"]["groups"], ["staff"])
+        self.assertEqual(said["decision"]["rule"], "safety: connect_ports")
+
+    def test_address(self):
+        """A rule about addresses is asked with the address given, with that looked up, or with none."""
+        rule = "rules:\n  - {name: inside, what: {address: private}, do: block}\n"
+        path = site_folder(self.mktemp(), POLICY.replace("rules:\n", rule) + TEST)
+        asked = ("--user", "amir", "--url", "http://printer.example/")
+        _, out, _ = self.explain(*asked, "--address", "10.0.0.9", policy=path)
+        self.assertIn("block by 'inside'", out)
+        self.patch(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("93.184.216.34", 0))])
+        _, out, _ = self.explain(*asked, policy=path)
+        self.assertIn("address is public, asked for private", out)
+
+        def fails(*_, **__):
+            raise socket.gaierror(-2, "Name or service not known")
+
+        self.patch(socket, "getaddrinfo", fails)
+        _, out, err = self.explain(*asked, policy=path)
+        self.assertIn("allow by 'everything else'", out)
+        self.assertIn("printer.example cannot be looked up: Name or service not known", err)
+
+    def test_wrong_questions(self):
+        """A question that cannot be asked is answered with what is wrong, and exit code 2."""
+        for arguments, said in (
+            (("--url", "ftp://example.com/"), "'ftp://example.com/' is no URL that a proxy serves"),
+            (("--url", "http://example.com/", "--at", "soon"), "'soon' is no moment"),
+            (
+                ("--url", "http://example.com/", "--listener", "attic"),
+                "there is no listener 'attic'; there are rooms, office",
+            ),
+            (("--url", "http://example.com/", "--from", "room 4"), "'room 4' is no IP address"),
+            ((), "--url"),
+        ):
+            code, out, err = self.explain(*arguments)
+            self.assertEqual((code, out), (2, ""), arguments)
+            self.assertIn(said, err)
+
+    def test_broken_policy(self):
+        """A policy that cannot be loaded is answered with all its problems, and exit code 1."""
+        self.path.write_text(
+            (POLICY + TEST).replace("do: block", "do: blok").replace("when: lessons", "wen: lessons")
+        )
+        code, out, err = self.explain("--url", "http://example.com/")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("policy.yaml:20:5: unknown field 'wen'", err)
+        self.assertIn("policy.yaml:21:9: 'do' wants one of", err)
+
+    def test_no_policy(self):
+        """A policy that is not there is said to be missing."""
+        code, _, err = self.explain("--url", "http://example.com/", policy=self.path.with_name("other.yaml"))
+        self.assertEqual(code, 1)
+        self.assertIn("other.yaml", err)
