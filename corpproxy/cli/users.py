@@ -87,10 +87,9 @@ def _command(
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".")
     command.set_defaults(users_act=act)
-    command.add_argument(
-        "--policy", type=Path, metavar="FILE", help=f"the policy (default: {DEFAULT_POLICY})"
-    )
-    command.add_argument("--htpasswd", type=Path, metavar="FILE", help="use this file and read no policy")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--policy", type=Path, metavar="FILE", help=f"the policy (default: {DEFAULT_POLICY})")
+    which.add_argument("--htpasswd", type=Path, metavar="FILE", help="use this file and read no policy")
     command.add_argument(
         "--groups-file", type=Path, metavar="FILE", help=f"with --htpasswd: default {GROUPS_FILE}"
     )
@@ -220,6 +219,8 @@ def _files(options: argparse.Namespace) -> PeopleFiles:
     if options.htpasswd is not None:
         groups = options.groups_file or options.htpasswd.with_name(GROUPS_FILE)
         return PeopleFiles(options.htpasswd, groups, IdentitySettings())
+    if options.groups_file is not None:
+        raise CannotDo("--groups-file goes with --htpasswd; a policy names its own under 'identity:'")
     from corpproxy.backends.policy_files import DISK
     from corpproxy.config.load import load_policy
 

@@ -314,6 +314,12 @@ class PolicyTests(UsersCase):
         self.assertIn("groups_file: users.groups", err)
         self.assertFalse(self.htpasswd.exists())
 
+    def test_groups_file_beside_policy(self):
+        """An option that a policy leaves no room for is refused, not passed over."""
+        self.policy.write_text(POLICY)
+        err = self.refused("list", "--groups-file", "x", where=self.where)
+        self.assertIn("--groups-file goes with --htpasswd", err)
+
     def test_nobody_signs_in(self):
         """A policy without sign-in says what to write."""
         self.policy.write_text(POLICY.replace("  methods: [{basic: {htpasswd: users.htpasswd}}]\n", ""))
