@@ -1,1 +1,97 @@
-"""The command line: one module per command."""
+"""
+The command line: one module per command, imported when its command is given.
+
+Exit codes are the same everywhere: 0 it is done, or the answer is yes; 1 it cannot be done, or the answer is
+no (problems in a policy, a test that fails); 2 the command itself is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from corpproxy import __version__
+from corpproxy.cli.failed import FAILED, CommandFailed
+
+# Each command: its module and a line of help, in the order of a first day.
+COMMANDS = {
+    "init": ("corpproxy.cli.init", "make a first site folder: a policy, one user, a password"),
+    "check": ("corpproxy.cli.check", "find every problem in a policy and run its tests"),
+    "explain": ("corpproxy.cli.explain", "show which rule decides on a URL, and why the others do not"),
+    "test": ("corpproxy.cli.test", "run the policy's own tests"),
+    "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
+    "status": ("corpproxy.cli.status", "ask the running service how it is"),
+    "policy": ("corpproxy.cli.policy", "list, show, compare and bring back the policies that ran"),
+    "users": ("corpproxy.cli.users", "add, remove, list and import the people who may sign in"),
+    "lists": ("corpproxy.cli.lists", "build the index of category lists, look up hosts in it"),
+    "usage": ("corpproxy.cli.usage", "show who moved how many octets"),
+    "audit": ("corpproxy.cli.audit", "read the record of exchanges"),
+}
+
+INTERRUPTED = 130
+
+# Where the policy is looked for when nobody names it.
+POLICY_VARIABLE = "CORPPROXY_POLICY"
+POLICY_PLACES = (Path("policy.yaml"), Path("site/policy.yaml"), Path("/etc/corpproxy/policy.yaml"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    written = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options, module = _parsed(written)
+        return int(module.run(options))
+    except CommandFailed as failed:
+        print(failed, file=sys.stderr)
+        return failed.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who read our output has gone, as `| head` does; writing what is left would raise once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or error}", file=sys.stderr)
+        return FAILED
+
+
+def parser_of_all(*, with_options_of: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands; only those named have their own options, and so their modules imported."""
+    parser = argparse.ArgumentParser(
+        prog="corpproxy",
+        description="The filtering forward proxy of a school or an office.",
+        epilog="'corpproxy COMMAND --help' tells more of one. The service itself runs as 'twistd corpproxy'.",
+    )
+    parser.add_argument("--version", action="version", version=f"corpproxy {__version__}")
+    parser.add_argument(
+        "--policy", dest="policy_before", type=Path, metavar="FILE", help="the policy of the site"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line)
+        if name in with_options_of:
+            importlib.import_module(module).add_arguments(command)
+    return parser
+
+
+def _parsed(written: list[str]) -> tuple[argparse.Namespace, ModuleType]:
+    """The options, and the module of the command that was given."""
+    named = [word for word in written if word in COMMANDS]
+    options = parser_of_all(with_options_of=named).parse_args(written)
+    options.policy = policy_path(getattr(options, "policy", None) or options.policy_before)
+    return options, importlib.import_module(COMMANDS[options.command][0])
+
+
+def policy_path(named: Path | None) -> Path:
+    """The policy that is named, or the first that exists of the places where it usually is."""
+    if named is not None:
+        return named
+    if os.environ.get(POLICY_VARIABLE):
+        return Path(os.environ[POLICY_VARIABLE])
+    return next((place for place in POLICY_PLACES if place.exists()), POLICY_PLACES[0])

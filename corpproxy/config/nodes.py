@@ -257,7 +257,8 @@ class _Growth:
             self._problem(event, "anchor", said)
         # A quoted text comes with the tag "!", which nobody wrote.
         if event.tag is not None and event.tag != "!":
-            self._problem(event, "tag", f"'{event.tag}' is a YAML tag; write the value without it")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._problem(event, "tag", f"'{tag}' is a YAML tag; write the value without it")
 
     def _add(self, node: Node) -> None:
         self._nodes += 1

@@ -42,7 +42,9 @@ class Shaped:
     def is_damaged(self, path: Path) -> bool:
         """Whether something was taken out of the entry or table at a path."""
         node = node_at(self.root, path)
-        return node is None or node.place in self.damaged
+        if node is None:
+            return bool(path) and str(path[-1]) in self.taken_out.get(path[:-1], ())
+        return node.place in self.damaged
 
 
 def shape(root: Table) -> Shaped:

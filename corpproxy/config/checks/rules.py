@@ -38,7 +38,8 @@ def _empty_conditions(examined: Examined) -> None:
         for part in ("who", "what"):
             node = node_at(examined.shaped.root, (*path, part))
             for key, value in node.fields.items() if isinstance(node, Table) else ():
-                if isinstance(value, Sequence) and not value.items:
+                whole = not examined.shaped.is_damaged((*path, part, key))
+                if isinstance(value, Sequence) and not value.items and whole:
                     said = (
                         f"'{key}' is an empty list, which asks for nothing; name something, or leave it out"
                     )

@@ -6,12 +6,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from corpproxy.config.schema.leaves import Duration, OneOrMany, Text, words
+from corpproxy.config.schema.leaves import Duration, OneOrMany, Text, parsed, words
 from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
+from corpproxy.destination.entries import own_entry
 from corpproxy.destination.formats import AUTO, FORMATS
 from corpproxy.destination.sources import BLOCK, IGNORE, ListSource
 
 ListFormat = Annotated[str, words(FORMATS)]
+
+
+def _own(written: str) -> str:
+    try:
+        own_entry(written)
+    except ValueError as error:
+        raise ValueError(f"'{written}' cannot be in a category: {error}") from None
+    return written
+
+
+OwnEntry = Annotated[str, parsed("entry", _own, "bad-entry")]
 WhenMissing = Annotated[str, words((BLOCK, IGNORE))]
 
 
@@ -37,9 +49,9 @@ class CategoriesTable(Table):
     """What is known of destinations."""
 
     lists: list[ListTable] = listing("The lists.")
-    own: dict[str, OneOrMany[Text]] = mapping(
+    own: dict[str, OneOrMany[OwnEntry]] = mapping(
         "Own categories: names (each with all below it), or a name with the beginning of a path."
     )
-    exceptions: dict[str, OneOrMany[Text]] = mapping(
+    exceptions: dict[str, OneOrMany[OwnEntry]] = mapping(
         "Names that are not in a category whatever the lists say, by category."
     )

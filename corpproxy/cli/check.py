@@ -1,0 +1,109 @@
+"""``corpproxy check``: every problem of a policy at once, and its tests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from corpproxy.backends.policy_files import DISK
+from corpproxy.cli.failed import FAILED
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.load import Loaded, load_policy
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.errors import Problem
+
+DESCRIPTION = "Find every problem in a policy, and run its tests. Exits with 1 when there is an error."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    parser.description = DESCRIPTION
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the policy to check")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the same, as other commands have it")
+    parser.add_argument(
+        "--format", choices=["text", "json"], default="text", help="lines for people (default), or JSON"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is found; gives the exit code."""
+    loaded, problems = checked(options.file or options.policy)
+    if options.format == "json":
+        print(json.dumps(_as_json(loaded, problems), indent=2))
+    else:
+        for problem in problems:
+            print(line(problem))
+        print(summary(loaded.configuration, problems))
+    return FAILED if any(problem.is_error for problem in problems) else 0
+
+
+def checked(path: Path) -> tuple[Loaded, tuple[Problem, ...]]:
+    """Load a policy and run its tests, with the index of its lists where there is one."""
+    from corpproxy.reload import objections
+
+    opened: list[CategoryIndex] = []
+    loaded = load_policy(path, DISK, known_categories=lambda state: _categories(state, opened))
+    problems = loaded.problems
+    if loaded.configuration is not None:
+        problems += tuple(objections(loaded.configuration, opened[0] if opened else None))
+    return loaded, problems
+
+
+def _categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:
+    """The categories of the index in a state folder; the index itself goes into ``opened``."""
+    from corpproxy.backends.list_files import open_index
+
+    index = open_index(state)
+    if index is None:
+        return None
+    opened.append(index)
+    return index.known_categories
+
+
+def line(problem: Problem) -> str:
+    """A problem as a line: where, how bad unless it is an error, what."""
+    if problem.is_error:
+        return str(problem)
+    return f"{problem.place}: {problem.severity}: {problem.message}"
+
+
+def summary(configuration: Configuration | None, problems: Sequence[Problem]) -> str:
+    """The last line: what was found, or what there is when nothing was."""
+    counts = {
+        severity: sum(one.severity == severity for one in problems)
+        for severity in ("error", "warning", "hint")
+    }
+    found = ", ".join(_counted(count, severity) for severity, count in counts.items() if count)
+    if configuration is None or counts["error"]:
+        return f"not loaded: {found}"
+    parts = [
+        _counted(len(configuration.policy.rules), "rule"),
+        _counted(len(configuration.lists), "list"),
+        _counted(len(configuration.cases), "test"),
+        _counted(len(configuration.listeners), "listener"),
+    ]
+    return f"ok: {', '.join(parts)}, version {configuration.version}" + (f" ({found})" if found else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _as_json(loaded: Loaded, problems: Sequence[Problem]) -> dict[str, object]:
+    return {
+        "ok": not any(problem.is_error for problem in problems),
+        "version": loaded.version,
+        "problems": [
+            {
+                "file": problem.place.file,
+                "line": problem.place.line,
+                "column": problem.place.column,
+                "severity": problem.severity,
+                "code": problem.code,
+                "message": problem.message,
+            }
+            for problem in problems
+        ],
+    }

@@ -1,0 +1,44 @@
+"""``corpproxy status``: how the running service is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from corpproxy.cli.failed import CommandFailed
+from corpproxy.cli.reload import add_service_arguments, asked, print_problems
+from corpproxy.net.ask import ControlError
+
+DESCRIPTION = "Ask the running service how it is. The exit code is 1 when it does not run."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    parser.description = DESCRIPTION
+    add_service_arguments(parser)
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the answer; gives the exit code."""
+    try:
+        answer = asked(options, "status")
+    except ControlError as error:
+        raise CommandFailed(error.message) from error
+    if options.format == "json":
+        print(json.dumps(answer, indent=2))
+        return 0
+    for name, value in answer.items():
+        if name != "problems":
+            print(f"{name.replace('_', ' ')}: {_text(value)}")
+    print_problems(answer)
+    return 0
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {one}" for name, one in value.items()) or "none"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,116 @@
+"""A disk in memory, and the cases that are files: YAML, a ruler, then the problems expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from corpproxy.backends.policy_files import fits
+from corpproxy.config.load import Loaded, load_policy
+
+FOLDER = Path("/site")
+POLICY = FOLDER / "policy.yaml"
+RULER = re.compile(rb"^=====(?: (.*))?\n", re.MULTILINE)
+
+SOUND = """\
+listen: [{name: proxy, forward: "127.0.0.1:3128"}]
+rules: [{name: everything, do: allow}]
+"""
+
+
+@dataclass
+class MemoryFiles:
+    """Files by their paths; everybody may read those in ``open_to_all``, nobody those in ``broken``."""
+
+    texts: dict[Path, bytes] = field(default_factory=dict)
+    open_to_all: set[Path] = field(default_factory=set)
+    broken: set[Path] = field(default_factory=set)
+
+    def read(self, path: Path) -> bytes:
+        if path in self.broken:
+            raise PermissionError(13, "Permission denied", str(path))
+        if path not in self.texts:
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return self.texts[path]
+
+    def exists(self, path: Path) -> bool:
+        return path in self.texts or any(path in one.parents for one in self.texts)
+
+    def glob(self, folder: Path, pattern: str) -> list[Path]:
+        return sorted(one for one in self.texts if folder in one.parents and fits(one, folder, pattern))
+
+    def is_open_to_all(self, path: Path) -> bool:
+        return path in self.open_to_all
+
+
+def load(text: str | bytes, more: Mapping[str, str | bytes] | None = None, **options) -> Loaded:
+    """Load a policy from memory, with more files beside it."""
+    return load_policy(POLICY, files_of({"policy.yaml": text, **(more or {})}), **options)
+
+
+def files_of(texts: Mapping[str, str | bytes]) -> MemoryFiles:
+    """A disk with these files in the folder of the policy."""
+    encoded = {
+        FOLDER / name: text.encode() if isinstance(text, str) else text for name, text in texts.items()
+    }
+    return MemoryFiles(encoded)
+
+
+@dataclass(frozen=True)
+class ProblemCase:
+    """
+    One case file.
+
+    ``lines`` are the problems expected, as written.  Between the policy and the last ruler may stand further
+    files (``===== file NAME``) and circumstances (``===== with``): ``open NAME``, ``broken NAME``, ``gone
+    NAME``, ``bound NAME NUMBER``, ``categories A B``.
+    """
+
+    name: str
+    files: MemoryFiles
+    bounds: dict[str, int]
+    categories: frozenset[str] | None
+    lines: list[str]
+
+    def load(self) -> Loaded:
+        return load_policy(POLICY, self.files, known_categories=lambda state: self.categories)
+
+
+def read_case(path: Path) -> ProblemCase:
+    """Read a case file."""
+    policy, *parts = RULER.split(path.read_bytes())
+    texts: dict[str, str | bytes] = {"policy.yaml": policy}
+    bounds: dict[str, int] = {}
+    categories = None
+    expected: list[str] = []
+    circumstances: list[list[str]] = []
+    for title, text in zip(parts[::2], parts[1::2], strict=True):
+        words = (title or b"").decode().split()
+        if not words:
+            expected = text.decode().splitlines()
+        elif words[0] == "file":
+            texts[words[1]] = text
+        else:
+            circumstances += [line.split() for line in text.decode().splitlines()]
+    files = files_of(texts)
+    for what, *words in circumstances:
+        if what == "bound":
+            bounds[words[0]] = int(words[1])
+        elif what == "categories":
+            categories = frozenset(words)
+        elif what == "gone":
+            del files.texts[FOLDER / words[0]]
+        else:
+            {"open": files.open_to_all, "broken": files.broken}[what].add(FOLDER / words[0])
+    return ProblemCase(path.stem, files, bounds, categories, expected)
+
+
+def told(loaded: Loaded) -> list[str]:
+    """The problems of a policy as case files have them."""
+    prefix = f"{FOLDER}/"
+    return [
+        f"{str(one.place).removeprefix(prefix)} {one.severity} {one.code}: {one.message.replace(prefix, '')}"
+        for one in loaded.problems
+    ]

@@ -1,0 +1,73 @@
+"""Every problem is told at its place, in words that say what to do: the files in ``problems/``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import corpproxy.config
+from corpproxy.config import codes, nodes, sources
+from corpproxy.policy import lint
+from tests.config.support import read_case, told
+
+CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
+
+
+class ProblemTests(SynchronousTestCase):
+    """One method for each case file; made below."""
+
+    def check(self, name: str) -> None:
+        case = CASES[name]
+        for bound, number in case.bounds.items():
+            self.patch(nodes if hasattr(nodes, bound) else sources, bound, number)
+        loaded = case.load()
+        self.assertEqual(told(loaded), case.lines)
+        self.assertEqual(loaded.configuration is None, bool(loaded.errors))
+
+
+for _name in CASES:
+    setattr(
+        ProblemTests,
+        f"test_{_name.replace('-', '_')}",
+        lambda self, name=_name: self.check(name),
+    )
+
+
+# Where the code stands among the arguments of what makes a problem.
+CODE_ARGUMENT = {"Problem": 1, "_problem": 1, "say": 1, "say_of_key": 1, "wrong": 0, "told": 0, "parsed": 2}
+
+
+def said_codes() -> Iterator[str]:
+    """Every code that stands in the source where a problem is made."""
+    folder = Path(corpproxy.config.__file__).parent
+    for path in (*folder.rglob("*.py"), Path(lint.__file__)):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call):
+                name = (
+                    call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                )
+                number = CODE_ARGUMENT.get(name, len(call.args))
+                said = call.args[number] if number < len(call.args) else None
+                if isinstance(said, ast.Constant):
+                    yield str(said.value)
+
+
+class CodeTests(SynchronousTestCase):
+    """The catalogue of codes is whole."""
+
+    def test_every_code_has_a_case(self):
+        """Each kind of problem is shown by a case file."""
+        shown = {line.split()[2].rstrip(":") for case in CASES.values() for line in case.lines}
+        self.assertEqual(sorted(codes.CODES.keys() - shown), [])
+
+    def test_every_code_is_listed(self):
+        """Whatever the source or a case says stands in the catalogue, and so in the manual."""
+        shown = {line.split()[2].rstrip(":") for case in CASES.values() for line in case.lines}
+        self.assertEqual(sorted((shown | set(said_codes())) - codes.CODES.keys()), [])
+
+    def test_enough_cases(self):
+        """The case files were found."""
+        self.assertGreater(len(CASES), 60)
