@@ -48,7 +48,8 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._sums)
 
-    def add(  # noqa: PLR0917 - the order of Usage; names would cost a third more
+    # The order is that of Usage; named arguments would cost a third more.
+    def add(
         self,
         at: float,
         user: str,

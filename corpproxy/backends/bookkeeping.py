@@ -58,7 +58,7 @@ class Bookkeeper:
 
     def start(self) -> None:
         """Begin."""
-        self._loop.start(self._interval, now=False)
+        self._loop.start(self._interval, now=False).addErrback(self._note_bug)
 
     def stop(self) -> Deferred[None]:
         """Bring in what is left, and end; the store must still be open."""
@@ -96,6 +96,10 @@ class Bookkeeper:
                 seconds=self._now() - self.failing_since,
             )
             self.failing_since, self.failing_reason = 0.0, ""
+
+    def _note_bug(self, failure: Failure) -> None:
+        self._log.failure("A bug in bookkeeping; it goes on.", failure)
+        self.start()
 
     def _put_back(self, failure: Failure, batch: Sequence[Usage]) -> None:
         self._accounts.ledger.put_back(batch)

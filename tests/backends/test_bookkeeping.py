@@ -108,6 +108,16 @@ class BookkeeperTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual([sum(row.received for row in batch) for batch, _ in self.store.slow], [1, 2])
 
+    def test_bug(self) -> None:
+        """A bug in the taking of one batch is logged and does not end bookkeeping."""
+        self.keeper._accounts = None
+        self.move(100)
+        self.clock.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        self.keeper._accounts = self.accounts
+        self.clock.advance(1)
+        self.assertEqual(self.stored(), 100)
+
     def test_stop(self) -> None:
         """At the end, the batch under way is waited for and the rest brought in."""
         self.store.slow = slow = []
