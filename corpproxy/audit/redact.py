@@ -16,8 +16,8 @@ from corpproxy.audit.settings import AuditSettings
 # A path of 64 KiB is allowed on the wire, but nobody reads it in a log.
 MAX_PATH = 2048
 MAX_AGENT = 300
-# Method tokens and other short things of the wire.
-MAX_WORD = 64
+# The longest method in use has seventeen letters; a token may have thousands.
+MAX_METHOD = 64
 
 BLANK = "***"
 
@@ -45,6 +45,11 @@ def recorded_path(path: str, settings: AuditSettings) -> str:
 def recorded_agent(agent: bytes, settings: AuditSettings) -> str:
     """Give what the record keeps of a User-Agent."""
     return shortened(wire_text(agent), MAX_AGENT) if settings.user_agent else ""
+
+
+def recorded_method(method: bytes) -> str:
+    """Give what the record keeps of a method."""
+    return shortened(wire_text(method), MAX_METHOD)
 
 
 def wire_text(octets: bytes) -> str:

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.audit.redact import MAX_AGENT, MAX_PATH, recorded_agent, recorded_path, wire_text
+from corpproxy.audit.redact import (
+    MAX_AGENT,
+    MAX_METHOD,
+    MAX_PATH,
+    recorded_agent,
+    recorded_method,
+    recorded_path,
+    wire_text,
+)
 from corpproxy.audit.settings import AuditSettings
 from tests.support.rows import rows, tabular
 
@@ -55,6 +63,15 @@ class PathTests(SynchronousTestCase):
     def test_never_a_query(self, path) -> None:
         """Whatever the path looks like, nothing behind its question mark is kept by default."""
         self.assertNotIn("?", recorded_path(path, AuditSettings()))
+
+
+class MethodTests(SynchronousTestCase):
+    """What the record keeps of a method."""
+
+    def test_kept(self) -> None:
+        """It is kept, up to a length."""
+        self.assertEqual(recorded_method(b"UPDATEREDIRECTREF"), "UPDATEREDIRECTREF")
+        self.assertEqual(len(recorded_method(b"X" * 5000)), MAX_METHOD)
 
 
 class AgentTests(SynchronousTestCase):
