@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing import Any
 
 from corpproxy.errors import Place
-from corpproxy.policy.explain import Explanation, Step
+from corpproxy.policy.explain import Explanation, SafetyStep, Step
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.reasons import clock
 from corpproxy.policy.target import target_uri
@@ -72,8 +72,7 @@ def _lines(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
     for step in explanation.steps:
         yield from _step(step)
     for check in explanation.safety:
-        said = f"refuses: {check.refusal}" if check.refusal else "does not refuse it"
-        yield f"    safety: {check.entry}{_at(check.place)}: {said}"
+        yield f"    safety: {check.entry}{_at(check.place)}: {_safety(check, explanation)}"
     yield ""
     yield from _decided(explanation.decision)
     if explanation.also_refusing:
@@ -114,6 +113,15 @@ def _step(step: Step) -> Iterator[str]:
     if not step.reached:
         verb = f"not reached; {verb}"
     yield f"{mark}  {step.rule.name} ({step.rule.effect}){_at(step.rule.place)}: {verb}: {step.words}"
+
+
+def _safety(check: SafetyStep, explanation: Explanation) -> str:
+    if check.refusal:
+        return f"refuses: {check.refusal}"
+    if check.entry == "addresses" and explanation.facts.host.address is None:
+        allowed = ", ".join(sorted(explanation.decision.safety.addresses)) or "no"
+        return f"asked of each address that is dialled; {allowed} addresses may be reached"
+    return "does not refuse it"
 
 
 def _decided(decision: Decision) -> Iterator[str]:

@@ -211,6 +211,14 @@ would be refused later too, by 'no play'
             ("connect_ports", ""), ("connect_to", ""), ("addresses", "")
         ])  # fmt: skip
 
+    def test_address_later(self):
+        """That the address of a name is checked when it is dialled is told."""
+        self.assertIn(
+            "safety: addresses at policy.yaml:3:1: "
+            "asked of each address that is dialled; public addresses may be reached\n",
+            as_text(explain(POLICY, facts("https://example.com")), LONDON),
+        )
+
     def test_no_rule(self):
         """Where nothing matches, that is the explanation."""
         text = as_text(explain(Policy([GAMES]), facts()), LONDON)
