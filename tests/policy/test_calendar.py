@@ -20,6 +20,7 @@ from corpproxy.policy.calendar import (
     parse_time_zone,
 )
 from tests.policy.builders import LONDON, local
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 LESSONS = Hours(parse_days("mon-fri"), parse_spans("08:30-15:30"), LONDON)
@@ -144,11 +145,13 @@ def slowly(hours, minute):
 class HoursPropertyTests(SynchronousTestCase):
     """Against a walk over minutes."""
 
+    @EXAMPLES
     @given(_hours, _minutes)
     def test_contains(self, hours, minute):
         """Every minute is in the hours exactly when the clock on the wall says so."""
         self.assertEqual(hours.contains(minute * 60), slowly(hours, minute))
 
+    @EXAMPLES
     @given(_hours, _minutes, st.floats(0, 59))
     def test_next_change(self, hours, minute, seconds):
         """Until the next change the answer stays, and at the change it is the other one."""
@@ -225,6 +228,7 @@ class ParseTests(SynchronousTestCase):
             parse_instant("2026-10-25T01:30", LONDON), datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
         )
 
+    @EXAMPLES
     @given(st.text(max_size=12))
     def test_any_text(self, written):
         """Any text gives a value or a ValueError."""

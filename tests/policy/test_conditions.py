@@ -22,6 +22,7 @@ from corpproxy.policy.model import Effect
 from corpproxy.policy.table import Table
 from corpproxy.policy.target import normal_path
 from tests.policy.builders import CAROL, LESSONS, NETWORKS, facts, local, rule
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 GAMES = facts("http://www.miniclip.com/games/chess?level=2", categories=("games",))
@@ -199,6 +200,7 @@ class ParseTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, parse, written)
         self.assertIn(said, str(error))
 
+    @EXAMPLES
     @given(st.text(max_size=30))
     def test_any_text(self, written):
         """Any text gives a value or a ValueError."""
@@ -248,6 +250,7 @@ class NormalPathTests(SynchronousTestCase):
         """Escapes and dot segments do not hide a path from a rule (RFC 3986, section 6.2.2)."""
         self.assertEqual(normal_path(written), expected)
 
+    @EXAMPLES
     @given(st.text(st.characters(codec="utf-8"), max_size=30), st.sampled_from(["", "/"]))
     def test_idempotent(self, written, slash):
         """The normal form of a normal form is itself, unless undoing an escape made a new one."""

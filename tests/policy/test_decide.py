@@ -33,6 +33,7 @@ from tests.policy.builders import (
     rules,
     some_facts,
 )
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 SAFETY = Safety(place=Place("policy.yaml", 3, 1))
@@ -258,6 +259,7 @@ class MemoryTests(SynchronousTestCase):
             self.assertEqual(policy.decide(facts("http://www.bad.example/")).effect, Effect.BLOCK)
             self.assertLessEqual(len(policy._young) + len(policy._old), 20)
 
+    @EXAMPLES
     @given(policies, st.lists(some_facts, min_size=2, max_size=8), instants)
     def test_same_as_fresh(self, written, asked, at):
         """A policy that remembers says what a new one says, whatever was asked before and at what time."""
@@ -270,6 +272,7 @@ class MemoryTests(SynchronousTestCase):
 class PropertyTests(SynchronousTestCase):
     """Whatever the rules and whatever is asked."""
 
+    @EXAMPLES
     @given(policies, some_facts, st.sampled_from([frozenset(), frozenset({"games"}), frozenset({"*"})]))
     def test_first_match(self, written, asked, missing):
         """The compiled table finds the rule that a walk over all of them finds."""
@@ -284,12 +287,14 @@ class PropertyTests(SynchronousTestCase):
         else:
             self.assertEqual(written[number].effect, Effect.ALLOW)
 
+    @EXAMPLES
     @given(policies, some_facts)
     def test_unconditional_block(self, written, asked):
         """A block without conditions put first blocks everything."""
         decision = Policy([rule("stop"), *written], networks=NETWORKS).decide(asked)
         self.assertEqual((decision.effect, decision.rule), (Effect.BLOCK, "stop"))
 
+    @EXAMPLES
     @given(policies, rules, some_facts)
     def test_what_comes_later(self, written, late, asked):
         """A rule put behind the one that decides changes nothing."""
@@ -299,6 +304,7 @@ class PropertyTests(SynchronousTestCase):
             after = Policy([*written[: number + 1], late, *written[number + 1 :]], networks=NETWORKS)
             self.assertEqual(after.decide(asked), before.decide(asked))
 
+    @EXAMPLES
     @given(policies, some_facts)
     def test_missing_lists_open_nothing(self, written, asked):
         """Where something is let through while lists are missing, the rule that does so needs no list."""
@@ -307,6 +313,7 @@ class PropertyTests(SynchronousTestCase):
             what = written[policy.table.first(asked)].what
             self.assertEqual((what.category, what.uncategorised or None), ((), None))
 
+    @EXAMPLES
     @given(policies, some_facts)
     def test_reads_enough(self, written, asked):
         """Facts that are said not to be read do not change the decision, but for where a redirect goes."""

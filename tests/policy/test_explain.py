@@ -28,6 +28,7 @@ from tests.policy.builders import (
     some_facts,
 )
 from tests.policy.test_decide import granted
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 GAMES = rule(
@@ -259,6 +260,7 @@ would be refused later too, by 'no play'
         self.assertEqual(read["also_refusing"], ["no play"])
         self.assertEqual(read["asked"]["at"], "Mon 2026-11-23 10:00")
 
+    @EXAMPLES
     @given(policies, some_facts)
     def test_same_decision(self, written, asked):
         """What is explained is what is decided, for any rules and any exchange; and it can be printed."""
@@ -271,6 +273,7 @@ would be refused later too, by 'no play'
         self.assertTrue(as_text(explanation, LONDON))
         self.assertTrue(json.dumps(as_mapping(explanation, LONDON)))
 
+    @EXAMPLES
     @given(policies, some_facts)
     def test_changes_nothing(self, written, asked):
         """Explaining another time leaves the policy that is in force as it was."""

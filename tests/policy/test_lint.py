@@ -12,6 +12,7 @@ from corpproxy.policy.lint import implies, lint
 from corpproxy.policy.model import Effect
 from tests.policy import slowly
 from tests.policy.builders import LESSONS, NETWORKS, NIGHT, rule, rules, some_facts
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 PUPILS = Who(group=("pupils",))
@@ -103,6 +104,7 @@ class LintTests(SynchronousTestCase):
         self.assertIn("after 'last' nothing says what becomes of the rest", found[0].message)
         self.assertEqual(lint(Policy([rule("first", who=PUPILS), rule("last")])), ())
 
+    @EXAMPLES
     @given(rules, rules, some_facts)
     def test_sound(self, earlier, later, asked):
         """What is said never to match never matches before the other one."""

@@ -14,6 +14,7 @@ from corpproxy.identity.people import People
 from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
 from corpproxy.policy.question import Question, Surroundings, facts_for, read_request
 from tests.policy.builders import MONDAY
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 SETTINGS = IdentitySettings(
@@ -75,6 +76,7 @@ class RequestTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, read_request, method, url)
         self.assertIn(said, str(error))
 
+    @EXAMPLES
     @given(
         st.sampled_from(["GET", "CONNECT"]),
         st.sampled_from(["", "http://", "https://x"]),
