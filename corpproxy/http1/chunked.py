@@ -118,7 +118,7 @@ class ChunkedReader(BodyReader):
         return match.end()
 
     def _await_line(self, data: bytes, position: int, longest: int) -> int:
-        if not _begins_line(data, position):
+        if not _begins_line(data, position, position + longest + 1):
             raise refuse("bad-chunk-size")
         end = data.find(_CRLF, position, position + longest + 2)
         if end >= 0:

@@ -45,6 +45,7 @@ class Target(NamedTuple):
 
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_SCHEMES = {scheme.encode("ascii"): (scheme, port) for scheme, port in DEFAULT_PORTS.items()}
 
 # RFC 3986, section 3.2.2, without IPvFuture.  Percent signs and odd IPv4 spellings are valid here; whether
 # they have a normal form is for the reader of hosts to say.
@@ -145,10 +146,10 @@ def _absolute_target(written: bytes, method: bytes) -> Target:
     if match is None:
         raise refuse("authority-form" if _split_authority(written) else "bad-target")
     scheme_written, authority, path = match.groups()
-    scheme = scheme_written.decode("ascii").lower()
-    default_port = DEFAULT_PORTS.get(scheme)
-    if default_port is None:
-        raise refuse("unknown-scheme", scheme[:32])
+    known = _SCHEMES.get(scheme_written) or _SCHEMES.get(scheme_written.lower())
+    if known is None:
+        raise refuse("unknown-scheme", scheme_written[:32].decode("ascii"))
+    scheme, default_port = known
     host, port = _authorities[authority]
     if not path:
         # RFC 9112, section 3.2.4: the last proxy asks the server about itself.

@@ -38,7 +38,7 @@ LIMITS = Limits(
     fields=4,
     target_octets=20,
     chunk_line_octets=12,
-    chunk_extension_octets=20,
+    chunk_extension_octets=30,
     trailer_octets=40,
 )
 
