@@ -20,7 +20,7 @@ from typing import IO
 import msgspec
 import publicsuffixlist
 
-from corpproxy.backends.list_open import open_index
+from corpproxy.backends.list_open import map_index
 from corpproxy.backends.list_read import SourceBroken, read_source, signature
 from corpproxy.destination.entries import Entry, Kind
 from corpproxy.destination.index import CategoryIndex
@@ -142,7 +142,7 @@ def _kept(
 
 def _before(path: Path) -> CategoryIndex | None:
     try:
-        return open_index(path)
+        return map_index(path)
     except (OSError, BadIndex):
         return None
 

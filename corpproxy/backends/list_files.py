@@ -17,7 +17,7 @@ import msgspec
 
 import corpproxy
 from corpproxy.backends.list_build import Job
-from corpproxy.backends.list_open import open_index
+from corpproxy.backends.list_open import map_index
 from corpproxy.backends.list_read import signature
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_file import BadIndex
@@ -44,12 +44,17 @@ def existing_index(state: Path) -> tuple[CategoryIndex | None, Problem | None]:
     """Open the index as it was built last, if it can be used; a problem says why it cannot."""
     path = index_path(state)
     try:
-        return open_index(path), None
+        return map_index(path), None
     except FileNotFoundError:
         return None, None
     except (OSError, BadIndex) as error:
         said = f"the index of the category lists cannot be used and is built again: {error}"
         return None, Problem(Place(str(path)), "bad-list-index", said, "warning")
+
+
+def open_index(state: Path) -> CategoryIndex | None:
+    """Open the index of a state folder as it was built last; None where there is none that can be used."""
+    return existing_index(state)[0]
 
 
 def is_current(sources: Sequence[ListSource], index: CategoryIndex | None) -> bool:
@@ -73,7 +78,7 @@ def build_lists(sources: Sequence[ListSource], state: Path) -> CategoryIndex:
     if child.returncode:
         raise ListsNotBuilt(failure_in_words(child.returncode, child.stderr))
     try:
-        return open_index(index_path(state))
+        return map_index(index_path(state))
     except (OSError, BadIndex) as error:
         raise ListsNotBuilt(str(error)) from error
 

@@ -10,7 +10,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_file import BadIndex
 
 
-def open_index(path: Path) -> CategoryIndex:
+def map_index(path: Path) -> CategoryIndex:
     """
     Map an index; what replaces the file later changes nothing in it.
 

@@ -108,14 +108,7 @@ def read_source(
     before = signature(source)
     try:
         modified = _modified(source.path)
-        if (
-            source.path.is_dir()
-            or source.format == UT1
-            or (source.format == AUTO and is_archive(source.path))
-        ):
-            report = _read_tree(reading, aliases)
-        else:
-            report = _read_file(reading, aliases)
+        report = (_read_tree if is_tree(source) else _read_file)(reading, aliases)
     except FileNotFoundError as error:
         raise SourceBroken(f"there is no file or folder {error.filename or source.path}") from error
     except BROKEN as error:
@@ -137,27 +130,46 @@ def read_source(
     )
 
 
+def is_tree(source: ListSource) -> bool:
+    """Whether a list is a folder or an archive of categories."""
+    return source.path.is_dir() or source.format == UT1 or (source.format == AUTO and is_archive(source.path))
+
+
+def tree_of(source: ListSource) -> Tree:
+    """Open the folder or archive of a list."""
+    return Folder(source.path) if source.path.is_dir() else Archive(source.path)
+
+
+def stem_of(source: ListSource) -> str:
+    """The category of files that stand in no folder of their own."""
+    return source.path.name.split(".")[0]
+
+
+def file_format(source: ListSource) -> str:
+    """The format of a single file: as the policy says, or as its first lines tell."""
+    if source.format != AUTO:
+        return source.format
+    beginning = itertools.islice(file_lines(source.path, Meter()), RECOGNISED_BY_LINES)
+    return recognise(line.decode("utf-8", "replace") for line in beginning)
+
+
 _Found = tuple[str, dict[str, str], dict[str, list[str]]]
 
 
 def _read_file(reading: _Reading, aliases: Callable[[dict[str, str]], None]) -> _Found:
     source = reading.source
     aliases({})
+    format = file_format(source)
     lines = file_lines(source.path, reading.meter)
-    format = source.format
-    if format == AUTO:
-        beginning = list(itertools.islice(lines, RECOGNISED_BY_LINES))
-        format = recognise(line.decode("utf-8", "replace") for line in beginning)
-        lines = itertools.chain(beginning, lines)
     reading.read(lines, format, str(source.path), source.category or source.name)
     return format, {}, {}
 
 
 def _read_tree(reading: _Reading, aliases: Callable[[dict[str, str]], None]) -> _Found:
     source = reading.source
-    tree: Tree = Folder(source.path) if source.path.is_dir() else Archive(source.path)
+    tree = tree_of(source)
     try:
-        files = category_files(tree.paths(), source.path.name.split(".")[0])
+        files = category_files(tree.paths(), stem_of(source))
         if not files:
             raise ValueError("it holds no file named domains, urls or expressions")
         alias_of = {} if source.category else category_aliases(tree.links, files)

@@ -7,14 +7,14 @@ all entries that cover a host, whatever list they are from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import re2
 
 from corpproxy.destination.entries import expression_options
 from corpproxy.destination.index_file import BadIndex, decode_index
 from corpproxy.destination.index_meta import MISSING, IndexMeta, ListReport, Membership
-from corpproxy.destination.keys import host_key, key_entry, url_keys
+from corpproxy.destination.keys import host_key, key_text, url_keys
 from corpproxy.destination.model import Host, Match
 from corpproxy.destination.paths import covers, listed_path
 
@@ -35,7 +35,9 @@ class CategoryIndex:
         self._trie = parts.trie
         self._sets = parts.sets
         memberships = parts.meta.memberships
-        self._members = tuple(tuple(memberships[n] for n in members) for members in parts.meta.sets)
+        self._members = [
+            sorted((memberships[number] for number in members), key=_order) for members in parts.meta.sets
+        ]
         self._expressions = parts.meta.expressions
         self._expression_set = _compiled([text for _, text in self._expressions])
 
@@ -69,7 +71,10 @@ class CategoryIndex:
 
         There is one match for each list and category, with the closest entry.
         """
-        found = self.of_host(host)
+        hits = list(self._trie.iter_prefixes_with_ids(host_key(host)))
+        if not path and self._expression_set is None and len(hits) <= 1:
+            return self._of_one(hits[0]) if hits else ()
+        found = self._joined(hits)
         if path:
             path = listed_path(path)
             self.add_urls(found, self.url_keys(host), path)
@@ -78,9 +83,17 @@ class CategoryIndex:
 
     def of_host(self, host: Host) -> Found:
         """Give what the entries that cover a host say, by membership the entry's text."""
+        return self._joined(self._trie.iter_prefixes_with_ids(host_key(host)))
+
+    def _of_one(self, hit: tuple[str, int]) -> tuple[Match, ...]:
+        """The common case, without the detour: one entry covers the host."""
+        text = key_text(hit[0])
+        return tuple([Match(one.category, one.list, text) for one in self._members[self._sets[hit[1]]]])
+
+    def _joined(self, hits: Iterable[tuple[str, int]]) -> Found:
         found: Found = {}
-        for key, number in self._trie.iter_prefixes_with_ids(host_key(host)):
-            text = key_entry(key).text
+        for key, number in hits:
+            text = key_text(key)
             for membership in self._members[self._sets[number]]:
                 found[membership] = text
         return found
@@ -96,7 +109,7 @@ class CategoryIndex:
         for beginning in keys:
             for key, number in self._trie.iter_prefixes_with_ids(beginning + path):
                 if len(key) > len(beginning) and covers(key[len(beginning) :], path):
-                    text = key_entry(key).text
+                    text = key_text(key)
                     for membership in self._members[self._sets[number]]:
                         found[membership] = text
 
@@ -127,11 +140,15 @@ def as_matches(found: Found) -> tuple[Match, ...]:
     """Give what was found as matches, in the order of their categories."""
     if not found:
         return ()
-    return tuple(Match(one.category, one.list, text) for one, text in sorted(found.items(), key=_order))
+    return tuple(Match(one.category, one.list, text) for one, text in sorted(found.items(), key=_by_category))
 
 
-def _order(item: tuple[Membership, str]) -> tuple[str, str]:
-    return item[0].category, item[0].list
+def _by_category(item: tuple[Membership, str]) -> tuple[str, str]:
+    return _order(item[0])
+
+
+def _order(membership: Membership) -> tuple[str, str]:
+    return membership.category, membership.list
 
 
 def _compiled(expressions: list[str]) -> re2.Set | None:

@@ -104,28 +104,29 @@ class IndexBuilder:
 
     def _sets(self, trie: marisa_trie.Trie) -> tuple[array[int], list[Members], list[int]]:
         """Give the number of a set for each id of a key, the sets, and how many keys a membership has."""
-        sets: dict[Members, int] = {(): 0}
+        sets: dict[Members, int] = {}
+        known: list[Members] = [()]
         numbers = array("I", bytes(4 * len(trie)))
         counts = [0] * len(self._numbers)
         for members in self._groups():
             # What becomes of each set that a key may already have.
             joined: dict[int, int] = {}
-            known: list[Members] = list(sets)
             for key in self._keys(members):
                 place = trie.get(key)
                 before = numbers[place]
                 after = joined.get(before)
                 if after is None:
                     both = tuple(sorted({*known[before], *members}))
-                    after = joined[before] = sets.setdefault(both, len(sets))
-                    known = list(sets)
+                    after = joined[before] = sets.setdefault(both, len(known))
+                    if after == len(known):
+                        known.append(both)
                 if after != before:
                     numbers[place] = after
                     for number in set(members).difference(known[before]):
                         counts[number] += 1
-        if len(sets) <= 65_536:
+        if len(known) <= 65_536:
             numbers = array("H", numbers)
-        return numbers, list(sets), counts
+        return numbers, known, counts
 
 
 def small_index(entries: dict[str, list[Entry]], list_name: str) -> CategoryIndex:

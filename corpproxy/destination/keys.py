@@ -32,15 +32,16 @@ def entry_key(entry: Entry) -> str:
     raise ValueError("expressions are no keys")
 
 
-def key_entry(key: str) -> Entry:
-    """Give back the entry that a key was made of."""
-    if key[0] == _NETWORK:
-        return Entry(Kind.NETWORK, _network(key))
-    if key[0] == _URL:
+def key_text(key: str) -> str:
+    """Give back the text of the entry that a key was made of."""
+    mark = key[0]
+    if mark == _NETWORK:
+        return _network(key)
+    if mark == _URL:
         host, path = key[1:].split("./", 1)
         name = host[::-1]
-        return Entry(Kind.URL, f"[{name}]/{path}" if ":" in name else f"{name}/{path}")
-    return Entry(Kind.NAME, key[-2::-1])
+        return f"[{name}]/{path}" if ":" in name else f"{name}/{path}"
+    return key[-2::-1]
 
 
 def is_url_key(key: str) -> bool:
