@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
-from corpproxy.config.listeners import Purpose
+from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.classifier import Classifier, missing_categories
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.exchange.in_force import InForce
@@ -49,6 +49,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     signer = lasting.signer
     pages = Pages(site, signer.seal)
     classifier = classifier_of(configuration, index)
+    policy = configuration.policy.with_missing(classifier.missing)
     settings = configuration.identity
     return InForce(
         version=configuration.version,
@@ -56,19 +57,41 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         site=site,
         classifier=classifier,
         people=lasting.reception.take(settings),
-        policy=configuration.policy.with_missing(classifier.missing),
+        policy=policy,
+        needs_addresses="address_classes" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
         grants=lasting.grants,
         refusals=lasting.refusals,
         pages=pages,
-        portal=Portal(pages, pac_file(configuration), lasting.refusals, signer.seal, signer.unseal),
+        portal=Portal(
+            pages,
+            pac_file(configuration),
+            lasting.refusals,
+            signer.seal,
+            signer.unseal,
+            pac_uri=pac_uri(configuration),
+        ),
         limits=configuration.http,
         connections=configuration.connections,
         timeouts=configuration.timeouts,
         forwarding=configuration.forwarding,
+        via=configuration.forwarding.via.encode() or None,
         audit=configuration.audit,
+    )
+
+
+def with_lists(in_force: InForce, configuration: Configuration, index: CategoryIndex) -> InForce:
+    """Put a new index of the category lists in the place of the old one."""
+    classifier = classifier_of(configuration, index)
+    policy = configuration.policy.with_missing(classifier.missing)
+    return replace(
+        in_force,
+        lists=list_versions(index),
+        classifier=classifier,
+        policy=policy,
+        needs_addresses="address_classes" in policy.reads,
     )
 
 
@@ -94,9 +117,25 @@ def pac_file(configuration: Configuration) -> bytes:
     """
     table = configuration.pac
     if table is None:
-        listener = configuration.listening(Purpose.FORWARD)[0]
-        address = ip_address(listener.address)
-        host = gethostname() if address.is_unspecified else listener.address
-        host = f"[{host}]" if ":" in host else host
-        table = PacTable(proxy=(f"{host}:{listener.port}",), portal=configuration.portal.name)
+        forward = configuration.listening(Purpose.FORWARD)[0]
+        table = PacTable(proxy=(_reached_at(forward),), portal=configuration.portal.name)
     return compile_pac(table)
+
+
+def pac_uri(configuration: Configuration) -> str:
+    """Where devices find the PAC file; empty without a portal listener."""
+    listeners = configuration.listening(Purpose.PORTAL)
+    if not listeners:
+        return ""
+    authority = _reached_at(listeners[0])
+    if configuration.pac is not None and ip_address(listeners[0].address).is_unspecified:
+        # The name by which devices reach the proxy, which the policy tells, reaches this port too.
+        host = configuration.pac.proxy[0].rpartition(" ")[2].rpartition(":")[0]
+        authority = f"{host}:{listeners[0].port}"
+    return f"http://{authority.removesuffix(':80')}/proxy.pac"
+
+
+def _reached_at(listener: Listener) -> str:
+    """Host and port by which a listener is reached from elsewhere, as far as we can know."""
+    host = gethostname() if ip_address(listener.address).is_unspecified else listener.address
+    return f"[{host}]:{listener.port}" if ":" in host else f"{host}:{listener.port}"

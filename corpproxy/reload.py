@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from corpproxy.assembly import classifier_of
@@ -16,6 +17,7 @@ from corpproxy.backends.policy_files import DISK
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.config.load import load_policy
+from corpproxy.config.sources import read_sources, version_of
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import Problem
 from corpproxy.identity.people import People
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
 
 log = Logger()
+
+# How often a watched policy is looked at.
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,38 @@ class Reloading:
 
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = service.reactor
+        self._running = version_on_disk(service.policy)
+        self._seen = self._running
 
     def start(self) -> None:
-        """Look for changes of the lists, and of the policy where it asks for that."""
+        """Look for changes of the policy file from now on, where the policy asks for that."""
+        self._loop.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> None:
         """Look no more."""
+        self._loop.stop()
+
+    def _look(self) -> None:
+        """
+        Take up an edit once two looks in a row see the same: an editor may be in the middle of writing.
+
+        An edit that was refused is not tried again until it is edited further.
+        """
+        service = self._service
+        if not service.configuration.watch:
+            return
+        now = version_on_disk(service.policy)
+        seen, self._seen = self._seen, now
+        if now == seen and now != self._running:
+            self._running = now
+            self.reload("watch", 0, "reload")
 
     def reload(self, by: str, uid: int, why: str) -> Reloaded:
         """Take up the policy file as it stands; with an error in it nothing changes."""
         service = self._service
+        self._running = version_on_disk(service.policy)
         loaded = load_policy(service.policy, DISK, known_categories=self.known_categories)
         configuration, problems = loaded.configuration, loaded.problems
         if configuration is not None:
@@ -83,6 +110,11 @@ class Reloading:
             by=by,
             version=service.configuration.version,
         )
+
+
+def version_on_disk(policy: Path) -> str:
+    """The version that the files of a policy are now, whether they can be loaded or not."""
+    return version_of(read_sources(policy, DISK).texts)
 
 
 def objections(

@@ -6,7 +6,9 @@ What a policy says is built anew with each reload (``assembly.py``); what outliv
 
 from __future__ import annotations
 
+import gc
 import secrets
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,12 +23,14 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble
+from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.atomic_file import replace_file
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.history import History, HistoryError, Run
+from corpproxy.backends.list_files import open_index
+from corpproxy.backends.list_watch import ListKeeper
 from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
@@ -44,12 +48,15 @@ from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
+from corpproxy.net.engine.connecting import EngineReactor
+from corpproxy.net.engine.loop import Engine
 from corpproxy.net.listening import ClientFactory, Socket
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.pages.refusals import Refusals
 from corpproxy.reload import Reloaded, Reloading
+from corpproxy.signals import Signals
 from corpproxy.telemetry import measure
 
 log = Logger()
@@ -80,10 +87,10 @@ class CorpproxyService(Service):
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems
-        self.index: CategoryIndex | None = None
+        self.index: CategoryIndex | None = open_index(configuration.state) if configuration.lists else None
         self.telemetry = Telemetry()
         self.began = now()
-        self._reactor = reactor
+        self.reactor = reactor
         self.now = now
         self.loaded_at = self.began
         self.sockets = [Socket(listener) for listener in configuration.listeners]
@@ -92,7 +99,7 @@ class CorpproxyService(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        configuration, reactor, now = self.configuration, self._reactor, self.now
+        configuration, reactor, now = self.configuration, self.reactor, self.now
         state = configuration.state
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.control = ControlServer(state / CONTROL_SOCKET, commands(self), reactor=reactor)
@@ -104,17 +111,27 @@ class CorpproxyService(Service):
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = Reception(reactor, now, configuration.identity)
         self.lasting = Lasting(Grants(), Refusals(), Signer(_key(state / FORMS_KEY)), self.reception)
+        self.lists = self._list_keeper(configuration)
         self.proxy = self._make_proxy()
         self.reloading = Reloading(self)
+        self.signals = Signals(
+            reactor,
+            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
+        )
         measure(self)
         self._tell()
         self._starting = self._start_waiting_parts()
 
+    def _list_keeper(self, configuration: Configuration) -> ListKeeper:
+        return ListKeeper(self.reactor, configuration.lists, configuration.state, self.take_lists, self.now)
+
     def _make_proxy(self) -> Proxy:
-        configuration, reactor = self.configuration, self._reactor
+        configuration, reactor = self.configuration, self.reactor
         deadlines = Deadlines(reactor)
+        self.engine = Engine(reactor)
         return Proxy(
             reactor=reactor,
+            connector=EngineReactor(self.engine),
             in_force=assemble(configuration, self.index, self.lasting),
             deadlines=deadlines,
             names=Names(reactor, configuration.names),
@@ -140,18 +157,30 @@ class CorpproxyService(Service):
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
-            _loop(self._reactor, GRANTS_SECONDS, lambda: self.lasting.grants.expire(self.now())),
-            _loop(self._reactor, PROGRESS_SECONDS, self._progress),
+            _loop(self.reactor, GRANTS_SECONDS, lambda: self.lasting.grants.expire(self.now())),
+            _loop(self.reactor, PROGRESS_SECONDS, self._progress),
         ]
+        self.lists.start()
         self.reloading.start()
+        self.signals.start()
         for socket in self.sockets:
-            socket.listen(self._reactor, self._factory(socket.listener))
+            self._listen(socket)
             log.info(
                 "{name} listens on {at} ({purpose})",
                 name=socket.listener.name,
                 at=socket.written,
                 purpose=socket.listener.purpose.value,
             )
+        # What was made until now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+
+    def _listen(self, socket: Socket) -> None:
+        factory = self._factory(socket.listener)
+        if socket.listener.purpose is Purpose.ADMIN:
+            socket.listen(self.reactor, factory)
+        else:
+            socket.listen_in(self.engine, factory)
 
     def _factory(self, listener: Listener) -> Any:
         if listener.purpose is Purpose.ADMIN:
@@ -199,6 +228,7 @@ class CorpproxyService(Service):
             reasons.append(f"usage cannot be stored: {self.bookkeeper.failing_reason}")
         if self.proxy.in_force.policy.missing_categories:
             reasons.append("category lists are missing; rules that block by them block everything")
+        reasons += [str(problem) for problem in self.reception.problems if problem.is_error]
         if self.proxy.stopping:
             reasons.append("corpproxy is stopping")
         return reasons
@@ -207,9 +237,13 @@ class CorpproxyService(Service):
         """Put a policy into force: one reference is swapped; running exchanges keep what they began under."""
         in_force = assemble(configuration, self.index, self.lasting)
         if configuration.names != self.configuration.names:
-            self.proxy.names.close()
-            self.proxy.names = Names(self._reactor, configuration.names)
+            self.proxy.names.use(configuration.names)
         self.proxy.pool.limits = configuration.connections
+        self.writer.take_up(configuration.audit)
+        if configuration.lists != self.configuration.lists:
+            self.lists.stop()
+            self.lists = self._list_keeper(configuration)
+            self.lists.start()
         self.proxy.in_force = in_force
         self.configuration, self.texts = configuration, texts
         self.is_last_good, self.problems = False, ()
@@ -218,7 +252,7 @@ class CorpproxyService(Service):
     def take_lists(self, index: CategoryIndex) -> None:
         """Put a new index of the category lists into force."""
         self.index = index
-        self.proxy.in_force = assemble(self.configuration, index, self.lasting)
+        self.proxy.in_force = with_lists(self.proxy.in_force, self.configuration, index)
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
         """Take up the policy file as it stands now."""
@@ -244,7 +278,9 @@ class CorpproxyService(Service):
     async def _stop(self) -> None:
         await self._starting
         self.proxy.stopping = True
+        self.signals.stop()
         self.reloading.stop()
+        self.lists.stop()
         for socket in self.sockets:
             await maybeDeferred(socket.stop)
         await self._drain()
@@ -258,20 +294,21 @@ class CorpproxyService(Service):
         await self.writer.close()
         await self.store.close()
         await self.control.stop()
+        self.engine.stop()
 
     async def _drain(self) -> None:
         """Let running exchanges end; after a while end them, so that each has its record."""
         admission = self.proxy.admission
         for downstream in list(admission.connections):
             downstream.stop_if_idle()
-        until = self._reactor.seconds() + self.configuration.timeouts.drain
-        while admission.connections and self._reactor.seconds() < until:
+        until = self.reactor.seconds() + self.configuration.timeouts.drain
+        while admission.connections and self.reactor.seconds() < until:
             if all(one in admission.tunnels for one in admission.connections):
                 break  # a tunnel has no end of its own to wait for
-            await deferLater(self._reactor, DRAIN_LOOK_SECONDS)
+            await deferLater(self.reactor, DRAIN_LOOK_SECONDS)
         for downstream in list(admission.connections):
             downstream.stop_now()
-        await deferLater(self._reactor, 0)
+        await deferLater(self.reactor, 0)
 
 
 def _loop(reactor: Any, seconds: float, work: Callable[[], Any]) -> LoopingCall:

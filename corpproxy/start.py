@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_start import start_configuration
 from corpproxy.config.configuration import Configuration
 from corpproxy.errors import CorpproxyError, Problem
@@ -18,6 +19,11 @@ class CannotStart(CorpproxyError):
     """Neither the policy nor a kept one can run; the message is all that is wrong."""
 
 
+def _known_categories(state: Path) -> frozenset[str] | None:
+    index = open_index(state)
+    return index.known_categories if index is not None else None
+
+
 def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.time) -> CorpproxyService:
     """
     Make the service for a policy file.
@@ -26,10 +32,11 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     """
 
     def object_to(configuration: Configuration) -> list[Problem]:
-        return list(objections(configuration, None, now()))
+        index = open_index(configuration.state) if configuration.lists else None
+        return list(objections(configuration, index, now()))
 
     policy = policy.absolute()
-    started = start_configuration(policy, objections=object_to)
+    started = start_configuration(policy, known_categories=_known_categories, objections=object_to)
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))

@@ -7,14 +7,21 @@ from typing import Protocol
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.audit.record import Record
-from corpproxy.audit.redact import recorded_agent, recorded_path, wire_text
+from corpproxy.audit.redact import recorded_agent, recorded_method, recorded_path
 from corpproxy.audit.results import Kind, ResultCode
+from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
+from corpproxy.destination.model import Destination, Host
+from corpproxy.errors import NOWHERE
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.policy.model import Decision, Effect
 
 # A tunnel that stays open is recorded again after so long, so that a record that is lost with the process
 # costs no more than this of it.
 PROGRESS_SECONDS = 300.0
+
+SHORT_PATH = 256
+_KEPT = AuditSettings()
 
 
 class Writer(Protocol):
@@ -46,6 +53,8 @@ class Books:
         self._now = now
         self._watch = watch
         self.accepts = writer.accepts
+        self._methods = _Texts(recorded_method)
+        self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
     def running(self, exchange: Exchange) -> None:
         """It is known whose exchange this is: its octets are counted from now on while they move."""
@@ -64,7 +73,8 @@ class Books:
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over."""
-        _name(exchange)
+        if not exchange.account.host:
+            _name(exchange)
         kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
         record = self._record(exchange, kind, exchange.result)
         self._accounts.close(exchange.account, self._now())
@@ -72,8 +82,10 @@ class Books:
         self._watch(record)
 
     def _record(self, exchange: Exchange, kind: Kind, result: ResultCode) -> Record:
-        in_force, identity, decision = exchange.in_force, exchange.identity, exchange.decision
-        account, destination, fields = exchange.account, exchange.destination, exchange.fields
+        in_force, identity = exchange.in_force, exchange.identity
+        account, decision = exchange.account, exchange.decision or _NO_DECISION
+        destination = exchange.destination or _NO_DESTINATION
+        first_octet = exchange.first_octet_seconds
         record = Record(
             id=exchange.reference,
             kind=kind,
@@ -86,9 +98,19 @@ class Books:
             user=identity.name,
             groups=identity.groups,
             source=identity.source,
-            method=wire_text(exchange.method),
-            policy=in_force.version,
+            method=self._methods[exchange.method],
+            scheme=destination.scheme,
+            host=destination.host.name,
+            port=destination.port,
+            path=_path(destination.path, in_force.audit),
+            categories=destination.categories,
             lists=in_force.lists,
+            policy=in_force.version,
+            decision=_EFFECTS[decision.effect] if exchange.decision is not None else "",
+            rule=decision.rule,
+            place=decision.place_text,
+            reason=decision.reason,
+            would_block=decision.would_block,
             failure=exchange.failure,
             phase=exchange.phase,
             status=exchange.status,
@@ -98,23 +120,50 @@ class Books:
             up_received=exchange.up_received,
             upstream=exchange.upstream,
             server_name=exchange.server_name,
+            agent=self._agent(exchange),
+            first_octet_ms=round(first_octet * 1000) if first_octet >= 0 else None,
         )
-        if destination is not None:
-            record.scheme = destination.scheme
-            record.host = destination.host.name
-            record.port = destination.port
-            record.path = recorded_path(destination.path, in_force.audit)
-            record.categories = destination.categories
-        if decision is not None:
-            record.decision = decision.effect.value
-            record.rule = decision.rule
-            record.place = str(decision.place)
-            record.reason = decision.reason
-            record.would_block = decision.would_block
-        if fields is not None and b"user-agent" in fields.index:
-            record.agent = recorded_agent(fields.get(b"user-agent") or b"", in_force.audit)
-        _measure(record, exchange)
+        if exchange.connect_seconds >= 0:
+            record.connect_ms = round(exchange.connect_seconds * 1000)
+        if exchange.resolve_seconds >= 0:
+            record.resolve_ms = round(exchange.resolve_seconds * 1000)
         return record
+
+    def _agent(self, exchange: Exchange) -> str:
+        if exchange.fields is None:
+            return ""
+        agent = exchange.fields.get(b"user-agent")
+        return self._agents[agent] if agent is not None and exchange.in_force.audit.user_agent else ""
+
+
+class _Texts(dict[bytes, str]):
+    """Texts of octets from the wire that come again and again: methods, user agents."""
+
+    BOUND = 4096
+
+    def __init__(self, written: Callable[[bytes], str]) -> None:
+        super().__init__()
+        self._written = written
+
+    def __missing__(self, octets: bytes) -> str:
+        text = self._written(octets)
+        if len(self) >= self.BOUND:
+            self.clear()
+        self[octets] = text
+        return text
+
+
+_NO_DECISION = Decision(Effect.BLOCK, "", NOWHERE, "")
+_NO_DESTINATION = Destination(Host(""), 0, "", "")
+# An enum's value is a descriptor's call away.
+_EFFECTS = {effect: effect.value for effect in Effect}
+
+
+def _path(path: str, settings: AuditSettings) -> str:
+    """The path as it is recorded; most have nothing that must be left out."""
+    if len(path) < SHORT_PATH and not ("?" in path or ";" in path or "#" in path):
+        return path
+    return recorded_path(path, settings)
 
 
 def _name(exchange: Exchange) -> None:
@@ -125,13 +174,3 @@ def _name(exchange: Exchange) -> None:
     if destination is not None:
         account.categories = destination.categories
         account.host = destination.host.name
-
-
-def _measure(record: Record, exchange: Exchange) -> None:
-    """Durations in milliseconds, where they were measured."""
-    if exchange.resolve_seconds >= 0:
-        record.resolve_ms = round(exchange.resolve_seconds * 1000)
-    if exchange.connect_seconds >= 0:
-        record.connect_ms = round(exchange.connect_seconds * 1000)
-    if exchange.first_octet_seconds >= 0:
-        record.first_octet_ms = round(exchange.first_octet_seconds * 1000)

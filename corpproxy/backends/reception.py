@@ -33,7 +33,7 @@ class Reception:
     Holds the password file, the groups file and what is remembered of sign-ins.
 
     `take` puts a policy into force: what it does not change (an open password file, remembered credentials)
-    stays.  ``people`` are the people of the policy in force.
+    stays.  ``people`` are the people of the policy in force; ``counts`` say how sign-ins went.
     """
 
     def __init__(self, reactor: Any, now: Callable[[], float], settings: IdentitySettings) -> None:
@@ -48,13 +48,9 @@ class Reception:
         self._groups: GroupFile | None = None
         self._sign_in: SignIn | None = None
         self._started = False
+        self.counts = SignInCounts()
         self.people = People(settings)
         self.take(settings)
-
-    @property
-    def counts(self) -> SignInCounts:
-        """How sign-ins went."""
-        return self._sign_in.counts if self._sign_in is not None else SignInCounts()
 
     @property
     def remembered(self) -> int:
@@ -119,7 +115,8 @@ class Reception:
         if path is None or before is None or before.path != path:
             if before is not None:
                 before.stop()
-                self._memory.clear()
+                # A new one, not an emptied one: a check by the old file may still be under way.
+                self._memory = SignInMemory(self._remember_seconds, MAX_REMEMBERED, self._key)
             self._htpasswd = (
                 None if path is None else self._opened(Htpasswd(path, self._reactor, self._threads))
             )
@@ -136,6 +133,7 @@ class Reception:
                 reactor=self._reactor,
                 threads=self._threads,
             )
+            self._sign_in.counts = self.counts
         else:
             self._sign_in.people = self.people
 

@@ -34,7 +34,7 @@ def classify(exchange: Exchange) -> Destination:
 
 def is_portal(exchange: Exchange, host: Host, port: int) -> bool:
     """Whether a destination is the portal, which we answer ourselves."""
-    return port == HTTP_PORT and host == exchange.in_force.site.portal
+    return port == HTTP_PORT and host.name == exchange.in_force.site.portal.name
 
 
 def _tunnel(exchange: Exchange, target: Target) -> Destination:

@@ -25,7 +25,8 @@ class InForce:
     """
     Everything an exchange is decided by, from its first station to its record.
 
-    ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.  ``recall``
+    ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
+    ``needs_addresses`` says that a rule asks for the address of a host, ``via`` is our pseudonym.  ``recall``
     gives the identity behind the value of a Proxy-Authorization field that was checked before.
     ``challenges`` are the values of Proxy-Authenticate, empty where nobody can sign in.
     """
@@ -36,6 +37,7 @@ class InForce:
     classifier: Classifier
     people: People
     policy: Policy
+    needs_addresses: bool
     safe_search: SafeSearch
     challenges: tuple[bytes, ...]
     recall: Callable[[bytes, float], Identity | None]
@@ -47,9 +49,5 @@ class InForce:
     connections: ConnectionLimits
     timeouts: Timeouts
     forwarding: Forwarding
+    via: bytes | None
     audit: AuditSettings
-
-    @property
-    def via(self) -> bytes | None:
-        """Our pseudonym for Via, None where the policy leaves the field out."""
-        return self.forwarding.via.encode() or None

@@ -12,6 +12,8 @@ from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.policy.model import Decision, Effect, Facts
 
+_METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
+
 # The portal is ours: no rule of a policy can shut people out of the page that explains a refusal.
 PORTAL = Decision(Effect.ALLOW, "portal", NOWHERE, "the portal answers everybody")
 
@@ -24,12 +26,12 @@ async def decide(exchange: Exchange) -> Decision:
         destination.path and is_portal(exchange, destination.host, destination.port)
     ):
         return PORTAL
-    policy = exchange.in_force.policy
+    in_force = exchange.in_force
     facts = Facts(
         exchange.identity,
         exchange.client,
         exchange.listener,
-        exchange.method.decode("latin-1"),
+        _METHODS.get(exchange.method) or exchange.method.decode("latin-1"),
         destination.scheme,
         destination.host,
         destination.port,
@@ -37,9 +39,9 @@ async def decide(exchange: Exchange) -> Decision:
         destination.categories,
         exchange.started,
     )
-    if "address_classes" in policy.reads:
+    if in_force.needs_addresses:
         facts.address_classes = await _classes(destination.host)
-    return policy.decide(facts, exchange.in_force.grants)
+    return in_force.policy.decide(facts, in_force.grants)
 
 
 async def _classes(host: Host) -> frozenset[AddressClass]:

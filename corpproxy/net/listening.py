@@ -12,6 +12,8 @@ from corpproxy.config.listeners import Listener
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.exchange import Mode
 from corpproxy.net.downstream import Downstream
+from corpproxy.net.engine.listening import EnginePort
+from corpproxy.net.engine.loop import Engine
 from corpproxy.net.proxy import Proxy
 
 # Connections that the kernel holds until we take them: the first bell of the day brings a thousand at once.
@@ -42,13 +44,17 @@ class Socket:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self._socket = bind(listener)
-        self._port: IListeningPort | None = None
+        self._port: IListeningPort | EnginePort | None = None
 
     def listen(self, reactor: Any, factory: Factory) -> None:
-        """Take connections from now on."""
+        """Take connections from now on, on transports of the reactor."""
         family = self._socket.family
         self._port = reactor.adoptStreamPort(self._socket.fileno(), family, factory)
         self._socket.close()
+
+    def listen_in(self, engine: Engine, factory: Factory) -> None:
+        """Take connections from now on, on transports of the engine."""
+        self._port = EnginePort(engine, self._socket, factory)
 
     @property
     def address(self) -> tuple[str, int]:

@@ -57,13 +57,15 @@ class Proxy:
     The collaborators of all connections.
 
     ``in_force`` is replaced as a whole by a reload: each exchange reads it once, when it begins.
-    ``now`` is POSIX seconds.
+    ``connector`` makes connections to servers (``connectTCP``), by default the reactor.  ``now`` is POSIX
+    seconds.
     """
 
     def __init__(
         self,
         *,
         reactor: Any,
+        connector: Any = None,
         in_force: InForce,
         deadlines: Deadlines,
         names: Names,
@@ -75,6 +77,7 @@ class Proxy:
         now: Callable[[], float],
     ) -> None:
         self.reactor = reactor
+        self.connector = connector or reactor
         self.in_force = in_force
         self.deadlines = deadlines
         self.names = names

@@ -59,7 +59,7 @@ class Reach:
         fit = may_dial(addresses, self._allowed)
         in_force = exchange.in_force
         dialled = dial(
-            proxy.reactor,
+            proxy.connector,
             fit,
             server.port,
             lambda: Upstream(server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits),

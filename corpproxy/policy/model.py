@@ -97,3 +97,8 @@ class Decision:
     warn_seconds: int = 0
     safety: Safety = field(default_factory=Safety)
     would_block: str = ""
+    # The place as the record writes it: decisions are remembered, records are many.
+    place_text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place_text", str(self.place))

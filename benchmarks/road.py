@@ -1,0 +1,223 @@
+"""
+The road without the kernel: what one exchange costs in Python, and where.
+
+    python -m benchmarks.road [--profile] [--exchanges N]
+
+A client and a server that take no time stand at the two ends of the real protocols, with a real policy,
+sign-in, record and ledger.  What is left out is what only the kernel does: sockets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import gc
+import pstats
+import tempfile
+import time
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as any_reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+
+from corpproxy.accounting.accounts import Accounts
+from corpproxy.accounting.ledger import Ledger
+from corpproxy.admin.telemetry import Telemetry
+from corpproxy.assembly import Lasting, assemble
+from corpproxy.audit.record import Record, append
+from corpproxy.audit.reference import References
+from corpproxy.backends.books import Books
+from corpproxy.backends.policy_start import start_configuration
+from corpproxy.backends.reception import Reception
+from corpproxy.exchange.exchange import Mode
+from corpproxy.identity.forms import Signer
+from corpproxy.identity.grants import Grants
+from corpproxy.net.deadlines import Deadlines
+from corpproxy.net.downstream import Downstream
+from corpproxy.net.names import Names
+from corpproxy.net.pool import Pool
+from corpproxy.net.proxy import Proxy
+from corpproxy.pages.refusals import Refusals
+
+reactor: Any = any_reactor
+
+POLICY = """
+site: benchmark
+time_zone: Europe/London
+state: state
+listen: [{name: forward, forward: "127.0.0.1:3128"}]
+safety: {addresses: [public, loopback]}
+identity: {methods: [{basic: {htpasswd: users}}], groups: {pupils: [amir], staff: [carol]}}
+categories: {own: {games: [games.example], homework: [bbc.co.uk, khanacademy.org], ads: [ads.example]}}
+calendars: {lessons: {days: mon-fri, hours: "08:30-15:30"}}
+names: {hosts: {%s}}
+rules:
+  - {name: no ads, what: {category: ads}, do: block}
+  - {name: homework, what: {category: homework}, do: allow}
+  - {name: lessons, who: {group: pupils}, what: {category: games}, when: lessons, do: block}
+%s
+  - {name: all, do: allow}
+""" % (
+    ", ".join(f"h{i:02d}.bench.test: [127.0.0.1]" for i in range(16)),
+    "\n".join(
+        f"  - {{name: rule {i}, who: {{group: staff}}, what: {{domain: d{i}.example}}, do: block}}"
+        for i in range(16)
+    ),
+)
+PASSWORD = b64encode(b"amir:secret123")
+HEADS = [
+    b"GET http://h%02d.bench.test/s200 HTTP/1.1\r\n"
+    b"Host: h%02d.bench.test\r\n"
+    b"Proxy-Authorization: Basic %b\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+    b"Accept-Language: en-GB,en;q=0.5\r\n"
+    b"Accept-Encoding: gzip, deflate\r\n"
+    b"Referer: http://h%02d.bench.test/\r\n"
+    b"Connection: keep-alive\r\n\r\n" % (i, i, PASSWORD, i)
+    for i in range(16)
+]
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\n"
+    b"Server: nginx/1.22.1\r\n"
+    b"Date: Mon, 23 Nov 2026 10:00:00 GMT\r\n"
+    b"Content-Type: application/octet-stream\r\n"
+    b"Content-Length: 200\r\n"
+    b"Last-Modified: Mon, 23 Nov 2026 09:00:00 GMT\r\n"
+    b"Connection: keep-alive\r\n"
+    b'ETag: "65f0-c8"\r\n'
+    b"Accept-Ranges: bytes\r\n\r\n" + b"x" * 200
+)
+
+
+class Ends:
+    """A transport that takes everything at once and remembers nothing but that it was written to."""
+
+    def __init__(self) -> None:
+        self.wrote = 0
+
+    def write(self, data: bytes) -> None:
+        self.wrote += 1
+
+    def getPeer(self) -> IPv4Address:
+        return IPv4Address("TCP", "127.0.0.1", 80)
+
+    def _nothing(self, *ignored: Any) -> None:
+        pass
+
+    setTcpNoDelay = registerProducer = unregisterProducer = _nothing
+    pauseProducing = resumeProducing = loseConnection = abortConnection = _nothing
+
+
+class Connector:
+    """Connects at once; keeps the server connections it made."""
+
+    def __init__(self) -> None:
+        self.servers: list[Any] = []
+
+    def connectTCP(self, host: str, port: int, factory: Any, **ignored: Any) -> Connector:
+        arrival = factory.buildProtocol(None)
+        transport = Ends()
+        arrival.makeConnection(transport)
+        self.servers.append(transport.protocol)  # type: ignore[attr-defined]
+        return self
+
+
+class Lines:
+    """A writer that encodes as the real one does, and throws the lines away."""
+
+    def __init__(self) -> None:
+        self.lines = bytearray()
+
+    def write(self, record: Record) -> None:
+        append(record, self.lines)
+        if len(self.lines) > 100_000:
+            self.lines.clear()
+
+    def accepts(self) -> bool:
+        return True
+
+
+class NoGrants:
+    """A store that keeps no grant."""
+
+    def save_grant(self, grant: Any) -> Deferred[None]:
+        return succeed(None)
+
+
+def make_proxy(folder: Path) -> tuple[Proxy, Connector]:
+    """Make the proxy of a policy, with ends that take no time."""
+    from passlib.hash import apr_md5_crypt
+
+    users = folder / "users"
+    users.write_text(f"amir:{apr_md5_crypt.hash('secret123')}\n")
+    users.chmod(0o600)
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY)
+    started = start_configuration(policy)
+    if started.configuration is None:
+        raise SystemExit("\n".join(map(str, started.problems)))
+    configuration = started.configuration
+    reception = Reception(reactor, time.time, configuration.identity)
+    reception._memory.remember(b"Basic " + PASSWORD, "amir", time.time())
+    connector = Connector()
+    accounts = Accounts(Ledger())
+    books = Books(accounts, Lines(), time.time, Telemetry().exchange)
+    lasting = Lasting(Grants(), Refusals(), Signer(bytes(32)), reception)
+    proxy = Proxy(
+        reactor=reactor,
+        connector=connector,
+        in_force=assemble(configuration, None, lasting),
+        deadlines=Deadlines(reactor),
+        names=Names(reactor, configuration.names),
+        pool=Pool(reactor, configuration.connections, 10.0),
+        books=books,
+        sign_in=reception,
+        grants=NoGrants(),
+        references=References(1),
+        now=time.time,
+    )
+    return proxy, connector
+
+
+def run(proxy: Proxy, connector: Connector, exchanges: int) -> float:
+    """Run so many exchanges over kept connections; gives microseconds of processor time for each."""
+    clients = []
+    for _ in range(16):
+        client = Downstream(proxy, Mode.FORWARD, "forward")
+        client.makeConnection(Ends())  # type: ignore[arg-type]
+        clients.append(client)
+    began = time.process_time()
+    for number in range(exchanges):
+        client = clients[number & 15]
+        client.dataReceived(HEADS[number * 7 & 15])
+        server = client.upstream
+        assert server is not None, "the exchange waits for something"
+        server.dataReceived(ANSWER)
+    return (time.process_time() - began) * 1e6 / exchanges
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--exchanges", type=int, default=50_000)
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        proxy, connector = make_proxy(Path(folder))
+        run(proxy, connector, 2_000)
+        gc.collect()
+        if options.profile:
+            profile = cProfile.Profile()
+            profile.enable()
+            run(proxy, connector, options.exchanges // 5)
+            profile.disable()
+            pstats.Stats(profile).sort_stats("tottime").print_stats(60)
+        for _ in range(3):
+            print(f"{run(proxy, connector, options.exchanges):.1f} us of Python for an exchange")
+
+
+if __name__ == "__main__":
+    main()

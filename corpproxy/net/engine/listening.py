@@ -1,0 +1,87 @@
+"""Listening sockets in the engine."""
+
+from __future__ import annotations
+
+import select
+import socket
+from errno import EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from corpproxy.net.engine.loop import Engine
+from corpproxy.net.engine.transport import Transport, to_address
+
+log = Logger()
+
+# Connections taken in one turn.
+MAX_ACCEPTS = 64
+# Without descriptors, accepting again at once would only burn the processor.
+PAUSE_SECONDS = 0.1
+_NOTHING_NOW = (EAGAIN, EINTR, ECONNABORTED)
+_NO_ROOM = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+
+
+class EnginePort:
+    """Takes connections from a listening socket and gives each a protocol of the factory."""
+
+    def __init__(self, engine: Engine, listening: socket.socket, factory: Any) -> None:
+        self._engine = engine
+        self._socket = listening
+        self._factory = factory
+        self._fd = listening.fileno()
+        self._open = True
+        factory.doStart()
+        self._watch()
+
+    def ready(self, events: int) -> None:
+        """Clients are waiting."""
+        for _ in range(MAX_ACCEPTS):
+            try:
+                connection, peer = self._socket.accept()
+            except OSError as problem:
+                if problem.errno in _NO_ROOM:
+                    self._rest(problem)
+                elif problem.errno not in _NOTHING_NOW:
+                    log.error("cannot accept a connection: {problem}", problem=str(problem))
+                return
+            connection.setblocking(False)
+            protocol = self._factory.buildProtocol(peer)
+            if protocol is None:
+                connection.close()
+            else:
+                Transport(self._engine, connection, peer).start(protocol)
+            if not self._open:
+                return
+
+    def engine_stopped(self) -> None:
+        """The reactor stops."""
+        self.stopListening()
+
+    def getHost(self) -> Any:
+        return to_address(self._socket.getsockname())
+
+    def stopListening(self) -> Deferred[None]:
+        """Take no more connections."""
+        if self._open:
+            self._open = False
+            self._engine.leave(self._fd)
+            self._socket.close()
+            self._factory.doStop()
+        return succeed(None)
+
+    def _watch(self) -> None:
+        # Level-triggered: what one turn does not take is told again with the next.
+        self._engine.join(self._fd, self, select.EPOLLIN)
+
+    def _rest(self, problem: OSError) -> None:
+        log.critical(
+            "no connection can be accepted: {problem}; raise the limit of open files", problem=str(problem)
+        )
+        self._engine.pause(self._fd)
+        self._engine.reactor.callLater(PAUSE_SECONDS, self._again)
+
+    def _again(self) -> None:
+        if self._open:
+            self._watch()

@@ -1,0 +1,132 @@
+"""The engine: one epoll descriptor that the reactor watches, and all sockets behind it."""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+# Everything is registered once and for both ways; what cannot be read or written now is asked again when
+# the kernel says that this has changed.
+EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+ENDING = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
+
+# Events taken in one turn.  The reactor's timers and other readers wait for the turn to end.
+MAX_EVENTS = 256
+
+
+class Member(Protocol):
+    """A socket in the engine."""
+
+    def ready(self, events: int) -> None:
+        """The kernel says that something has changed."""
+
+    def engine_stopped(self) -> None:
+        """The reactor stops."""
+
+
+@implementer(IReadDescriptor)
+class Engine:
+    """
+    Runs sockets inside a Twisted reactor.
+
+    ``soon`` is for what must not happen while somebody else's call is still on the stack: the end of a
+    connection that a write found broken, for example.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self.reactor = reactor
+        self._epoll = select.epoll()
+        self._members: dict[int, Member] = {}
+        self._soon: deque[Callable[[], None]] = deque()
+        self._running = False
+        self._scheduled = False
+        reactor.addReader(self)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    # What sockets ask for.
+
+    def join(self, descriptor: int, member: Member, events: int = EVENTS) -> None:
+        """Tell ``member`` of all that happens to a descriptor."""
+        self._members[descriptor] = member
+        self._epoll.register(descriptor, events)
+
+    def replace(self, descriptor: int, member: Member) -> None:
+        """Tell another member of what happens to a descriptor from now on."""
+        self._members[descriptor] = member
+
+    def pause(self, descriptor: int) -> None:
+        """Tell nothing of a descriptor that stays open, until it joins again."""
+        self.leave(descriptor)
+        self._epoll.unregister(descriptor)
+
+    def leave(self, descriptor: int) -> None:
+        """Tell nobody any more; closing the descriptor takes it out of the epoll by itself."""
+        self._members.pop(descriptor, None)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call this before the engine sleeps again, but not now."""
+        self._soon.append(call)
+        if not self._running and not self._scheduled:
+            self._scheduled = True
+            self.reactor.callLater(0, self._run_scheduled)
+
+    # What the reactor asks for.
+
+    def fileno(self) -> int:
+        """The descriptor that is readable while any socket has something to tell."""
+        return self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        return "engine"
+
+    def doRead(self) -> None:
+        """Take one turn."""
+        members = self._members
+        self._running = True
+        try:
+            for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
+                member = members.get(descriptor)
+                if member is not None:
+                    member.ready(events)
+            self._run_soon()
+        finally:
+            self._running = False
+            if self._soon and not self._scheduled:
+                self._scheduled = True
+                self.reactor.callLater(0, self._run_scheduled)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor stops, and drops its readers."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Close all sockets; each protocol is told that its connection is lost."""
+        self.reactor.removeReader(self)
+        for member in list(self._members.values()):
+            member.engine_stopped()
+        self._run_soon()
+        if not self._epoll.closed:
+            self._epoll.close()
+
+    def _run_scheduled(self) -> None:
+        self._scheduled = False
+        self._run_soon()
+        if self._soon and not self._scheduled:
+            self._scheduled = True
+            self.reactor.callLater(0, self._run_scheduled)
+
+    def _run_soon(self) -> None:
+        """Make the calls that are due; those that they add wait for the next turn, so that nobody starves."""
+        soon = self._soon
+        for _ in range(len(soon)):
+            soon.popleft()()
