@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def checked(path: Path) -> tuple[Loaded, tuple[Problem, ...]]:
     loaded = load_policy(path, DISK, known_categories=lambda state: _categories(state, opened))
     problems = loaded.problems
     if loaded.configuration is not None:
-        problems += tuple(objections(loaded.configuration, opened[0] if opened else None))
+        problems += tuple(objections(loaded.configuration, opened[0] if opened else None, time.time()))
     return loaded, problems
 
 

@@ -31,7 +31,7 @@ MAX_NODES = 400_000
 # With libyaml reading is ten times faster; PyYAML built without it lacks the class.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _EMPTY = frozenset({"", "~", "null"})
 
 Plain: TypeAlias = "str | list[Plain] | dict[str, Plain] | None"
@@ -240,7 +240,14 @@ class _Growth:
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._refuse_marks(event)
-        self._add(Scalar(self._place(event), event.value, quoted=bool(event.style)))
+        text = event.value
+        # An escape in " quotes can write what cannot stand in the file itself.
+        odd = _UNREADABLE.search(text) if event.style == '"' else None
+        if odd:
+            said = f"control character U+{ord(odd.group()):04X} in the text; take it out"
+            self._problem(event, "control-character", said)
+            text = _UNREADABLE.sub("", text)
+        self._add(Scalar(self._place(event), text, quoted=bool(event.style)))
 
     def _start(self, node: Table | Sequence, event: yaml.CollectionStartEvent) -> None:
         self._refuse_marks(event)

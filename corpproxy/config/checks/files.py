@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path as PathOfFile
+
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nodes import Path
 
@@ -30,9 +32,18 @@ def _secret(examined: Examined, path: Path, written: str, advice: str) -> None:
     file = examined.file(written)
     if not examined.files.exists(file):
         examined.say(path, "secret-missing", f"there is no file '{written}': {advice}")
-    elif examined.files.is_open_to_all(file):
+    elif examined.files.is_open_to_all(file) and _says_something(examined, file):
         said = f"everybody on this machine may read '{written}'; run: chmod o-rwx {file}"
         examined.say(path, "secret-open-to-all", said)
+
+
+def _says_something(examined: Examined, file: PathOfFile) -> bool:
+    """Whether there is a secret in a file: a line that is no comment."""
+    try:
+        lines = examined.files.read(file).splitlines()
+    except OSError:
+        return True
+    return any(line.strip() and not line.strip().startswith(b"#") for line in lines)
 
 
 def _lists(examined: Examined) -> None:

@@ -10,7 +10,7 @@ from corpproxy.config.schema.table import Table, listing, optional
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
 from corpproxy.policy.conditions import UrlPrefix, parse_domain, parse_expression, parse_url
-from corpproxy.policy.model import ConnectTo, TunnelContent
+from corpproxy.policy.model import ConnectTo, Safety, TunnelContent
 
 AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
 Scheme = Annotated[str, words(("http", "https"))]
@@ -83,12 +83,26 @@ ConnectToWord = Annotated[ConnectTo, words(ConnectTo)]
 TunnelContentWord = Annotated[TunnelContent, words(TunnelContent)]
 
 
+_SAFE = Safety()
+
+
 class SafetyTable(Table):
-    """What is refused whatever the rules say; in a rule, what that rule puts in its place."""
+    """
+    What is refused whatever the rules say.
+
+    In a rule it stands in the place of the ``safety:`` table; what a rule leaves out is as that table has it.
+    """
 
     connect_ports: OneOrMany[Port] | None = optional(
-        "Ports that tunnels may go to; an empty list is every port."
+        "Ports that tunnels may go to; an empty list is every port. "
+        f"Without the field: {', '.join(map(str, sorted(_SAFE.connect_ports, reverse=True)))}."
     )
-    connect_to: ConnectToWord | None = optional("Whether tunnels may name an address instead of a host name.")
-    tunnel_content: TunnelContentWord | None = optional("What the first octets of a tunnel may be.")
-    addresses: OneOrMany[AddressClassWord] | None = optional("Kinds of address that may be connected to.")
+    connect_to: ConnectToWord | None = optional(
+        f"Whether tunnels may name an address instead of a host name. Without the field: {_SAFE.connect_to}."
+    )
+    tunnel_content: TunnelContentWord | None = optional(
+        f"What the first octets of a tunnel may be. Without the field: {_SAFE.tunnel_content}."
+    )
+    addresses: OneOrMany[AddressClassWord] | None = optional(
+        f"Kinds of address that may be connected to. Without the field: {', '.join(sorted(_SAFE.addresses))}."
+    )

@@ -1,0 +1,78 @@
+"""``corpproxy check`` tells every problem, and runs the tests."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.sites import GOOD, SiteCase
+
+
+class CheckTests(SiteCase):
+    """What is printed, and the exit code."""
+
+    def check(self, text, *options):
+        self.policy.write_text(text)
+        code, out, err = self.run_command("check", self.policy, *options)
+        self.assertEqual(err, "")
+        return code, out.replace(f"{self.folder}/", "")
+
+    def test_fine(self):
+        """A sound policy is summed up in a line."""
+        code, out = self.check(GOOD)
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"\Aok: 2 rules, 0 lists, 1 test, 1 listener, version [0-9a-f]{12}\n\Z")
+
+    def test_errors(self):
+        """Each error is a line with its place, and the exit code is 1."""
+        code, out = self.check(GOOD.replace("site", "sit").replace("do: block", "do: blok"))
+        self.assertEqual(code, 1)
+        self.assertEqual(
+            out.splitlines(),
+            [
+                "policy.yaml:1:1: unknown field 'sit'; did you mean 'site'?",
+                "policy.yaml:5:48: 'do' wants one of allow, block, warn, redirect, not 'blok';"
+                " did you mean 'block'?",
+                "not loaded: 2 errors",
+            ],
+        )
+
+    def test_warnings(self):
+        """A warning is told as one, and does not make the check fail."""
+        code, out = self.check(GOOD + "logo: logo.png\n")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"\Apolicy.yaml:9:7: warning: cannot read 'logo.png'")
+        self.assertRegex(out, r"\nok: .* \(1 warning\)\n\Z")
+
+    def test_failing_test(self):
+        """A test of the policy that fails makes the check fail, at the test's place."""
+        code, out = self.check(GOOD.replace("expect: block, rule: games", "expect: allow"))
+        self.assertEqual(code, 1)
+        self.assertRegex(out, r"\Apolicy.yaml:8:5: expected allow, got block by 'games'")
+        self.assertTrue(out.endswith("not loaded: 1 error\n"))
+
+    def test_no_file(self):
+        """A policy that is not there is a problem like any other."""
+        code, out, _ = self.run_command("check", self.folder / "none.yaml")
+        self.assertEqual(code, 1)
+        self.assertIn("there is no file", out)
+
+    def test_folder(self):
+        """A folder in the place of a policy too."""
+        code, out, _ = self.run_command("check", self.folder)
+        self.assertEqual(code, 1)
+        self.assertIn("Is a directory", out)
+
+    def test_json(self):
+        """For programs there is JSON, with codes."""
+        code, out = self.check(GOOD + "watch: maybe\n", "--format", "json")
+        self.assertEqual(code, 1)
+        found = json.loads(out)
+        self.assertFalse(found["ok"])
+        (problem,) = found["problems"]
+        self.assertEqual((problem["code"], problem["line"], problem["column"]), ("not-a-switch", 9, 8))
+        self.assertEqual(problem["severity"], "error")
+
+    def test_json_fine(self):
+        """A sound policy is JSON too."""
+        code, out = self.check(GOOD, "--format", "json")
+        self.assertEqual((code, json.loads(out)["ok"], json.loads(out)["problems"]), (0, True, []))
