@@ -27,6 +27,9 @@ from corpproxy.errors import Place, Problem
 
 INDEX_FILE = "lists.index"
 
+# Where our own package lies; worked out before anybody changes the working folder.
+_ROOT = str(Path(corpproxy.__file__).resolve().parent.parent)
+
 # The largest list that there is takes a minute; what takes so long hangs.
 BUILD_SECONDS = 1800.0
 
@@ -130,9 +133,8 @@ def build_command() -> tuple[list[str], dict[str, str]]:
 
     It finds the same corpproxy as we are, and nothing in the folder where it happens to be started.
     """
-    root = str(Path(corpproxy.__file__).resolve().parent.parent)
     before = os.environ.get("PYTHONPATH")
-    search = os.pathsep.join([root, before] if before else [root])
+    search = os.pathsep.join([_ROOT, before] if before else [_ROOT])
     return [sys.executable, "-P", "-m", "corpproxy.backends.list_build"], {**os.environ, "PYTHONPATH": search}
 
 

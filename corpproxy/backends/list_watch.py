@@ -77,6 +77,7 @@ class ListKeeper:
         self._seen: tuple[str, ...] | None = None
         self._tried: tuple[str, ...] | None = None
         self._retry_at = 0.0
+        self._is_kept_on_disk = False
 
     @property
     def is_building(self) -> bool:
@@ -126,7 +127,7 @@ class ListKeeper:
         seen = tuple(signature(source) for source in self._sources)
         settled = self._seen in (None, seen)
         self._seen = seen
-        if not settled or is_current(self._sources, self.index):
+        if not settled or (self._is_kept_on_disk and is_current(self._sources, self.index)):
             return
         if seen != self._tried or self._clock() >= self._retry_at:
             self._start_build()
@@ -147,6 +148,7 @@ class ListKeeper:
         if failed:
             self._tell(not_built(self._state, failed))
             return
+        self._tried = None
         self._open()
         for problem in list_problems(self._sources, self.index):
             self.log.warn("{problem}", problem=str(problem))
@@ -155,6 +157,7 @@ class ListKeeper:
         """Open the index that stands in the state folder; a bad one leaves the one in force alone."""
         self._opened = self._stamp()
         index, problem = existing_index(self._state)
+        self._is_kept_on_disk = index is not None
         self._tell(problem)
         if index is not None:
             self.index = index

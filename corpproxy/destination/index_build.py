@@ -22,6 +22,9 @@ from corpproxy.destination.keys import entry_key, is_url_key
 # Keys are joined into one text when so many wait.
 _JOINED = 65_536
 
+# So many sets can be told apart by two octets a key; with more sets it takes four.
+SHORT_NUMBERS = 65_536
+
 Members = tuple[int, ...]
 
 
@@ -124,7 +127,7 @@ class IndexBuilder:
                     numbers[place] = after
                     for number in set(members).difference(known[before]):
                         counts[number] += 1
-        if len(known) <= 65_536:
+        if len(known) <= SHORT_NUMBERS:
             numbers = array("H", numbers)
         return numbers, known, counts
 
