@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
 
 from corpproxy.backends.list_build import Job, build
 from corpproxy.backends.list_files import BUILD_SECONDS, index_path
 from corpproxy.backends.list_watch import LOOK_SECONDS, RETRY_SECONDS, ListKeeper
 from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.sources import ListSource
 from tests.backends.list_samples import write_list
 from tests.backends.test_list_build import ListsTestCase
 
@@ -248,3 +252,21 @@ class KeeperTests(ListsTestCase):
         keeper.build()
         self.assertEqual((self.children, self.reactor.getDelayedCalls(), keeper.problems), ([], [], ()))
         keeper.stop()
+
+
+class ProcessTests(ListsTestCase, TestCase):
+    """The keeper with a real child."""
+
+    def test_real_child(self) -> Deferred[CategoryIndex]:
+        """A child on the real reactor builds the first index."""
+        from twisted.internet import reactor
+
+        built: Deferred[CategoryIndex] = Deferred()
+        sources = [
+            ListSource(one.name, one.format, one.path.resolve(), one.category) for one in (self.ut1, self.ads)
+        ]
+        keeper = ListKeeper(reactor, [ads], self.state.resolve(), built.callback, time.time)
+        keeper.start()
+        self.addCleanup(keeper.stop)
+        built.addCallback(lambda index: self.assertEqual(self.said(index, "a.example"), "ads:ads"))
+        return built
