@@ -262,9 +262,7 @@ class ProcessTests(ListsTestCase, TestCase):
         from twisted.internet import reactor
 
         built: Deferred[CategoryIndex] = Deferred()
-        sources = [
-            ListSource(one.name, one.format, one.path.resolve(), one.category) for one in (self.ut1, self.ads)
-        ]
+        ads = ListSource("ads", "hosts", self.ads.path.resolve(), "ads")
         keeper = ListKeeper(reactor, [ads], self.state.resolve(), built.callback, time.time)
         keeper.start()
         self.addCleanup(keeper.stop)
