@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from corpproxy.http1.limits import Limits
 from corpproxy.http1.refusals import refuse
@@ -64,17 +65,20 @@ class Fields:
     The field lines of one section, in their order.
 
     ``lines`` are the lines as they came, without CR LF; ``names`` their names in lower case, at the
-    same places; ``index`` maps a name to its (last) line.  None of them may be changed.
+    same places; ``index`` maps a name to its (last) line.  None of them may be changed.  ``notes`` is where
+    those who read the fields keep what they made of them: a section that came before brings it along.
     """
 
-    __slots__ = ("index", "lines", "names")
+    __slots__ = ("index", "lines", "names", "notes")
 
     lines: list[bytes]
     names: list[bytes]
     index: dict[bytes, bytes]
+    notes: dict[Any, Any]
 
     def __init__(self, section: bytes) -> None:
         """Take a sound section: its lines with CR LF between them and none behind the last."""
+        self.notes = {}
         if section:
             self.lines = lines = section.split(b"\r\n")
             self.names = names = [_lower[line.partition(b":")[0]] for line in lines]

@@ -47,6 +47,9 @@ _GONE = b""
 
 _Edits = dict[bytes, bytes]
 
+# Heads written from one section: it is sent to one host, seldom to two.
+MAX_NOTES = 16
+
 
 def forward_request(
     head: RequestHead,
@@ -71,6 +74,31 @@ def forward_request(
     through.  ``keep`` is False to have the connection closed after the answer.  ``max_forwards`` is the
     number that was received, above 0; one less is written.
     """
+    line = _request_line(head.method, target, host, form)
+    if body is not NO_BODY or max_forwards is not None:
+        return line + _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
+    notes = head.fields.notes
+    key = (head.version, host, via, forwarded_for, upgrade, keep)
+    written = notes.get(key)
+    if written is None:
+        written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
+        if len(notes) >= MAX_NOTES:
+            notes.clear()
+        notes[key] = written
+    return line + written
+
+
+def _request_fields(
+    head: RequestHead,
+    host: bytes,
+    body: Body,
+    via: bytes | None,
+    forwarded_for: bytes | None,
+    upgrade: bool,
+    keep: bool,
+    max_forwards: int | None,
+) -> bytes:
+    """Write all that follows the request line."""
     fields = head.fields
     index = fields.index
     drop = _ANONYMOUS_DROP if forwarded_for is None else _REQUEST_DROP
@@ -90,7 +118,7 @@ def forward_request(
         extra.append(b"X-Forwarded-For: " + b", ".join([*fields.all(b"x-forwarded-for"), forwarded_for]))
     if not keep:
         options.append(b"close")
-    lines = [_request_line(head.method, target, host, form)]
+    lines = [b""]
     host_line = b"Host: " + host
     if b"host" not in index:
         lines.append(host_line)

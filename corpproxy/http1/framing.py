@@ -31,6 +31,9 @@ NO_BODY = Body(Framing.NONE)
 CHUNKED_BODY = Body(Framing.CHUNKED)
 CLOSE_BODY = Body(Framing.CLOSE)
 
+# The field as nearly everybody writes it.
+_PLAINLY_ALIVE = frozenset({b"Connection: keep-alive", b"Connection: Keep-Alive"})
+
 # Above 10**18 octets no length means anything, and other programs' integers begin to overflow.
 _LENGTH_DIGITS = 18
 _DIGITS = b"0123456789"
@@ -100,6 +103,12 @@ def keeps_alive(head: RequestHead | ResponseHead, *, as_proxy: bool = True) -> b
     fields = head.fields
     if b"connection" not in fields.index:
         return head.version >= 11
+    if (
+        head.version >= 11
+        and fields.index[b"connection"] in _PLAINLY_ALIVE
+        and len(fields.index) == len(fields)
+    ):
+        return True
     options = fields.tokens(b"connection")
     if head.version >= 11 or b"close" in options:
         return b"close" not in options
@@ -109,7 +118,12 @@ def keeps_alive(head: RequestHead | ResponseHead, *, as_proxy: bool = True) -> b
 def _body(fields: Fields, version: int) -> Body:
     """What Content-Length and Transfer-Encoding, of which at least one is there, say together."""
     if b"transfer-encoding" not in fields.index:
-        length = _content_length(fields.all(b"content-length"))
+        names = fields.names
+        if len(fields.index) == len(names):
+            value = fields.index[b"content-length"][15:].strip(b" \t")
+        else:
+            value = _only(fields.all(b"content-length"))
+        length = _content_length(value)
         return Body(Framing.LENGTH, length) if length else NO_BODY
     # RFC 9112, section 6.1: a message with both smells of smuggling; in 1.0 the coding is faulty framing.
     if version < 11:
@@ -120,13 +134,16 @@ def _body(fields: Fields, version: int) -> Body:
     return CHUNKED_BODY
 
 
-def _content_length(values: list[bytes]) -> int:
-    # RFC 9112, section 6.3 lets "5, 5" be read as 5.  Who sends it has a broken hop before us; refuse.
-    if len(values) > 1 or b"," in values[0]:
+def _only(values: list[bytes]) -> bytes:
+    if len(values) > 1:
         raise refuse("many-lengths")
-    value = values[0]
+    return values[0]
+
+
+def _content_length(value: bytes) -> int:
     if not value or len(value) > _LENGTH_DIGITS or value.strip(_DIGITS):
-        raise refuse("bad-length")
+        # RFC 9112, section 6.3 lets "5, 5" be read as 5.  Who sends it has a broken hop before us; refuse.
+        raise refuse("many-lengths" if b"," in value else "bad-length")
     return int(value)
 
 

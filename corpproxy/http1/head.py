@@ -26,9 +26,9 @@ from corpproxy.http1.refusals import refuse
 # 2.2).
 _TARGET = rb"[!\"$-~]"
 _METHOD = TOKEN + b"{1,%d}+" % METHOD_OCTETS
-_REQUEST = re.compile(
-    rb"(?:\r\n)?+(" + _METHOD + rb") (" + _TARGET + rb"++) HTTP/1\.([01])\r\n" + SECTION
-).match
+_LINE = rb"(" + _METHOD + rb") (" + _TARGET + rb"++) HTTP/1\.([01])"
+_REQUEST = re.compile(rb"(?:\r\n)?+" + _LINE + rb"\r\n" + SECTION).match
+_REQUEST_LINE = re.compile(_LINE).fullmatch
 # RFC 9112, section 4.  Status codes above 599 are invalid but sent (999), and passed on as RFC 9110,
 # section 15 allows.  Some servers leave out the space before an empty reason; there is one way to read it.
 _RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+\r\n" + SECTION).match
@@ -200,6 +200,28 @@ class HeadReader(Generic[_Head]):
         raise refuse("head-too-large", f"the limit is {self.limits.head_octets} octets")
 
 
+class _Sections(dict[bytes, Fields]):
+    """
+    Header sections of requests that were found sound, with what was made of them.
+
+    A browser sends the same section with all the pictures of a page, and a program with all its
+    requests.  Two requests with the same octets after the request line have the same fields.
+    """
+
+    BOUND = 1024
+    LONGEST = 2048
+
+    def keep(self, section: bytes, fields: Fields) -> None:
+        """Keep a section, unless it is long."""
+        if len(section) <= self.LONGEST:
+            if len(self) >= self.BOUND:
+                self.clear()
+            self[section] = fields
+
+
+_sections = _Sections()
+
+
 class RequestReader(HeadReader[RequestHead]):
     """Reads request heads (RFC 9112, section 3)."""
 
@@ -212,13 +234,25 @@ class RequestReader(HeadReader[RequestHead]):
         self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
 
     def _match(self, data: bytes) -> RequestHead | None:
-        match = _REQUEST(data)
+        line_end = data.find(_CRLF)
+        section_end = data.find(_END, line_end + 2)
+        # A head that is not whole, or has no fields, is nothing that is kept.
+        fields = _sections.get(data[line_end + 2 : section_end]) if section_end > 0 else None
+        if fields is not None:
+            match = _REQUEST_LINE(data, 0, line_end)
+            end = section_end + 4
+        else:
+            match = _REQUEST(data)
+            end = match.end() if match is not None else 0
         if match is None:
             return None
         method, target, minor = match.groups()
-        end = match.end()
+        if fields is None:
+            section = data[match.end(3) + 2 : end - 4]
+            fields = Fields(section)
+            if section:
+                _sections.keep(section, fields)
         limits = self.limits
-        fields = Fields(data[match.end(3) + 2 : end - 4])
         if (
             end > limits.head_octets
             or len(target) > limits.target_octets
