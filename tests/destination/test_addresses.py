@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,3 +146,11 @@ class AddressClassTests(SynchronousTestCase):
         exceptions = [n for n, kind, _ in networks() if kind == "public" and n.prefixlen > 3]
         if marked and not any(address in network for network in exceptions):
             self.assertNotEqual(address_class(address), "public")
+
+    def test_manual(self) -> None:
+        """The manual names every class, in the order of what it leads to."""
+        page = Path(__file__).parents[2] / "docs" / "explanation" / "hosts.rst"
+        self.assertIn("From harmless to worst: " + ", ".join(SEVERITY) + ".", page.read_text())
+        self.assertEqual(
+            set(re.findall(r"^   \* - ``([a-z-]+)``$", page.read_text(), re.MULTILINE)), set(SEVERITY)
+        )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.destination.entries import Kind, OddLine, own_entry
-from corpproxy.destination.formats import LINE_READERS, recognise
+from corpproxy.destination.formats import FORMATS, LINE_READERS, recognise
 from corpproxy.destination.sources import MAX_LINE_OCTETS, ODD_LINES_SHOWN, OddLines, read_lines
 from corpproxy.destination.suffixes import public_suffixes
 from tests.support.realdata import real_data
@@ -275,3 +277,13 @@ class RealListTests(SynchronousTestCase):
         count = sum(1 for _ in read_lines(lines, format, odd, name, SUFFIXES))
         self.assertGreaterEqual(count, at_least)
         self.assertLessEqual(odd.count, odd_at_most)
+
+
+class ManualTests(SynchronousTestCase):
+    """The manual and the program say the same."""
+
+    def test_formats(self) -> None:
+        """Every format stands in the reference, and no other."""
+        page = Path(__file__).parents[2] / "docs" / "reference" / "list-formats.rst"
+        rows = re.findall(r"^   \* - ``(\w+)``$", page.read_text(), re.MULTILINE)
+        self.assertEqual(sorted(rows), sorted(FORMATS))
