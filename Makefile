@@ -1,0 +1,105 @@
+# corpproxy: everything that a person or continuous integration does with a checkout.
+#
+#   make run        a first proxy on this machine, in the foreground; Ctrl-C ends it
+#   make test       all tests; 'make test-deps' before it installs the programs that some need
+#   make lint types docs policies bench profile
+#   make clean      take away what these made, except the site folder
+#
+# What is needed: GNU make, python3 >= 3.11 with venv.  Everything else goes into .venv.
+
+PYTHON ?= python3
+ENV ?= .venv
+SITE ?= site
+BIN := $(ENV)/bin
+POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
+
+# Unit tests and tests with whole processes run side by side, each in its own trial.
+WHOLE := tests.programs tests.packaging
+PARTS := $(filter-out $(WHOLE) tests.support,$(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
+         $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
+TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
+
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+# curl wget git npm apache2-utils chromium: tests with real programs.  libpacparser1: a second PAC engine.
+# squid-openssl and nginx: what 'make bench' measures beside us.
+DEBIAN_PACKAGES := ca-certificates chromium curl wget git nodejs npm apache2-utils libpacparser1 squid-openssl nginx
+
+.PHONY: run test test-parts test-whole test-deps node lint types docs policies bench profile clean format
+
+run: $(ENV)/run.stamp
+	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
+
+test: $(ENV)/test.stamp node
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-parts test-whole
+
+test-parts: $(ENV)/test.stamp
+	$(TRIAL) $(PARTS)
+
+test-whole: $(ENV)/test.stamp
+	$(TRIAL) $(WHOLE)
+
+test-deps:
+	$(SUDO) apt-get update -qq
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN_PACKAGES)
+
+lint: $(ENV)/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(ENV)/lint.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(ENV)/lint.stamp
+	$(BIN)/mypy
+
+docs: $(ENV)/docs.stamp
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+policies: $(ENV)/run.stamp
+	@set -e; for policy in $(POLICIES); do echo "$$policy"; $(BIN)/corpproxy check "$$policy"; done
+
+bench: $(ENV)/test.stamp
+	$(BIN)/python -m benchmarks
+
+profile: $(ENV)/test.stamp
+	$(BIN)/python -m benchmarks --profile
+
+clean:
+	rm -rf $(ENV) build dist *.egg-info docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	find corpproxy tests twisted benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment, in steps that are repeated when setup.cfg changes.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "corpproxy needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(ENV) \
+	    || { rm -rf $(ENV); echo "python3 cannot make environments; install python3-venv"; exit 1; }
+
+define install
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(1)'
+@touch $@
+endef
+
+$(ENV)/run.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Installing corpproxy into $(ENV); the first time this takes a minute."
+	@$(call install,)
+
+$(ENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(call install,[tests])
+
+$(ENV)/lint.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(call install,[tests,lint])
+
+$(ENV)/docs.stamp: setup.cfg pyproject.toml | $(BIN)/python
+	$(call install,[docs])
+
+# undici is the HTTP client of Node; without npm its tests skip.
+node: $(ENV)/node/node_modules/undici/package.json
+
+$(ENV)/node/node_modules/undici/package.json: | $(BIN)/python
+	@if command -v npm >/dev/null; then \
+	    npm install --silent --no-audit --no-fund --prefix $(ENV)/node undici@7 || echo "undici could not be installed; its tests skip"; \
+	else echo "npm is absent; tests with undici skip"; fi
