@@ -69,7 +69,7 @@ class Fields:
     those who read the fields keep what they made of them: a section that came before brings it along.
     """
 
-    __slots__ = ("index", "lines", "names", "notes")
+    __slots__ = ("_values", "index", "lines", "names", "notes")
 
     lines: list[bytes]
     names: list[bytes]
@@ -79,6 +79,7 @@ class Fields:
     def __init__(self, section: bytes) -> None:
         """Take a sound section: its lines with CR LF between them and none behind the last."""
         self.notes = {}
+        self._values: dict[bytes, bytes] | None = None
         if section:
             self.lines = lines = section.split(b"\r\n")
             self.names = names = [_lower[line.partition(b":")[0]] for line in lines]
@@ -116,12 +117,19 @@ class Fields:
         """
         The value of the first field of that (lower-case) name, without space around it; None without one.
         """
+        if self._values is not None:
+            return self._values.get(name)
         line = self.index.get(name)
         if line is None:
             return None
         if len(self.index) != len(self.names):  # some name is repeated, perhaps this one
             line = self.lines[self.names.index(name)]
         return line[len(name) + 1 :].strip(_SPACE)
+
+    def expect_readers(self) -> None:
+        """Take the values off now: these fields will be read often."""
+        pairs = zip(reversed(self.names), reversed(self.lines), strict=True)
+        self._values = {name: line[len(name) + 1 :].strip(_SPACE) for name, line in pairs}
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of all fields of that (lower-case) name, in their order."""

@@ -167,7 +167,7 @@ def forward_response(
     edits: _Edits = {}
     if head.status < 200 or head.status == 204:
         drop = drop | _FRAMING_FIELDS  # RFC 9110, section 8.6; RFC 9112, section 6.1
-    else:
+    elif not _is_framed_plainly(index, framing):
         length = fields.get(b"content-length")
         edits = _frame(index, framing, int(length) if length else None, extra)
     if not head.is_interim:
@@ -180,6 +180,14 @@ def forward_response(
     lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
     _keep_lines(lines, fields, drop, edits)
     return _finish(lines, extra, options, via, head.version)
+
+
+def _is_framed_plainly(index: dict[bytes, bytes], framing: Framing) -> bool:
+    """Whether the framing fields can travel as they came: one length, written as we would write it."""
+    if b"transfer-encoding" in index or framing is Framing.CHUNKED or framing is Framing.CLOSE:
+        return False
+    line = index.get(b"content-length")
+    return line is None or (line[:16] == b"Content-Length: " and line[16:17] > b"0" and line[-1:] >= b"0")
 
 
 def _request_line(method: bytes, target: Target, host: bytes, form: Form) -> bytes:
@@ -208,7 +216,7 @@ def _accept_trailers(fields: Fields, extra: list[bytes], options: list[bytes]) -
 
 def _frame(index: dict[bytes, bytes], framing: Framing, length: int | None, extra: list[bytes]) -> _Edits:
     """Give the lines that stand in place of Content-Length and Transfer-Encoding; add one that is missing."""
-    edits = {}
+    edits: _Edits = {}
     coding = index.get(b"transfer-encoding")
     if coding is not None:
         edits[b"transfer-encoding"] = _CHUNKED_LINE if framing is Framing.CHUNKED else _GONE
@@ -235,7 +243,10 @@ def _keep_lines(lines: list[bytes], fields: Fields, drop: frozenset[bytes], edit
     """Add the lines that travel on, each as it came or as it was written anew."""
     pairs = zip(fields.names, fields.lines, strict=True)
     if not edits:
-        lines += [line for name, line in pairs if name not in drop]
+        if not drop.isdisjoint(fields.index):
+            lines += [line for name, line in pairs if name not in drop]
+        else:
+            lines += fields.lines
         return
     kept = [edits.get(name, line) for name, line in pairs if name not in drop]
     lines += [line for line in kept if line is not _GONE]
@@ -244,7 +255,8 @@ def _keep_lines(lines: list[bytes], fields: Fields, drop: frozenset[bytes], edit
 def _finish(
     lines: list[bytes], extra: list[bytes], options: list[bytes], via: bytes | None, version: int
 ) -> bytes:
-    lines += extra
+    if extra:
+        lines += extra
     if via is not None:
         # RFC 9110, section 7.6.3: the version is that of the message we received.
         lines.append(b"Via: 1.%d %b" % (version - 10, via))

@@ -216,6 +216,7 @@ class _Sections(dict[bytes, Fields]):
         if len(section) <= self.LONGEST:
             if len(self) >= self.BOUND:
                 self.clear()
+            fields.expect_readers()
             self[section] = fields
 
 

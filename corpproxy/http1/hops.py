@@ -40,12 +40,16 @@ CLIENT_ADDRESS = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 NOT_IN_TRAILERS = (HOP_BY_HOP | END_TO_END) - {b"etag"}
 
 # What nearly every Connection field says; it names no field beyond HOP_BY_HOP.
-_PLAIN_CONNECTION = frozenset({b"keep-alive", b"Keep-Alive", b"close", b"Close", b"Upgrade", b"upgrade"})
+_PLAIN_LINES = frozenset(
+    b"%b: %b" % (name, option)
+    for name in (b"Connection", b"connection")
+    for option in (b"keep-alive", b"Keep-Alive", b"close", b"Close", b"Upgrade", b"upgrade")
+)
 
 
 def named_in_connection(fields: Fields, drop: frozenset[bytes]) -> frozenset[bytes]:
     """Add to ``drop`` the fields that Connection names, but for those that it cannot take away."""
-    if fields.get(b"connection") in _PLAIN_CONNECTION and fields.names.count(b"connection") == 1:
+    if fields.index[b"connection"] in _PLAIN_LINES and len(fields.index) == len(fields.names):
         return drop
     return drop.union(fields.tokens(b"connection")) - (END_TO_END - drop)
 
