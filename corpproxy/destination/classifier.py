@@ -9,14 +9,12 @@ only where a list, or the policy, has URLs on that host, or expressions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from corpproxy.destination.entries import Entry, OddLine, own_entry
-from corpproxy.destination.index import CategoryIndex, Found, as_matches
+from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import small_index
 from corpproxy.destination.index_meta import MISSING
 from corpproxy.destination.model import Host, Match
-from corpproxy.destination.paths import listed_path
 from corpproxy.destination.sources import BLOCK, ListSource
 
 # The policy's own entries stand under this name where a list's name would stand.
@@ -47,15 +45,6 @@ def missing_categories(sources: Iterable[ListSource], index: CategoryIndex | Non
     return frozenset(missing)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is remembered of a host: the answer without a path, and what a path can change."""
-
-    answer: Answer
-    reads_path: bool
-    keys: tuple[tuple[str, ...], ...]
-
-
 class Classifier:
     """
     Classifies destinations by an index (None when there is none yet) and the policy's own entries.
@@ -77,10 +66,13 @@ class Classifier:
         self._own = _indexed(own or {})
         self._exceptions = _indexed(exceptions or {})
         self._own_categories = frozenset(own or ())
-        self._layers = tuple(one for one in (index, self._exceptions, self._own) if one is not None)
         self._same = _same_category(index.aliases) if index is not None else {}
-        self._reads_paths = index is not None and index.reads_paths
-        self._hosts: dict[str, _Known] = {}
+        layers = [one for one in (index, self._exceptions, self._own) if one is not None]
+        self._with_urls = [one for one in layers if one.meta.urls]
+        self._reads_paths = any(one.reads_paths for one in layers)
+        self._hosts: dict[str, Answer] = {}
+        # Hosts among them on which there are URLs, so that the path matters.
+        self._with_paths: set[str] = set()
         self._urls: dict[tuple[str, str], Answer] = {}
 
     @property
@@ -99,25 +91,25 @@ class Classifier:
 
         ``path`` is path and query as they were sent, empty for a tunnel.  No list knows of schemes and ports.
         """
-        known = self._hosts.get(host.name)
-        if known is None:
-            known = self._learned(host)
-        if not path or not known.reads_path:
-            return known.answer
-        answer = self._urls.get((host.name, path))
-        return self._with_path(host, path, known) if answer is None else answer
+        name = host.name
+        answer = self._hosts.get(name)
+        if answer is None:
+            answer = self._learned(host)
+        if not path or not (self._reads_paths or name in self._with_paths):
+            return answer
+        return self._urls.get((name, path)) or self._with_path(host, path)
 
-    def _learned(self, host: Host) -> _Known:
-        keys = tuple(layer.url_keys(host) for layer in self._layers)
-        reads_path = self._reads_paths or any(keys)
-        known = _Known(self._answer(host, "", keys), reads_path, keys)
+    def _learned(self, host: Host) -> Answer:
         if len(self._hosts) >= MAX_REMEMBERED:
             self._hosts.clear()
-        self._hosts[host.name] = known
-        return known
+            self._with_paths.clear()
+        if any(layer.has_urls_on(host) for layer in self._with_urls):
+            self._with_paths.add(host.name)
+        answer = self._hosts[host.name] = self._answer(host, "")
+        return answer
 
-    def _with_path(self, host: Host, path: str, known: _Known) -> Answer:
-        answer = self._answer(host, listed_path(path), known.keys)
+    def _with_path(self, host: Host, path: str) -> Answer:
+        answer = self._answer(host, path)
         if len(path) > MAX_URL_REMEMBERED:
             return answer
         if len(self._urls) >= MAX_URLS_REMEMBERED:
@@ -125,30 +117,30 @@ class Classifier:
         self._urls[host.name, path] = answer
         return answer
 
-    def _answer(self, host: Host, path: str, keys: tuple[tuple[str, ...], ...]) -> Answer:
-        """Ask the layers in their order: lists, exceptions, own."""
-        found: Found = {}
-        for layer, under in zip(self._layers, keys, strict=True):
-            said = layer.of_host(host)
-            if path and under:
-                layer.add_urls(said, under, path)
-            layer.add_expressions(said, host, path)
-            if layer is self._exceptions:
-                found = self._without(found, said)
-            else:
-                found.update(said)
-        matches = as_matches(found)
-        return tuple(dict.fromkeys(match.category for match in matches)), matches
+    def _answer(self, host: Host, path: str) -> Answer:
+        """Ask lists, exceptions and own, in this order."""
+        matches = self.index.categories(host, path) if self.index is not None else ()
+        if self._exceptions is not None and matches:
+            matches = self._without(matches, self._exceptions.categories(host, path))
+        if self._own is not None:
+            own = self._own.categories(host, path)
+            if own:
+                matches = tuple(sorted((*matches, *own), key=_order))
+        if len(matches) == 1:
+            return (matches[0].category,), matches
+        return tuple(dict.fromkeys([match.category for match in matches])), matches
 
-    def _without(self, found: Found, excepted: Found) -> Found:
+    def _without(self, matches: tuple[Match, ...], excepted: tuple[Match, ...]) -> tuple[Match, ...]:
         if not excepted:
-            return found
-        names = {
-            one
-            for membership in excepted
-            for one in self._same.get(membership.category, (membership.category,))
-        }
-        return {membership: text for membership, text in found.items() if membership.category not in names}
+            return matches
+        names: set[str] = set()
+        for one in excepted:
+            names |= self._same.get(one.category, {one.category})
+        return tuple(match for match in matches if match.category not in names)
+
+
+def _order(match: Match) -> tuple[str, str]:
+    return match.category, match.list
 
 
 def _indexed(entries: Mapping[str, Sequence[str]]) -> CategoryIndex | None:

@@ -71,26 +71,40 @@ class CategoryIndex:
 
         There is one match for each list and category, with the closest entry.
         """
+        path = listed_path(path) if path else ""
         hits = list(self._trie.iter_prefixes_with_ids(host_key(host)))
-        if not path and self._expression_set is None and len(hits) <= 1:
-            return self._of_one(hits[0]) if hits else ()
-        found = self._joined(hits)
-        if path:
-            path = listed_path(path)
-            self.add_urls(found, self.url_keys(host), path)
-        self.add_expressions(found, host, path)
-        return as_matches(found)
+        if path and self.meta.urls:
+            hits += self._url_hits(host, path)
+        spoken = (
+            self._expression_set.Match(host.uri_host + path) if self._expression_set is not None else None
+        )
+        if spoken:
+            return self._with_expressions(hits, spoken)
+        if len(hits) > 1:
+            return _as_matches(self._joined(hits))
+        return self._of_one(*hits[0]) if hits else ()
 
-    def of_host(self, host: Host) -> Found:
-        """Give what the entries that cover a host say, by membership the entry's text."""
-        return self._joined(self._trie.iter_prefixes_with_ids(host_key(host)))
+    def has_urls_on(self, host: Host) -> bool:
+        """Whether a path on this host can change anything, expressions aside."""
+        return self.meta.urls > 0 and any(map(self._is_above_urls, url_keys(host)))
 
-    def _of_one(self, hit: tuple[str, int]) -> tuple[Match, ...]:
+    def _is_above_urls(self, key: str) -> bool:
+        return bool(self._trie.has_keys_with_prefix(key + "/"))
+
+    def _url_hits(self, host: Host, path: str) -> Iterator[tuple[str, int]]:
+        """Yield the URLs on a host and those above it that a path, in the form of lists, begins with."""
+        for above in filter(self._is_above_urls, url_keys(host)):
+            for key, number in self._trie.iter_prefixes_with_ids(above + path):
+                if len(key) > len(above) and covers(key[len(above) :], path):
+                    yield key, number
+
+    def _of_one(self, key: str, number: int) -> tuple[Match, ...]:
         """The common case, without the detour: one entry covers the host."""
-        text = key_text(hit[0])
-        return tuple([Match(one.category, one.list, text) for one in self._members[self._sets[hit[1]]]])
+        text = key_text(key)
+        return tuple([Match(one.category, one.list, text) for one in self._members[self._sets[number]]])
 
     def _joined(self, hits: Iterable[tuple[str, int]]) -> Found:
+        """Give the closest entry of each membership: hits come from the far ones to the close ones."""
         found: Found = {}
         for key, number in hits:
             text = key_text(key)
@@ -98,28 +112,12 @@ class CategoryIndex:
                 found[membership] = text
         return found
 
-    def url_keys(self, host: Host) -> tuple[str, ...]:
-        """Give the beginnings of keys under which there are URLs that a path on this host can match."""
-        if not self.meta.urls:
-            return ()
-        return tuple(key for key in url_keys(host) if self._trie.has_keys_with_prefix(key + "/"))
-
-    def add_urls(self, found: Found, keys: tuple[str, ...], path: str) -> None:
-        """Add what URLs under ``keys`` say of a path in the form of lists."""
-        for beginning in keys:
-            for key, number in self._trie.iter_prefixes_with_ids(beginning + path):
-                if len(key) > len(beginning) and covers(key[len(beginning) :], path):
-                    text = key_text(key)
-                    for membership in self._members[self._sets[number]]:
-                        found[membership] = text
-
-    def add_expressions(self, found: Found, host: Host, path: str) -> None:
-        """Add what expressions say of a host and a path in the form of lists."""
-        if self._expression_set is None:
-            return
-        for place in self._expression_set.Match(host.uri_host + path) or ():
+    def _with_expressions(self, hits: Iterable[tuple[str, int]], spoken: Iterable[int]) -> tuple[Match, ...]:
+        found = self._joined(hits)
+        for place in spoken:
             number, text = self._expressions[place]
             found.setdefault(self.meta.memberships[number], text)
+        return _as_matches(found)
 
     def entries_of(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the category and the key of every entry of one list, expressions left out."""
@@ -136,10 +134,8 @@ class CategoryIndex:
                 yield membership.category, text
 
 
-def as_matches(found: Found) -> tuple[Match, ...]:
+def _as_matches(found: Found) -> tuple[Match, ...]:
     """Give what was found as matches, in the order of their categories."""
-    if not found:
-        return ()
     return tuple(Match(one.category, one.list, text) for one, text in sorted(found.items(), key=_by_category))
 
 

@@ -194,7 +194,7 @@ class PropertyTests(SynchronousTestCase):
             index = small_index({"a": [own_entry(str(network)) for network in networks]}, "own")
             assert host.address is not None
             expected = any(host.address in network for network in networks)
-            self.assertEqual(bool(index.of_host(host)), expected)
+            self.assertEqual(bool(index.categories(host)), expected)
 
     @given(
         st.one_of(
