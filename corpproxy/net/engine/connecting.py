@@ -66,6 +66,10 @@ class Connector:
         self.transport = Transport(self._engine, connection, connection.getpeername())
         self.transport.take_over(protocol, events)
 
+    def failed(self) -> None:
+        """The factory raised."""
+        self._failed(_given_up())
+
     def engine_stopped(self) -> None:
         """The reactor stops."""
         self._failed(_given_up())

@@ -55,6 +55,9 @@ class EnginePort:
             if not self._open:
                 return
 
+    def failed(self) -> None:
+        """The factory raised: that client is gone, the next may come."""
+
     def engine_stopped(self) -> None:
         """The reactor stops."""
         self.stopListening()

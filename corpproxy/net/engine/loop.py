@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -22,11 +23,17 @@ WRITABLE = select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP
 MAX_EVENTS = 256
 
 
+log = Logger()
+
+
 class Member(Protocol):
     """A socket in the engine."""
 
     def ready(self, events: int) -> None:
         """The kernel says that something has changed."""
+
+    def failed(self) -> None:
+        """Its own code raised: whatever it serves cannot go on."""
 
     def engine_stopped(self) -> None:
         """The reactor stops."""
@@ -48,6 +55,7 @@ class Engine:
         self._soon: deque[Callable[[], None]] = deque()
         self._running = False
         self._scheduled = False
+        self._stopped = False
         reactor.addReader(self)
 
     def __len__(self) -> int:
@@ -76,9 +84,8 @@ class Engine:
     def soon(self, call: Callable[[], None]) -> None:
         """Call this before the engine sleeps again, but not now."""
         self._soon.append(call)
-        if not self._running and not self._scheduled:
-            self._scheduled = True
-            self.reactor.callLater(0, self._run_scheduled)
+        if not self._running:
+            self._schedule()
 
     # What the reactor asks for.
 
@@ -97,13 +104,17 @@ class Engine:
             for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
                 member = members.get(descriptor)
                 if member is not None:
-                    member.ready(events)
+                    try:
+                        member.ready(events)
+                    except Exception:
+                        # The fault of one connection ends that one; all others live in this loop too.
+                        log.failure("a connection failed")
+                        member.failed()
             self._run_soon()
         finally:
             self._running = False
-            if self._soon and not self._scheduled:
-                self._scheduled = True
-                self.reactor.callLater(0, self._run_scheduled)
+            if self._soon:
+                self._schedule()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops, and drops its readers."""
@@ -111,22 +122,31 @@ class Engine:
 
     def stop(self) -> None:
         """Close all sockets; each protocol is told that its connection is lost."""
+        if self._stopped:
+            return
+        self._stopped = True
         self.reactor.removeReader(self)
         for member in list(self._members.values()):
             member.engine_stopped()
         self._run_soon()
-        if not self._epoll.closed:
-            self._epoll.close()
+        self._epoll.close()
 
     def _run_scheduled(self) -> None:
         self._scheduled = False
         self._run_soon()
-        if self._soon and not self._scheduled:
+        if self._soon:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
             self._scheduled = True
             self.reactor.callLater(0, self._run_scheduled)
 
     def _run_soon(self) -> None:
         """Make the calls that are due; those that they add wait for the next turn, so that nobody starves."""
-        soon = self._soon
-        for _ in range(len(soon)):
-            soon.popleft()()
+        soon, self._soon = self._soon, deque()
+        for call in soon:
+            try:
+                call()
+            except Exception:
+                log.failure("a connection failed")

@@ -269,6 +269,10 @@ class Transport:
             self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._engine.soon(self._aborted)
 
+    def failed(self) -> None:
+        """The protocol raised: it cannot go on."""
+        self._lose(Failure(error.ConnectionLost("the protocol failed")))  # type: ignore[no-untyped-call]
+
     def engine_stopped(self) -> None:
         """The reactor stops."""
         self._lose(CONNECTION_DONE)
