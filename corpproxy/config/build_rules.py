@@ -20,6 +20,9 @@ from corpproxy.policy.model import Safety
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
 
+# How many calendars may stand on each other by ``except``: lessons, holidays, and days that are lost again.
+MAX_EXCEPTS = 5
+
 
 class Rules:
     """
@@ -35,7 +38,7 @@ class Rules:
         self.networks: Mapping[str, tuple[IpNetwork, ...]] = {
             name: tuple(network.addresses) for name, network in model.identity.networks.items()
         }
-        self._hours: dict[str, Hours | None] = {}
+        self._hours: dict[str, Hours] = {}
 
     def all(self) -> list[Rule]:
         """Every rule, in order."""
@@ -102,8 +105,12 @@ class Rules:
 
     def hours(self, name: str, above: Sequence[str] = ()) -> Hours | None:
         """The hours of a calendar, None when there is none of this name or it takes itself out."""
-        if name not in self._hours and name not in above and name in self._model.calendars:
-            self._hours[name] = self._calendar(self._model.calendars[name], (*above, name))
+        is_sound = name not in above and len(above) <= MAX_EXCEPTS
+        if name not in self._hours and is_sound and name in self._model.calendars:
+            found = self._calendar(self._model.calendars[name], (*above, name))
+            # What is too much below another calendar may be sound by itself.
+            if found is not None:
+                self._hours[name] = found
         return self._hours.get(name)
 
     def _calendar(self, table: CalendarTable, above: Sequence[str]) -> Hours | None:

@@ -30,6 +30,7 @@ CODES = {
     "too-many-files": "The patterns of ``include:`` find too many files.",
     "nested-include": "An included file includes others.",
     # Fields and values
+    "more-problems": "There are more problems than are told one by one.",
     "unknown-field": "There is no such field in this table.",
     "missing-field": "A field that must be there is not.",
     "wrong-kind": "A list, a table or a single value stands where another of them is wanted.",
@@ -66,8 +67,9 @@ CODES = {
     "unknown-listener": "No listener has this name.",
     "unknown-network": "No network has this name, and it is none itself.",
     "duplicate-name": "Two listeners or two lists have one name.",
-    "calendar-circle": "A calendar takes itself out.",
+    "calendar-circle": "A calendar takes itself out, or stands on too many others.",
     # Rules
+    "too-many-rules": "There are more rules than can be held against each other.",
     "duplicate-rule": "Two rules have one name.",
     "empty-condition": "A condition is an empty list, which would match everything.",
     "never-matches": "Nothing is left for a rule, or its conditions exclude each other.",
@@ -78,6 +80,7 @@ CODES = {
     "needless-field": "A field does nothing in this rule.",
     # Listeners and files
     "no-listener": "Nothing listens as the proxy.",
+    "too-many-listeners": "There are more listeners than one service has.",
     "port-twice": "Two listeners want one port.",
     "open-to-strangers": "Other machines can use the proxy, and nobody has to sign in.",
     "admin-without-token": "Other machines can reach the administrators' pages without a token.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 LIKENESS = 0.6
 
 # UT1 has 70 categories and a school a few hundred groups; comparing with thousands would take seconds.
-MAX_COMPARED = 5_000
+MAX_COMPARED = 1_000
 
 
 def nearest(written: str, known: Iterable[str]) -> str:

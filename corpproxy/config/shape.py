@@ -9,7 +9,7 @@ of its absence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,10 @@ from corpproxy.errors import Place, Problem
 
 # Taking a field out can leave its table without something it must have, and so on up to the root.
 MAX_ROUNDS = 10
+
+# Problems of shape that are told one by one; who has more of them has mended the first thousand before
+# the others matter, and a file of the largest size could have a million.
+MAX_TOLD = 1_000
 
 
 @dataclass(slots=True)
@@ -56,13 +60,19 @@ def shape(root: Table) -> Shaped:
             return shaped
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
-        shaped.problems += [
-            shape_problem(one, root) for one in errors if not (round_ and _is_consequence(shaped, one))
-        ]
+        _tell(shaped, [one for one in errors if not (round_ and _is_consequence(shaped, one))])
         # The last entries of a list first, so that the numbers of those before them stay true.
         for path in sorted({_refused(root, one) for one in errors}, key=_order, reverse=True):
             _take_out(shaped, path)
     return shaped
+
+
+def _tell(shaped: Shaped, errors: Sequence[Mapping[str, Any]]) -> None:
+    shaped.problems += [shape_problem(one, shaped.root) for one in errors[:MAX_TOLD]]
+    if len(errors) > MAX_TOLD:
+        place = shape_problem(errors[MAX_TOLD], shaped.root).place
+        said = f"{len(errors) - MAX_TOLD} more problems are here and elsewhere; mend the first ones"
+        shaped.problems.append(Problem(place, "more-problems", said))
 
 
 def _is_consequence(shaped: Shaped, error: Mapping[str, Any]) -> bool:

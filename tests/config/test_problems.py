@@ -9,11 +9,15 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import corpproxy.config
-from corpproxy.config import codes, nodes, sources
+from corpproxy.config import codes, nodes, shape, sources
+from corpproxy.config.checks import listen, rules
 from corpproxy.policy import lint
 from tests.config.support import read_case, told
 
 CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
+
+# Where the bounds stand that a case may lower.
+BOUNDED = (nodes, sources, shape, rules, listen)
 
 
 class ProblemTests(SynchronousTestCase):
@@ -22,7 +26,8 @@ class ProblemTests(SynchronousTestCase):
     def check(self, name: str) -> None:
         case = CASES[name]
         for bound, number in case.bounds.items():
-            self.patch(nodes if hasattr(nodes, bound) else sources, bound, number)
+            (module,) = [one for one in BOUNDED if hasattr(one, bound)]
+            self.patch(module, bound, number)
         loaded = case.load()
         self.assertEqual(told(loaded), case.lines)
         self.assertEqual(loaded.configuration is None, bool(loaded.errors))

@@ -11,9 +11,16 @@ from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.rules import RuleTable
 from corpproxy.policy.model import Effect
 
+# An address for each room of a large site; each takes a socket and is held against every other one.
+MAX_LISTENERS = 200
+
 
 def check(examined: Examined) -> None:
     """Say what is wrong with the listeners."""
+    if len(examined.model.listen) > MAX_LISTENERS:
+        said = f"{len(examined.model.listen)} listeners are too many ({MAX_LISTENERS} at most)"
+        examined.say(("listen", MAX_LISTENERS), "too-many-listeners", said)
+        return
     _present(examined)
     _names(examined)
     _ports(examined)

@@ -18,6 +18,10 @@ def check(examined: Examined) -> None:
     _Names(examined).check()
 
 
+# Names for which the nearest right one is looked for: with a thousand groups each takes 20 ms.
+MAX_OFFERED = 50
+
+
 class _Names:
     """All names of one policy."""
 
@@ -34,6 +38,7 @@ class _Names:
         # A file of groups may be edited while the service runs: what it names is not known here for good.
         self._groups_are_known = identity.groups_file is None
         self._categories, self._categories_are_known = known_categories(examined)
+        self._offered: dict[tuple[str, str], str] = {}
 
     def check(self) -> None:
         model = self._examined.model
@@ -71,7 +76,7 @@ class _Names:
             return
         for name in self._examined.model.categories.exceptions:
             if name not in self._categories:
-                said = f"there is no category '{name}'" + did_you_mean(name, self._categories)
+                said = f"there is no category '{name}'" + self._offer("category", name, self._categories)
                 self._examined.say_of_key(("categories", "exceptions", name), "unknown-category", said)
 
     def _calendar_names(self, path: Path, written: Iterable[str]) -> None:
@@ -80,13 +85,20 @@ class _Names:
     def _network_names(self, path: Path, written: Iterable[str]) -> None:
         for number, name in enumerate(written):
             if name not in self._networks and not is_range(name):
-                said = f"there is no network '{name}'{did_you_mean(name, self._networks)}"
+                said = f"there is no network '{name}'{self._offer('network', name, self._networks)}"
                 self._examined.say((*path, number), "unknown-network", said)
+
+    def _offer(self, kind: str, name: str, known: frozenset[str]) -> str:
+        """The nearest right name, looked for once for each wrong one."""
+        if (kind, name) not in self._offered:
+            is_room = len(self._offered) < MAX_OFFERED
+            self._offered[kind, name] = did_you_mean(name, known) if is_room else ""
+        return self._offered[kind, name]
 
     def _tell(self, kind: str, path: Path, written: Iterable[str], known: frozenset[str]) -> None:
         for number, name in enumerate(written):
             if name and name not in known:
-                said = f"there is no {kind} '{name}'{did_you_mean(name, known)}"
+                said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
                 self._examined.say((*path, number), f"unknown-{kind}", said)
 
 

@@ -11,9 +11,19 @@ from corpproxy.policy.decide import Policy
 from corpproxy.policy.lint import lint
 from corpproxy.policy.model import Effect
 
+# Every rule is held against every other one, half a second for a thousand; a site that has more of them
+# has written hosts as rules, which belong in a category.
+MAX_RULES = 2_000
+
 
 def check(examined: Examined) -> None:
     """Say which rules cannot match, contradict themselves or are missing."""
+    if len(examined.model.rules) > MAX_RULES:
+        said = (
+            f"{len(examined.model.rules)} rules are too many ({MAX_RULES} at most); put hosts in a category"
+        )
+        examined.say(("rules", MAX_RULES), "too-many-rules", said)
+        return
     _duplicates(examined)
     _empty_conditions(examined)
     _order(examined)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from corpproxy.config.build_rules import Rules
+from corpproxy.config.build_rules import MAX_EXCEPTS, Rules
 from corpproxy.config.checks.examined import Examined
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
@@ -83,5 +83,5 @@ def _times(examined: Examined) -> None:
     calendars = examined.model.calendars
     for name, calendar in calendars.items():
         if calendar.except_ in calendars and rules.hours(name) is None:
-            said = f"'{name}' takes itself out by way of 'except'"
+            said = f"'{name}' takes itself out by 'except', or stands on more than {MAX_EXCEPTS} others"
             examined.say(("calendars", name, "except"), "calendar-circle", said)
