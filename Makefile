@@ -20,9 +20,9 @@ PARTS := $(filter-out $(WHOLE) tests.support,$(subst /,.,$(patsubst %/__init__.p
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-# curl wget git npm apache2-utils chromium: tests with real programs.  libpacparser1: a second PAC engine.
-# squid-openssl and nginx: what 'make bench' measures beside us.
-DEBIAN_PACKAGES := ca-certificates chromium curl wget git nodejs npm apache2-utils libpacparser1 squid-openssl nginx
+# For tests with real programs; libpacparser1 is a PAC engine, squid-openssl and nginx stand beside us in 'make bench'.
+DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 squid-openssl nginx \
+                   $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-whole test-deps node lint types docs policies bench profile clean format
 
@@ -39,8 +39,10 @@ test-whole: $(ENV)/test.stamp
 	$(TRIAL) $(WHOLE)
 
 test-deps:
-	$(SUDO) apt-get update -qq
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN_PACKAGES)
+	@if dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>&1 | grep -qv 'install ok installed'; then \
+	    $(SUDO) apt-get update -qq && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES); \
+	fi
 
 lint: $(ENV)/lint.stamp
 	$(BIN)/ruff check .
@@ -101,5 +103,9 @@ node: $(ENV)/node/node_modules/undici/package.json
 
 $(ENV)/node/node_modules/undici/package.json: | $(BIN)/python
 	@if command -v npm >/dev/null; then \
-	    npm install --silent --no-audit --no-fund --prefix $(ENV)/node undici@7 || echo "undici could not be installed; its tests skip"; \
+	    npm install --silent --no-audit --no-fund --prefix $(ENV)/node undici@$(UNDICI) \
+	        || echo "undici could not be installed; its tests skip"; \
 	else echo "npm is absent; tests with undici skip"; fi
+
+# The last one that the Node of this machine can run.
+UNDICI = $(shell node -e 'console.log(parseInt(process.versions.node) < 20 ? 6 : 7)')

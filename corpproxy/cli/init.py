@@ -43,7 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make what is missing and say what was made; gives the exit code."""
-    folder: Path = options.folder
+    make_site(options.folder, options.preset, user=options.user, site=options.site)
+    return 0
+
+
+def make_site(
+    folder: Path, preset_name: str = PRESETS[0], *, user: str = FIRST_USER, site: str | None = None
+) -> str | None:
+    """
+    Make what is missing in a site folder and print what was made.
+
+    Gives the password of the first user; None when there were users before.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -54,17 +65,15 @@ def run(options: argparse.Namespace) -> int:
     if policy.exists():
         print(f"{policy} is kept as it is")
     else:
-        text = preset(options.preset, site=options.site, user=options.user)
-        replace_file(policy, text.encode())
+        replace_file(policy, preset(preset_name, site=site, user=user).encode())
         print(f"{policy} is the policy; 'corpproxy check {policy}' tells what is wrong with it after an edit")
     if passwords.exists():
         print(f"{passwords} is kept as it is; 'corpproxy users add NAME --policy {policy}' adds people")
-        return 0
-    _first_user(passwords, options.user, policy)
-    return 0
+        return None
+    return _first_user(passwords, user, policy)
 
 
-def _first_user(passwords: Path, name: str, policy: Path) -> None:
+def _first_user(passwords: Path, name: str, policy: Path) -> str:
     password = generate_password()
     try:
         set_password(passwords, name, password)
@@ -74,6 +83,7 @@ def _first_user(passwords: Path, name: str, policy: Path) -> None:
     print(f"    user      {name}")
     print(f"    password  {password}")
     print(f"'corpproxy users passwd {name} --policy {policy}' changes it")
+    return password
 
 
 def preset(name: str, *, site: str | None = None, user: str = FIRST_USER) -> str:

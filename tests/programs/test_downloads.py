@@ -109,7 +109,8 @@ class PipTests(ProgramCase):
         files = {
             "tokens.py": f"TOKEN = {TOKEN!r}\n",
             f"{about}/METADATA": "Metadata-Version: 2.1\nName: tokens\nVersion: 1.0\n",
-            f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\n"
+            "Root-Is-Purelib: true\nTag: py3-none-any\n",
         }
         files[f"{about}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{about}/RECORD"])
         with zipfile.ZipFile(folder / name, "w") as wheel:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.programs.case import PEOPLE, ProgramCase, needs
 from tests.programs.origin import TOKEN
-from tests.support.running import CHECKOUT
 from tests.support.rows import rows, tabular
+from tests.support.running import CHECKOUT
 
 CLIENTS = Path(__file__).with_name("clients")
 

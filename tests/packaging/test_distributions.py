@@ -1,0 +1,106 @@
+"""The wheel and the source distribution, opened, installed and run."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy import __version__
+from tests.packaging.environments import (
+    TWIST,
+    TWISTD,
+    built,
+    copied_checkout,
+    environment,
+    run,
+    temporary_folder,
+)
+from tests.support.running import CHECKOUT
+
+PLUGIN = "twisted/plugins/corpproxy_plugin.py"
+HELP = "The policy file"
+
+
+def packaged() -> set[str]:
+    """Every file of the package in the checkout, as it must be in the wheel."""
+    files = (CHECKOUT / "corpproxy").rglob("*")
+    return {
+        str(file.relative_to(CHECKOUT))
+        for file in files
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
+    }
+
+
+class WheelTests(SynchronousTestCase):
+    """What people install."""
+
+    def names(self) -> list[str]:
+        return zipfile.ZipFile(built()[1]).namelist()
+
+    def test_plugin(self) -> None:
+        """Exactly one file of ours lies below ``twisted``: more would be part of somebody else's package."""
+        self.assertEqual([name for name in self.names() if name.startswith("twisted")], [PLUGIN])
+
+    def test_whole(self) -> None:
+        """Every file of the package is in it, pages, words and first policies too."""
+        self.assertEqual(packaged() - set(self.names()), set())
+
+    def test_nothing_else(self) -> None:
+        """Nothing is in it but the package, the plugin and the description: no tests, no documentation."""
+        ours = ("corpproxy/", f"corpproxy-{__version__}.dist-info/", PLUGIN)
+        self.assertEqual([name for name in self.names() if not name.startswith(ours)], [])
+
+    def test_licence(self) -> None:
+        """The licence goes with it."""
+        self.assertTrue([name for name in self.names() if name.endswith("LICENSE")])
+
+
+class SourceDistributionTests(SynchronousTestCase):
+    """What packagers take."""
+
+    def test_contents(self) -> None:
+        """It has what a build needs, and no tests; the wheel of these tests is built from it."""
+        with tarfile.open(built()[0]) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+        for needed in ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", PLUGIN):
+            self.assertIn(needed, names)
+        self.assertEqual(packaged() - names, set())
+        self.assertEqual([name for name in names if name.startswith(("tests", "benchmarks", ".ci"))], [])
+
+
+class InstalledTests(SynchronousTestCase):
+    """A wheel in an environment of its own, and a folder that is not the checkout."""
+
+    def test_commands(self) -> None:
+        """twistd, twist and corpproxy answer; init finds its first policy."""
+        python, elsewhere = environment(built()[1]), temporary_folder()
+        self.assertIn(HELP, run([python, *TWISTD, "corpproxy", "--help"], elsewhere))
+        self.assertIn(HELP, run([python, *TWIST, "corpproxy", "--help"], elsewhere))
+        command = python.with_name("corpproxy")
+        self.assertEqual(run([command, "--version"], elsewhere), f"corpproxy {__version__}\n")
+        self.assertIn("password", run([command, "init", "site"], elsewhere))
+        self.assertIn("ok:", run([command, "check", "site/policy.yaml"], elsewhere))
+        where = run([python, "-I", "-c", "import corpproxy; print(corpproxy.__file__)"], elsewhere)
+        self.assertTrue(where.startswith(str(python.parents[1])), where)
+
+
+class EditableTests(SynchronousTestCase):
+    """``pip install -e .``"""
+
+    def test_plugin(self) -> None:
+        """The plugin is found from another folder."""
+        python = environment("-e", copied_checkout())
+        self.assertIn(HELP, run([python, *TWISTD, "corpproxy", "--help"], temporary_folder()))
+        self.assertIn(HELP, run([python, *TWIST, "corpproxy", "--help"], temporary_folder()))
+
+
+class CheckoutTests(SynchronousTestCase):
+    """A checkout in which nothing was installed."""
+
+    def test_plugin(self) -> None:
+        """``python -m twisted`` finds the plugin from the folder of the checkout."""
+        python, copy = environment(), copied_checkout()
+        self.assertIn(HELP, run([python, "-m", "twisted", "corpproxy", "--help"], copy))
+        self.assertIn("corpproxy", run([python, "-m", "corpproxy", "--version"], copy))
