@@ -59,7 +59,7 @@ class WhatTable(Table):
     url: OneOrMany[Url] = listing("The beginning of a URL, as ``http://example.com/games``.")
     expression: OneOrMany[Expression] = listing("Regular expressions (RE2) that are found in the URL.")
     method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
-    scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https.")
+    scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Port] = listing("Ports of the server.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
 

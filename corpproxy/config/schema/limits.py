@@ -28,7 +28,7 @@ class ConnectionsTable(Table):
 
     total: Number = as_in(ConnectionLimits, "total", "Client connections in all.")
     per_address: Number = as_in(ConnectionLimits, "per_address", "Client connections from one address.")
-    per_person: Number = as_in(ConnectionLimits, "per_person", "Running exchanges of one person.")
+    per_person: Number = as_in(ConnectionLimits, "per_person", "Client connections of one person.")
     tunnels_per_address: Number = as_in(ConnectionLimits, "tunnels_per_address", "Tunnels from one address.")
     tunnels_per_person: Number = as_in(ConnectionLimits, "tunnels_per_person", "Tunnels of one person.")
     per_server: Number = as_in(ConnectionLimits, "per_server", "Connections to one server, used and kept.")
