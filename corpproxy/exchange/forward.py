@@ -5,6 +5,7 @@ from __future__ import annotations
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
+from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused
@@ -22,12 +23,9 @@ async def forward(exchange: Exchange) -> ResultCode:
     """Take a request to its server and the answer back."""
     expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
     answer = await _fetch(exchange)
-    try:
-        if answer.head.status == 101:
-            return await _change_protocol(exchange, answer)
-        return await _deliver(exchange, answer)
-    except ProtocolError as error:
-        raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
+    if answer.head.status == 101:
+        return await _change_protocol(exchange, answer)
+    return await _deliver(exchange, answer)
 
 
 async def _fetch(exchange: Exchange) -> Answer:
@@ -58,7 +56,6 @@ def _command(exchange: Exchange) -> Fetch:
     destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
     assert destination is not None
     assert decision is not None
-    upgrade = upgrade_protocol(exchange.head) in UPGRADES
     head = forward_request(
         exchange.head,
         exchange.target,
@@ -66,7 +63,7 @@ def _command(exchange: Exchange) -> Fetch:
         body=exchange.body,
         via=in_force.via,
         forwarded_for=exchange.client.encode() if in_force.forwarding.forwarded_for else None,
-        upgrade=upgrade,
+        upgrade=_upgrade(exchange) is not None,
         max_forwards=max_forwards(exchange.head),
     )
     return Fetch(
@@ -89,20 +86,31 @@ async def _deliver(exchange: Exchange, answer: Answer) -> ResultCode:
     framing = framing_toward(answer.body, version).framing
     exchange.keep = exchange.keep and framing is not Framing.CLOSE and exchange.content_over
     exchange.status = answer.head.status
-    head = forward_response(
-        answer.head,
-        framing=framing,
-        via=exchange.in_force.via,
-        keep_alive=exchange.keep,
-        client_version=version,
-    )
+    try:
+        head = forward_response(
+            answer.head,
+            framing=framing,
+            via=exchange.in_force.via,
+            keep_alive=exchange.keep,
+            client_version=version,
+        )
+    except ProtocolError as error:
+        raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
     await Relay(answer, head, framing)
+    if not exchange.content_over:
+        await drain(exchange)
     return ResultCode.FORWARDED
+
+
+def _upgrade(exchange: Exchange) -> bytes | None:
+    """The protocol that a client may change to; not where its content would get in between."""
+    asked = upgrade_protocol(exchange.head)
+    return asked if asked in UPGRADES and exchange.body.framing is Framing.NONE else None
 
 
 async def _change_protocol(exchange: Exchange, answer: Answer) -> ResultCode:
     agreed = upgrade_protocol(answer.head)
-    if agreed not in UPGRADES or agreed != upgrade_protocol(exchange.head):
+    if agreed is None or agreed != _upgrade(exchange):
         raise UpstreamError(
             "upgrade-not-asked", "the server changed to a protocol nobody asked for", phase="answer"
         )

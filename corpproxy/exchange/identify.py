@@ -38,8 +38,13 @@ async def _check(value: bytes, exchange: Exchange) -> Identity:
     except SignInRefused as refused:
         raise _challenge(exchange, refused.code) from refused
     except SignInUnavailable as down:
-        page = unavailable_page(exchange, down.code)
-        raise Refusal(ResultCode.UNAVAILABLE, down.code, page, down.message) from down
+        raise unavailable(exchange, down) from down
+
+
+def unavailable(exchange: Exchange, down: SignInUnavailable) -> Refusal:
+    """Give the refusal for a directory that is away."""
+    page = unavailable_page(exchange, down.code)
+    return Refusal(ResultCode.UNAVAILABLE, down.code, page, down.message)
 
 
 def _challenge(exchange: Exchange, code: str) -> Refusal:

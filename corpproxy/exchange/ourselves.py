@@ -5,6 +5,8 @@ from __future__ import annotations
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.commands import ChangePassword, ReadContent, Respond, SaveGrant
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.identify import unavailable
+from corpproxy.exchange.refusal import SignInUnavailable
 from corpproxy.http1.answer import answer_head
 from corpproxy.http1.steering import max_forwards
 from corpproxy.pages import portal
@@ -82,5 +84,8 @@ async def _perform(exchange: Exchange, request: PortalRequest, action: portal.Ac
     if isinstance(action, portal.ConfirmWarning):
         await SaveGrant(action.grant)
         return pages.confirmed(request, action)
-    reason = await ChangePassword(action.name, action.old, action.new)
+    try:
+        reason = await ChangePassword(action.name, action.old, action.new)
+    except SignInUnavailable as down:
+        raise unavailable(exchange, down) from down
     return pages.password_refused(request, reason) if reason else pages.password_changed(request)

@@ -14,7 +14,8 @@ from corpproxy.errors import ClientGone, ProtocolError, UpstreamError
 from corpproxy.exchange.act import act
 from corpproxy.exchange.answers import page_for
 from corpproxy.exchange.classify import classify
-from corpproxy.exchange.commands import Drain, Respond
+from corpproxy.exchange.commands import Respond
+from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.identify import identify
 from corpproxy.exchange.may import decide
@@ -34,16 +35,13 @@ async def live(exchange: Exchange) -> None:
     except (Refusal, ProtocolError, UpstreamError, TunnelEnded) as failure:
         await answer(failure, exchange)
     except ClientGone as gone:
-        exchange.result, exchange.failure = ResultCode.CLIENT_GONE, gone.code
+        _left(exchange, gone)
 
 
 async def refuse(exchange: Exchange, failure: Refusal | ProtocolError) -> None:
     """Take an exchange that ended before its road began: a malformed head, or one connection too many."""
     exchange.keep = False
-    try:
-        await answer(failure, exchange)
-    except ClientGone:
-        pass
+    await answer(failure, exchange)
 
 
 async def answer(failure: Failure, exchange: Exchange) -> None:
@@ -55,6 +53,12 @@ async def answer(failure: Failure, exchange: Exchange) -> None:
         return
     try:
         await Respond(page)
-        await Drain()
     except ClientGone as gone:
-        exchange.result, exchange.failure = ResultCode.CLIENT_GONE, gone.code
+        _left(exchange, gone)
+        return
+    await drain(exchange)
+
+
+def _left(exchange: Exchange, gone: ClientGone) -> None:
+    exchange.keep = False
+    exchange.result, exchange.failure = ResultCode.CLIENT_GONE, gone.code

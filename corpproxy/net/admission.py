@@ -70,21 +70,22 @@ class Admission:
         if name and limit and self._by_person[name] > limit:
             raise _limited(exchange, f"more than {limit} connections of {name}")
 
-    def check_tunnel(self, exchange: Exchange) -> None:
-        """Refuse a tunnel beyond those that one address and one person may have open."""
+    def open_tunnel(self, downstream: Downstream) -> None:
+        """
+        Count a tunnel, from the moment it is dialled; `Refusal` beyond those that one address and one person
+        may have open.
+        """
+        exchange = downstream.exchange
         limits, name = exchange.in_force.connections, exchange.identity.name
         if 0 < limits.tunnels_per_address <= self._tunnels_by_address[exchange.client]:
             raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {exchange.client} are open")
         if name and 0 < limits.tunnels_per_person <= self._tunnels_by_person[name]:
             raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
 
-    def tunnel_opened(self, downstream: Downstream) -> None:
-        """A tunnel is open."""
-        exchange = downstream.exchange
         self.tunnels.add(downstream)
         self._tunnels_by_address[exchange.client] += 1
-        if exchange.identity.name:
-            self._tunnels_by_person[exchange.identity.name] += 1
+        if name:
+            self._tunnels_by_person[name] += 1
 
     def tunnel_closed(self, downstream: Downstream) -> None:
         """A tunnel is over."""

@@ -66,5 +66,7 @@ class Deadlines:
         self._call = self._clock.callLater(TICK_SECONDS, self._tick)
         now = self.now = self._clock.seconds()
         for one in [one for one in self._watched if one.deadline <= now]:
-            one.deadline = NEVER
-            one.deadline_passed()
+            # What happened to those before it may have ended it, or given it more time.
+            if one.deadline <= now and one in self._watched:
+                one.deadline = NEVER
+                one.deadline_passed()

@@ -51,7 +51,7 @@ class Downstream(Wire):
     upstream: Upstream | None = None
     tunnel: Tunnel | None = None
     abort_at_end = False
-    closing = False
+    waits_for_room = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
@@ -109,12 +109,14 @@ class Downstream(Wire):
             exchange = self._exchange()
             exchange.account.received = self._reader.pending
             exchange.result, exchange.failure = ResultCode.CLIENT_GONE, "head-unfinished"
-            self.closing = True
+            self._reader = RequestReader(exchange.in_force.limits)
             self.proxy.books.close(exchange)
 
     def deadline_passed(self) -> None:
         """The client was waited for too long."""
-        if self.when_late is not None:
+        if self.closing:
+            self.abort()
+        elif self.when_late is not None:
             self.when_late()
         elif self.run is not None:
             self._late()
@@ -122,7 +124,6 @@ class Downstream(Wire):
             message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
             self._refuse(ProtocolError("head-timeout", message, status=408), self._reader.pending)
         else:
-            self.closing = True
             self.close()
 
     def _late(self) -> None:
@@ -190,15 +191,19 @@ class Downstream(Wire):
             upstream.release(False)
         if error is not None:
             self._bug(exchange, error)
+        if exchange.opened or exchange.method == b"CONNECT":
+            self.proxy.admission.tunnel_closed(self)
+        keep = exchange.keep and not self.gone and not self.proxy.stopping
+        if not keep:
+            # Nobody comes after this exchange to count what the client sent ahead.
+            exchange.account.received += len(self.held.octets_held)
+            self.held.octets_held = b""
         self.proxy.books.close(exchange)
-        if self.gone:
-            return
-        if exchange.keep and not self.proxy.stopping:
+        if keep:
             self._next()
         elif self.abort_at_end:
             self.abort()
         else:
-            self.closing = True
             self.close()
 
     def _bug(self, exchange: Exchange, error: BaseException) -> None:
@@ -211,18 +216,26 @@ class Downstream(Wire):
             log_failure=None,
             log_trace=error.__traceback__,
         )
-        if not exchange.answered and not self.gone:
+        if exchange.answered or self.gone:
+            return
+        try:
             self.performer.respond_page(failure_page(exchange, "internal", 500))
+        except Exception:
+            log.failure("exchange {reference} has no page for the bug", reference=exchange.reference)
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
-        self.sink = self
         self.deadline = self.deadlines.now + self.timeouts.idle
+        if self.full:
+            # Who sends request upon request and reads no answer must not fill our memory with answers.
+            self.waits_for_room = True
+            return
+        self.sink = self
         if self._feeding:
             return
         self._feeding = True
         try:
-            while self.sink is self and not self.closing:
+            while self.sink is self and not self.closing and not self.gone:
                 held = self.held.take()
                 if not held:
                     return
@@ -230,12 +243,18 @@ class Downstream(Wire):
         finally:
             self._feeding = False
 
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        if self.waits_for_room and not self.full:
+            self.waits_for_room = False
+            if not self.closing:
+                self._next()
+
     # The service stops.
 
     def stop_if_idle(self) -> None:
         """Close a connection that serves no exchange; another ends with the one it serves."""
         if self.run is None and not self._reader.pending:
-            self.closing = True
             self.close()
 
     def stop_now(self) -> None:
@@ -267,6 +286,8 @@ class Downstream(Wire):
             self.run.cancel(reason)
 
     def client_gone(self) -> None:
-        """The client left in the middle of its exchange."""
+        """The client left in the middle of its exchange; one whose end was sent already left nothing."""
+        if self.run is None and self.closing:
+            return
         self.cancel(ClientGone())
         self.abort()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.errors import UpstreamError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from corpproxy.http1.head import ResponseHead
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.run import Run
+
+log = Logger()
 
 # How long a client that waits for 100 (Continue) is kept waiting for the server's.  Then it gets ours,
 # because servers of HTTP/1.0 never send one, and clients give up on it in their own time (curl after 1 s).
@@ -43,7 +47,7 @@ class Fetching:
         self._downstream = downstream
         self._command = command
         self._server = Server(command.dial.name, command.port)
-        self._waiting: Deferred[Upstream] | Deferred[Upstream | None] | None = None
+        self._waiting: Deferred[Any] | None = None
         self._continue: IDelayedCall | None = None
         self._sent_at = 0.0
 
@@ -69,19 +73,23 @@ class Fetching:
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             waiting.cancel()
-        upstream = self._downstream.upstream
+        downstream = self._downstream
+        upstream = downstream.upstream
         if upstream is not None:
-            self._downstream.part()
+            downstream.part()
             upstream.forget()
+        if downstream.upload is not None:
+            downstream.upload.stop_sending()
 
     def _connect(self) -> None:
         command, downstream = self._command, self._downstream
         reach = Reach(downstream.proxy, downstream.exchange, command.addresses)
         self._wait(reach.connect(self._server, command.dial), self._send)
 
-    def _wait(self, waiting: Deferred, then: object) -> None:  # type: ignore[type-arg]
+    def _wait(self, waiting: Deferred[Any], then: Callable[[Any], None]) -> None:
         self._waiting = waiting
-        waiting.addCallbacks(then, self._not_reached)  # type: ignore[arg-type]
+        waiting.addCallback(then)
+        waiting.addErrback(self._not_reached)
 
     def _turn(self, upstream: Upstream | None) -> None:
         """Our turn came: with a connection that another exchange gave back, or to open one."""
@@ -98,7 +106,10 @@ class Fetching:
         if self._waiting is None and failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return
         self._waiting = None
-        self._run.fail(failure)
+        if not self._run.over:
+            self._run.fail(failure)
+        else:
+            log.failure("after the end of an exchange", failure)
 
     # The request is sent.
 
@@ -126,7 +137,7 @@ class Fetching:
         if not downstream.exchange.content_over and downstream.exchange.account.received <= (
             downstream.exchange.head.octets
         ):
-            self._send_interim(CONTINUE)
+            downstream.performer.send_interim(CONTINUE)
 
     def _stop_continue(self) -> None:
         if self._continue is not None:
@@ -143,14 +154,8 @@ class Fetching:
                 return  # nobody waits for it, or it had ours already
             self._stop_continue()
         if exchange.head.version >= 11:
-            self._send_interim(forward_response(head, framing=Framing.NONE, via=exchange.in_force.via))
-
-    def _send_interim(self, octets: bytes) -> None:
-        """Send a 1xx: the answer has not begun with it."""
-        exchange = self._downstream.exchange
-        before = exchange.answered
-        self._downstream.write(octets)
-        exchange.answered = before
+            octets = forward_response(head, framing=Framing.NONE, via=exchange.in_force.via)
+            self._downstream.performer.send_interim(octets)
 
     def answered(self, head: ResponseHead, body: Body) -> None:
         """The answer has begun."""
@@ -168,6 +173,6 @@ class Fetching:
         self._stop_continue()
         downstream = self._downstream
         downstream.part()
-        if downstream.upload is not None and not downstream.upload.over:
+        if downstream.upload is not None:
             downstream.upload.stop_sending()
         self._run.fail(error)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpproxy.net.wire import UNTAKEN
+
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
 
@@ -25,7 +27,7 @@ class Held:
         """Keep octets for later."""
         self.octets_held = self.octets_held + data if self.octets_held else data
         if len(self.octets_held) >= HELD_OCTETS:
-            self._downstream.hold()
+            self._downstream.hold(UNTAKEN)
 
     def half_closed(self) -> None:
         """A client that closes its side while it waits for an answer has left (as with Squid and nginx)."""
@@ -38,5 +40,5 @@ class Held:
     def take(self) -> bytes:
         """Give all that is held, and read on."""
         octets, self.octets_held = self.octets_held, b""
-        self._downstream.go_on()
+        self._downstream.go_on(UNTAKEN)
         return octets

@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from corpproxy.exchange import commands
 from corpproxy.exchange.commands import Command
 from corpproxy.http1.answer import answer_head
+from corpproxy.http1.steering import expects_continue
 from corpproxy.net.deadlines import NEVER
-from corpproxy.net.fetching import Fetching
+from corpproxy.net.fetching import CONTINUE, Fetching
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 # Content of a request that was refused: this much is still taken, so that the client gets to read why.
 # A browser that uploads more is cut off.
 MAX_DRAINED_OCTETS = 1024 * 1024
+# What comes once our side is closed costs nothing but the reading of it: enough for any upload that the
+# line can carry in the seconds below.
+MAX_LINGERING_OCTETS = 1024 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 
 # Statuses that have no content (RFC 9110, section 6.4.1).
@@ -98,6 +102,7 @@ class Performer:
         upstream = downstream.upstream
         assert upstream is not None
         if command.answer.head.status == 101:
+            downstream.proxy.admission.open_tunnel(downstream)
             downstream.write(command.head)
             return None
         relay = ContentRelay(run, downstream, upstream, command, downstream.exchange.in_force.limits)
@@ -117,6 +122,9 @@ class Performer:
         if downstream.gone:
             return
         exchange.status = page.status
+        if not exchange.content_over and exchange.keep and expects_continue(exchange.head):
+            # Whether content or the next request comes now, nobody can say (RFC 9110, section 10.1.1).
+            exchange.keep = False
         keep = exchange.keep
         fields = list(page.fields)
         if page.status not in _NO_CONTENT:
@@ -130,8 +138,18 @@ class Performer:
         if downstream.upload is None or downstream.upload.over:
             return b""
         downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
+        run.abandon = downstream.upload.stop_sending
+        if expects_continue(downstream.exchange.head):
+            self.send_interim(CONTINUE)
         downstream.upload.pass_to(Gather(command.limit_octets, run))
         return PENDING
+
+    def send_interim(self, octets: bytes) -> None:
+        """Send a 1xx: the answer has not begun with it."""
+        exchange = self._downstream.exchange
+        before = exchange.answered
+        self._downstream.write(octets)
+        exchange.answered = before
 
     def _drain(self, command: commands.Drain) -> Any:
         downstream = self._downstream
@@ -147,7 +165,7 @@ class Performer:
         downstream = self._downstream
         admission = downstream.proxy.admission
         admission.check_person(downstream)
-        admission.check_tunnel(downstream.exchange)
+        admission.open_tunnel(downstream)
         server = Server(command.dial.name, command.port)
         downstream.proxy.pool.count_dialling(server)
         connected = Reach(downstream.proxy, downstream.exchange, command.addresses).connect(
@@ -159,6 +177,7 @@ class Performer:
     def _tunnel_connected(self, upstream: Upstream) -> Upstream:
         downstream = self._downstream
         upstream.await_taker()
+        downstream.proxy.pool.part_with(upstream)
         downstream.upstream = upstream
         downstream.exchange.upstream = upstream.address
         return upstream
@@ -166,7 +185,6 @@ class Performer:
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
         downstream.write(command.head)
-        downstream.proxy.admission.tunnel_opened(downstream)
         downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
@@ -177,8 +195,8 @@ class Performer:
         downstream, run = self._downstream, self._run
         upstream = downstream.upstream
         assert upstream is not None
-        if downstream not in downstream.proxy.admission.tunnels:
-            downstream.proxy.admission.tunnel_opened(downstream)
+        if downstream.exchange.status == 101:
+            downstream.proxy.pool.part_with(upstream)
             downstream.proxy.books.opened(downstream.exchange)
         timeouts = downstream.exchange.in_force.timeouts
         until = downstream.deadlines.now + timeouts.tunnel_life
@@ -216,7 +234,7 @@ class Draining:
     def __init__(self, run: Run, downstream: Downstream) -> None:
         self._run = run
         self._downstream = downstream
-        self._left = MAX_DRAINED_OCTETS
+        self._left = MAX_LINGERING_OCTETS
 
     def start(self) -> None:
         """Throw away what comes, for a while."""
@@ -225,10 +243,16 @@ class Draining:
         self._run.abandon = self._stop
         downstream.deadline = downstream.deadlines.now + DRAIN_SECONDS
         downstream.when_late = self.over
-        if upload is not None and exchange.keep and not upload.broken:
-            upload.pass_to(Waste(MAX_DRAINED_OCTETS, self.over))
-            return
-        exchange.keep = False
+        if upload is not None and exchange.keep and not upload.broken and not downstream.full:
+            upload.pass_to(Waste(MAX_DRAINED_OCTETS, self._linger, self.over))
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        downstream = self._downstream
+        downstream.exchange.keep = False
+        if downstream.upload is not None:
+            downstream.upload.stop_sending()
         downstream.end_writing()
         downstream.sink = self
         held = downstream.held.take()

@@ -77,7 +77,10 @@ class Pool:
         line = self._lines.get(server)
         dialling = self._dialling.get(server, 0)
         if (len(line.open) if line else 0) + dialling >= self.limits.per_server > 0:
-            return False
+            if line is None or not line.kept:
+                return False
+            # Kept, and yet not taken: it goes to an address that this exchange may not reach, or is stale.
+            self._forget(line, line.kept[0]).close()
         self._dialling[server] = dialling + 1
         return True
 
@@ -97,6 +100,10 @@ class Pool:
         call = self._clock.callLater(self.wait_seconds, self._waited_in_vain, server, turn)
         turn.addBoth(_stop, call)
         return turn
+
+    def part_with(self, upstream: Upstream) -> None:
+        """A connection has become a tunnel: it comes back no more, and counts for its client alone."""
+        self.closed(upstream)
 
     def opened_one(self, upstream: Upstream) -> None:
         """A connection that was being dialled is there."""
@@ -132,16 +139,20 @@ class Pool:
         line = self._lines.get(upstream.server)
         if line is None or upstream not in line.open:
             return
-        line.open.discard(upstream)
-        if upstream in self._kept:
-            del self._kept[upstream]
-            line.kept.remove(upstream)
+        self._forget(line, upstream)
         self._next(upstream.server)
 
     def close(self) -> None:
         """Close all that is kept."""
         for upstream in list(self._kept):
             upstream.discard()
+
+    def _forget(self, line: _Line, upstream: Upstream) -> Upstream:
+        line.open.discard(upstream)
+        if upstream in self._kept:
+            del self._kept[upstream]
+            line.kept.remove(upstream)
+        return upstream
 
     def _dialled(self, server: Server) -> None:
         left = self._dialling[server] - 1

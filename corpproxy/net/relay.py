@@ -42,14 +42,15 @@ class ContentRelay:
     def start(self) -> None:
         """Send what is there, and all that comes, until the answer ends."""
         downstream, upstream = self._downstream, self._upstream
-        downstream.source = upstream
+        downstream.fed_by(upstream)
         upstream.pass_to(self)
-        if self._head and not self.over:
+        if self.over:
+            return
+        self._await_content()
+        if self._head:
             self._send([])
-        if self._reader.done and not self.over:
+        if self._reader.done:
             self._finish()
-        elif not self.over and not downstream.full:
-            upstream.deadline = upstream.deadlines.now + upstream.timeouts.content
 
     def abandon(self) -> None:
         """The client is gone: the server need not go on."""
@@ -59,6 +60,7 @@ class ContentRelay:
         """Take octets of the answer."""
         upstream = self._upstream
         upstream.received += len(data)
+        self._await_content()
         reader = self._reader
         try:
             pieces = reader.feed(data)
@@ -76,8 +78,6 @@ class ContentRelay:
         if reader.done:
             upstream.received -= len(reader.rest)
             self._finish()
-        elif not self._downstream.full:
-            upstream.deadline = upstream.deadlines.now + upstream.timeouts.content
 
     def half_closed(self) -> None:
         """The server ended its stream: that is the end of the content, or cuts it short."""
@@ -103,6 +103,12 @@ class ContentRelay:
                     timed_out=True,
                 )
             )
+
+    def _await_content(self) -> None:
+        """Wait for more of the answer, or for a client that is full to take some of it."""
+        upstream = self._upstream
+        waited_for = self._downstream if self._downstream.full else upstream
+        waited_for.deadline = upstream.deadlines.now + upstream.timeouts.content
 
     def _send(self, pieces: list[bytes]) -> None:
         write = self._writer.piece
@@ -139,12 +145,9 @@ class ContentRelay:
         self._run.succeed()
 
     def _fail(self, error: UpstreamError) -> None:
-        if self._head:
-            # Nothing of the answer went out yet, but its head says more than a page of ours would.
-            self._downstream.write(self._head)
-            self._head = b""
-        if self._framing is Framing.CLOSE:
-            # Only a reset tells this client that the content is not whole (RFC 9112, section 8).
+        if self._framing is Framing.CLOSE and not self._head:
+            # The answer has begun: only a reset tells this client that its content is not whole (RFC 9112,
+            # section 8).
             self._downstream.abort_at_end = True
         self._part(whole=False)
         self._run.fail(error)
@@ -155,8 +158,10 @@ class ContentRelay:
         if self._reader.rest:
             # More than was announced: never the next answer (RFC 9112, section 6.3).
             upstream.keep = False
-        downstream.source = None
+        downstream.fed_no_more()
         downstream.deadline = NEVER
         upstream.deadline = NEVER
         downstream.part()
         upstream.release(whole)
+        if not whole and downstream.upload is not None:
+            downstream.upload.stop_sending()

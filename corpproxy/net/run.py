@@ -27,14 +27,15 @@ class Run:
     or the exception that the road did not expect.
     """
 
-    __slots__ = ("_coroutine", "_ended", "_perform", "_ready", "_running", "abandon", "over")
+    __slots__ = ("_coroutine", "_deaf", "_ended", "_perform", "_ready", "_running", "abandon", "over")
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], perform: Perform, ended: Ended) -> None:
         self._coroutine = coroutine
         self._perform = perform
         self._ended = ended
-        self._ready: tuple[Callable[[Any], Any], Any] | None = None
+        self._ready: tuple[bool, Any] | None = None
         self._running = False
+        self._deaf = False
         self.abandon: Callable[[], None] | None = None
         self.over = False
 
@@ -44,11 +45,11 @@ class Run:
 
     def succeed(self, outcome: Any = None) -> None:
         """Go on with the outcome of the pending command."""
-        self._go_on(self._coroutine.send, outcome)
+        self._go_on(False, outcome)
 
     def fail(self, failure: BaseException | Failure) -> None:
         """Go on with the failure of the pending command."""
-        self._go_on(self._coroutine.throw, failure.value if isinstance(failure, Failure) else failure)
+        self._go_on(True, failure.value if isinstance(failure, Failure) else failure)
 
     def cancel(self, reason: BaseException) -> None:
         """Give the pending command up and throw ``reason`` in at the place where the road waits."""
@@ -56,19 +57,24 @@ class Run:
             return
         abandon, self.abandon = self.abandon, None
         if abandon is not None:
-            abandon()
+            # Who is told to give up may say so (a cancelled Deferred does): the reason is what counts.
+            self._deaf = True
+            try:
+                abandon()
+            finally:
+                self._deaf = False
         self.fail(reason)
 
-    def _go_on(self, step: Callable[[Any], Any], value: Any) -> None:
-        if self.over:
+    def _go_on(self, failed: bool, value: Any) -> None:
+        if self.over or self._deaf:
             return
         self.abandon = None
         if self._running:
             # The outcome came before the performer returned.  A cancellation in that moment wins.
-            if self._ready is None or step is not self._coroutine.send:
-                self._ready = (step, value)
+            if self._ready is None or failed:
+                self._ready = (failed, value)
             return
-        self._drive(step, value)
+        self._drive(self._coroutine.throw if failed else self._coroutine.send, value)
 
     def _drive(self, step: Callable[[Any], Any], value: Any) -> None:
         self._running = True
@@ -90,7 +96,8 @@ class Run:
                 step, value = self._coroutine.throw, bug
             ready, self._ready = self._ready, None
             if ready is not None:
-                step, value = ready
+                failed, value = ready
+                step = self._coroutine.throw if failed else self._coroutine.send
             elif value is PENDING:
                 self._running = False
                 return

@@ -31,7 +31,7 @@ class Tunnel:
         self.upstream = upstream
         self._idle = idle
         self._until = until
-        self._half = 0
+        self._ended: set[Wire] = set()
         self.over = False
         self.deadline = NEVER
 
@@ -40,7 +40,8 @@ class Tunnel:
         downstream, upstream = self.downstream, self.upstream
         downstream.deadlines.watch(self)
         downstream.deadline = upstream.deadline = NEVER
-        downstream.source, upstream.source = upstream, downstream
+        downstream.fed_by(upstream)
+        upstream.fed_by(downstream)
         outward = _Outward(self)
         downstream.sink = outward
         self.moved()
@@ -54,25 +55,30 @@ class Tunnel:
         """Octets moved: the idle time begins anew."""
         self.deadline = min(self.downstream.deadlines.now + self._idle, self._until)
 
-    def half_closed(self, other: Wire) -> None:
+    def half_closed(self, which: Wire) -> None:
         """One side ended its stream: the other is told, and may go on."""
-        self._half += 1
-        if self._half == 2:
+        if self.over or which in self._ended:
+            return
+        self._ended.add(which)
+        if len(self._ended) == 2:
             self._finish()
         else:
-            other.end_writing()
+            self._other(which).end_writing()
 
     def lost(self, which: Wire, clean: bool) -> None:
         """One side is gone: the other goes the same way, by a reset if it was one."""
         if self.over:
             return
-        other = self.upstream if which is self.downstream else self.downstream
         if clean:
             self._finish()
             return
+        ended = which in self._ended
         self._part()
-        other.abort()
-        if which is self.downstream:
+        self._other(which).abort()
+        if ended:
+            # It had said all that it had to say, and did not wait for the rest: so browsers leave a tunnel.
+            self._run.succeed()
+        elif which is self.downstream:
             self._run.fail(ClientGone("the client reset the tunnel"))
         else:
             self._run.fail(
@@ -82,15 +88,15 @@ class Tunnel:
     def end(self, code: str, message: str) -> None:
         """End the tunnel, for a reason of ours."""
         if not self.over:
-            self.upstream.release(False)
             self._part()
+            self.upstream.release(False)
             self._run.fail(TunnelEnded(code, message))
 
     def abandon(self) -> None:
         """The road was cancelled."""
         if not self.over:
-            self.upstream.release(False)
             self._part()
+            self.upstream.release(False)
 
     def deadline_passed(self) -> None:
         """Nothing moved for too long, or the tunnel has lived long enough."""
@@ -99,16 +105,20 @@ class Tunnel:
         else:
             self.end("tunnel-idle", "nothing moved in the tunnel for too long")
 
+    def _other(self, which: Wire) -> Wire:
+        return self.upstream if which is self.downstream else self.downstream
+
     def _finish(self) -> None:
+        self._part()
         self.upstream.discard()
         self.downstream.close()
-        self._part()
         self._run.succeed()
 
     def _part(self) -> None:
         self.over = True
         self.downstream.deadlines.release(self)
-        self.downstream.source = self.upstream.source = None
+        self.downstream.fed_no_more()
+        self.upstream.fed_no_more()
         self.downstream.sink = self.downstream.held
         self.downstream.part()
 
@@ -128,7 +138,7 @@ class _Outward:
         tunnel.moved()
 
     def half_closed(self) -> None:
-        self._tunnel.half_closed(self._tunnel.upstream)
+        self._tunnel.half_closed(self._tunnel.downstream)
 
     def lost(self, clean: bool) -> None:
         self._tunnel.lost(self._tunnel.downstream, clean)
@@ -149,7 +159,7 @@ class _Inward:
         tunnel.moved()
 
     def half_closed(self) -> None:
-        self._tunnel.half_closed(self._tunnel.downstream)
+        self._tunnel.half_closed(self._tunnel.upstream)
 
     def lost(self, clean: bool) -> None:
         self._tunnel.lost(self._tunnel.upstream, clean)

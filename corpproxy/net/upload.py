@@ -67,15 +67,17 @@ class Upload:
         """The server is gone: what still comes is held until somebody wants it."""
         self._taker = None
         downstream = self._downstream
-        downstream.sink = downstream.held
-        downstream.deadline = NEVER
-        downstream.go_on()
+        if downstream.sink is self:
+            downstream.sink = downstream.held
+            downstream.deadline = NEVER
 
     def octets(self, data: bytes) -> None:
         """Take octets off the connection."""
         downstream = self._downstream
         account = downstream.exchange.account
         account.received += len(data)
+        if downstream.when_late is None:
+            downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
         taker = self._taker
         assert taker is not None
         try:
@@ -84,17 +86,16 @@ class Upload:
             self._stop(broken=True)
             taker.content_failed(error)
             return
-        if pieces:
-            taker.content(pieces)
         if self._reader.done:
             rest = self._reader.rest
             account.received -= len(rest)
             self._stop(broken=False)
             if rest:
                 downstream.held.octets(rest)
+        if pieces:
+            taker.content(pieces)
+        if self._reader.done and self._taker is taker:
             taker.content_over()
-        elif not downstream.on_hold:
-            downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
 
     def trailers(self) -> bytes:
         """What ends the content toward the server, trailers with it."""
@@ -125,7 +126,7 @@ class _Upstream:
         self._upstream = upstream
         self._downstream = downstream
         self._writer = body_writer(body.framing)
-        upstream.source = downstream
+        upstream.fed_by(downstream)
 
     def content(self, pieces: list[bytes]) -> None:
         write = self._writer.piece
@@ -136,8 +137,7 @@ class _Upstream:
         end = self._upload.trailers()
         if end:
             self._upstream.write(end)
-        self._upstream.source = None
-        self._downstream.go_on()
+        self._upstream.fed_no_more()
         self._upstream.await_answer()
 
     def content_failed(self, error: ProtocolError) -> None:
@@ -152,18 +152,22 @@ class Gather:
         self._done = done
         self._pieces: list[bytes] = []
         self._octets = 0
+        self._failed = False
 
     def content(self, pieces: list[bytes]) -> None:
         self._pieces += pieces
         self._octets += sum(map(len, pieces))
         if self._octets > self._limit:
             self._pieces.clear()
-            self._done.fail(
-                ProtocolError("content-too-large", f"a form has at most {self._limit} octets", status=413)
-            )
+            if not self._failed:
+                self._failed = True
+                self._done.fail(
+                    ProtocolError("content-too-large", f"a form has at most {self._limit} octets", status=413)
+                )
 
     def content_over(self) -> None:
-        self._done.succeed(b"".join(self._pieces))
+        if not self._failed:
+            self._done.succeed(b"".join(self._pieces))
 
     def content_failed(self, error: ProtocolError) -> None:
         self._done.fail(error)
@@ -182,14 +186,15 @@ class Gathered(Protocol):
 class Waste:
     """Takes content that nobody wants, up to a bound, so that the client gets to read our answer."""
 
-    def __init__(self, limit_octets: int, done: Wasted) -> None:
+    def __init__(self, limit_octets: int, too_much: Wasted, done: Wasted) -> None:
         self._left = limit_octets
+        self._too_much = too_much
         self._done = done
 
     def content(self, pieces: list[bytes]) -> None:
         self._left -= sum(map(len, pieces))
         if self._left < 0:
-            self._done()
+            self._too_much()
 
     def content_over(self) -> None:
         self._done()

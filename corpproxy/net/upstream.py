@@ -14,7 +14,7 @@ from corpproxy.http1.framing import Body, Framing, keeps_alive, response_body
 from corpproxy.http1.head import ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER, Deadlines
-from corpproxy.net.wire import LOST, Sink, Wire
+from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
 
 
 class Server(NamedTuple):
@@ -96,6 +96,7 @@ class Upstream(Wire):
         """Send a request head; ``asker`` hears of the answer."""
         self._asker = asker
         self._method = method
+        self.deadline = NEVER
         self.received = 0
         self.sent = len(head)
         self.transport.write(head)
@@ -106,8 +107,9 @@ class Upstream(Wire):
         self.transport.write(data)
 
     def await_answer(self) -> None:
-        """The request is sent: from now on the server is waited for."""
-        self.deadline = self.deadlines.now + self.timeouts.answer
+        """The request is sent: from now on the server is waited for, unless it has answered already."""
+        if self._asker is not None:
+            self.deadline = self.deadlines.now + self.timeouts.answer
 
     def forget(self) -> None:
         """The asker wants no answer any more: the server need not go on with it."""
@@ -121,7 +123,8 @@ class Upstream(Wire):
         if self._asker is None:
             # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
             # octets must never become the next answer.
-            self.discard()
+            if not self.closing:
+                self.discard()
             return
         self.received += len(data)
         try:
@@ -136,9 +139,10 @@ class Upstream(Wire):
     def _read(self, data: bytes) -> None:
         head = self._reader.feed(data)
         while head is not None and head.is_interim:
-            assert self._asker is not None
-            self._asker.interim(head)
-            if self.sink is not self or self.gone:
+            asker = self._asker
+            assert asker is not None
+            asker.interim(head)
+            if self._asker is not asker:
                 return
             head = self._reader.feed(self._reader.take_rest())
         if head is not None:
@@ -152,12 +156,13 @@ class Upstream(Wire):
         self.sink = waiting = _Waiting(self._reader.take_rest())
         asker.answered(head, body)
         if self.sink is waiting:
-            self.hold()
+            self.hold(UNTAKEN)
 
     def half_closed(self) -> None:
         """The server closed its side without an answer, or between exchanges: it is of no more use."""
         self.lost(True)
-        self.discard()
+        if not self.closing:
+            self.discard()
 
     def lost(self, clean: bool) -> None:
         """The connection is gone before the answer has come, or between exchanges."""
@@ -174,8 +179,8 @@ class Upstream(Wire):
             )
 
     def connectionLost(self, reason: Failure = LOST) -> None:
-        super().connectionLost(reason)
         self.keeper.closed(self)
+        super().connectionLost(reason)
 
     def deadline_passed(self) -> None:
         """The server was waited for too long; between exchanges, the connection was kept long enough."""
@@ -188,6 +193,8 @@ class Upstream(Wire):
                     timed_out=True,
                 )
             )
+        elif self.closing:
+            self.abort()
         elif self.sink is self:
             self.discard()
         else:
@@ -195,7 +202,7 @@ class Upstream(Wire):
 
     def _fail(self, error: UpstreamError) -> None:
         asker, self._asker = self._asker, None
-        self.discard()
+        self.forget()
         if asker is not None:
             asker.failed(error)
 
@@ -204,20 +211,28 @@ class Upstream(Wire):
     def await_taker(self) -> None:
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
         self.sink = _Waiting(b"")
-        self.hold()
+        self.hold(UNTAKEN)
 
     def pass_to(self, sink: Sink) -> None:
         """Let ``sink`` take all that came behind the head, and all that comes from now on."""
         waiting = self.sink
         assert isinstance(waiting, _Waiting)
+        if waiting.ended:
+            self.keep = False
         self.sink = sink
-        waiting.empty_into(sink)
+        if waiting.held:
+            sink.octets(waiting.held)
+        if waiting.ended and self.sink is sink:
+            if waiting.ended == "half":
+                sink.half_closed()
+            else:
+                sink.lost(waiting.ended == "clean")
         if self.sink is sink:
-            self.go_on()
+            self.go_on(UNTAKEN)
 
     def release(self, whole: bool) -> None:
         """The exchange is over; ``whole`` says that request and answer went to their ends."""
-        self.source = None
+        self.fed_no_more()
         self.sink = self
         if self.gone:
             return
@@ -226,7 +241,7 @@ class Upstream(Wire):
             self.abort()
         elif self.keep:
             self.reused = True
-            self.go_on()
+            self.go_on(UNTAKEN | FULL)
             self.deadline = self.deadlines.now + self.timeouts.upstream_idle
             self.keeper.give_back(self)
         else:
@@ -234,7 +249,7 @@ class Upstream(Wire):
 
     def discard(self) -> None:
         """Close this connection and forget it."""
-        self.source = None
+        self.fed_no_more()
         self.sink = self
         self.keeper.closed(self)
         self.close()
@@ -243,26 +258,17 @@ class Upstream(Wire):
 class _Waiting:
     """Holds what comes between the head of an answer and the moment somebody takes its content."""
 
-    __slots__ = ("_ended", "_held")
+    __slots__ = ("ended", "held")
 
     def __init__(self, rest: bytes) -> None:
-        self._held = rest
-        self._ended = ""
+        self.held = rest
+        self.ended = ""
 
     def octets(self, data: bytes) -> None:
-        self._held += data
+        self.held += data
 
     def half_closed(self) -> None:
-        self._ended = self._ended or "half"
+        self.ended = self.ended or "half"
 
     def lost(self, clean: bool) -> None:
-        self._ended = "clean" if clean else "broken"
-
-    def empty_into(self, sink: Sink) -> None:
-        """Tell ``sink`` all that happened meanwhile."""
-        if self._held:
-            sink.octets(self._held)
-        if self._ended == "half":
-            sink.half_closed()
-        elif self._ended:
-            sink.lost(self._ended == "clean")
+        self.ended = "clean" if clean else "broken"

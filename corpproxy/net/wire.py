@@ -21,6 +21,14 @@ from corpproxy.net.deadlines import NEVER, Deadlines
 
 LOST = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
 
+# Why a connection is not read: nobody takes what it sends, or the other side has its hands full.  It is read
+# again when neither holds any more.
+UNTAKEN = 1
+FULL = 2
+
+# A connection that we closed and whose peer does not read the rest is cut off after so long.
+LINGER_SECONDS = 60.0
+
 
 class Sink(Protocol):
     """Takes what comes over a wire."""
@@ -40,7 +48,8 @@ class Wire(TwistedProtocol):
     """
     A connection with a sink, a source and a deadline.
 
-    ``address`` is that of the peer.  ``gone`` is set once the connection is lost or was given up.
+    ``address`` is that of the peer.  ``gone`` is set once the connection is lost.  ``closing`` says that we
+    closed it, and only wait for the peer to read the rest.  ``on_hold`` are the reasons not to read.
     """
 
     transport: Any
@@ -48,7 +57,9 @@ class Wire(TwistedProtocol):
     source: Wire | None = None
     full = False
     gone = False
-    on_hold = False
+    closing = False
+    on_hold = 0
+    read_ended = False
     deadline = NEVER
     address = ""
 
@@ -69,6 +80,7 @@ class Wire(TwistedProtocol):
         self.sink.octets(data)
 
     def readConnectionLost(self) -> None:
+        self.read_ended = True
         self.sink.half_closed()
 
     def writeConnectionLost(self) -> None:
@@ -89,27 +101,34 @@ class Wire(TwistedProtocol):
     def close(self) -> None:
         """Close once all is written."""
         if not self.gone:
-            self.transport.unregisterProducer()
+            self._give_up_writing()
+            self.deadline = self.deadlines.now + LINGER_SECONDS
             self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close now, with a reset."""
         if not self.gone:
-            self.transport.unregisterProducer()
+            self._give_up_writing()
+            self.deadline = NEVER
             self.transport.abortConnection()
+
+    def _give_up_writing(self) -> None:
+        if not self.closing:
+            self.closing = True
+            self.transport.unregisterProducer()
 
     # Holding back: the transport tells us that it is full, we tell the other side to hold.
 
     def pauseProducing(self) -> None:
         self.full = True
         if self.source is not None:
-            self.source.hold()
+            self.source.hold(FULL)
             self.filled()
 
     def resumeProducing(self) -> None:
         self.full = False
         if self.source is not None:
-            self.source.go_on()
+            self.source.go_on(FULL)
             self.drained()
 
     def stopProducing(self) -> None:
@@ -125,14 +144,29 @@ class Wire(TwistedProtocol):
         assert self.source is not None
         self.source.deadline, self.deadline = self.deadline, NEVER
 
-    def hold(self) -> None:
-        """Read no more for now."""
-        if not self.on_hold and not self.gone:
-            self.on_hold = True
-            self.transport.pauseProducing()
+    def fed_by(self, source: Wire) -> None:
+        """From now on ``source`` is held while this connection is full; it may be so already."""
+        self.source = source
+        if self.full:
+            source.hold(FULL)
+            self.filled()
 
-    def go_on(self) -> None:
-        """Read again."""
-        if self.on_hold and not self.gone:
-            self.on_hold = False
-            self.transport.resumeProducing()
+    def fed_no_more(self) -> None:
+        """Nothing more comes from the source."""
+        source, self.source = self.source, None
+        if source is not None:
+            source.go_on(FULL)
+
+    def hold(self, why: int) -> None:
+        """Read no more for now."""
+        if not self.on_hold and not self.gone and not self.read_ended:
+            self.transport.pauseProducing()
+        self.on_hold |= why
+
+    def go_on(self, why: int) -> None:
+        """Read again, unless there is another reason not to."""
+        if self.on_hold:
+            self.on_hold &= ~why
+            # After the end of the stream a reactor would tell of that end again, and again.
+            if not self.on_hold and not self.gone and not self.read_ended:
+                self.transport.resumeProducing()
