@@ -6,7 +6,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.docs.manual import prose, written
+from tests.docs.manual import pages, prose, written
 
 # What we do not say, and what we say for it.
 AVOIDED = {
@@ -45,6 +45,9 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("reference/record.rst", "session"): "names of web servers in a path",
 }
 
+# The end of a sentence with another one behind it.
+SENTENCE_END = re.compile(r"""[a-z)"`*]\. +[A-Z]""")
+
 
 def found(word: str, line: str) -> bool:
     """Whether a word stands in a line, also in the plural."""
@@ -76,6 +79,16 @@ class WordTests(SynchronousTestCase):
             if not any(found(word, line) for _, line in prose(texts.get(page, "")))
         ]
         self.assertEqual(needless, [])
+
+    def test_one_sentence_a_line(self) -> None:
+        """Each sentence has a line of its own, so that a change shows what it changes."""
+        crowded = [
+            f"{page}:{number}: {line}"
+            for page, text in pages().items()
+            for number, line in prose(text)
+            if SENTENCE_END.search(line)
+        ]
+        self.assertEqual(crowded, [])
 
     def test_reader(self) -> None:
         """Prose is told from literals and code."""
