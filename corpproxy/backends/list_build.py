@@ -1,7 +1,7 @@
 """
 Building the index of category lists: run as ``python -m corpproxy.backends.list_build``, with a job on stdin.
 
-It is a process of its own because reading five million names takes half a minute and half a gigabyte, which
+It is a process of its own because reading five million names takes a minute and 0.7 GiB, which
 the service must neither wait for nor keep.  A list that cannot be read keeps the entries that it has in the
 index of before; one that did not change is taken from there.
 """

@@ -126,11 +126,6 @@ def address_class(address: IPv4Address | IPv6Address | str) -> AddressClass:
     return kind
 
 
-def worst(kinds: frozenset[AddressClass]) -> AddressClass:
-    """Give the worst of some classes; PUBLIC for none at all."""
-    return max(kinds, key=_RANK.__getitem__, default=PUBLIC)
-
-
 def embedded(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
     """Yield the IPv4 addresses that packets to this one can end at, or that it carries."""
     if isinstance(address, IPv4Address):

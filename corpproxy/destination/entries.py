@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import re2
 
-from corpproxy.destination.host import normal_host
+from corpproxy.destination.host import normal_host, ordinary_name
 from corpproxy.destination.model import Host
 from corpproxy.destination.paths import listed_path
 from corpproxy.errors import ProtocolError
@@ -65,14 +65,17 @@ IsPublicSuffix = Callable[[str], bool]
 def name_entry(written: str, is_public_suffix: IsPublicSuffix) -> Entry:
     """Read a host name, an address or a network of a list; ``*.name`` and ``.name`` mean ``name``."""
     bare = written[2:] if written.startswith("*.") else written.removeprefix(".")
-    if "/" in bare:
-        return network_entry(bare)
-    host = _host(bare)
-    if host.address is not None:
-        return network_entry(host.name)
-    if is_public_suffix(host.name):
-        raise OddLine(_too_much(host.name))
-    return Entry(Kind.NAME, host.name)
+    name = ordinary_name(bare)
+    if name is None:
+        if "/" in bare:
+            return network_entry(bare)
+        host = _host(bare)
+        if host.address is not None:
+            return network_entry(host.name)
+        name = host.name
+    if is_public_suffix(name):
+        raise OddLine(_too_much(name))
+    return Entry(Kind.NAME, name)
 
 
 def _too_much(name: str) -> str:

@@ -33,6 +33,7 @@ MAX_REMEMBERED = 32_768
 _ORDINARY = re.compile(
     rb"(?:(?!xn--)[a-z0-9_-]{1,63}+\.)*+(?![0-9]++\Z|0x[0-9a-f]*+\Z|xn--)[a-z0-9_-]{1,63}+"
 )
+_ORDINARY_TEXT = re.compile(_ORDINARY.pattern.decode())
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\Z", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_-]+\Z")
 _AUTHORITY = re.compile(rb"(\[[^\[\]]*\]|[^:\[\]]*):([0-9]{1,5})")
@@ -57,6 +58,16 @@ def normal_host(written: bytes | str) -> Host:
         _remembered.clear()
     _remembered[written] = host
     return host
+
+
+def ordinary_name(written: str) -> str | None:
+    """
+    Give the normal form of a name that has nothing odd about it; None means: ask `normal_host`.
+
+    It remembers nothing: it is for readers of lists, which never meet a name again.
+    """
+    lower = written.lower()
+    return lower if _ORDINARY_TEXT.fullmatch(lower) and len(lower) <= MAX_NAME else None
 
 
 def parse_authority(written: bytes) -> tuple[Host, int]:

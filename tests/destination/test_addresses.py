@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.destination import addresses as module
-from corpproxy.destination.addresses import SEVERITY, address_class, networks, worst
-from corpproxy.destination.model import AddressClass
+from corpproxy.destination.addresses import SEVERITY, address_class, networks
 from tests.support.rows import rows, tabular
 
 
@@ -133,11 +132,6 @@ class AddressClassTests(SynchronousTestCase):
         for i in range(50):
             address_class(f"192.0.2.{i}")
             self.assertLessEqual(len(module._remembered), 5)
-
-    def test_worst(self) -> None:
-        """The worst of some classes decides, and of no class none."""
-        self.assertEqual(worst(frozenset({AddressClass.PUBLIC, AddressClass.PRIVATE})), "private")
-        self.assertEqual(worst(frozenset()), "public")
 
     @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
     def test_agrees(self, address: IPv4Address | IPv6Address) -> None:

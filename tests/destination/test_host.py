@@ -47,6 +47,7 @@ class NormalHostTests(SynchronousTestCase):
         """Ordinary names become lower case and lose one trailing dot; they name no address."""
         host = normal_host(written)
         self.assertEqual((host.name, host.address), (name, None))
+        self.assertIn(module.ordinary_name(written.decode()), (name, None))
 
     @rows(
         sharp_s=("faß.de", "xn--fa-hia.de"),
@@ -154,6 +155,20 @@ class NormalHostTests(SynchronousTestCase):
         self.assertEqual((error.code, error.status), ("bad-host", 400))
         self.assertRegex(error.message, why)
 
+    @rows(
+        plain=("Example.COM", "example.com"),
+        dot=("example.com.", None),
+        address=("127.0.0.1", None),
+        hexadecimal=("0x7f", None),
+        a_label=("xn--mnchen-3ya.de", None),
+        empty=("", None),
+        newline=("example.com\n", None),
+        long=("a." * 127 + "aa", None),
+    )
+    def test_ordinary(self, written: str, expected: str | None) -> None:
+        """Names with nothing odd about them are told from those that must be looked at closely."""
+        self.assertEqual(module.ordinary_name(written), expected)
+
     def test_remembered(self) -> None:
         """Hosts are remembered as they were written, and the memory is bounded."""
         self.patch(module, "MAX_REMEMBERED", 10)
@@ -223,6 +238,8 @@ class AnyOctetsTests(SynchronousTestCase):
             self.assertEqual(error.status, 400)
             return
         self.assertEqual(module._normal(host.name.encode()), host)
+        text = written.decode()
+        self.assertIn(module.ordinary_name(text), (None, host.name))
         self.assertRegex(host.name, r"\A[a-z0-9_.:-]+\Z")
 
     @given(SOME_OCTETS)
