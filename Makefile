@@ -80,6 +80,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(ENV) \
 	    || { rm -rf $(ENV); echo "python3 cannot make environments; install python3-venv"; exit 1; }
 
+# A comma would end the argument of a call.
+LINT_EXTRAS := [tests,lint]
+
 define install
 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(1)'
 @touch $@
@@ -93,7 +96,7 @@ $(ENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	$(call install,[tests])
 
 $(ENV)/lint.stamp: setup.cfg pyproject.toml | $(BIN)/python
-	$(call install,[tests,lint])
+	$(call install,$(LINT_EXTRAS))
 
 $(ENV)/docs.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	$(call install,[docs])
