@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from errno import EAGAIN, EINTR
 from typing import Any
 
@@ -21,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
+from corpproxy.net.engine.pump import Pump
 
 # One read.  A head with its cookies fits; asking for more costs 3 to 5 us for memory that is not used.
 READ_OCTETS = 16 * 1024
@@ -51,6 +53,7 @@ class Transport:
         "_closing",
         "_engine",
         "_fd",
+        "_feeder",
         "_half",
         "_hung",
         "_out",
@@ -59,6 +62,7 @@ class Transport:
         "_peer",
         "_producer",
         "_producer_paused",
+        "_pump",
         "_readable",
         "_recv",
         "_send",
@@ -88,6 +92,8 @@ class Transport:
         self._closing = False
         self._writing_over = False
         self._half = False
+        self._pump: Pump | None = None
+        self._feeder: Pump | None = None
         self.connected = True
         self.disconnecting = False
 
@@ -109,8 +115,12 @@ class Transport:
 
     def ready(self, events: int) -> None:
         """The kernel has something to read, or takes something again."""
-        if events & WRITABLE and self._out:
-            self._flush()
+        if events & WRITABLE:
+            if self._out:
+                self._flush()
+            elif self._feeder is not None:
+                self._taken_again()
+                self._feeder.run()
         if events & READABLE:
             self._readable = True
             if events & ENDING:
@@ -120,6 +130,9 @@ class Transport:
 
     def _read(self) -> None:
         """Read until nothing is left, the protocol wants no more, or the turn is over."""
+        if self._pump is not None:
+            self._pump.run()
+            return
         size, turn = READ_OCTETS, TURN_OCTETS
         while not self._paused and not self._closing and self.connected and not self._half:
             try:
@@ -134,6 +147,9 @@ class Transport:
                 self._ended()
                 return
             self.protocol.dataReceived(data)
+            if self._pump is not None:
+                self._engine.soon(self._read_on)
+                return
             if len(data) < size and not self._hung:
                 # A short read means that nothing is left; an end that came with it is told by the event.
                 self._readable = False
@@ -217,7 +233,13 @@ class Transport:
             self._lose(CONNECTION_DONE)
         elif self._writing_over:
             self._end_writing()
-        elif self._producer_paused:
+        else:
+            self._taken_again()
+            if self._feeder is not None:
+                self._feeder.run()
+
+    def _taken_again(self) -> None:
+        if self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
 
@@ -243,6 +265,67 @@ class Transport:
     def unregisterProducer(self) -> None:
         self._producer = None
         self._producer_paused = False
+
+    # For a pump.
+
+    def pump_to(
+        self,
+        target: Transport,
+        took: Callable[[int], None],
+        gave: Callable[[int], None],
+        limit: int | None = None,
+        done: Callable[[], None] | None = None,
+    ) -> Pump:
+        """Let the kernel move what comes to another transport; see :class:`Pump`."""
+        pump = Pump(self, target, took, gave, limit, done)
+        pump.start()
+        if self._readable:
+            self._engine.soon(self._read_on)
+        return pump
+
+    def pumped_by(self, pump: Pump | None) -> None:
+        """What comes goes to this pump, or to the protocol again."""
+        self._pump = pump
+        if pump is None and self._readable and self.connected:
+            self._engine.soon(self._read_on)
+
+    def fed_by(self, pump: Pump | None) -> None:
+        """This pump is told when more can be written."""
+        self._feeder = pump
+
+    def fileno(self) -> int:
+        """The descriptor, while connected."""
+        return self._fd
+
+    def may_read(self) -> bool:
+        """Whether there may be something to read, and it is wanted."""
+        return self._readable and not self._paused and self.connected and not self._closing and not self._half
+
+    def may_write(self) -> bool:
+        """Whether a pump may write: nothing that was written before it waits."""
+        return self.connected and not self._out and not self._writing_over
+
+    def nothing_to_read(self) -> None:
+        """All that came was taken."""
+        self._readable = False
+
+    def takes_no_more(self) -> None:
+        """The kernel takes nothing now: whoever produces for us is paused until it does."""
+        if not self._producer_paused and self._producer is not None:
+            self._producer_paused = True
+            self._producer.pauseProducing()
+
+    def go_on_soon(self) -> None:
+        """There is more to read; the others have their turn first."""
+        self._engine.soon(self._read_on)
+
+    def ended(self) -> None:
+        """The peer sends no more."""
+        self._ended()
+
+    def broke(self, problem: OSError) -> None:
+        """Reading or writing found the connection broken."""
+        self._broken(problem)
 
     # The end.
 
@@ -307,6 +390,9 @@ class Transport:
         self._engine.leave(self._fd)
         self._socket.close()
         self._out.clear()
+        for pump in (self._pump, self._feeder):
+            if pump is not None:
+                pump.stop()
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
