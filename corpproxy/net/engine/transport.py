@@ -147,7 +147,7 @@ class Transport:
                 self._ended()
                 return
             self.protocol.dataReceived(data)
-            if self._pump is not None:
+            if self._is_pumped():
                 self._engine.soon(self._read_on)
                 return
             if len(data) < size and not self._hung:
@@ -159,6 +159,10 @@ class Transport:
                 self._engine.soon(self._read_on)
                 return
             size = BULK_OCTETS
+
+    def _is_pumped(self) -> bool:
+        """Whether the protocol let the kernel move what comes from now on."""
+        return self._pump is not None
 
     def _read_on(self) -> None:
         if self.connected and self._readable and not self._paused:
