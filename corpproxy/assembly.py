@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.backends.group_lines import read_groups
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -15,6 +16,8 @@ from corpproxy.exchange.in_force import InForce
 from corpproxy.identity.basic import challenge
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
+from corpproxy.identity.people import People
+from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
@@ -36,18 +39,14 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     """
     Build what exchanges are decided by.
 
-    Nothing running is changed by it but the reception, which takes the people of the policy.
+    Nothing that runs is changed by it but the reception, which takes the people of the policy; that comes
+    last, so that a failure before it changes nothing at all.
     """
-    site = Site(
-        configuration.site,
-        configuration.contact,
-        configuration.logo,
-        configuration.portal,
-        configuration.identity.realm,
-        configuration.time_zone,
-    )
+    site = site_of(configuration)
     signer = lasting.signer
     pages = Pages(site, signer.seal)
+    pac, uri = pac_file(configuration), pac_uri(configuration)
+    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri)
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     settings = configuration.identity
@@ -56,7 +55,6 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         lists=list_versions(index),
         site=site,
         classifier=classifier,
-        people=lasting.reception.take(settings),
         policy=policy,
         needs_addresses="address_classes" in policy.reads,
         safe_search=configuration.safe_search,
@@ -65,21 +63,39 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         grants=lasting.grants,
         refusals=lasting.refusals,
         pages=pages,
-        portal=Portal(
-            pages,
-            pac_file(configuration),
-            lasting.refusals,
-            signer.seal,
-            signer.unseal,
-            pac_uri=pac_uri(configuration),
-        ),
+        portal=portal,
         limits=configuration.http,
         connections=configuration.connections,
         timeouts=configuration.timeouts,
         forwarding=configuration.forwarding,
         via=configuration.forwarding.via.encode() or None,
         audit=configuration.audit,
+        people=lasting.reception.take(settings),
     )
+
+
+def site_of(configuration: Configuration) -> Site:
+    """What pages say of the site."""
+    return Site(
+        configuration.site,
+        configuration.contact,
+        configuration.logo,
+        configuration.portal,
+        configuration.identity.realm,
+        configuration.time_zone,
+    )
+
+
+def people_of(settings: IdentitySettings) -> People:
+    """The people of a policy that does not run, with what its groups file says just now."""
+    file = settings.groups_file
+    if file is None:
+        return People(settings)
+    try:
+        return People(settings, read_groups(file.read_bytes(), str(file)).of)
+    except OSError:
+        # The check of the policy tells of a file that is missing.
+        return People(settings)
 
 
 def with_lists(in_force: InForce, configuration: Configuration, index: CategoryIndex) -> InForce:

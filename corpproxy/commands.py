@@ -36,12 +36,15 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
 def status_of(service: CorpproxyService) -> dict[str, Any]:
     """How the service does, for ``corpproxy status``."""
     admission = service.proxy.admission
+    problems = (*service.problems, *service.refused, *service.lists.problems, *service.reception.problems)
     return {
         "program": __version__,
         "site": service.configuration.site,
         "policy": str(service.policy),
         "version": service.configuration.version,
         "last_good": service.is_last_good,
+        "edit_refused": bool(service.refused),
+        "transports": "twisted" if service.engine is None else "engine",
         "seconds": service.now() - service.began,
         "connections": len(admission.connections),
         "tunnels": len(admission.tunnels),
@@ -49,7 +52,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets
         ],
-        "problems": [str(problem) for problem in service.problems],
+        "problems": [str(problem) for problem in dict.fromkeys(problems)],
     }
 
 

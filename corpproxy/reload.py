@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from corpproxy.assembly import classifier_of
+from corpproxy.assembly import classifier_of, people_of
 from corpproxy.backends.history import Run
+from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policy_watch import PolicyWatch
 from corpproxy.config.configuration import Configuration
-from corpproxy.config.listeners import Purpose
-from corpproxy.config.load import load_policy
-from corpproxy.config.sources import read_sources, version_of
+from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.errors import Problem
-from corpproxy.identity.people import People
+from corpproxy.errors import Place, Problem
 from corpproxy.policy.cases import run_cases
 from corpproxy.policy.question import Surroundings
 
@@ -44,14 +47,15 @@ class Reloaded:
 
 
 class Reloading:
-    """Takes up policies and lists while the service runs."""
+    """Takes up policies while the service runs, one reload at a time."""
 
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
         self._loop = LoopingCall(self._look)
         self._loop.clock = service.reactor
-        self._running = version_on_disk(service.policy)
-        self._seen = self._running
+        self._turn = DeferredLock()
+        self._watch = PolicyWatch(service.policy)
+        self._watch.note()
 
     def start(self) -> None:
         """Look for changes of the policy file from now on, where the policy asks for that."""
@@ -59,77 +63,105 @@ class Reloading:
 
     def stop(self) -> None:
         """Look no more."""
-        self._loop.stop()
+        if self._loop.running:
+            self._loop.stop()
 
     def _look(self) -> None:
-        """
-        Take up an edit once two looks in a row see the same: an editor may be in the middle of writing.
-
-        An edit that was refused is not tried again until it is edited further.
-        """
-        service = self._service
-        if not service.configuration.watch:
+        """Take up an edit; a bug in looking is logged, and the next look comes all the same."""
+        if not self._service.configuration.watch:
             return
-        now = version_on_disk(service.policy)
-        seen, self._seen = self._seen, now
-        if now == seen and now != self._running:
-            self._running = now
+        try:
+            edited = self._watch.look()
+        except Exception:
+            log.failure("whether the policy was edited cannot be told")
+            return
+        if edited:
             self.reload("watch", 0, "reload")
 
-    def reload(self, by: str, uid: int, why: str) -> Reloaded:
-        """Take up the policy file as it stands; with an error in it nothing changes."""
+    def reload(self, by: str, uid: int, why: str) -> Deferred[Reloaded]:
+        """
+        Take up the policy file as it stands; with an error in it nothing changes.
+
+        Reading and testing take a second for a long policy, so they happen in a thread.  The Deferred does
+        not fail: what nobody expected is a problem like others.
+        """
+        reloaded: Deferred[Reloaded] = self._turn.run(self._reload, by, uid, why)
+        return reloaded.addErrback(self._not_expected, by)
+
+    def _reload(self, by: str, uid: int, why: str) -> Deferred[Reloaded]:
         service = self._service
-        self._running = version_on_disk(service.policy)
-        loaded = load_policy(service.policy, DISK, known_categories=self.known_categories)
-        configuration, problems = loaded.configuration, loaded.problems
-        if configuration is not None:
-            problems += tuple(objections(configuration, service.index, service.now()))
-        if configuration is None or any(problem.is_error for problem in problems):
-            self._refused(problems, by)
-            return Reloaded(False, service.configuration.version, False, problems)
+        self._watch.note()
+        pool = service.reactor.getThreadPool()
+        read: Deferred[Loaded] = deferToThreadPool(
+            service.reactor, pool, loaded_for, service.policy, service.state, service.now()
+        )
+        return read.addCallback(self._decide, by, uid, why)
+
+    def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded:
+        service, configuration, problems = self._service, loaded.configuration, loaded.problems
+        if configuration is None:
+            return self._refused(problems, by)
         changed = configuration.version != service.configuration.version
-        problems += needs_restart(service.configuration, configuration)
+        problems += needs_restart(service, configuration)
         service.take(configuration, loaded.texts)
+        service.problems = problems
         service.keep(Run(service.now(), by, uid, why))
         service.telemetry.reload("taken")
+        for problem in problems:
+            log.warn("{problem}", problem=str(problem))
         log.info("{by} put version {version} of the policy into force", by=by, version=configuration.version)
         return Reloaded(True, configuration.version, changed, problems)
 
-    def known_categories(self, state: Path) -> frozenset[str] | None:
-        """The categories of the lists that are in use."""
-        index = self._service.index
-        return index.known_categories if index is not None else None
-
-    def _refused(self, problems: Sequence[Problem], by: str) -> None:
+    def _refused(self, problems: tuple[Problem, ...], by: str) -> Reloaded:
         service = self._service
+        service.refused = problems
         service.telemetry.reload("refused")
+        version = service.configuration.version
         for problem in problems:
             log.error("{problem}", problem=str(problem))
         log.error(
             "{by} asked for a reload; version {version} of the policy goes on until the problems are mended",
             by=by,
-            version=service.configuration.version,
+            version=version,
         )
+        return Reloaded(False, version, False, problems)
+
+    def _not_expected(self, failure: Failure, by: str) -> Reloaded:
+        log.failure("the reload asked for by {by} failed in a way that nobody expected", failure, by=by)
+        said = "a fault of corpproxy kept the policy from being taken up; the log of the service says more"
+        return self._refused((Problem(Place(str(self._service.policy)), "reload-failed", said),), by)
 
 
-def version_on_disk(policy: Path) -> str:
-    """The version that the files of a policy are now, whether they can be loaded or not."""
-    return version_of(read_sources(policy, DISK).texts)
+def loaded_for(policy: Path, state: Path, now: float) -> Loaded:
+    """
+    Load a policy with the lists' index of a state folder, and run its tests.
+
+    An error in a test leaves no configuration, like any other.
+    """
+    opened: list[CategoryIndex] = []
+
+    def known_categories(_: Path) -> frozenset[str] | None:
+        index = open_index(state)
+        opened.extend([index] if index is not None else ())
+        return index.known_categories if index is not None else None
+
+    loaded = load_policy(policy, DISK, known_categories=known_categories)
+    if loaded.configuration is None:
+        return loaded
+    found = tuple(objections(loaded.configuration, opened[0] if opened else None, now))
+    broken = any(problem.is_error for problem in found)
+    return Loaded(None if broken else loaded.configuration, loaded.problems + found, loaded.texts)
 
 
 def objections(
     configuration: Configuration, index: CategoryIndex | None, now: float | None = None
 ) -> Sequence[Problem]:
-    """
-    Run the policy's own tests: a test that fails refuses the policy.
-
-    People are those of the policy file; groups that stand in a file of their own are not asked.
-    """
-    classifier = classifier_of(configuration, index)
+    """Run the policy's own tests: a test that fails refuses the policy."""
+    classifier = classifier_of(configuration, index if configuration.lists else None)
     forward = configuration.listening(Purpose.FORWARD)
     surroundings = Surroundings(
         classifier.classify,
-        People(configuration.identity),
+        people_of(configuration.identity),
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
     )
@@ -138,30 +170,48 @@ def objections(
     return [Problem(failure.place, "test-failed", failure.message) for failure in failures]
 
 
-def needs_restart(old: Configuration, new: Configuration) -> tuple[Problem, ...]:
-    """Say what of a new policy only a restart can put into force: where it listens, and its state folder."""
-    told = []
-    before = {(one.purpose, one.address, one.port) for one in old.listeners}
-    for listener in new.listeners:
-        if (listener.purpose, listener.address, listener.port) not in before:
-            told.append(
-                Problem(
-                    listener.place,
-                    "needs-restart",
-                    f"listener '{listener.name}' at {listener} is new; restart corpproxy to listen there",
-                    "warning",
-                )
+def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Problem, ...]:
+    """Say what of a new policy only a restart can put into force."""
+    told = list(_listeners_changed([socket.listener for socket in service.sockets], new.listeners))
+    where = Place(str(service.policy))
+    if new.state != service.state:
+        said = f"the state folder is still {service.state}; restart corpproxy to use {new.state}"
+        told.append((where, said))
+    if new.transports != service.transports:
+        said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
+        told.append((where, said))
+    return tuple(Problem(place, "needs-restart", said, "warning") for place, said in told)
+
+
+def _listeners_changed(running: Iterable[Listener], new: Iterable[Listener]) -> Iterable[tuple[Place, str]]:
+    before = {_endpoint(one): one for one in running}
+    after = {_endpoint(one): one for one in new}
+    for endpoint, listener in after.items():
+        old = before.get(endpoint)
+        if old is None:
+            yield (
+                listener.place,
+                f"listener '{listener.name}' at {listener} is new; restart corpproxy to listen there",
             )
-    kept = {(one.purpose, one.address, one.port) for one in new.listeners}
-    for listener in old.listeners:
-        if (listener.purpose, listener.address, listener.port) not in kept:
-            told.append(
-                Problem(
-                    listener.place,
-                    "needs-restart",
-                    f"listener '{listener.name}' at {listener} is gone from the policy; "
-                    "it goes on until corpproxy is restarted",
-                    "warning",
-                )
+        elif old.name != listener.name:
+            yield (
+                listener.place,
+                f"the listener at {listener} is still called '{old.name}'; restart corpproxy to call it "
+                f"'{listener.name}' in rules and records",
             )
-    return tuple(told)
+        elif old.token != listener.token:
+            yield (
+                listener.place,
+                f"listener '{old.name}' still asks for its old token; restart corpproxy to change that",
+            )
+    for endpoint, listener in before.items():
+        if endpoint not in after:
+            yield (
+                listener.place,
+                f"listener '{listener.name}' at {listener} is gone from the policy; it goes on until "
+                "corpproxy is restarted",
+            )
+
+
+def _endpoint(listener: Listener) -> tuple[Purpose, str, int]:
+    return listener.purpose, listener.address, listener.port

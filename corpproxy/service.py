@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import gc
 import secrets
+import select
 import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
@@ -25,7 +28,6 @@ from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
-from corpproxy.backends.atomic_file import replace_file
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.history import History, HistoryError, Run
@@ -35,22 +37,22 @@ from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY
+from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, StoreError
 from corpproxy.backends.store_sqlite import SqliteStore
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.config.transports import Transports
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.errors import Problem
+from corpproxy.draining import Draining
+from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
-from corpproxy.net.engine.connecting import EngineReactor
-from corpproxy.net.engine.loop import Engine
-from corpproxy.net.listening import ClientFactory, Socket
+from corpproxy.net.listening import CannotListen, ClientFactory, Socket
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
@@ -59,49 +61,77 @@ from corpproxy.reload import Reloaded, Reloading
 from corpproxy.signals import Signals
 from corpproxy.telemetry import measure
 
+if TYPE_CHECKING:
+    from corpproxy.net.engine.loop import Engine
+
 log = Logger()
 
-# How often a stopping service looks whether the running exchanges have ended.
-DRAIN_LOOK_SECONDS = 0.1
 # How often grants that ended are forgotten.
 GRANTS_SECONDS = 60.0
-KEY_OCTETS = 32
+# How long until a store that could not be read at the start is asked again for the grants.
+RETRY_SECONDS = 5.0
 
 
 class CorpproxyService(Service):
     """
     corpproxy, from its sockets to its files.
 
-    Sockets are bound when it is made, so that an address that is taken is told before anything starts, and
-    low ports work for a service that gives up its privileges.
+    Sockets are bound and tokens are read when it is made, so that an address that is taken is told before
+    anything starts, and low ports work for a service that gives up its privileges.  Nothing is written
+    before `startService`, when it has become who it runs as.
     """
 
     def __init__(
         self, policy: Path, started: Started, *, reactor: Any, now: Callable[[], float] = time.time
     ) -> None:
+        """
+        Make it for a policy that was loaded; ``now`` gives POSIX seconds.
+
+        :raises CannotListen: with the place of the listener.
+        """
         configuration = started.configuration
         if configuration is None:
             raise ValueError("there is no policy that can run")
         self.policy = policy
         self.configuration: Configuration = configuration
+        # A policy that names another state folder or other transports changes nothing before a restart.
+        self.state = configuration.state
+        self.transports = configuration.transports
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems
-        self.index: CategoryIndex | None = open_index(configuration.state) if configuration.lists else None
-        self.telemetry = Telemetry()
+        self.refused: tuple[Problem, ...] = ()
+        self.index: CategoryIndex | None = open_index(self.state) if configuration.lists else None
+        self.telemetry = Telemetry(now)
         self.began = now()
         self.reactor = reactor
         self.now = now
         self.loaded_at = self.began
-        self.sockets = [Socket(listener) for listener in configuration.listeners]
+        self._is_ending = False
+        self.sockets, self._tokens = _bound(configuration.listeners)
 
     # Starting.
 
     def startService(self) -> None:
+        """
+        Make the parts, begin to listen.
+
+        What stands in the way is logged in a line, and ends the process with exit code 1.
+        """
         super().startService()  # type: ignore[no-untyped-call]
-        configuration, reactor, now = self.configuration, self.reactor, self.now
-        state = configuration.state
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._make_parts()
+        except (CorpproxyError, OSError) as error:
+            said = error.message if isinstance(error, CorpproxyError) else str(error)
+            log.critical("corpproxy does not start: {reason}", reason=said)
+            raise SystemExit(1) from error
+        measure(self)
+        self._tell()
+        self._start_parts()
+
+    def _make_parts(self) -> None:
+        configuration, reactor, now, state = self.configuration, self.reactor, self.now, self.state
+        make_state_folder(state)
         self.control = ControlServer(state / CONTROL_SOCKET, commands(self), reactor=reactor)
         self.control.start()
         self.store = SqliteStore(reactor, state / STORE_FILE, now=now)
@@ -110,30 +140,41 @@ class CorpproxyService(Service):
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = Reception(reactor, now, configuration.identity)
-        self.lasting = Lasting(Grants(), Refusals(), Signer(_key(state / FORMS_KEY)), self.reception)
-        self.lists = self._list_keeper(configuration)
+        self.lasting = Lasting(Grants(), Refusals(), Signer(kept_key(state / FORMS_KEY)), self.reception)
+        self.lists = self._list_keeper()
+        self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reloading = Reloading(self)
-        self.signals = Signals(
+        self.draining = Draining(self.proxy)
+        self._signals = Signals(
             reactor,
             {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
         )
-        measure(self)
-        self._tell()
-        self._starting = self._start_waiting_parts()
+        self._ends = Signals(reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
 
-    def _list_keeper(self, configuration: Configuration) -> ListKeeper:
-        return ListKeeper(self.reactor, configuration.lists, configuration.state, self.take_lists, self.now)
+    def _list_keeper(self) -> ListKeeper:
+        return ListKeeper(self.reactor, self.configuration.lists, self.state, self.take_lists, self.now)
+
+    def _make_engine(self) -> Engine | None:
+        """The engine of our own transports, where the policy wants them and the system has what it takes."""
+        if self.transports is not Transports.ENGINE or not hasattr(select, "epoll"):
+            return None
+        from corpproxy.net.engine.loop import Engine
+
+        return Engine(self.reactor)
 
     def _make_proxy(self) -> Proxy:
         configuration, reactor = self.configuration, self.reactor
-        deadlines = Deadlines(reactor)
-        self.engine = Engine(reactor)
+        connector = None
+        if self.engine is not None:
+            from corpproxy.net.engine.connecting import EngineReactor
+
+            connector = EngineReactor(self.engine)
         return Proxy(
             reactor=reactor,
-            connector=EngineReactor(self.engine),
+            connector=connector,
             in_force=assemble(configuration, self.index, self.lasting),
-            deadlines=deadlines,
+            deadlines=Deadlines(reactor),
             names=Names(reactor, configuration.names),
             pool=Pool(reactor, configuration.connections, configuration.timeouts.connect),
             books=self.books,
@@ -143,50 +184,67 @@ class CorpproxyService(Service):
             now=self.now,
         )
 
-    def _start_waiting_parts(self) -> Deferred[None]:
-        """Read what has to be read, then listen."""
-        return Deferred.fromCoroutine(self._start())
-
-    async def _start(self) -> None:
-        try:
-            self.lasting.grants.load(await self.store.load_grants(self.now()), self.now())
-        except StoreError as error:
-            log.critical("grants cannot be read: {error}; warnings must be confirmed again", error=error)
+    def _start_parts(self) -> None:
         self._keep()
+        self._loading = Deferred.fromCoroutine(self._load_grants()).addErrback(self._not_loaded)
         self.proxy.deadlines.start()
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
-            _loop(self.reactor, GRANTS_SECONDS, lambda: self.lasting.grants.expire(self.now())),
-            _loop(self.reactor, PROGRESS_SECONDS, self._progress),
+            self._every(GRANTS_SECONDS, lambda: self.lasting.grants.expire(self.now())),
+            self._every(PROGRESS_SECONDS, self._progress),
         ]
         self.lists.start()
         self.reloading.start()
-        self.signals.start()
+        self._signals.start()
+        # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
+        self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
             self._listen(socket)
-            log.info(
-                "{name} listens on {at} ({purpose})",
-                name=socket.listener.name,
-                at=socket.written,
-                purpose=socket.listener.purpose.value,
-            )
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
 
+    async def _load_grants(self) -> None:
+        """Bring back what was granted before; a store that cannot be read now is asked again."""
+        told = ""
+        while not self.proxy.stopping:
+            try:
+                rows = await self.store.load_grants(self.now())
+            except StoreError as error:
+                if error.message != told:
+                    told = error.message
+                    said = "grants cannot be read, warnings must be confirmed again: {reason}"
+                    log.critical(said, reason=told)
+                if error.code != "store-failed":
+                    return
+                await deferLater(self.reactor, RETRY_SECONDS)
+            else:
+                self.lasting.grants.load(rows, self.now())
+                return
+
+    def _not_loaded(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):  # type: ignore[no-untyped-call]
+            log.failure("grants could not be loaded", failure)
+
     def _listen(self, socket: Socket) -> None:
-        factory = self._factory(socket.listener)
-        if socket.listener.purpose is Purpose.ADMIN:
+        listener = socket.listener
+        factory = self._factory(listener)
+        if listener.purpose is Purpose.ADMIN or self.engine is None:
             socket.listen(self.reactor, factory)
         else:
             socket.listen_in(self.engine, factory)
+        purpose = listener.purpose.value
+        log.info("{name} listens on {at} ({purpose})", name=listener.name, at=socket.written, purpose=purpose)
 
     def _factory(self, listener: Listener) -> Any:
         if listener.purpose is Purpose.ADMIN:
-            token = listener.token.read_text().strip() if listener.token is not None else None
             return admin_site(
-                self.telemetry, token, site=self.configuration.site, reasons=self.reasons_not_ready
+                self.telemetry,
+                self._tokens.get(listener),
+                site=self.configuration.site,
+                reasons=self.reasons_not_ready,
+                reactor=self.reactor,
             )
         mode = Mode.PORTAL if listener.purpose is Purpose.PORTAL else Mode.FORWARD
         return ClientFactory(self.proxy, mode, listener.name)
@@ -211,9 +269,23 @@ class CorpproxyService(Service):
     def keep(self, run: Run) -> None:
         """Keep the policy in force among those that ran."""
         try:
-            History(self.configuration.state).keep(self.texts, self.policy, run)
+            History(self.state).keep(self.texts, self.policy, run)
         except HistoryError as error:
             log.error("the policy in force could not be kept: {error}", error=str(error))
+
+    def _every(self, seconds: float, work: Callable[[], Any]) -> LoopingCall:
+        """Do something again and again; a bug in it is logged, and does not end what comes after."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except Exception:
+                log.failure("what is done every {seconds:.0f} s failed", seconds=seconds)
+
+        loop = LoopingCall(guarded)
+        loop.clock = self.reactor
+        loop.start(seconds, now=False)
+        return loop
 
     # Running.
 
@@ -234,19 +306,27 @@ class CorpproxyService(Service):
         return reasons
 
     def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
-        """Put a policy into force: one reference is swapped; running exchanges keep what they began under."""
-        in_force = assemble(configuration, self.index, self.lasting)
-        if configuration.names != self.configuration.names:
+        """
+        Put a policy into force: one reference is swapped; running exchanges keep what they began under.
+
+        What is built beside the old comes first: if that fails nothing is changed.
+        """
+        index = self.index if configuration.lists else None
+        in_force = assemble(configuration, index, self.lasting)
+        before, self.configuration, self.texts = self.configuration, configuration, texts
+        self.index = index
+        self.proxy.in_force = in_force
+        if configuration.names != before.names:
             self.proxy.names.use(configuration.names)
         self.proxy.pool.limits = configuration.connections
+        self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
-        if configuration.lists != self.configuration.lists:
+        if configuration.lists != before.lists:
+            # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
-            self.lists = self._list_keeper(configuration)
+            self.lists = self._list_keeper()
             self.lists.start()
-        self.proxy.in_force = in_force
-        self.configuration, self.texts = configuration, texts
-        self.is_last_good, self.problems = False, ()
+        self.is_last_good, self.problems, self.refused = False, (), ()
         self.loaded_at = self.now()
 
     def take_lists(self, index: CategoryIndex) -> None:
@@ -255,8 +335,8 @@ class CorpproxyService(Service):
         self.proxy.in_force = with_lists(self.proxy.in_force, self.configuration, index)
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
-        """Take up the policy file as it stands now."""
-        return maybeDeferred(self.reloading.reload, by, uid, why)
+        """Take up the policy file as it stands now; the Deferred does not fail."""
+        return self.reloading.reload(by, uid, why)
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
@@ -271,61 +351,82 @@ class CorpproxyService(Service):
 
     # Stopping.
 
+    def end(self) -> None:
+        """Stop, as SIGTERM and Ctrl-C ask for; asked once more, without waiting for what still runs."""
+        if self._is_ending or self.proxy.stopping:
+            log.warn("asked to end once more: what still runs is cut off")
+            self.draining.hurry()
+            return
+        self._is_ending = True
+        log.info("asked to end: no new connections; what runs may end within {seconds:.0f} s",
+                 seconds=self.configuration.timeouts.drain)  # fmt: skip
+        try:
+            self.reactor.stop()
+        except ReactorNotRunning:
+            pass
+
     def stopService(self) -> Deferred[None]:
+        """Take no more clients, let exchanges end, write what is left; each step whatever the others do."""
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await self._starting
-        self.proxy.stopping = True
-        self.signals.stop()
-        self.reloading.stop()
-        self.lists.stop()
-        for socket in self.sockets:
-            await maybeDeferred(socket.stop)
-        await self._drain()
-        for loop in self._loops:
-            loop.stop()
-        self.proxy.pool.close()
-        self.proxy.names.close()
-        self.proxy.deadlines.stop()
-        self.reception.stop()
-        await self.bookkeeper.stop()
-        await self.writer.close()
-        await self.store.close()
-        await self.control.stop()
-        self.engine.stop()
-
-    async def _drain(self) -> None:
-        """Let running exchanges end; after a while end them, so that each has its record."""
-        admission = self.proxy.admission
-        for downstream in list(admission.connections):
-            downstream.stop_if_idle()
-        until = self.reactor.seconds() + self.configuration.timeouts.drain
-        while admission.connections and self.reactor.seconds() < until:
-            if all(one in admission.tunnels for one in admission.connections):
-                break  # a tunnel has no end of its own to wait for
-            await deferLater(self.reactor, DRAIN_LOOK_SECONDS)
-        for downstream in list(admission.connections):
-            downstream.stop_now()
-        await deferLater(self.reactor, 0)
-
-
-def _loop(reactor: Any, seconds: float, work: Callable[[], Any]) -> LoopingCall:
-    loop = LoopingCall(work)
-    loop.clock = reactor
-    loop.start(seconds, now=False)
-    return loop
+        proxy = self.proxy
+        proxy.stopping = True
+        clients = [one for one in self.sockets if one.listener.purpose is not Purpose.ADMIN]
+        # Administrators may look until the end: a machine that asks whether we are ready is told no.
+        rest = [one for one in self.sockets if one.listener.purpose is Purpose.ADMIN]
+        steps: list[Callable[[], Any]] = [
+            self.reloading.stop,
+            self.lists.stop,
+            *(one.stop for one in clients),
+            lambda: self.draining.drain(self.configuration.timeouts.drain),
+            *(loop.stop for loop in self._loops),
+            proxy.pool.close,
+            proxy.names.close,
+            proxy.deadlines.stop,
+            self.reception.stop,
+            self._loading.cancel,
+            self.bookkeeper.stop,
+            self.writer.close,
+            self.store.close,
+            *(one.stop for one in rest),
+            self._signals.stop,
+            self._ends.stop,
+            self.control.stop,
+        ]
+        if self.engine is not None:
+            steps.append(self.engine.stop)
+        for step in steps:
+            try:
+                await maybeDeferred(step)
+            except Exception:
+                log.failure("a part of corpproxy could not be stopped")
+        gc.unfreeze()
 
 
-def _key(path: Path) -> bytes:
-    """The key of forms: made once, kept where only we can read it."""
+def _bound(listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
+    """Bind the sockets and read the tokens, or raise CannotListen and leave nothing bound."""
+    sockets: list[Socket] = []
     try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = b""
-    if len(key) >= KEY_OCTETS:
-        return key
-    key = secrets.token_bytes(KEY_OCTETS)
-    replace_file(path, key)
-    return key
+        tokens = {one: _token(one, one.token) for one in listeners if one.token is not None}
+        for listener in listeners:
+            sockets.append(Socket(listener))
+    except CannotListen:
+        for socket in sockets:
+            socket.stop()
+        raise
+    return sockets, tokens
+
+
+def _token(listener: Listener, path: Path) -> str:
+    """The token of an admin listener, read while we may; an empty one would let everybody in."""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        said = f"{listener.place}: cannot read the token of listener '{listener.name}', {path}: {reason}"
+        raise CannotListen("bad-token", said) from error
+    if not token:
+        raise CannotListen("bad-token", f"{listener.place}: the token file {path} is empty")
+    return token

@@ -44,4 +44,5 @@ def makeService(options: Options) -> IService:
     try:
         return start_service(policy_path(options["policy"] and Path(options["policy"])), reactor)
     except CorpproxyError as error:
-        raise usage.UsageError(error.message) from error
+        # twistd would print a usage error of this moment with its traceback.
+        raise SystemExit(f"corpproxy does not start.\n{error.message}") from None

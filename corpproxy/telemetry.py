@@ -20,7 +20,12 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_sign_ins_total", lambda: _sign_ins(service))
     telemetry.measure("corpproxy_policy_info", lambda: {service.configuration.version: 1})
     telemetry.measure("corpproxy_policy_loaded_timestamp_seconds", lambda: service.loaded_at)
-    telemetry.measure("corpproxy_policy_is_last_good", lambda: int(service.is_last_good))
+    telemetry.measure(
+        "corpproxy_policy_is_last_good", lambda: int(service.is_last_good or bool(service.refused))
+    )
+    # The keeper of the lists is another one after a reload that changes them.
+    telemetry.measure("corpproxy_list_age_seconds", lambda: service.lists.ages)
+    telemetry.measure("corpproxy_list_entries", lambda: service.lists.entries)
     telemetry.measure("corpproxy_records_waiting", lambda: writer.waiting)
     telemetry.measure("corpproxy_records_written_total", lambda: writer.written)
     telemetry.measure("corpproxy_records_lost_total", lambda: writer.lost)

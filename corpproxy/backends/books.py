@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from twisted.logger import Logger
+
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.audit.record import Record
 from corpproxy.audit.redact import recorded_agent, recorded_method, recorded_path
@@ -15,6 +17,8 @@ from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.policy.model import Decision, Effect
+
+log = Logger()
 
 # A tunnel that stays open is recorded again after so long, so that a record that is lost with the process
 # costs no more than this of it.
@@ -72,14 +76,33 @@ class Books:
             self._writer.write(self._record(exchange, Kind.PROGRESS, ResultCode.OPEN))
 
     def close(self, exchange: Exchange) -> None:
-        """An exchange is over."""
+        """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
         if not exchange.account.host:
             _name(exchange)
         kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
-        record = self._record(exchange, kind, exchange.result)
         self._accounts.close(exchange.account, self._now())
-        self._writer.write(record)
+        try:
+            record = self._record(exchange, kind, exchange.result)
+            self._writer.write(record)
+        except Exception:
+            log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
+            record = self._bare(exchange, kind)
+            self._writer.write(record)
         self._watch(record)
+
+    def _bare(self, exchange: Exchange, kind: Kind) -> Record:
+        """The record of an exchange whose details cannot be written down: a bug of ours."""
+        account = exchange.account
+        return Record(
+            id=exchange.reference,
+            kind=kind,
+            at=utc_text(self._now()),
+            result=ResultCode.FAILED,
+            failure="record",
+            client=exchange.client,
+            received=account.received,
+            sent=account.sent,
+        )
 
     def _record(self, exchange: Exchange, kind: Kind, result: ResultCode) -> Record:
         in_force, identity = exchange.in_force, exchange.identity

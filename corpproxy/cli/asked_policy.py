@@ -6,8 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpproxy.assembly import classifier_of
-from corpproxy.backends.group_lines import read_groups
+from corpproxy.assembly import classifier_of, people_of
 from corpproxy.backends.list_files import existing_index, is_current
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.failed import CommandFailed
@@ -15,7 +14,6 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.identity.people import People
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.question import Surroundings
 
@@ -48,7 +46,7 @@ def asked_policy(path: Path) -> AskedPolicy:
     forward = configuration.listening(Purpose.FORWARD)
     surroundings = Surroundings(
         classifier.classify,
-        _people(configuration),
+        people_of(configuration.identity),
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
     )
@@ -64,11 +62,3 @@ def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str
         return None
     opened.append(index)
     return index.known_categories
-
-
-def _people(configuration: Configuration) -> People:
-    """The people of the policy, with the groups that stand in a file of their own."""
-    file = configuration.identity.groups_file
-    if file is None or not file.exists():
-        return People(configuration.identity)
-    return People(configuration.identity, read_groups(file.read_bytes(), str(file)).of)

@@ -59,6 +59,7 @@ def build(model: PolicyFile, root: Table, folder: Path, logo: Logo | None, versi
         audit=parts.audit(),
         cases=tuple(rules.cases()),
         version=version,
+        transports=model.transports,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
+from corpproxy.config.transports import Transports
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
@@ -56,6 +57,7 @@ class Configuration:
     audit: AuditSettings
     cases: tuple[Case, ...]
     version: str
+    transports: Transports = Transports.ENGINE
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""

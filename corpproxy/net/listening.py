@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
@@ -12,9 +13,11 @@ from corpproxy.config.listeners import Listener
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.exchange import Mode
 from corpproxy.net.downstream import Downstream
-from corpproxy.net.engine.listening import EnginePort
-from corpproxy.net.engine.loop import Engine
 from corpproxy.net.proxy import Proxy
+
+if TYPE_CHECKING:
+    from corpproxy.net.engine.listening import EnginePort
+    from corpproxy.net.engine.loop import Engine
 
 # Connections that the kernel holds until we take them: the first bell of the day brings a thousand at once.
 BACKLOG = 4096
@@ -54,14 +57,17 @@ class Socket:
 
     def listen_in(self, engine: Engine, factory: Factory) -> None:
         """Take connections from now on, on transports of the engine."""
+        # Only Linux has what the engine is made of.
+        from corpproxy.net.engine.listening import EnginePort
+
         self._port = EnginePort(engine, self._socket, factory)
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens; a port of 0 in the policy has become a real one."""
         if self._port is not None:
-            host = self._port.getHost()
-            return host.host, host.port  # type: ignore[attr-defined]
+            host: Any = self._port.getHost()
+            return host.host, host.port
         name = self._socket.getsockname()
         return name[0], name[1]
 
@@ -79,6 +85,16 @@ class Socket:
         return self._port.stopListening()
 
 
+# What to do when an address cannot be bound (ip(7)).
+_ADVICE = {
+    errno.EADDRINUSE: "another program is there; stop it, or change the port",
+    errno.EACCES: "ports below 1024 are for root; start as root and give 'twistd --uid' who to become, "
+    "or change the port",
+    errno.EADDRNOTAVAIL: "this machine does not have that address; 'ip address' lists those that it has",
+    errno.EAFNOSUPPORT: "this machine has no IPv6; take the listener out",
+}
+
+
 def bind(listener: Listener) -> socket.socket:
     """
     Bind the socket of a listener.
@@ -86,8 +102,9 @@ def bind(listener: Listener) -> socket.socket:
     Raises CannotListen.  An IPv6 socket takes IPv6 only, so that ``0.0.0.0`` and ``::`` stand side by side.
     """
     family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = None
     try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -95,10 +112,9 @@ def bind(listener: Listener) -> socket.socket:
         bound.listen(BACKLOG)
         bound.setblocking(False)
     except OSError as error:
-        bound.close()
-        raise CannotListen(
-            "cannot-listen",
-            f"{listener.place}: cannot listen on {listener}: {error.strerror}; "
-            "is another program there? change the address or stop it",
-        ) from error
+        if bound is not None:
+            bound.close()
+        advice = _ADVICE.get(error.errno or 0, "change the address")
+        said = f"{listener.place}: cannot listen on {listener}: {error.strerror or error}; {advice}"
+        raise CannotListen("cannot-listen", said) from error
     return bound

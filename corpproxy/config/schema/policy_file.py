@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from corpproxy.config.schema.audit import AuditTable
@@ -9,7 +11,7 @@ from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.categories import CategoriesTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
 from corpproxy.config.schema.identity import IdentityTable
-from corpproxy.config.schema.leaves import OneOrMany, Switch, Text, TimeZone
+from corpproxy.config.schema.leaves import OneOrMany, Switch, Text, TimeZone, words
 from corpproxy.config.schema.limits import (
     ConnectionsTable,
     ForwardingTable,
@@ -21,6 +23,9 @@ from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.rules import RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
+from corpproxy.config.transports import Transports
+
+TransportsWord = Annotated[Transports, words(Transports)]
 
 
 class PolicyFile(Table):
@@ -45,7 +50,9 @@ class PolicyFile(Table):
         default=DEFAULT_PORTAL,
         description="The address of people's own pages, answered on the forward port itself.",
     )
-    pac: PacFileTable | None = optional("What the PAC file says; without it there is none.")
+    pac: PacFileTable | None = optional(
+        "What the PAC file says; without it everything goes to the first forward listener."
+    )
     identity: IdentityTable = Field(default=IdentityTable(), description="How people become known.")
     categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
     calendars: dict[str, CalendarTable] = mapping("Hours of the week and dates, by name.")
@@ -54,6 +61,11 @@ class PolicyFile(Table):
     connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")
     http: HttpTable = Field(default=HttpTable(), description="How long the parts of a message may be.")
+    transports: TransportsWord = Field(
+        default=Transports.ENGINE,
+        description="What carries connections: ``engine``, transports of our own for Linux, or ``twisted``, "
+        "those of Twisted, which any system has. A restart takes it up.",
+    )
     forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
     names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")
     audit: AuditTable = Field(default=AuditTable(), description="What the record keeps.")
