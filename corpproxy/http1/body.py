@@ -41,6 +41,16 @@ class LengthReader(BodyReader):
         super().__init__(done=not length)
         self._left = length
 
+    @property
+    def left(self) -> int:
+        """How many octets are still to come."""
+        return self._left
+
+    def pass_over(self, octets: int) -> None:
+        """Note octets of the content that went their way without being fed."""
+        self._left -= octets
+        self.done = not self._left
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take octets, give the content in them: the same object while the end is not in it."""
         size = len(data)

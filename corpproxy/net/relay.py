@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from corpproxy.errors import ProtocolError, UpstreamError
-from corpproxy.http1.body import body_reader, body_writer
+from corpproxy.http1.body import LengthReader, body_reader, body_writer
 from corpproxy.http1.forward import forward_trailers
 from corpproxy.http1.framing import Framing
 from corpproxy.net.deadlines import NEVER
@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from corpproxy.exchange.commands import Relay
     from corpproxy.http1.limits import Limits
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.engine.pump import Pump
     from corpproxy.net.run import Run
     from corpproxy.net.upstream import Upstream
+
+
+# Content of which more than this is still to come is moved by the kernel.  Below it, taking a pipe costs more
+# than it saves.
+PUMPED_OCTETS = 64 * 1024
 
 
 class ContentRelay:
@@ -25,7 +31,17 @@ class ContentRelay:
     The head waits for the first content, so that a short answer leaves in one piece.
     """
 
-    __slots__ = ("_downstream", "_framing", "_head", "_reader", "_run", "_upstream", "_writer", "over")
+    __slots__ = (
+        "_downstream",
+        "_framing",
+        "_head",
+        "_pump",
+        "_reader",
+        "_run",
+        "_upstream",
+        "_writer",
+        "over",
+    )
 
     def __init__(
         self, run: Run, downstream: Downstream, upstream: Upstream, command: Relay, limits: Limits
@@ -37,6 +53,7 @@ class ContentRelay:
         self._framing = command.framing
         self._reader = body_reader(command.answer.body, limits)
         self._writer = body_writer(command.framing)
+        self._pump: Pump | None = None
         self.over = False
 
     def start(self) -> None:
@@ -51,6 +68,8 @@ class ContentRelay:
             self._send([])
         if self._reader.done:
             self._finish()
+        else:
+            self._let_the_kernel_move()
 
     def abandon(self) -> None:
         """The client is gone: the server need not go on."""
@@ -104,6 +123,23 @@ class ContentRelay:
                 )
             )
 
+    # Long content of a known length: what was seen of it says all that we must know.
+
+    def _let_the_kernel_move(self) -> None:
+        reader = self._reader
+        if isinstance(reader, LengthReader) and reader.left >= PUMPED_OCTETS:
+            self._pump = self._upstream.pump_to(
+                self._downstream, self._pump_took, self._pump_gave, reader.left, self._finish
+            )
+
+    def _pump_took(self, octets: int) -> None:
+        self._upstream.received += octets
+        self._reader.pass_over(octets)  # type: ignore[attr-defined]
+        self._await_content()
+
+    def _pump_gave(self, octets: int) -> None:
+        self._downstream.exchange.account.sent += octets
+
     def _await_content(self) -> None:
         """Wait for more of the answer, or for a client that is full to take some of it."""
         upstream = self._upstream
@@ -155,6 +191,8 @@ class ContentRelay:
     def _part(self, *, whole: bool) -> None:
         self.over = True
         downstream, upstream = self._downstream, self._upstream
+        if self._pump is not None:
+            self._pump.stop()
         if self._reader.rest:
             # More than was announced: never the next answer (RFC 9112, section 6.3).
             upstream.keep = False

@@ -10,6 +10,7 @@ from corpproxy.net.deadlines import NEVER
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.engine.pump import Pump
     from corpproxy.net.run import Run
     from corpproxy.net.upstream import Upstream
     from corpproxy.net.wire import Wire
@@ -32,6 +33,7 @@ class Tunnel:
         self._idle = idle
         self._until = until
         self._ended: set[Wire] = set()
+        self._pumps: list[Pump] = []
         self.over = False
         self.deadline = NEVER
 
@@ -50,6 +52,31 @@ class Tunnel:
             outward.octets(ahead)
         if not self.over:
             upstream.pass_to(_Inward(self))
+        if not self.over:
+            self._let_the_kernel_move()
+
+    def _let_the_kernel_move(self) -> None:
+        """Octets of a tunnel are nobody's but the two sides': they need not become objects of ours."""
+        downstream, upstream = self.downstream, self.upstream
+        pumps = (
+            downstream.pump_to(upstream, self._client_sent, self._server_got),
+            upstream.pump_to(downstream, self._server_sent, self._client_got),
+        )
+        self._pumps = [pump for pump in pumps if pump is not None]
+
+    def _client_sent(self, octets: int) -> None:
+        self.downstream.exchange.account.received += octets
+        self.moved()
+
+    def _server_got(self, octets: int) -> None:
+        self.upstream.sent += octets
+
+    def _server_sent(self, octets: int) -> None:
+        self.upstream.received += octets
+        self.moved()
+
+    def _client_got(self, octets: int) -> None:
+        self.downstream.exchange.account.sent += octets
 
     def moved(self) -> None:
         """Octets moved: the idle time begins anew."""
@@ -116,6 +143,8 @@ class Tunnel:
 
     def _part(self) -> None:
         self.over = True
+        for pump in self._pumps:
+            pump.stop()
         self.downstream.deadlines.release(self)
         self.downstream.fed_no_more()
         self.upstream.fed_no_more()

@@ -9,6 +9,7 @@ transports hold, and neither side knows what the other one is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from corpproxy.net.deadlines import NEVER, Deadlines
+from corpproxy.net.engine.pump import Pump
 
 LOST = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
 
@@ -116,6 +118,20 @@ class Wire(TwistedProtocol):
         if not self.closing:
             self.closing = True
             self.transport.unregisterProducer()
+
+    def pump_to(
+        self,
+        other: Wire,
+        took: Callable[[int], None],
+        gave: Callable[[int], None],
+        limit: int | None = None,
+        done: Callable[[], None] | None = None,
+    ) -> Pump | None:
+        """Let the kernel move what comes to another wire, where both transports can; None where not."""
+        if self.gone or other.gone or not hasattr(self.transport, "pump_to"):
+            return None
+        pump: Pump = self.transport.pump_to(other.transport, took, gave, limit, done)
+        return pump
 
     # Holding back: the transport tells us that it is full, we tell the other side to hold.
 
