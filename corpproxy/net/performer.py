@@ -13,6 +13,7 @@ from corpproxy.http1.answer import answer_head
 from corpproxy.http1.steering import expects_continue
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.fetching import CONTINUE, Fetching
+from corpproxy.net.handshake import Handshake
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
@@ -191,6 +192,13 @@ class Performer:
         Peeking(self._run, self._downstream).start()
         return PENDING
 
+    def _upgrade(self, command: commands.Upgrade) -> Any:
+        downstream = self._downstream
+        upstream = downstream.upstream
+        assert upstream is not None
+        Handshake(self._run, downstream, upstream, command.octets).start()
+        return PENDING
+
     def _splice(self, command: commands.Splice) -> Any:
         downstream, run = self._downstream, self._run
         upstream = downstream.upstream
@@ -219,6 +227,7 @@ class Performer:
         commands.Establish: _establish,
         commands.Peek: _peek,
         commands.Splice: _splice,
+        commands.Upgrade: _upgrade,
     }
 
 
@@ -235,13 +244,14 @@ class Draining:
         self._run = run
         self._downstream = downstream
         self._left = MAX_LINGERING_OCTETS
+        self._until = NEVER
 
     def start(self) -> None:
         """Throw away what comes, for a while."""
         downstream = self._downstream
         exchange, upload = downstream.exchange, downstream.upload
         self._run.abandon = self._stop
-        downstream.deadline = downstream.deadlines.now + DRAIN_SECONDS
+        self._until = downstream.deadline = downstream.deadlines.now + DRAIN_SECONDS
         downstream.when_late = self.over
         if upload is not None and exchange.keep and not upload.broken and not downstream.full:
             upload.pass_to(Waste(MAX_DRAINED_OCTETS, self._linger, self.over))
@@ -253,6 +263,7 @@ class Draining:
         downstream.exchange.keep = False
         if downstream.upload is not None:
             downstream.upload.stop_sending()
+        downstream.deadline = self._until
         downstream.end_writing()
         downstream.sink = self
         held = downstream.held.take()

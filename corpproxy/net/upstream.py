@@ -153,7 +153,9 @@ class Upstream(Wire):
         assert asker is not None
         self.keep = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
         self.deadline = NEVER
-        self.sink = waiting = _Waiting(self._reader.take_rest())
+        rest = self._reader.take_rest()
+        self.received -= len(rest)  # whoever takes it counts it
+        self.sink = waiting = _Waiting(rest)
         asker.answered(head, body)
         if self.sink is waiting:
             self.hold(UNTAKEN)

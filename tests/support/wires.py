@@ -30,6 +30,7 @@ from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.downstream import Downstream
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
+from corpproxy.policy.rules import Rule
 from tests.support.builders import CLIENT, MONDAY, in_force
 
 HIGH_WATER = 64 * 1024
@@ -296,8 +297,8 @@ class WatchedBooks(Books):
 class Site:
     """A proxy in memory: clients come with `client`, its dials are taken with `server`."""
 
-    def __init__(self, force: InForce | None = None, **more: Any) -> None:
-        self.force = force or in_force(**more)
+    def __init__(self, *rules: Rule, force: InForce | None = None, **more: Any) -> None:
+        self.force = force or in_force(*rules, **more)
         self.reactor = Reactor()
         began = self.reactor.seconds()
         self.now = lambda: MONDAY + self.reactor.seconds() - began
