@@ -137,6 +137,19 @@ class Peek(Command[Verdict]):
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade(Command[bool]):
+    """
+    Send the WebSocket upgrade that begins a tunnel, ``octets`` long, and pass the server's answer on.
+
+    The outcome is whether the server agreed (101).  If it did not, the tunnel has ended with its answer.  A
+    client that sends more before the server agreed is a `TunnelEnded`.
+    """
+
+    connection: Connection
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Splice(Command[None]):
     """Move octets both ways between client and ``connection`` until both sides have ended."""
 

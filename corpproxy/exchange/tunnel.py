@@ -7,7 +7,7 @@ import re
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
-from corpproxy.exchange.commands import Establish, OpenTunnel, Peek, Splice
+from corpproxy.exchange.commands import Establish, OpenTunnel, Peek, Splice, Upgrade
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, TunnelEnded
@@ -34,7 +34,11 @@ async def tunnel(exchange: Exchange) -> ResultCode:
     exchange.opened = True
     await Establish(ESTABLISHED)
     if decision.safety.tunnel_content is not TunnelContent.ANY:
-        _check(exchange, await Peek())
+        verdict = await Peek()
+        _check(exchange, verdict)
+        # What follows is looked at no more, so it must be what was agreed on: a WebSocket, and no request.
+        if verdict.start is Start.WEBSOCKET and not await Upgrade(connection, verdict.octets):
+            return ResultCode.TUNNELLED
     await Splice(connection)
     return ResultCode.TUNNELLED
 

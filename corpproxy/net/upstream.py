@@ -16,6 +16,10 @@ from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
 
+# The heads of all 1xx before one answer, together.  Servers send a 103 with links, or a 102 now and then; one
+# that sends them without end fills our memory when its client does not read.
+MAX_INTERIM_OCTETS = 256 * 1024
+
 
 class Server(NamedTuple):
     """
@@ -83,6 +87,7 @@ class Upstream(Wire):
         self._reader = ResponseReader(limits)
         self._asker: Asker | None = None
         self._method = b""
+        self._interim_octets = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -96,6 +101,7 @@ class Upstream(Wire):
         """Send a request head; ``asker`` hears of the answer."""
         self._asker = asker
         self._method = method
+        self._interim_octets = 0
         self.deadline = NEVER
         self.received = 0
         self.sent = len(head)
@@ -141,6 +147,9 @@ class Upstream(Wire):
         while head is not None and head.is_interim:
             asker = self._asker
             assert asker is not None
+            self._interim_octets += head.octets
+            if self._interim_octets > MAX_INTERIM_OCTETS:
+                raise ProtocolError("too-many-interim", "1xx answers without end")
             asker.interim(head)
             if self._asker is not asker:
                 return

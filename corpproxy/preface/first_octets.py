@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corpproxy.errors import ProtocolError
 from corpproxy.http1.framing import NO_BODY, request_body
@@ -39,7 +39,8 @@ class Verdict:
     What a tunnel begins with.
 
     ``server_name`` is the name in the ClientHello, in lower case, None without one; ``host`` and ``port`` are
-    what the Host field of a WebSocket upgrade names, as written; ``reason`` says why it is neither.
+    what the Host field of a WebSocket upgrade names, as written, and ``octets`` is the length of that
+    request; ``reason`` says why it is neither.
     """
 
     start: Start
@@ -47,6 +48,7 @@ class Verdict:
     host: bytes | None = None
     port: int | None = None
     reason: str = ""
+    octets: int = field(default=0, compare=False)
 
 
 class TunnelStart:
@@ -117,7 +119,7 @@ def _judge_head(head: RequestHead) -> Verdict:
         return _other("a WebSocket upgrade with a whole URL or with content")
     if fields.all(b"sec-websocket-version") != [b"13"] or not _is_key(fields.all(b"sec-websocket-key")):
         return _other("a WebSocket upgrade without a valid key and version")
-    return Verdict(Start.WEBSOCKET, host=target.host, port=target.port)
+    return Verdict(Start.WEBSOCKET, host=target.host, port=target.port, octets=head.octets)
 
 
 def _is_key(values: list[bytes]) -> bool:
