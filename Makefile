@@ -84,7 +84,7 @@ $(BIN)/python:
 LINT_EXTRAS := [tests,lint]
 
 define install
-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(1)'
+$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.$(1)'
 @touch $@
 endef
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.init import FIRST_USER, POLICY_FILE, make_site, this_machine
 from corpproxy.config.configuration import Configuration
@@ -28,6 +31,9 @@ from corpproxy.config.load import load_policy
 WAIT_SECONDS = 20.0
 LOOK_SECONDS = 0.05
 ANSWER_SECONDS = 2.0
+
+# struct ucred: pid, uid and gid of the process at the other end.
+_CREDENTIALS = struct.Struct("3i")
 
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
@@ -43,7 +49,8 @@ def main(arguments: list[str]) -> None:
     configuration = load_policy(policy, DISK).configuration
     if configuration is not None:
         words = first_words(configuration, policy, password, beside(sys.executable, "corpproxy"))
-        tell_when(lambda: answers(configuration.listeners), words)
+        ours, socket_path = os.getpid(), configuration.state / CONTROL_SOCKET
+        tell_when(lambda: serves(socket_path, ours) and answers(configuration.listeners), words)
     sys.stdout.flush()
     twistd = beside(sys.executable, "twistd")
     os.execv(twistd, [twistd, "--nodaemon", "--pidfile=", "corpproxy", "--policy", str(policy)])
@@ -110,6 +117,17 @@ def answers(listeners: tuple[Listener, ...], seconds: float = ANSWER_SECONDS) ->
         return hasattr(error, "code")
     except OSError:
         return False
+
+
+def serves(socket_path: Path, pid: int) -> bool:
+    """Whether it is this process that takes commands there: another proxy may have the addresses already."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(str(socket_path))
+        except OSError:
+            return False
+        told = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(told)[0] == pid)
 
 
 def _of(configuration: Configuration, purpose: Purpose) -> list[Listener]:

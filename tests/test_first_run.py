@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
-from corpproxy.first_run import address_here, answers, beside, curl_line, first_words, tell_when
+from corpproxy.first_run import address_here, answers, beside, curl_line, first_words, serves, tell_when
 from tests.config.support import load
 from tests.support.rows import rows, tabular
 from tests.support.running import free_ports
@@ -94,6 +94,16 @@ class AnswersTests(SynchronousTestCase):
         """An address where nothing listens is not ready."""
         listener = Listener("pages", Purpose.PORTAL, "127.0.0.1", free_ports(1)[0])
         self.assertFalse(answers((listener,)))
+
+    def test_not_ours(self) -> None:
+        """A service of another process is not ours; ours is."""
+        path = Path(self.mktemp())
+        self.assertFalse(serves(path, os.getpid()))
+        with socket.socket(socket.AF_UNIX) as control:
+            control.bind(str(path))
+            control.listen()
+            self.assertTrue(serves(path, os.getpid()))
+            self.assertFalse(serves(path, os.getppid()))
 
     def test_words_come_once(self) -> None:
         """The words are printed by another process, and this one goes on."""
