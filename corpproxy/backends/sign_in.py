@@ -20,11 +20,11 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from corpproxy.backends.bounded_threads import Threads
-from corpproxy.backends.directory import DirectoryDown
+from corpproxy.backends.directory import DirectoryBusy, DirectoryDown
 from corpproxy.backends.htpasswd import Htpasswd
 from corpproxy.backends.htpasswd_edit import change_password
 from corpproxy.errors import Place, Problem
-from corpproxy.identity.attempts import Attempts
+from corpproxy.identity.attempts import Attempts, site_of
 from corpproxy.identity.basic import BadCredentials, Credentials, parse_basic
 from corpproxy.identity.memory import SignInMemory
 from corpproxy.identity.model import Identity
@@ -36,6 +36,9 @@ MAX_DELAYED_PER_ADDRESS = 32
 # Different passwords for one name from one address are checked one after the other.  A browser has one
 # password; whoever sends more at once is refused without a check.
 MAX_IN_TURN = 2
+# Checks that wait for a thread at one time for one address, whatever the names.  A class behind one address
+# stays below; who sends hundreds of made-up names must leave places in the queue for everybody else.
+MAX_CHECKS_PER_ADDRESS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class SignIn:
         self._under_way: dict[tuple[bytes, str], list[Deferred[Judged]]] = {}
         self._turns: dict[tuple[str, str], DeferredLock] = {}
         self._delayed: Counter[str] = Counter()
+        self._checking: Counter[str] = Counter()
         htpasswd.changed = memory.forget_names
 
     def recall(self, value: bytes, now: float) -> Identity | None:
@@ -183,7 +187,7 @@ class SignIn:
         await turn.acquire()
         try:
             refused = await self._sit_out(credentials, address)
-            return refused or await self._verify(value, credentials, address)
+            return refused or await self._verify_in_turn(value, credentials, address)
         finally:
             turn.release()
             if not turn.locked:
@@ -194,16 +198,31 @@ class SignIn:
         delay = self._attempts.delay_seconds(credentials.name, address, self._clock())
         if delay <= 0:
             return None
-        if self._delayed.total() >= MAX_DELAYED or self._delayed[address] >= MAX_DELAYED_PER_ADDRESS:
+        site = site_of(address)
+        if self._delayed.total() >= MAX_DELAYED or self._delayed[site] >= MAX_DELAYED_PER_ADDRESS:
             return self._too_many(credentials, address)
-        self._delayed[address] += 1
+        self._delayed[site] += 1
         try:
             await deferLater(self._reactor, delay, lambda: None)
         finally:
-            self._delayed[address] -= 1
-            if not self._delayed[address]:
-                del self._delayed[address]
+            self._delayed[site] -= 1
+            if not self._delayed[site]:
+                del self._delayed[site]
         return None
+
+    async def _verify_in_turn(self, value: bytes, credentials: Credentials, address: str) -> Judged:
+        """Check what was never right before, if its address has not too many such checks under way."""
+        site = site_of(address)
+        if self._checking[site] >= MAX_CHECKS_PER_ADDRESS:
+            self.counts.down += 1
+            raise DirectoryBusy("directory-busy", f"{self._checking[site]} checks wait for {site} already")
+        self._checking[site] += 1
+        try:
+            return await self._verify(value, credentials, address)
+        finally:
+            self._checking[site] -= 1
+            if not self._checking[site]:
+                del self._checking[site]
 
     async def _verify(self, value: bytes, credentials: Credentials, address: str) -> Judged:
         try:

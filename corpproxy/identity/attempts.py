@@ -64,7 +64,7 @@ class Attempts:
         key = (name, address)
         pair = self._pairs.get(key)
         delay = pair.delay_seconds(now) if pair else 0.0
-        shared = self._addresses.get(_site_of(address))
+        shared = self._addresses.get(site_of(address))
         if shared is not None and key not in self._proven:
             delay = max(delay, shared.delay_seconds(now))
         return delay
@@ -77,7 +77,7 @@ class Attempts:
             pair = _Pair()
         _put(self._pairs, key, pair, self._limit)
         if pair.count(digest, now):
-            site = _site_of(address)
+            site = site_of(address)
             shared = self._addresses.pop(site, None) or _Address(now)
             shared.count(now)
             _put(self._addresses, site, shared, self._limit)
@@ -152,7 +152,7 @@ def _rest(delay: float, since: float, now: float) -> float:
     return max(0.0, min(delay, since + delay - now))
 
 
-def _site_of(address: str) -> str:
+def site_of(address: str) -> str:
     """Give the unit that one guesser holds: an IPv4 address, or all 2**64 addresses of an IPv6 network."""
     if ":" not in address:
         return address
