@@ -164,7 +164,7 @@ class History:
         name = version_of(texts)
         folder = self.folder / name
         with _told("the policy cannot be kept"):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             try:
                 before = self._read(folder)
             except HistoryError:
