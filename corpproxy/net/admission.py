@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.proxy import Proxy
 
+# An address past its limit is told so (429), on a connection that it opens for that.  Past so many times the
+# limit its connections are cut off unheard: those that never ask for anything would use up the limit for all.
+CUT_OFF_TIMES = 2
+
 
 class Admission:
     """
@@ -33,11 +37,17 @@ class Admission:
         self._person: dict[Downstream, str] = {}
 
     def opened(self, downstream: Downstream) -> None:
-        """A client connected; past the limit for all, it is cut off at once, before it costs more."""
+        """
+        A client connected.
+
+        It is cut off at once, before it costs more, past the limit for all or far past that of its address.
+        """
         self.connections.add(downstream)
         self._by_address[downstream.address] += 1
-        total = self._proxy.in_force.connections.total
-        if total and len(self.connections) > total:
+        limits = self._proxy.in_force.connections
+        of_address = self._by_address[downstream.address]
+        too_many = 0 < limits.total < len(self.connections)
+        if too_many or 0 < limits.per_address * CUT_OFF_TIMES < of_address:
             downstream.abort()
 
     def closed(self, downstream: Downstream) -> None:
