@@ -59,7 +59,7 @@ def _command(exchange: Exchange) -> Fetch:
     head = forward_request(
         exchange.head,
         exchange.target,
-        host=_authority(destination.host.uri_host, destination.port),
+        host=_AUTHORITIES[destination.host.name, destination.port],
         body=exchange.body,
         via=in_force.via,
         forwarded_for=exchange.client.encode() if in_force.forwarding.forwarded_for else None,
@@ -76,9 +76,22 @@ def _command(exchange: Exchange) -> Fetch:
     )
 
 
-def _authority(host: str, port: int) -> bytes:
-    """The Host field for the server: the host in its normal form, which is the one that was decided on."""
-    return (host if port == 80 else f"{host}:{port}").encode()
+class _Authorities(dict[tuple[str, int], bytes]):
+    """The Host fields for servers: hosts in their normal form, which are the ones that were decided on."""
+
+    BOUND = 8192
+
+    def __missing__(self, key: tuple[str, int]) -> bytes:
+        name, port = key
+        host = f"[{name}]" if ":" in name else name
+        written = (host if port == 80 else f"{host}:{port}").encode()
+        if len(self) >= self.BOUND:
+            self.clear()
+        self[key] = written
+        return written
+
+
+_AUTHORITIES = _Authorities()
 
 
 async def _deliver(exchange: Exchange, answer: Answer) -> ResultCode:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ClientGone, ProtocolError
@@ -209,13 +210,8 @@ class Downstream(Wire):
     def _bug(self, exchange: Exchange, error: BaseException) -> None:
         exchange.keep = False
         exchange.result, exchange.failure = ResultCode.FAILED, type(error).__name__
-        log.error(
-            "exchange {reference} ended by a bug: {error!r}",
-            reference=exchange.reference,
-            error=error,
-            log_failure=None,
-            log_trace=error.__traceback__,
-        )
+        bug = Failure(error, type(error), error.__traceback__)  # type: ignore[no-untyped-call]
+        log.failure("exchange {reference} ended by a bug", bug, reference=exchange.reference)
         if exchange.answered or self.gone:
             return
         try:

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from corpproxy.errors import CorpproxyError
 from corpproxy.exchange import commands
 from corpproxy.exchange.commands import Command
 from corpproxy.http1.answer import answer_head
+from corpproxy.http1.framing import Framing
 from corpproxy.http1.steering import expects_continue
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.fetching import CONTINUE, Fetching
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.run import Run
 
+log = Logger()
+
 # Content of a request that was refused: this much is still taken, so that the client gets to read why.
 # A browser that uploads more is cut off.
 MAX_DRAINED_OCTETS = 1024 * 1024
@@ -37,6 +43,10 @@ DRAIN_SECONDS = 5.0
 
 # Statuses that have no content (RFC 9110, section 6.4.1).
 _NO_CONTENT = frozenset({204, 304})
+
+
+# Whether the framing alone tells where content ends, so that nothing has to be read of it.
+_HAS_END = {framing: framing in (Framing.NONE, Framing.LENGTH) for framing in Framing}
 
 
 class Performer:
@@ -80,7 +90,7 @@ class Performer:
     def _save_grant(self, command: commands.SaveGrant) -> Any:
         proxy = self._downstream.proxy
         proxy.in_force.grants.add(command.grant)
-        return self._await(proxy.grants.save_grant(command.grant))
+        return self._await(proxy.grants.save_grant(command.grant).addErrback(_not_kept))
 
     # What.
 
@@ -93,7 +103,7 @@ class Performer:
     def _fetch(self, command: commands.Fetch) -> Any:
         downstream = self._downstream
         downstream.proxy.admission.check_person(downstream)
-        if not downstream.exchange.opened:
+        if not downstream.exchange.content_over:
             downstream.proxy.books.running(downstream.exchange)
         Fetching(self._run, downstream, command).start()
         return PENDING
@@ -106,6 +116,14 @@ class Performer:
             downstream.proxy.admission.open_tunnel(downstream)
             downstream.write(command.head)
             return None
+        content = upstream.take_whole(command.answer.body.length or 0) if _HAS_END[command.framing] else None
+        if content is not None:
+            # What most answers are: short, and there.
+            downstream.write(command.head + content)
+            downstream.part()
+            upstream.release(downstream.exchange.content_over)
+            return None
+        downstream.proxy.books.running(downstream.exchange)
         relay = ContentRelay(run, downstream, upstream, command, downstream.exchange.in_force.limits)
         run.abandon = relay.abandon
         relay.start()
@@ -229,6 +247,11 @@ class Performer:
         commands.Splice: _splice,
         commands.Upgrade: _upgrade,
     }
+
+
+def _not_kept(failure: Failure) -> None:
+    failure.trap(CorpproxyError)  # type: ignore[no-untyped-call]
+    log.critical("a grant holds, and will be forgotten with a restart: {why}", why=failure.getErrorMessage())
 
 
 class Draining:

@@ -224,6 +224,14 @@ class Upstream(Wire):
         self.sink = _Waiting(b"")
         self.hold(UNTAKEN)
 
+    def take_whole(self, length: int) -> bytes | None:
+        """Give the content of an answer if it came with its head, exactly so long, and nothing else did."""
+        waiting = self.sink
+        if not isinstance(waiting, _Waiting) or waiting.ended or len(waiting.held) != length:
+            return None
+        self.received += length
+        return waiting.held
+
     def pass_to(self, sink: Sink) -> None:
         """Let ``sink`` take all that came behind the head, and all that comes from now on."""
         waiting = self.sink

@@ -57,13 +57,13 @@ class Script:
         else:
             fits = self._command == wanted
         if not fits:
-            raise AssertionError(f"the road asks {self._command}, not {wanted}")
+            raise AssertionError(f"the road asks {repr(self._command)[:200]}, not {wanted}")
         return Asked(self, self._command)
 
     def ends(self) -> Exchange:
         """The road is over."""
         if self._command is not _OVER:
-            raise AssertionError(f"the road is not over, it asks {self._command}")
+            raise AssertionError(f"the road is not over, it asks {repr(self._command)[:200]}")
         return self.exchange
 
     def answers(self, status: int) -> Any:
