@@ -81,11 +81,12 @@ class LoopbackServer:
         self.reply = reply
         self.asked: list[tuple[str, bytes, int]] = []
         self.sources: list[tuple[int, int]] = []
-        self.udp = reactor.listenUDP(0, _Datagrams(self), interface="127.0.0.1")
-        number = self.udp.getHost().port
         factory = Factory.forProtocol(_Stream)
         factory.server = self  # type: ignore[attr-defined]
-        self.tcp = reactor.listenTCP(number, factory, interface="127.0.0.1")
+        self.tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        number = self.tcp.getHost().port
+        # Ports of UDP are rarely taken; those of TCP are by every connection of other tests.
+        self.udp = reactor.listenUDP(number, _Datagrams(self), interface="127.0.0.1")
         self.address = ("127.0.0.1", number)
         self.streams: list[Deferred[None]] = []
 
