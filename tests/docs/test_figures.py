@@ -18,9 +18,10 @@ from corpproxy.net import (
     name_servers,
     names,
     performer,
+    relay,
     system_names,
 )
-from corpproxy.net.engine import listening, loop, transport
+from corpproxy.net.engine import listening, loop, pump, transport
 from corpproxy.pages import refusals
 from corpproxy.policy import safe_search
 from corpproxy.policy.model import Safety
@@ -83,6 +84,15 @@ class FigureTests(SynchronousTestCase):
         ),
         events=("decisions/0002-own-transports.rst", f"at most {loop.MAX_EVENTS} events"),
         turn=("decisions/0002-own-transports.rst", f"at most {transport.TURN_OCTETS >> 20} MiB in a turn"),
+        pumped=(
+            "decisions/0011-moved-by-the-kernel.rst",
+            f"of which {relay.PUMPED_OCTETS >> 10} KiB or more",
+        ),
+        pump_turn=(
+            "decisions/0011-moved-by-the-kernel.rst",
+            f"at most {pump.TURN_OCTETS >> 20} MiB in a turn",
+        ),
+        pipes=("decisions/0011-moved-by-the-kernel.rst", f"a pipe of {pump.PIPE_OCTETS >> 10} KiB"),
         places=(
             "tutorial/first-hour.rst",
             f":file:`{POLICY_PLACES[0]}`, then in :file:`{POLICY_PLACES[1]}`",
