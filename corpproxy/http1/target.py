@@ -116,6 +116,9 @@ def parse_target(head: RequestHead, scheme: str = "http") -> Target:
 def _host_field(head: RequestHead) -> _Authority:
     """The Host field: one in HTTP/1.1, at most one in 1.0; empty is valid where the target has a host."""
     fields = head.fields
+    known: _Authority | None = fields.notes.get("host")
+    if known is not None:
+        return known
     value = fields.get(b"host")
     if value is None:
         if head.version >= 11:
@@ -126,9 +129,10 @@ def _host_field(head: RequestHead) -> _Authority:
     if not value:
         return b"", None
     try:
-        return _authorities[value]
+        known = fields.notes["host"] = _authorities[value]
     except ProtocolError:
         raise refuse("bad-host-field") from None
+    return known
 
 
 def _connect_target(written: bytes) -> Target:
