@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.errors import ProtocolError
+from corpproxy.errors import ClientGone, ProtocolError
 from corpproxy.exchange.commands import ChangePassword, ReadContent, SaveGrant
 from corpproxy.exchange.exchange import Mode
 from corpproxy.exchange.refusal import SignInUnavailable
@@ -112,6 +112,16 @@ class WarningTests(SynchronousTestCase):
         sent.answers(403)
         self.assertEqual(sent.ends().result, ResultCode.PORTAL)
 
+    def test_left(self):
+        """A client that leaves while its grant is being kept."""
+        force = signed_in(WARNED)
+        warned = ask(force, target=b"http://bet.example/")
+        content = urlencode({"token": token(warned.answers(403))}).encode()
+        sent = ask(force, b"POST", b"http://proxy.internal/confirm", FORM, content=content)
+        sent.asks(ReadContent).answer(content)
+        sent.asks(SaveGrant).fail(ClientGone())
+        self.assertEqual(sent.ends().result, ResultCode.CLIENT_GONE)
+
 
 @tabular
 class PasswordTests(SynchronousTestCase):
@@ -134,6 +144,12 @@ class PasswordTests(SynchronousTestCase):
         self.assertEqual(sent.asks(ChangePassword).answer(reason).name, "amir")
         sent.answers(status)
         self.assertEqual(sent.ends().result, ResultCode.PORTAL)
+
+    def test_left(self):
+        """A client that leaves while its password is being changed."""
+        sent = self.change()
+        sent.asks(ChangePassword).fail(ClientGone())
+        self.assertEqual(sent.ends().result, ResultCode.CLIENT_GONE)
 
     def test_directory_down(self):
         """A directory that is away is no bug."""
