@@ -169,8 +169,11 @@ def _is_local(request: Any) -> bool:
     Whether a request came in over loopback and was meant to.
 
     A web page elsewhere can make a browser on this machine ask us under a name that leads to 127.0.0.1 (DNS
-    rebinding); then the Host field has that name.
+    rebinding); then the Host field has that name.  And where a policy lets people reach loopback through the
+    proxy, they come from this machine too; Via gives them away.
     """
+    if request.requestHeaders.hasHeader(b"via"):
+        return False
     host = (request.getRequestHostname() or b"").decode("latin-1").strip("[]")
     return _is_loopback(getattr(request.getHost(), "host", "")) and (
         host == "localhost" or _is_loopback(host)
