@@ -318,6 +318,9 @@ class CorpproxyService(Service):
         self.proxy.in_force = in_force
         if configuration.names != before.names:
             self.proxy.names.use(configuration.names)
+        if _reaches_servers(configuration) != _reaches_servers(before):
+            # What is kept was made by the old settings: it leads to old addresses and has old patience.
+            self.proxy.pool.close()
         self.proxy.pool.limits = configuration.connections
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
@@ -403,6 +406,11 @@ class CorpproxyService(Service):
             except Exception:
                 log.failure("a part of corpproxy could not be stopped")
         gc.unfreeze()
+
+
+def _reaches_servers(configuration: Configuration) -> tuple[object, ...]:
+    """The settings that a connection to a server is made by."""
+    return configuration.names, configuration.timeouts, configuration.http
 
 
 def _bound(listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:

@@ -65,7 +65,8 @@ class Downstream(Wire):
         self.pins = Pins(proxy.pool)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
-        self._reader = RequestReader(proxy.in_force.limits)
+        self._limits = proxy.in_force.limits
+        self._reader = RequestReader(self._limits)
         self._began = 0.0
         self._feeding = False
 
@@ -221,6 +222,8 @@ class Downstream(Wire):
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
+        if self.proxy.in_force.limits is not self._limits:
+            self._take_up()
         self.deadline = self.deadlines.now + self.timeouts.idle
         if self.full:
             # Who sends request upon request and reads no answer must not fill our memory with answers.
@@ -238,6 +241,12 @@ class Downstream(Wire):
                 self.octets(held)
         finally:
             self._feeding = False
+
+    def _take_up(self) -> None:
+        """A reload came between two exchanges: the next one is waited for and measured by the new policy."""
+        in_force = self.proxy.in_force
+        self.timeouts, self._limits = in_force.timeouts, in_force.limits
+        self._reader = RequestReader(self._limits)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
