@@ -13,7 +13,6 @@ class AdminTests(SiteCase):
     @rows(
         rebinding=(("Host: evil.example",),),
         rebinding_below=(("Host: localhost.evil.example",),),
-        no_host=((),),
         through_a_proxy=(("Host: localhost", "Via: 1.1 corpproxy"),),
         through_a_proxy_by_address=(("Host: 127.0.0.1:8081", "Via: 1.0 a, 1.1 b"),),
     )
