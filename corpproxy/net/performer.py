@@ -45,10 +45,6 @@ DRAIN_SECONDS = 5.0
 _NO_CONTENT = frozenset({204, 304})
 
 
-# Whether the framing alone tells where content ends, so that nothing has to be read of it.
-_HAS_END = {framing: framing in (Framing.NONE, Framing.LENGTH) for framing in Framing}
-
-
 class Performer:
     """Performs the commands of the exchanges of one client connection, one exchange at a time."""
 
@@ -116,7 +112,10 @@ class Performer:
             downstream.proxy.admission.open_tunnel(downstream)
             downstream.write(command.head)
             return None
-        content = upstream.take_whole(command.answer.body.length or 0) if _HAS_END[command.framing] else None
+        framing = command.framing
+        content = None
+        if framing is Framing.LENGTH or framing is Framing.NONE:
+            content = upstream.take_whole(command.answer.body.length or 0)
         if content is not None:
             # What most answers are: short, and there.
             downstream.write(command.head + content)
