@@ -39,7 +39,6 @@ from tests.support.builders import (
 from tests.support.rows import rows, tabular
 from tests.support.script import Script
 
-SIGNED = {"sign_in": True}
 POSTED = {"method": b"POST", "content": b"x"}
 
 

@@ -280,6 +280,20 @@ class Writer:
         return self.has_room
 
 
+class CountedReferences(References):
+    """References that count the exchanges that begin."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, process: int) -> None:
+        super().__init__(process)
+        self.made = 0
+
+    def next(self, at: float) -> str:
+        self.made += 1
+        return super().next(at)
+
+
 class WatchedBooks(Books):
     """Books that see to it that each exchange is closed once."""
 
@@ -307,6 +321,7 @@ class Site:
         self.names, self.sign_in, self.grants = FakeNames(), FakeSignIn(), FakeGrants()
         deadlines = Deadlines(self.reactor)
         names: Any = self.names
+        self.references = CountedReferences(1)
         self.pool = Pool(self.reactor, self.force.connections, self.force.timeouts.connect)
         self.proxy = Proxy(
             reactor=self.reactor,
@@ -317,7 +332,7 @@ class Site:
             books=self.books,
             sign_in=self.sign_in,
             grants=self.grants,
-            references=References(1),
+            references=self.references,
             now=self.now,
         )
         deadlines.start()
