@@ -32,6 +32,11 @@ FULL = 2
 LINGER_SECONDS = 60.0
 
 
+# Content of a known length of which at least this is still to come is moved by the kernel.  Below it, taking
+# a pipe costs more than it saves.
+PUMPED_OCTETS = 64 * 1024
+
+
 class Sink(Protocol):
     """Takes what comes over a wire."""
 
