@@ -99,6 +99,11 @@ class Wire(TwistedProtocol):
         clean = reason.check(ConnectionDone)  # type: ignore[no-untyped-call]
         self.sink.lost(bool(clean))
 
+    def has_unread(self) -> bool:
+        """Whether octets have come that no sink was given yet; of a stock transport nobody knows."""
+        has_unread = getattr(self.transport, "has_unread", None)
+        return has_unread is not None and has_unread()
+
     # What goes.
 
     def end_writing(self) -> None:
