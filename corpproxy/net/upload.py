@@ -56,6 +56,9 @@ class Upload:
         """Let ``taker`` have the content from now on: also what is held already."""
         self._taker = taker
         downstream = self._downstream
+        if downstream.when_late is None and not self.over:
+            # Also for the first octets: who announces content and sends none must not stay for ever.
+            downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
         if downstream.sink is not self:
             downstream.sink = self
             held = downstream.held.take()

@@ -8,7 +8,7 @@ from errno import EINPROGRESS
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.interfaces import IConnector, IDelayedCall
+from twisted.internet.interfaces import IConnector
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,7 +26,6 @@ class Connector:
         self._factory = factory
         self._timeout = timeout
         self._socket: socket.socket | None = None
-        self._call: IDelayedCall | None = None
         self._failure: Failure | None = None
         self.transport: Transport | None = None
 
@@ -45,7 +44,7 @@ class Connector:
         if number not in (0, EINPROGRESS):
             self._failed(_problem(number))
             return
-        self._call = self._engine.reactor.callLater(self._timeout, self._late)
+        self._engine.patience.wait(self, self._timeout)
         self._engine.join(connection.fileno(), self)
 
     def ready(self, events: int) -> None:
@@ -56,7 +55,7 @@ class Connector:
         if number:
             self._failed(_problem(number))
             return
-        self._stop_clock()
+        self._engine.patience.over(self)
         self._socket = None
         protocol = self._factory.buildProtocol(None)
         if protocol is None:
@@ -89,12 +88,12 @@ class Connector:
     def getDestination(self) -> Any:
         return self._address
 
-    def _late(self) -> None:
-        self._call = None
+    def late(self) -> None:
+        """The attempt has taken too long."""
         self._failed(error.TimeoutError())  # type: ignore[no-untyped-call]
 
     def _failed(self, problem: Exception) -> None:
-        self._stop_clock()
+        self._engine.patience.over(self)
         connection, self._socket = self._socket, None
         if connection is None:
             return
@@ -105,11 +104,6 @@ class Connector:
 
     def _tell(self) -> None:
         self._factory.clientConnectionFailed(self, self._failure)
-
-    def _stop_clock(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
 
 
 class EngineReactor:
