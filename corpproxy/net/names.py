@@ -241,7 +241,7 @@ class Names:
 
     def _arranged(self, addresses: Iterable[str]) -> tuple[str, ...]:
         given = tuple(addresses)
-        # A hosts file has a hundred thousand lines; the kernel is asked only where there is an order to choose.
+        # A hosts file may be long; the kernel is asked only where there is an order to choose.
         return given if len(given) == 1 else in_order(given, self._ipv6())
 
 
