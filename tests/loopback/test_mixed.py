@@ -137,16 +137,7 @@ class Mixed:
         for _ in range(EXCHANGES // 3):
             client = self.connect(ROUGH)
             try:
-                dice.choice(
-                    (
-                        self.cut,
-                        self.early,
-                        self.leave_upload,
-                        self.leave_download,
-                        self.leave_tunnel,
-                        self.nonsense,
-                    )
-                )(client, dice)
+                dice.choice(ways)(client, dice)
             except (OSError, EOFError):
                 pass
             client.close()

@@ -54,7 +54,8 @@ class Origin:
     A server whose answers are written in the path of the request.
 
     ``/length/N``, ``/chunked/N``, ``/close/N``: N octets in that framing; ``/cut/N``: fewer than it said;
-    ``/reset``: none; ``/early``: 413 at once; ``/echo``: the content that came.  What is no request comes back.
+    ``/reset``: none; ``/early``: 413 at once; ``/echo``: the content that came.
+    What is no request comes back.
     """
 
     def __init__(self) -> None:
