@@ -51,7 +51,8 @@ class Reach:
         else:
             try:
                 connected = self._dial(addresses, server)
-            except AddressRefused:
+            except Exception:
+                # Whatever it is, the pool must hear of it: a dial that it counts for ever is a place less.
                 connected = fail()
         connected.addCallbacks(self._arrived, self._failed, errbackArgs=(server,))
         return connected

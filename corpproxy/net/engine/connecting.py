@@ -32,7 +32,11 @@ class Connector:
     def start(self, bind: tuple[str, int] | None) -> None:
         """Begin to connect."""
         host = self._address[0]
-        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as problem:  # no descriptor is left, or no IPv6 is here
+            self._tell_soon(_problem(problem.errno or 0))
+            return
         connection.setblocking(False)
         self._socket = connection
         try:
@@ -99,6 +103,9 @@ class Connector:
             return
         self._engine.leave(connection.fileno())
         connection.close()
+        self._tell_soon(problem)
+
+    def _tell_soon(self, problem: Exception) -> None:
         self._failure = Failure(problem)  # type: ignore[no-untyped-call]
         self._engine.soon(self._tell)
 
