@@ -63,10 +63,10 @@ policies: $(ENV)/run.stamp
 	@set -e; for policy in $(POLICIES); do echo "$$policy"; $(BIN)/corpproxy check "$$policy"; done
 
 bench: $(ENV)/test.stamp
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 profile: $(ENV)/test.stamp
-	$(BIN)/python -m benchmarks --profile
+	$(BIN)/python -m benchmarks --profile $(BENCH)
 
 clean:
 	rm -rf $(ENV) build dist *.egg-info docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis

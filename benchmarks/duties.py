@@ -10,27 +10,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.fixtures import BARRED_EACH, Fixtures, credentials
-from benchmarks.place import Place, host_name
+from benchmarks.place import HOSTS, SERVERS, Place, host_name
 
 if TYPE_CHECKING:
     from benchmarks.peers.peer import Peer
 
 SOMEBODY = credentials(7)
+# How long a line of record may take to reach the disk, in seconds.
+PATIENCE = 5.0
 BARRED = credentials(BARRED_EACH - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """Which duties a run asks for; rules and records are always on."""
+    """Which duties a run asks for, and how many hosts there are; rules and records are always on."""
 
     name: str
     login: bool = False
     listed: bool = False
+    hosts: int = SERVERS
 
 
 BARE = Duties("bare")
 LOGIN = Duties("login", login=True)
 ALL = Duties("all", login=True, listed=True)
+MANY = Duties("many", login=True, listed=True, hosts=HOSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +143,12 @@ def prove(peer: Peer, duties: Duties, fixtures: Fixtures, place: Place) -> list[
     expect("a request", 200, host_name(0), user)
     if user:
         expect("no credentials", 407, host_name(0), "")
-        expect("a wrong password", 407, host_name(0), "user0007:wrong")
+        expect("a wrong password", peer.wrong_password_gives, host_name(0), "user0007:wrong")
     if user and peer.can_rule:
         expect("somebody barred", 403, host_name(0), BARRED)
     if duties.listed and peer.can_list:
         for name in fixtures.blocked():
-            expect(f"{name}, which is listed", 403, name, user)
+            expect(f"{name}, which is listed", peer.refuses_with, name, user)
     if peer.can_rule:
         expect("a name in a rule", 403, "www.malware.example", user)
     seen.append(f"{_recorded(peer, len(seen))} records")
@@ -152,8 +156,8 @@ def prove(peer: Peer, duties: Duties, fixtures: Fixtures, place: Place) -> list[
 
 
 def _recorded(peer: Peer, wanted: int) -> int:
-    """How many lines of record there are, once there are enough; written within seconds, that is the duty."""
-    until = time.monotonic() + 5
+    """How many lines of record there are, once there are enough."""
+    until = time.monotonic() + PATIENCE
     while (written := sum(map(_lines, peer.records()))) < wanted:
         if time.monotonic() > until:
             raise Neglected(f"{peer.name}: {written} lines of record for {wanted} requests")

@@ -201,7 +201,7 @@ def _until_refused(peer: Peer, place: Place, name: str) -> int:
     until, most = time.monotonic() + TAKEN_UP_SECONDS, 0
     while time.monotonic() < until:
         with contextlib.suppress(OSError):
-            if fetch(peer.port, name, place, SOMEBODY, wait=TAKEN_UP_SECONDS) == 403:
+            if fetch(peer.port, name, place, SOMEBODY, wait=TAKEN_UP_SECONDS) == peer.refuses_with:
                 return most
         most = max(most, peer.runs.octets())
         time.sleep(0.05)

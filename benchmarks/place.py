@@ -90,11 +90,21 @@ def hosts_text(hosts: int) -> str:
     return f"127.0.0.1 localhost {socket.gethostname()}\n{ours}"
 
 
+def name_hosts(place: Place, hosts: int) -> None:
+    """Name so many hosts: with many, programs that read /etc/hosts for each request are slow."""
+    if place.private:
+        # Written in place: the file is mounted.
+        (place.folder / "hosts").write_text(hosts_text(hosts))
+
+
 def _furnish(folder: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     # Thousands of new connections a second leave as many ports waiting.
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65000")
-    texts = {"/etc/hosts": hosts_text(HOSTS), "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1\n"}
+    texts = {
+        "/etc/hosts": hosts_text(SERVERS),
+        "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1\n",
+    }
     for there, text in texts.items():
         ours = folder / Path(there).name
         ours.write_text(text)
@@ -105,11 +115,12 @@ def _furnish(folder: Path) -> None:
 
 def machine() -> dict[str, str]:
     """What the figures were measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
+    text = Path("/proc/cpuinfo").read_text()
+    model = next((line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line), "?")
+    kind = " (virtual machine)" if "hypervisor" in text else ""
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // (1 << 20)
     return {
-        "cpu": f"{os.cpu_count()} cores, {cpu}",
+        "cpu": f"{os.cpu_count()} cores, {model}{kind}",
         "memory": f"{memory} GiB",
         "kernel": os.uname().release,
         "python": sys.version.split()[0],

@@ -12,14 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import fixtures, table
+from benchmarks import fixtures, manual, table
 from benchmarks.duties import Duties, Neglected, prove
 from benchmarks.figures import AGAINST, rows
 from benchmarks.measure import Bench, Run, one_run
 from benchmarks.origin import NotThere, Origin, compiled
 from benchmarks.peers import PEERS
 from benchmarks.peers.peer import Peer
-from benchmarks.place import enter, machine
+from benchmarks.place import enter, machine, name_hosts
 from benchmarks.workloads import IDLE, WORKLOADS, Workload
 
 RESULTS = Path(__file__).with_name("results")
@@ -96,6 +96,7 @@ class Session:
     def _with(self, duties: Duties, workloads: Sequence[Workload], bench: Bench) -> None:
         """Run the workloads of one set of duties: all proxies are up, and take turns."""
         peers = []
+        name_hosts(self._place, duties.hosts)
         try:
             for kind in self._peers:
                 peer = kind(self._place, bench.fixtures, duties)
@@ -112,7 +113,7 @@ class Session:
             for workload in workloads:
                 for _ in range(self._repeat):
                     for peer in peers:
-                        if not (workload.tunnels and not peer.can_tunnel):
+                        if peer.stands(workload):
                             self._measure(bench, workload, peer)
         finally:
             for peer in peers:
@@ -138,6 +139,8 @@ class Session:
     def _keep(self) -> None:
         made = rows(self._workloads, self._runs)
         print("\n" + table.text(made))
+        self._notes += table.lacking(self._peers)
+        print("\n" + "\n".join(self._notes))
         kept: dict[str, Any] = {
             "machine": machine(),
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -151,3 +154,5 @@ class Session:
         path = self._options.out or RESULTS / f"{kept['at'].replace(':', '')}.json"
         path.write_text(json.dumps(kept, indent=1))
         print(f"\n{path}")
+        if self._options.manual:
+            manual.write(kept, made)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.figures import Row
+from benchmarks.peers.peer import Peer
 from benchmarks.workloads import Kind
 
 HEAD = ("workload", "proxy", "figure", "unit", "spread", "x Squid", "CPU each", "CPU x Squid")
@@ -52,6 +53,25 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         figures = (number(row.figure), UNITS[row.workload.kind], spread, _ratio(row.ratio))
         made.append((shown, row.peer, *figures, _cpu(row), _ratio(row.cpu_ratio)))
     return made
+
+
+def lacking(peers: Iterable[type[Peer]]) -> list[str]:
+    """For each proxy that has not all duties, a sentence that says so."""
+    notes = []
+    for peer in peers:
+        duties = {"sign-in": peer.can_login, "a list": peer.can_list, "rules": peer.can_rule}
+        missing = [duty for duty, has in duties.items() if not has]
+        if missing:
+            notes.append(f"{peer.name} is measured without {', '.join(missing)}.")
+    return notes
+
+
+def manual(rows: Sequence[Row]) -> str:
+    """The table in reStructuredText."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for line in (HEAD, *cells(rows)):
+        lines += [f"   {'*' if not at else ' '} - {cell}".rstrip() for at, cell in enumerate(line)]
+    return "\n".join(lines)
 
 
 def text(rows: Sequence[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -13,8 +14,10 @@ from benchmarks.duties import SOMEBODY, Duties, Neglected, fetch
 from benchmarks.fixtures import Fixtures
 from benchmarks.place import Place, host_name
 from benchmarks.programs import Program
+from benchmarks.workloads import Kind, Workload
 
-SEARCHED = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
+# Debian keeps servers out of the path of those who are not root.
+SEARCHED = ":/usr/sbin:/usr/local/sbin"
 
 
 class Peer:
@@ -32,7 +35,8 @@ class Peer:
     can_login: ClassVar[bool] = False
     can_list: ClassVar[bool] = False
     can_rule: ClassVar[bool] = False
-    can_tunnel: ClassVar[bool] = True
+    refuses_with: ClassVar[int] = 403
+    wrong_password_gives: ClassVar[int] = 407
     # Some find their names only in /etc/hosts, which is ours in a namespace alone.
     needs_private: ClassVar[bool] = True
     ready_seconds: ClassVar[float] = 60
@@ -47,7 +51,7 @@ class Peer:
     @classmethod
     def found(cls) -> str | None:
         """Where its program is, or None when it is not installed."""
-        return shutil.which(cls.program, path=SEARCHED)
+        return shutil.which(cls.program, path=os.environ.get("PATH", os.defpath) + SEARCHED)
 
     @classmethod
     def version(cls) -> str:
@@ -82,6 +86,12 @@ class Peer:
     def list_line(self, name: str) -> str:
         """How a name is written there."""
         return f"{name}\n"
+
+    def stands(self, workload: Workload) -> bool:
+        """Whether a workload makes sense with this proxy."""
+        if workload.everyone:
+            return self.can_login and self.can_rule
+        return self.can_list or workload.kind is not Kind.RELOAD
 
     def lay_out(self) -> None:
         """Make the folder with everything in it."""
