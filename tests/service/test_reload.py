@@ -33,7 +33,7 @@ class ReloadCase(ServiceCase):
         def run() -> tuple[int, str, str]:
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main([*arguments, "--policy", str(self.file)])
+                code = main(["--policy", str(self.file), *arguments])
             return code, out.getvalue(), err.getvalue()
 
         return await self.thread(run)
