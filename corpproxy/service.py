@@ -109,6 +109,12 @@ class CorpproxyService(Service):
         self.loaded_at = self.began
         self._is_ending = False
         self.sockets, self._tokens = _bound(configuration.listeners)
+        # From the moment that somebody may take us for running: a signal that comes early would be the end.
+        self._signals = Signals(
+            reactor,
+            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
+        )
+        self._signals.start()
 
     # Starting.
 
@@ -146,10 +152,6 @@ class CorpproxyService(Service):
         self.proxy = self._make_proxy()
         self.reloading = Reloading(self)
         self.draining = Draining(self.proxy)
-        self._signals = Signals(
-            reactor,
-            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
-        )
         self._ends = Signals(reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
 
     def _list_keeper(self) -> ListKeeper:
@@ -196,7 +198,6 @@ class CorpproxyService(Service):
         ]
         self.lists.start()
         self.reloading.start()
-        self._signals.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
