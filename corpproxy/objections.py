@@ -56,5 +56,5 @@ def _objection(failure: Failure, lists: Sequence[ListSource] = ()) -> Problem:
     if not lists:
         return Problem(failure.place, "test-failed", failure.message)
     names = both([f"'{one.name}'" for one in lists])
-    said = f"{failure.message}; this cannot be told before {names} has been read, see 'corpproxy lists build'"
+    said = f"{failure.message}; this cannot be told before 'corpproxy lists build' has read {names}"
     return Problem(failure.place, "test-failed", said, "warning")

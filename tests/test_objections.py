@@ -56,6 +56,6 @@ class UnreadListTests(SynchronousTestCase):
         self.severities("block", "www.example", "allow")
         self.assertRegex(
             self.found[0].message,
-            "^expected allow, got block by 'no ads': .*; this cannot be told before 'hosts' has been read, "
-            "see 'corpproxy lists build'$",
+            "^expected allow, got block by 'no ads': .*; this cannot be told before 'corpproxy lists build' "
+            "has read 'hosts'$",
         )
