@@ -10,7 +10,6 @@ from benchmarks.measure import Run
 from benchmarks.peers import PEERS
 from benchmarks.workloads import WORKLOADS, Workload
 
-
 SEEN = {"after": 8e6, "octets": 8e6, "p50_ms": 1.5, "lost": 0, "in_force_seconds": 1.0, "most": 8e6}
 
 

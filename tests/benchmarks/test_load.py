@@ -131,7 +131,10 @@ class LoadTests(LoadCase):
         self.assertGreaterEqual(seen.octets, seen.count * len(proxy.answer))
         self.assertLessEqual(seen.octets, (seen.count + 4) * len(proxy.answer))
         self.assertEqual(len({head.partition(b"\r\n")[0] for head in proxy.heads}), 2)
-        self.assertTrue(proxy.heads[0].startswith(b"GET http://h00.bench.test:8081/s200 HTTP/1.1\r\n"))
+        self.assertIn(
+            b"GET http://h00.bench.test:8081/s200 HTTP/1.1",
+            {head.partition(b"\r\n")[0] for head in proxy.heads},
+        )
         self.assertIn(b"\r\nUser-Agent: Mozilla", proxy.heads[0])
 
     def test_close(self) -> None:
@@ -251,7 +254,7 @@ class TunnelTests(LoadCase):
         seen = self.loaded(self.far.port, act="tunnel", answer=1000, port=443)
         self.assertEqual(seen.lost, 0)
         self.assertGreater(seen.count, 2)
-        self.assertTrue(self.far.heads[0].startswith(b"CONNECT h00.bench.test:443 HTTP/1.1\r\n"))
+        self.assertIn(b"CONNECT h00.bench.test:443 HTTP/1.1", {head[:35] for head in self.far.heads})
 
     def test_long(self) -> None:
         """What is asked for may be longer than what the far end has: it is given again and again."""
