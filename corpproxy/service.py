@@ -57,7 +57,6 @@ from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
-from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.signals import Signals
