@@ -204,6 +204,10 @@ class BackgroundTests(WholeCase):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("another corpproxy is running", done.stdout + done.stderr)
         self.assertIn("another corpproxy is running", (folder / "second.log").read_text())
+        # The command ends when it is told so; the process in the background takes its file away a moment later.
+        ends = time.monotonic() + 10
+        while (folder / "second.pid").exists() and time.monotonic() < ends:
+            time.sleep(0.02)
         self.assertFalse((folder / "second.pid").exists())
 
 
