@@ -204,7 +204,7 @@ class BackgroundTests(WholeCase):
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("another corpproxy is running", done.stdout + done.stderr)
         self.assertIn("another corpproxy is running", (folder / "second.log").read_text())
-        # The command ends when it is told so; the process in the background takes its file away a moment later.
+        # The command ends when it is told so; the process behind it takes its file away a moment later.
         ends = time.monotonic() + 10
         while (folder / "second.pid").exists() and time.monotonic() < ends:
             time.sleep(0.02)
@@ -254,7 +254,8 @@ class PrivilegeTests(StartCase):
                     try:
                         self.assertEqual(ask(port, "http://proxy.internal/").status, 200)
                         break
-                    except ConnectionError:
+                    except OSError:
+                        # Not there yet; or somebody else took the free port, which the exit code then tells.
                         time.sleep(0.05)
             finally:
                 process.terminate()
