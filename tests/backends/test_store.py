@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC
 from pathlib import Path
@@ -346,3 +347,17 @@ class KilledTests(SynchronousTestCase):
         beth = [row for row in made.rows if row.name == "beth"]
         self.assertEqual([row.received for row in beth], [10 * row.exchanges for row in beth])
         return made.total.received
+
+
+class TogetherTests(SynchronousTestCase):
+    """Several processes may make the store at the same moment."""
+
+    def test_made_once(self):
+        """Whoever comes first makes it; the others find it made."""
+        for number in range(10):
+            path = Path(self.mktemp()) / f"{number}.db"
+            with ThreadPoolExecutor(4) as pool:
+                stores = list(pool.map(lambda _, path=path: open_store(path, 0.0), range(4)))
+            for store in stores:
+                self.assertEqual(store.execute("PRAGMA user_version").fetchone()[0], len(MIGRATIONS))
+                store.close()
