@@ -8,13 +8,16 @@ longer than a box goes as the name of a file.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.protocols import amp
+from twisted.python.failure import Failure
 
 from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
 from corpproxy.supervisor.parcels import Parcels
@@ -145,17 +148,20 @@ class Link(amp.AMP):
     def __init__(self, parcels: Parcels) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.parcels = parcels
+        self.transport: Any = None
         self.is_open = False
+        self.when_lost: Callable[[], None] = lambda: None
 
     def makeConnection(self, transport: Any) -> None:
         self.is_open = True
         # AMP itself would log both ends of a pair that have no names.
         amp.BinaryBoxProtocol.makeConnection(self, transport)  # type: ignore[no-untyped-call]
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.is_open = False
         amp.BinaryBoxProtocol.connectionLost(self, reason)  # type: ignore[no-untyped-call]
         self.transport = None
+        self.when_lost()
 
     def ask(self, command: type[amp.Command], value: Any = None, **more: Any) -> Deferred[Any]:
         """Give a command to the other side; fails as the other side does, or when it is gone."""
