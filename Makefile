@@ -13,8 +13,8 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Unit tests and tests with whole processes run side by side, each in its own trial.
-WHOLE := tests.programs tests.packaging
+# Tests of parts, and those that start the whole service, run side by side, each in a trial of its own.
+WHOLE := tests.programs tests.packaging tests.service tests.loopback
 PARTS := $(filter-out $(WHOLE) tests.support,$(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
@@ -30,6 +30,7 @@ run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
+	@echo "Two runs of trial side by side; each tells what it did when it is over, in two minutes or so."
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-parts test-whole
 
 test-parts: $(ENV)/test.stamp
@@ -63,10 +64,10 @@ policies: $(ENV)/run.stamp
 	@set -e; for policy in $(POLICIES); do echo "$$policy"; $(BIN)/corpproxy check "$$policy"; done
 
 bench: $(ENV)/test.stamp
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 profile: $(ENV)/test.stamp
-	$(BIN)/python -m benchmarks --profile
+	$(BIN)/python -m benchmarks --profile $(BENCH)
 
 clean:
 	rm -rf $(ENV) build dist *.egg-info docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis

@@ -44,29 +44,29 @@ from corpproxy.pages.refusals import Refusals
 
 reactor: Any = any_reactor
 
-POLICY = """
+HOSTS = ", ".join(f"h{i:02d}.bench.test: [127.0.0.1]" for i in range(16))
+RULES = "\n".join(
+    f"  - {{name: rule {i}, who: {{group: staff}}, what: {{domain: d{i}.example}}, do: block}}"
+    for i in range(16)
+)
+POLICY = f"""
 site: benchmark
 time_zone: Europe/London
 state: state
-listen: [{name: forward, forward: "127.0.0.1:3128"}]
-safety: {addresses: [public, loopback]}
-identity: {methods: [{basic: {htpasswd: users}}], groups: {pupils: [amir], staff: [carol]}}
-categories: {own: {games: [games.example], homework: [bbc.co.uk, khanacademy.org], ads: [ads.example]}}
-calendars: {lessons: {days: mon-fri, hours: "08:30-15:30"}}
-names: {hosts: {%s}}
+listen: [{{name: forward, forward: "127.0.0.1:3128"}}]
+safety: {{addresses: [public, loopback]}}
+identity: {{methods: [{{basic: {{htpasswd: users}}}}], groups: {{pupils: [amir], staff: [carol]}}}}
+categories:
+  own: {{games: [games.example], homework: [bbc.co.uk, khanacademy.org], ads: [ads.example]}}
+calendars: {{lessons: {{days: mon-fri, hours: "08:30-15:30"}}}}
+names: {{hosts: {{{HOSTS}}}}}
 rules:
-  - {name: no ads, what: {category: ads}, do: block}
-  - {name: homework, what: {category: homework}, do: allow}
-  - {name: lessons, who: {group: pupils}, what: {category: games}, when: lessons, do: block}
-%s
-  - {name: all, do: allow}
-""" % (
-    ", ".join(f"h{i:02d}.bench.test: [127.0.0.1]" for i in range(16)),
-    "\n".join(
-        f"  - {{name: rule {i}, who: {{group: staff}}, what: {{domain: d{i}.example}}, do: block}}"
-        for i in range(16)
-    ),
-)
+  - {{name: no ads, what: {{category: ads}}, do: block}}
+  - {{name: homework, what: {{category: homework}}, do: allow}}
+  - {{name: lessons, who: {{group: pupils}}, what: {{category: games}}, when: lessons, do: block}}
+{RULES}
+  - {{name: all, do: allow}}
+"""
 PASSWORD = b64encode(b"amir:secret123")
 HEADS = [
     b"GET http://h%02d.bench.test/s200 HTTP/1.1\r\n"

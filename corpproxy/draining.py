@@ -31,6 +31,10 @@ class Draining:
 
     async def _drain(self, seconds: float) -> None:
         reactor = self._proxy.reactor
+        for downstream in self._connections:
+            if downstream.run is not None:
+                # Its answer, if it has not begun, tells the client that the connection ends with it.
+                downstream.exchange.keep = False
         until = reactor.seconds() + seconds
         while self._are_worth_waiting() and reactor.seconds() < until and not self._hurries:
             await deferLater(reactor, LOOK_SECONDS)

@@ -36,6 +36,10 @@ log = Logger()
 LOOK_SECONDS = 2.0
 
 
+class Objection(Exception):
+    """A process of the service cannot do what all are to do; the message is for the administrator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reloaded:
     """What came of a reload: the version that runs now, whether it is new, and what was found."""
@@ -97,13 +101,33 @@ class Reloading:
         )
         return read.addCallback(self._decide, by, uid, why)
 
-    def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded:
+    def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded | Deferred[Reloaded]:
         service, configuration, problems = self._service, loaded.configuration, loaded.problems
         if configuration is None:
             return self._refused(problems, by)
         changed = configuration.version != service.configuration.version
         problems += needs_restart(service, configuration)
-        service.take(configuration, loaded.texts)
+        taking = service.take_everywhere(configuration, loaded.texts)
+        return taking.addCallbacks(
+            lambda _: self._taken(configuration, problems, changed, by, uid, why), self._objected, errbackArgs=(by,)
+        )
+
+    def _objected(self, failure: Failure, by: str) -> Reloaded:
+        """A process of the service cannot take it: none has."""
+        failure.trap(Objection)  # type: ignore[no-untyped-call]
+        place = Place(str(self._service.policy))
+        return self._refused((Problem(place, "worker-objects", failure.getErrorMessage()),), by)
+
+    def _taken(
+        self,
+        configuration: Configuration,
+        problems: tuple[Problem, ...],
+        changed: bool,
+        by: str,
+        uid: int,
+        why: str,
+    ) -> Reloaded:
+        service = self._service
         service.problems = problems
         service.keep(Run(service.now(), by, uid, why))
         service.telemetry.reload("taken")

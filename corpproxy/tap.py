@@ -38,9 +38,11 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    from corpproxy.backends.open_files import raise_open_files
     from corpproxy.errors import CorpproxyError
     from corpproxy.start import start_service
 
+    raise_open_files()
     try:
         return start_service(policy_path(options["policy"] and Path(options["policy"])), reactor)
     except CorpproxyError as error:

@@ -50,7 +50,11 @@ class BoundedThreads:
         self._pool.start()
 
     def run(self, work: Callable[[], _Outcome]) -> Deferred[_Outcome]:
-        """Do ``work`` in a thread; the Deferred fires with its outcome, or fails with `DirectoryBusy`."""
+        """
+        Do ``work`` in a thread; the Deferred fires with its outcome, or fails with `DirectoryBusy`.
+
+        Cancelling it does not take the work out of the queue, so that it goes on to count.
+        """
         if self._stopped:
             return fail(DirectoryDown("directory-stopped", "the proxy is stopping"))
         if self.pending >= self._limit:
@@ -58,7 +62,10 @@ class BoundedThreads:
             return fail(DirectoryBusy("directory-busy", said))
         self.pending += 1
         done = deferToThreadPool(self._reactor, self._pool, partial(self._unless_stopped, work))
-        return done.addBoth(self._count_down)
+        done.addBoth(self._count_down)
+        told: Deferred[_Outcome] = Deferred()
+        done.chainDeferred(told)
+        return told
 
     def stop(self) -> None:
         """Wait for the work under way; what still waits is not done any more."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -66,6 +67,7 @@ class SignInCounts:
 
 
 Judged = Identity | Refused
+_Outcome = TypeVar("_Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class SignIn:
         self._turns: dict[tuple[str, str], DeferredLock] = {}
         self._delayed: Counter[str] = Counter()
         self._checking: Counter[str] = Counter()
+        self._changing: set[str] = set()
         self.tell: Callable[[Learned], None] = _nobody
         self.tell_change: Callable[[], None] = lambda: None
         htpasswd.changed = self._forget
@@ -187,15 +190,29 @@ class SignIn:
         """
         Let a person change the own password; fires with what is wrong, or None when it is done.
 
-        Wrong old passwords count as attempts of this person from this address.  Fails with `DirectoryDown`.
+        Wrong old passwords count as attempts of this person from this address, so a second change is refused
+        before the end of the first.  Cancelling it, when the client is gone, does not end what was begun.
+        Fails with `DirectoryDown`.
         """
         wait = self._attempts.delay_seconds(name, address, self._clock())
         if wait > 0:
             said = f"too many wrong passwords; try again after {math.ceil(wait)} s"
             return succeed(Problem(Place(str(self.htpasswd.path)), "too-many-attempts", said))
+        if name in self._changing:
+            said = "this password is just being changed; try again in a moment"
+            return succeed(Problem(Place(str(self.htpasswd.path)), "too-many-attempts", said))
+        self._changing.add(name)
         done = self._threads.run(partial(change_password, self.htpasswd.path, name, old, new))
+        done.addBoth(self._no_longer_changing, name)
         done.addErrback(_not_written, self.htpasswd.path)
-        return done.addCallback(self._changed, name, address, old)
+        done.addCallback(self._changed, name, address, old)
+        told: Deferred[Problem | None] = Deferred()
+        done.chainDeferred(told)
+        return told
+
+    def _no_longer_changing(self, outcome: _Outcome, name: str) -> _Outcome:
+        self._changing.discard(name)
+        return outcome
 
     def _changed(
         self, problem: Problem | None, name: str, address: str, old: str

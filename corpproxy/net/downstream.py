@@ -266,6 +266,8 @@ class Downstream(Wire):
         """End the exchange that still runs, and the connection."""
         if self.run is not None:
             self.cancel(TunnelEnded("stopping", "corpproxy is stopping"))
+        else:
+            self.lost(False)  # half a head has its record, too
         self.abort()
 
     # During an exchange.

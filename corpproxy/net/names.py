@@ -240,7 +240,9 @@ class Names:
             self._servers.set_aside(question.silent, self._seconds())
 
     def _arranged(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        return in_order(addresses, self._ipv6())
+        given = tuple(addresses)
+        # A hosts file may be long; the kernel is asked only where there is an order to choose.
+        return given if len(given) == 1 else in_order(given, self._ipv6())
 
 
 def _asker(reactor: Any) -> Ask:

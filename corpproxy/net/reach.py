@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail
 
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def may_dial(addresses: tuple[str, ...], allowed: frozenset[AddressClass]) -> tuple[str, ...]:
     """Give those addresses that are of an allowed class; `AddressRefused` when none is."""
+    if len(addresses) == 1 and address_class(addresses[0]) in allowed:
+        return addresses
     classes = [address_class(address) for address in addresses]
     fit = tuple(address for address, one in zip(addresses, classes, strict=True) if one in allowed)
     if not fit:
@@ -34,6 +36,7 @@ class Reach:
         self._exchange = exchange
         self._allowed = allowed
         self._seconds = proxy.reactor.seconds
+        self._began = 0.0
 
     def connect(self, server: Server, host: Host) -> Deferred[Upstream]:
         """
@@ -41,38 +44,36 @@ class Reach:
 
         Fails with UpstreamError or AddressRefused; the pool is told either way.
         """
-        began = self._seconds()
-        connected = self._addresses(host).addCallback(self._dial, server, began)
+        self._began = self._seconds()
+        addresses = self._proxy.names.addresses(host.name) if host.address is None else (host.name,)
+        if isinstance(addresses, Deferred):
+            connected = addresses.addCallback(self._dial, server)
+        else:
+            try:
+                connected = self._dial(addresses, server)
+            except Exception:
+                # Whatever it is, the pool must hear of it: a dial that it counts for ever is a place less.
+                connected = fail()
         connected.addCallbacks(self._arrived, self._failed, errbackArgs=(server,))
         return connected
 
-    def _addresses(self, host: Host) -> Deferred[tuple[str, ...]]:
-        if host.address is not None:
-            return succeed((host.name,))
-        addresses = self._proxy.names.addresses(host.name)
-        return addresses if isinstance(addresses, Deferred) else succeed(addresses)
-
-    def _dial(self, addresses: tuple[str, ...], server: Server, began: float) -> Deferred[Upstream]:
+    def _dial(self, addresses: tuple[str, ...], server: Server) -> Deferred[Upstream]:
         proxy, exchange = self._proxy, self._exchange
         now = self._seconds()
-        exchange.resolve_seconds = now - began
+        exchange.resolve_seconds = now - self._began
+        self._began = now
         fit = may_dial(addresses, self._allowed)
         in_force = exchange.in_force
-        dialled = dial(
+        return dial(
             proxy.connector,
             fit,
             server.port,
             lambda: Upstream(server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits),
             timeout=in_force.timeouts.connect,
         )
-        dialled.addCallback(self._measured, now)
-        return dialled
-
-    def _measured(self, upstream: Upstream, began: float) -> Upstream:
-        self._exchange.connect_seconds = self._seconds() - began
-        return upstream
 
     def _arrived(self, upstream: Upstream) -> Upstream:
+        self._exchange.connect_seconds = self._seconds() - self._began
         self._proxy.pool.opened_one(upstream)
         return upstream
 

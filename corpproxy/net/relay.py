@@ -9,6 +9,7 @@ from corpproxy.http1.body import LengthReader, body_reader, body_writer
 from corpproxy.http1.forward import forward_trailers
 from corpproxy.http1.framing import Framing
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.wire import PUMPED_OCTETS
 
 if TYPE_CHECKING:
     from corpproxy.exchange.commands import Relay
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from corpproxy.net.engine.pump import Pump
     from corpproxy.net.run import Run
     from corpproxy.net.upstream import Upstream
-
-
-# Content of which more than this is still to come is moved by the kernel.  Below it, taking a pipe costs more
-# than it saves.
-PUMPED_OCTETS = 64 * 1024
 
 
 class ContentRelay:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from corpproxy.errors import ProtocolError
-from corpproxy.http1.body import body_reader, body_writer
+from corpproxy.http1.body import LengthReader, body_reader, body_writer
 from corpproxy.http1.forward import forward_trailers
 from corpproxy.http1.framing import Body
 from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.wire import PUMPED_OCTETS
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.engine.pump import Pump
     from corpproxy.net.upstream import Upstream
 
 
@@ -42,6 +44,7 @@ class Upload:
         self._reader = body_reader(body, limits, content_octets=limits.content_octets)
         self._body = body
         self._taker: Taker | None = None
+        self._pump: Pump | None = None
         self.broken = False
 
     @property
@@ -53,6 +56,9 @@ class Upload:
         """Let ``taker`` have the content from now on: also what is held already."""
         self._taker = taker
         downstream = self._downstream
+        if downstream.when_late is None and not self.over:
+            # Also for the first octets: who announces content and sends none must not stay for ever.
+            downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
         if downstream.sink is not self:
             downstream.sink = self
             held = downstream.held.take()
@@ -61,11 +67,34 @@ class Upload:
 
     def pass_upstream(self, upstream: Upstream) -> None:
         """Send the content to a server, in the framing it came in."""
-        self.pass_to(_Upstream(self, upstream, self._downstream, self._body))
+        taker = _Upstream(self, upstream, self._downstream, self._body)
+        self.pass_to(taker)
+        reader = self._reader
+        if self._taker is taker and isinstance(reader, LengthReader) and reader.left >= PUMPED_OCTETS:
+            self._pump = self._downstream.pump_to(
+                upstream, self._pump_took, taker.pump_gave, reader.left, self._pump_ended
+            )
+
+    def _pump_took(self, octets: int) -> None:
+        downstream = self._downstream
+        downstream.exchange.account.received += octets
+        self._reader.pass_over(octets)  # type: ignore[attr-defined]
+        if downstream.when_late is None:
+            downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
+
+    def _pump_ended(self) -> None:
+        self._pump = None
+        taker = self._taker
+        self._stop(broken=False)
+        if taker is not None:
+            taker.content_over()
 
     def stop_sending(self) -> None:
         """The server is gone: what still comes is held until somebody wants it."""
         self._taker = None
+        if self._pump is not None:
+            self._pump.stop()
+            self._pump = None
         downstream = self._downstream
         if downstream.sink is self:
             downstream.sink = downstream.held
@@ -132,6 +161,10 @@ class _Upstream:
         write = self._writer.piece
         octets = b"".join([part for piece in pieces for part in write(piece)])
         self._upstream.write(octets)
+
+    def pump_gave(self, octets: int) -> None:
+        """The kernel moved octets to the server."""
+        self._upstream.sent += octets
 
     def content_over(self) -> None:
         end = self._upload.trailers()

@@ -250,7 +250,12 @@ class Upstream(Wire):
             self.go_on(UNTAKEN)
 
     def release(self, whole: bool) -> None:
-        """The exchange is over; ``whole`` says that request and answer went to their ends."""
+        """
+        The exchange is over; ``whole`` says that request and answer went to their ends.
+
+        The next exchange may begin before anything more is read: what waits behind the answer already would
+        become the answer to it (RFC 9112, section 6.3).
+        """
         self.fed_no_more()
         self.sink = self
         if self.gone:
@@ -258,7 +263,7 @@ class Upstream(Wire):
         if not whole:
             self.keeper.closed(self)
             self.abort()
-        elif self.keep:
+        elif self.keep and not self.has_unread():
             self.reused = True
             self.go_on(UNTAKEN | FULL)
             self.deadline = self.deadlines.now + self.timeouts.upstream_idle

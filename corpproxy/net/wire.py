@@ -32,6 +32,11 @@ FULL = 2
 LINGER_SECONDS = 60.0
 
 
+# Content of a known length of which at least this is still to come is moved by the kernel.  Below it, taking
+# a pipe costs more than it saves.
+PUMPED_OCTETS = 64 * 1024
+
+
 class Sink(Protocol):
     """Takes what comes over a wire."""
 
@@ -93,6 +98,11 @@ class Wire(TwistedProtocol):
         self.gone = True
         clean = reason.check(ConnectionDone)  # type: ignore[no-untyped-call]
         self.sink.lost(bool(clean))
+
+    def has_unread(self) -> bool:
+        """Whether octets have come that no sink was given yet; of a stock transport nobody knows."""
+        has_unread = getattr(self.transport, "has_unread", None)
+        return has_unread is not None and has_unread()
 
     # What goes.
 

@@ -17,11 +17,12 @@ from twisted.logger import Logger
 from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
+from corpproxy.reload import Objection
 from corpproxy.net.crowd import together
 from corpproxy.supervisor.employment import Employment
 from corpproxy.supervisor.messages import Edition, Notice
 from corpproxy.supervisor.seat import Seat, Stage
-from corpproxy.supervisor.wire import Hear, Objection, Others, Prepare, Reopen, Swap, TakeLists
+from corpproxy.supervisor.wire import Hear, Others, Prepare, Reopen, Swap, TakeLists
 
 log = Logger()
 

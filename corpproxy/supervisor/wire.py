@@ -19,14 +19,11 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.reload import Objection
 from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
 from corpproxy.supervisor.parcels import Parcels
 
 _ENCODER = msgspec.msgpack.Encoder()
-
-
-class Objection(Exception):
-    """A worker cannot do what all are to do; the message says why, for the administrator."""
 
 
 class NotStored(Exception):

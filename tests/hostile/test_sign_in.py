@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
+from functools import partial
 
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, inlineCallbacks
+from twisted.trial.unittest import TestCase
+
+from corpproxy.backends.bounded_threads import BoundedThreads
 from corpproxy.backends.directory import DirectoryBusy
 from corpproxy.backends.sign_in import MAX_CHECKS_PER_ADDRESS, Refused
 from corpproxy.identity.basic import BadCredentials, parse_basic
@@ -49,6 +56,47 @@ class FloodTests(SignInCase):
         self.assertEqual(self.successResultOf(again).name, "amir")
         for done in flood:
             done.addErrback(lambda failure: failure.trap(DirectoryBusy))
+
+    def test_own_password(self):
+        """Hundreds of changes of one password at once cost one check, and count as one attempt."""
+        done = [self.sign_in.change_password("amir", ROOM, f"wrong{n}", "longer-one-9") for n in range(300)]
+        self.assertEqual(len(self.threads.jobs), 1)
+        self.threads.do()
+        codes = [self.successResultOf(one).code for one in done]
+        self.assertEqual(codes, ["password-wrong"] + ["too-many-attempts"] * 299)
+        again = self.sign_in.change_password("amir", ROOM, "wrong", "longer-one-9")
+        self.threads.do()
+        self.assertEqual(self.successResultOf(again).code, "password-wrong")
+
+    def test_own_password_and_gone(self):
+        """Who asks for changes and leaves each time has one check under way, and it counts."""
+        for n in range(100):
+            gone = self.sign_in.change_password("amir", ROOM, f"wrong{n}", "longer-one-9")
+            if not gone.called:
+                gone.addErrback(lambda failure: failure.trap(CancelledError))
+                gone.cancel()
+        self.assertEqual(len(self.threads.jobs), 1)
+        self.threads.do()
+        self.assertEqual(len(self.sign_in._attempts), 1)
+
+
+class BoundTests(TestCase):
+    """The queue of work in threads."""
+
+    @inlineCallbacks
+    def test_cancelled(self):
+        """Work that nobody waits for any more keeps its place in the count until it is done."""
+        threads = BoundedThreads(reactor, threads=1, waiting=2)
+        gate = threading.Event()
+        waiting = [threads.run(partial(gate.wait, 10)) for _ in range(3)]
+        for one in waiting[:2]:
+            one.addErrback(lambda failure: failure.trap(CancelledError))
+            one.cancel()
+        yield self.assertFailure(threads.run(gate.is_set), DirectoryBusy)
+        gate.set()
+        yield waiting[2]
+        self.assertEqual(threads.pending, 0)
+        threads.stop()
 
 
 @tabular

@@ -115,6 +115,16 @@ class ContentTests(SynchronousTestCase):
             (site.record.result, site.record.failure), (ResultCode.CLIENT_SLOW, "content-timeout")
         )
 
+    def test_never_begins(self):
+        """Content that is announced and never comes is answered with 408 too."""
+        site = Site(timeouts=Timeouts(content=10))
+        client = site.client()
+        client.send(head_for(10))
+        server = site.server()
+        site.wait(12)
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 408 "))
+        self.assertTrue(server.reset)
+
     def test_stalled_server(self):
         """A server that takes no content is 504, though its connection was kept for less."""
         site = Site(timeouts=Timeouts(content=30, upstream_idle=5))

@@ -53,6 +53,23 @@ class PythonTests(ProgramCase):
         self.assertEqual(self.client("aiohttp", self.origin.https("/token")), [TOKEN] * 100)
 
 
+@tabular
+class SocketTests(ProgramCase):
+    """WebSockets of aiohttp: over http it sends an upgrade request, over https it opens a tunnel."""
+
+    people = PEOPLE
+
+    @rows(http=("http",), https=("https",))
+    def test_talk(self, scheme: str) -> None:
+        """A hundred messages go to and fro."""
+        url = self.origin.http("/socket") if scheme == "http" else self.origin.https("/socket")
+        words = [url, self.proxy_url("beth"), self.origin.authority_file]
+        said = self.program([sys.executable, CLIENTS / "with_aiohttp_socket.py", *words]).stdout
+        self.assertEqual(said.splitlines(), [f"you said: number {number}" for number in range(100)])
+        results = {record.result for record in self.proxy.closed(user="beth", host="origin.test")}
+        self.assertTrue(results <= {"upgraded", "tunnelled", "client-gone"}, results)
+
+
 def undici_folder() -> Path:
     """Where ``make test`` installs undici, or where CORPPROXY_NODE says."""
     return Path(os.environ.get("CORPPROXY_NODE") or CHECKOUT / ".venv" / "node")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -92,6 +92,7 @@ class ServiceCase(TestCase):
             set_passwords(self.folder / "users.htpasswd", self.people)
         self.write()
         self.service: Any = None
+        self._stopped: Deferred[None] = succeed(None)
         self.addCleanup(self.stop)
         if self.starts:
             self.start()
@@ -122,11 +123,14 @@ class ServiceCase(TestCase):
         """The clock of the service."""
         return time.time() + self.jump
 
-    async def stop(self) -> None:
-        """Stop the service."""
+    def stop(self) -> Deferred[None]:
+        """Stop the service; asked again, wait for the end of that."""
         service, self.service = self.service, None
         if service is not None and service.running:
-            await service.stopService()
+            self._stopped = service.stopService()
+        ended: Deferred[None] = Deferred()
+        self._stopped.addBoth(lambda outcome: (ended.callback(None), outcome)[1])
+        return ended
 
     async def start_again(self) -> CorpproxyService:
         """Stop it and start it, as a restart does."""

@@ -11,6 +11,7 @@ import threading
 from corpproxy import reload as reload_module
 from corpproxy.backends.history import History
 from corpproxy.cli import main
+from corpproxy.reload import Reloaded
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import Client, ask
 from tests.support.rows import rows, tabular
@@ -32,7 +33,7 @@ class ReloadCase(ServiceCase):
         def run() -> tuple[int, str, str]:
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main([*arguments, "--policy", str(self.file)])
+                code = main(["--policy", str(self.file), *arguments])
             return code, out.getvalue(), err.getvalue()
 
         return await self.thread(run)
@@ -118,10 +119,12 @@ class TakenTests(ReloadCase):
             return load(*arguments)
 
         self.patch(reload_module, "loaded_for", loaded_for)
+        ended: list[Reloaded] = []
         reloaded = self.service.reload("test", 0)
+        reloaded.addCallback(lambda told: ended.append(told) or told)
         for _ in range(3):
             self.assertEqual((await self.get()).status, 200)
-        self.assertFalse(reloaded.called)
+        self.assertEqual(ended, [])
         go_on.set()
         self.assertTrue((await reloaded).taken)
 

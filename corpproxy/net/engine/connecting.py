@@ -8,7 +8,7 @@ from errno import EINPROGRESS
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.interfaces import IConnector, IDelayedCall
+from twisted.internet.interfaces import IConnector
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,14 +26,17 @@ class Connector:
         self._factory = factory
         self._timeout = timeout
         self._socket: socket.socket | None = None
-        self._call: IDelayedCall | None = None
         self._failure: Failure | None = None
         self.transport: Transport | None = None
 
     def start(self, bind: tuple[str, int] | None) -> None:
         """Begin to connect."""
         host = self._address[0]
-        connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as problem:  # no descriptor is left, or no IPv6 is here
+            self._tell_soon(_problem(problem.errno or 0))
+            return
         connection.setblocking(False)
         self._socket = connection
         try:
@@ -45,7 +48,7 @@ class Connector:
         if number not in (0, EINPROGRESS):
             self._failed(_problem(number))
             return
-        self._call = self._engine.reactor.callLater(self._timeout, self._late)
+        self._engine.patience.wait(self, self._timeout)
         self._engine.join(connection.fileno(), self)
 
     def ready(self, events: int) -> None:
@@ -56,7 +59,7 @@ class Connector:
         if number:
             self._failed(_problem(number))
             return
-        self._stop_clock()
+        self._engine.patience.over(self)
         self._socket = None
         protocol = self._factory.buildProtocol(None)
         if protocol is None:
@@ -89,27 +92,25 @@ class Connector:
     def getDestination(self) -> Any:
         return self._address
 
-    def _late(self) -> None:
-        self._call = None
+    def late(self) -> None:
+        """The attempt has taken too long."""
         self._failed(error.TimeoutError())  # type: ignore[no-untyped-call]
 
     def _failed(self, problem: Exception) -> None:
-        self._stop_clock()
+        self._engine.patience.over(self)
         connection, self._socket = self._socket, None
         if connection is None:
             return
         self._engine.leave(connection.fileno())
         connection.close()
+        self._tell_soon(problem)
+
+    def _tell_soon(self, problem: Exception) -> None:
         self._failure = Failure(problem)  # type: ignore[no-untyped-call]
         self._engine.soon(self._tell)
 
     def _tell(self) -> None:
         self._factory.clientConnectionFailed(self, self._failure)
-
-    def _stop_clock(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
 
 
 class EngineReactor:

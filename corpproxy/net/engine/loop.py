@@ -12,6 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy.net.engine.patience import Patience
+
 # Everything is registered once and for both ways; what cannot be read or written now is asked again when
 # the kernel says that this has changed.
 EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -56,6 +58,7 @@ class Engine:
         self._running = False
         self._scheduled = False
         self._stopped = False
+        self.patience = Patience(reactor)
         reactor.addReader(self)
 
     def __len__(self) -> int:
@@ -129,6 +132,7 @@ class Engine:
         for member in list(self._members.values()):
             member.engine_stopped()
         self._run_soon()
+        self.patience.stop()
         self._epoll.close()
 
     def _run_scheduled(self) -> None:

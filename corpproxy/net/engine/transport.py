@@ -146,13 +146,15 @@ class Transport:
             if not data:
                 self._ended()
                 return
+            # A short read means that nothing is left; an end that came with it is told by the event.
+            is_all = len(data) < size and not self._hung
+            if is_all:
+                self._readable = False
             self.protocol.dataReceived(data)
+            if is_all:
+                return
             if self._is_pumped():
                 self._engine.soon(self._read_on)
-                return
-            if len(data) < size and not self._hung:
-                # A short read means that nothing is left; an end that came with it is told by the event.
-                self._readable = False
                 return
             turn -= len(data)
             if turn <= 0:
@@ -269,6 +271,16 @@ class Transport:
     def unregisterProducer(self) -> None:
         self._producer = None
         self._producer_paused = False
+
+    def has_unread(self) -> bool:
+        """Whether octets have come that nobody was given yet, or the end of the stream, or a reset."""
+        if not self._readable or not self.connected:
+            return False
+        try:
+            self._recv(1, socket.MSG_PEEK)
+        except OSError as problem:
+            return problem.errno not in (EAGAIN, EINTR)
+        return True
 
     # For a pump.
 

@@ -1,0 +1,1 @@
+"""The benchmark itself: what it computes, writes and starts."""

@@ -1,0 +1,1 @@
+"""Slow tests over real sockets: what memory cannot show."""
