@@ -108,9 +108,12 @@ class Reloading:
         changed = configuration.version != service.configuration.version
         problems += needs_restart(service, configuration)
         taking = service.take_everywhere(configuration, loaded.texts)
-        return taking.addCallbacks(
-            lambda _: self._taken(configuration, problems, changed, by, uid, why), self._objected, errbackArgs=(by,)
+        taken: Deferred[Reloaded] = taking.addCallbacks(
+            lambda _: self._taken(configuration, problems, changed, by, uid, why),
+            self._objected,
+            errbackArgs=(by,),
         )
+        return taken
 
     def _objected(self, failure: Failure, by: str) -> Reloaded:
         """A process of the service cannot take it: none has."""

@@ -66,6 +66,8 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+# Connections taken at the very end have this long to send a request, which then is answered.
+LAST_TAKEN_SECONDS = 0.2
 # How often grants that ended are forgotten.
 GRANTS_SECONDS = 60.0
 # How long until a store that could not be read at the start is asked again for the grants.
@@ -136,7 +138,7 @@ class CorpproxyService(Service):
         measure(self)
 
     def _make_parts(self) -> None:
-        configuration, reactor, now, state = self.configuration, self.reactor, self.now, self.state
+        reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
         self.control = self._make_control()
         self.control.start()
@@ -153,7 +155,7 @@ class CorpproxyService(Service):
         self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
         self._signals = self._make_signals()
-        self._ends = Signals(reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
+        self._ends = self._make_ends()
 
     # What a worker has otherwise.
 
@@ -164,9 +166,7 @@ class CorpproxyService(Service):
         return SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
 
     def _make_writer(self) -> RecordWriter:
-        return RecordWriter(
-            self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now
-        )
+        return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
 
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
@@ -179,6 +179,9 @@ class CorpproxyService(Service):
             self.reactor,
             {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
         )
+
+    def _make_ends(self) -> Signals:
+        return Signals(self.reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
 
     def _make_references(self) -> References:
         return References(secrets.randbelow(1 << 20))
@@ -336,6 +339,11 @@ class CorpproxyService(Service):
             reasons.append("corpproxy is stopping")
         return reasons
 
+    def status(self) -> dict[str, Any]:
+        """What is open now, for ``corpproxy status``."""
+        admission = self.proxy.admission
+        return {"connections": len(admission.connections), "tunnels": len(admission.tunnels)}
+
     def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
         """
         Put a policy into force: one reference is swapped; running exchanges keep what they began under.
@@ -421,7 +429,7 @@ class CorpproxyService(Service):
         steps: list[Callable[[], Any]] = [
             self.reloading.stop,
             self.lists.stop,
-            *(one.stop for one in clients),
+            lambda: self._stop_listening(clients),
             self._drain,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
@@ -446,6 +454,14 @@ class CorpproxyService(Service):
                 log.failure("a part of corpproxy could not be stopped")
         gc.unfreeze()
 
+    async def _stop_listening(self, sockets: list[Socket]) -> None:
+        """Take no more clients, once those are taken who connected before."""
+        taken = [socket.take_waiting() for socket in sockets]
+        for socket in sockets:
+            await maybeDeferred(socket.stop)
+        if any(taken):
+            # They have a moment to be read: an idle connection is closed.
+            await deferLater(self.reactor, LAST_TAKEN_SECONDS)
 
     def _drain(self) -> Deferred[Any]:
         """Let exchanges end."""

@@ -34,8 +34,8 @@ class Reception:
 
     `take` puts a policy into force: what it does not change (an open password file, remembered credentials)
     stays.  ``people`` are the people of the policy in force; ``counts`` say how sign-ins went.
-    ``tell`` and ``tell_change`` are called with what other processes with the same ``key`` should know: what a
-    check taught, and that the password file changed.
+    ``tell`` and ``tell_change`` are called with what other processes with the same ``key`` should know: what
+    a check taught, and that the password file changed.
     """
 
     def __init__(

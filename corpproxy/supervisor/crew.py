@@ -8,7 +8,7 @@ two: it is ended, and its replacement begins with the version in force.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError, inlineCallbacks
@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
-from corpproxy.reload import Objection
 from corpproxy.net.crowd import together
+from corpproxy.reload import Objection
 from corpproxy.supervisor.employment import Employment
 from corpproxy.supervisor.messages import Edition, Notice
 from corpproxy.supervisor.seat import Seat, Stage
@@ -34,6 +34,9 @@ SWAP_SECONDS = 10.0
 LAST_SECONDS = 5.0
 # Workers that were killed are gone at once.
 KILLED_SECONDS = 5.0
+
+
+Employed = list[tuple[Seat, Employment]]
 
 
 class Crew:
@@ -95,31 +98,36 @@ class Crew:
 
         :raises Objection: when a worker objects or does not answer; then nothing has changed anywhere.
         """
-        prepared = self._serving()
-        yield self._each(prepared, Prepare, edition, self.prepare_seconds, object_to=True)
+        serving = self._employed(self._serving())
+        yield self._each(serving, Prepare, edition, self.prepare_seconds, object_to=True)
         meanwhile()
-        yield self._each(prepared, Swap, edition.version, self.swap_seconds, object_to=False)
+        yield self._swap(serving, edition)
 
     @inlineCallbacks
     def catch_up(self, seat: Seat, edition: Edition) -> Any:
         """Bring one worker that began with an older version to the one in force, or end it."""
+        one = self._employed([seat])
         try:
-            yield self._each([seat], Prepare, edition, self.prepare_seconds, object_to=True)
+            yield self._each(one, Prepare, edition, self.prepare_seconds, object_to=True)
         except Objection as objection:
             log.error("{reason}; it is ended", reason=str(objection))
             seat.kill()
             return
-        yield self._each([seat], Swap, edition.version, self.swap_seconds, object_to=False)
+        yield self._swap(one, edition)
+
+    def _swap(self, prepared: Employed, edition: Edition) -> Any:
+        # A worker that died since has a replacement, which prepared nothing.
+        still = [(seat, employment) for seat, employment in prepared if seat.employment is employment]
+        for seat, _ in still:
+            seat.edition = edition.version
+        return self._each(still, Swap, edition.version, self.swap_seconds, object_to=False)
 
     @inlineCallbacks
     def _each(
-        self, seats: Sequence[Seat], command: type[Command], value: Any, seconds: float, *, object_to: bool
+        self, employed: Employed, command: type[Command], value: Any, seconds: float, *, object_to: bool
     ) -> Any:
         asked = []
-        for seat in seats:
-            employment = seat.employment
-            if employment is None:
-                continue
+        for seat, employment in employed:
             answer = employment.link.ask(command, value)
             answer.addTimeout(seconds, self._clock)
             answer.addErrback(self._refused, seat, employment, ends=not object_to)
@@ -179,6 +187,9 @@ class Crew:
 
         waiting.addBoth(over)
         return waited
+
+    def _employed(self, seats: Iterable[Seat]) -> Employed:
+        return [(seat, seat.employment) for seat in seats if seat.employment is not None]
 
     def _serving(self) -> list[Seat]:
         return [seat for seat in self.seats if seat.is_serving]

@@ -82,7 +82,7 @@ class Employment(ProcessProtocol):
         try:
             descriptors: dict[int, Any] = {0: nothing, 1: "r", 2: "r", LINK_DESCRIPTOR: theirs.fileno()}
             descriptors.update(enumerate(sockets, FIRST_SOCKET))
-            argv, environment = worker_command()
+            argv, environment = worker_command(self.link.parcels.folder)
             self._reactor.spawnProcess(self, argv[0], argv, environment, childFDs=descriptors)
         except BaseException:
             ours.close()
@@ -141,7 +141,7 @@ class Employment(ProcessProtocol):
         Logger(said.namespace).emit(level, "worker {number}: {text}", number=self.number, text=said.text)
 
 
-def worker_command() -> tuple[list[str], Mapping[str, str]]:
+def worker_command(parcels: Path) -> tuple[list[str], Mapping[str, str]]:
     """
     Give the arguments and the environment of a worker.
 
@@ -149,7 +149,8 @@ def worker_command() -> tuple[list[str], Mapping[str, str]]:
     """
     before = os.environ.get("PYTHONPATH")
     search = os.pathsep.join([_ROOT, before] if before else [_ROOT])
-    return [sys.executable, "-P", "-m", "corpproxy.worker"], {**os.environ, "PYTHONPATH": search}
+    argv = [sys.executable, "-P", "-m", "corpproxy.worker", str(parcels)]
+    return argv, {**os.environ, "PYTHONPATH": search}
 
 
 def _in_words(reason: Failure) -> str:

@@ -27,12 +27,12 @@ class Parcels:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def clear(self) -> None:
         """Make the folder, empty: what a service that died left there is for nobody."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self._folder.iterdir():
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self.folder.iterdir():
             left.unlink(missing_ok=True)
 
     def wrap(self, octets: bytes) -> bytes:
@@ -44,7 +44,7 @@ class Parcels:
         if len(octets) <= MAX_INLINE_OCTETS:
             return _INLINE + octets
         name = secrets.token_hex(16)
-        path = self._folder / name
+        path = self.folder / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -66,7 +66,7 @@ class Parcels:
             return rest
         if mark != _FILE or not _NAME.fullmatch(rest):
             raise BadParcel("a value begins with neither of our marks")
-        path = self._folder / rest.decode()
+        path = self.folder / rest.decode()
         try:
             octets = path.read_bytes()
             path.unlink()

@@ -104,6 +104,10 @@ class Seat:
         self.stage = Stage.EMPTY
         self.employment: Employment | None = None
         self.began = 0.0
+        # Which of its workers this is: a number that no other has.
+        self.incarnation = (number, 0)
+        # The version of the policy that this worker has.
+        self.edition = ""
         self.deaths = 0
         self.report = Report()
         # What this worker was told last of all others.
@@ -160,6 +164,7 @@ class Seat:
         """Begin a worker."""
         self._alarm = None
         self._turn(Event.FILL)
+        self.incarnation = (self.number, self.incarnation[1] + 1)
         self.began, self._began_seconds = self._now(), self._clock.seconds()
         self.employment = employment = self._office.employ(self)
         try:

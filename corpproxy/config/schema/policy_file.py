@@ -67,8 +67,8 @@ class PolicyFile(Table):
         "those of Twisted, which any system has. A restart takes it up.",
     )
     workers: Number | None = optional(
-        "How many processes serve clients, beside the one that keeps sockets and state; one for each core when "
-        "left out, and ``0`` to keep everything in one process. A restart takes it up."
+        "How many processes serve clients, beside the one that keeps sockets and state; one for each core "
+        "when left out, and ``0`` to keep everything in one process. A restart takes it up."
     )
     forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
     names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")
