@@ -20,8 +20,8 @@ PARTS := $(filter-out $(WHOLE) tests.support,$(subst /,.,$(patsubst %/__init__.p
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-# For tests with real programs; libpacparser1 is a PAC engine, squid-openssl and nginx stand beside us in 'make bench'.
-DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 squid-openssl nginx \
+# Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us.
+DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 squid-openssl nginx gcc libc6-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-whole test-deps node lint types docs policies bench profile clean format
@@ -39,11 +39,17 @@ test-parts: $(ENV)/test.stamp
 test-whole: $(ENV)/test.stamp
 	$(TRIAL) $(WHOLE)
 
+# Squid and nginx start when they are installed, and would take our ports: who had none before has none running.
 test-deps:
-	@if dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>&1 | grep -qv 'install ok installed'; then \
-	    $(SUDO) apt-get update -qq && \
-	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES); \
-	fi
+	@missing=$$(for package in $(DEBIAN_PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || echo $$package; \
+	done); \
+	test -n "$$missing" || exit 0; \
+	$(SUDO) apt-get update -qq || exit 1; \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing || exit 1; \
+	for server in squid nginx; do \
+	    case "$$missing" in *$$server*) $(SUDO) systemctl disable --now $$server 2>/dev/null || true;; esac; \
+	done
 
 lint: $(ENV)/lint.stamp
 	$(BIN)/ruff check .

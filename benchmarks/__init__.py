@@ -1,1 +1,1 @@
-"""Benchmarks: figures as ratios, made on the reader's own machine; see README.rst in this folder."""
+"""Benchmarks: corpproxy beside other proxies; docs/reference/performance.rst says how and what."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.measure import Run
-from benchmarks.workloads import Workload
+from benchmarks.workloads import Kind, Workload
 
 AGAINST = "squid"
 
@@ -31,6 +31,7 @@ class Row:
     cpu_ratio: float | None
     fault: str
     foreign: float
+    remark: str
 
 
 def _median(values: Sequence[float]) -> float | None:
@@ -77,4 +78,23 @@ def _row(workload: Workload, peer: str, runs: Sequence[Run]) -> Row:
         _better(_median(ours[1]), _median(theirs[1]), more_is_better=False),
         faults[0] if faults else "",
         max((run.foreign for run in mine), default=0.0),
+        _remark(workload, [run for run in mine if not run.fault]),
     )
+
+
+def _remark(workload: Workload, runs: Sequence[Run]) -> str:
+    """What else was seen, in a few words: all losses, the most memory, the median of waits."""
+    if not runs:
+        return ""
+    seen = [run.more for run in runs]
+    if workload.kind is Kind.RELOAD:
+        lost, waited = sum(more["lost"] for more in seen), median(more["in_force_seconds"] for more in seen)
+        return (
+            f"{lost} lost, in force after {waited:.1f} s, {max(more['most'] for more in seen) / 1e6:.0f} MB"
+        )
+    if workload.kind is Kind.PACED:
+        return f"p50 {median(more['p50_ms'] for more in seen):.2g} ms"
+    if workload.kind is Kind.IDLE:
+        return f"{max(more['after'] for more in seen) / 1e6:.0f} MB in all"
+    octets = [more["octets"] for more in seen if "octets" in more]
+    return f"{max(octets) / 1e6:.0f} MB" if octets else ""

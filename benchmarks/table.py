@@ -8,7 +8,7 @@ from benchmarks.figures import Row
 from benchmarks.peers.peer import Peer
 from benchmarks.workloads import Kind
 
-HEAD = ("workload", "proxy", "figure", "unit", "spread", "x Squid", "CPU each", "CPU x Squid")
+HEAD = ("workload", "proxy", "figure", "unit", "spread", "x Squid", "CPU each", "CPU x Squid", "seen")
 
 UNITS = {
     Kind.RATE: "/s",
@@ -47,11 +47,11 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         shown = "" if row.workload.title == title else row.workload.title
         title = row.workload.title
         if row.figure is None:
-            made.append((shown, row.peer, "-", row.fault.strip().partition("\n")[0][:60], "", "", "", ""))
+            made.append((shown, row.peer, "-", row.fault.strip().partition("\n")[0][:60], "", "", "", "", ""))
             continue
         spread = f"{number(row.least)} .. {number(row.most)}" if row.runs > 1 else ""
         figures = (number(row.figure), UNITS[row.workload.kind], spread, _ratio(row.ratio))
-        made.append((shown, row.peer, *figures, _cpu(row), _ratio(row.cpu_ratio)))
+        made.append((shown, row.peer, *figures, _cpu(row), _ratio(row.cpu_ratio), row.remark))
     return made
 
 
@@ -82,7 +82,7 @@ def text(rows: Sequence[Row]) -> str:
 
     def shown(line: Sequence[str]) -> str:
         return "  ".join(
-            cell.ljust(width) if at in (0, 1, 3) else cell.rjust(width)
+            cell.ljust(width) if at in (0, 1, 3, 8) else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.assembly import classifier_of, people_of
 from corpproxy.backends.history import Run
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_files import DISK
@@ -24,8 +22,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import Place, Problem
-from corpproxy.policy.cases import run_cases
-from corpproxy.policy.question import Surroundings
+from corpproxy.objections import objections
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -180,23 +177,6 @@ def loaded_for(policy: Path, state: Path, now: float) -> Loaded:
     return Loaded(None if broken else loaded.configuration, loaded.problems + found, loaded.texts)
 
 
-def objections(
-    configuration: Configuration, index: CategoryIndex | None, now: float | None = None
-) -> Sequence[Problem]:
-    """Run the policy's own tests: a test that fails refuses the policy."""
-    classifier = classifier_of(configuration, index if configuration.lists else None)
-    forward = configuration.listening(Purpose.FORWARD)
-    surroundings = Surroundings(
-        classifier.classify,
-        people_of(configuration.identity),
-        forward[0].name if forward else "",
-        asks_to_sign_in=bool(configuration.identity.methods),
-    )
-    policy = configuration.policy.with_missing(classifier.missing)
-    failures = run_cases(policy, surroundings, configuration.cases, time.time() if now is None else now)
-    return [Problem(failure.place, "test-failed", failure.message) for failure in failures]
-
-
 def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Problem, ...]:
     """Say what of a new policy only a restart can put into force."""
     told = list(_listeners_changed([socket.listener for socket in service.sockets], new.listeners))
@@ -207,7 +187,14 @@ def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Proble
     if new.transports != service.transports:
         said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
         told.append((where, said))
+    if new.workers != service.workers_asked:
+        said = f"'workers' is still {_workers(service.workers_asked)}; restart corpproxy to change it"
+        told.append((where, said))
     return tuple(Problem(place, "needs-restart", said, "warning") for place, said in told)
+
+
+def _workers(asked: int | None) -> str:
+    return "one for each core" if asked is None else str(asked)
 
 
 def _listeners_changed(running: Iterable[Listener], new: Iterable[Listener]) -> Iterable[tuple[Place, str]]:

@@ -96,9 +96,10 @@ class CorpproxyService(Service):
             raise ValueError("there is no policy that can run")
         self.policy = policy
         self.configuration: Configuration = configuration
-        # A policy that names another state folder or other transports changes nothing before a restart.
+        # A policy that asks for others of these changes nothing before a restart.
         self.state = configuration.state
         self.transports = configuration.transports
+        self.workers_asked = configuration.workers
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems
@@ -111,6 +112,9 @@ class CorpproxyService(Service):
         self.loaded_at = self.began
         self._is_ending = False
         self.sockets, self._tokens = self._bind(configuration.listeners)
+        # From the moment that somebody may take us for running: a signal that comes early would be the end.
+        self._signals = self._make_signals()
+        self._signals.start()
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         return bound(listeners)
@@ -154,7 +158,6 @@ class CorpproxyService(Service):
         self.proxy = self._make_proxy()
         self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
-        self._signals = self._make_signals()
         self._ends = self._make_ends()
 
     # What a worker has otherwise.
@@ -230,7 +233,6 @@ class CorpproxyService(Service):
         ]
         self.lists.start()
         self.reloading.start()
-        self._signals.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -386,7 +388,8 @@ class CorpproxyService(Service):
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
         """Take up the policy file as it stands now; the Deferred does not fail."""
-        return self.reloading.reload(by, uid, why)
+        reloaded: Deferred[Reloaded] = self.reloading.reload(by, uid, why)
+        return reloaded
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""

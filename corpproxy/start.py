@@ -11,7 +11,7 @@ from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_start import start_configuration
 from corpproxy.config.configuration import Configuration
 from corpproxy.errors import CorpproxyError, Problem
-from corpproxy.reload import objections
+from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
 from corpproxy.supervisor.service import Supervisor, workers_of
 

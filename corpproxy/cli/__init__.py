@@ -26,6 +26,7 @@ COMMANDS = {
     "test": ("corpproxy.cli.test", "run the policy's own tests"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),
+    "rotate": ("corpproxy.cli.rotate", "make the running service begin a new file of records"),
     "policy": ("corpproxy.cli.policy", "list, show, compare and bring back the policies that ran"),
     "users": ("corpproxy.cli.users", "add, remove, list and import the people who may sign in"),
     "lists": ("corpproxy.cli.lists", "build the index of category lists, look up hosts in it"),

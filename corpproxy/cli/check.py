@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 def checked(path: Path) -> tuple[Loaded, tuple[Problem, ...]]:
     """Load a policy and run its tests, with the index of its lists where there is one."""
-    from corpproxy.reload import objections
+    from corpproxy.objections import objections
 
     opened: list[CategoryIndex] = []
     loaded = load_policy(path, DISK, known_categories=lambda state: _categories(state, opened))

@@ -8,7 +8,7 @@ only where a list, or the policy, has URLs on that host, or expressions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from corpproxy.destination.entries import Entry, OddLine, own_entry
 from corpproxy.destination.index import CategoryIndex
@@ -38,11 +38,18 @@ def missing_categories(sources: Iterable[ListSource], index: CategoryIndex | Non
     among them when a list is missing whose categories only its content tells.
     """
     missing: set[str] = set()
-    for source in sources:
-        report = index.report(source.name) if index is not None else None
-        if source.when_missing == BLOCK and (report is None or report.state == MISSING):
+    for source in unread(sources, index):
+        if source.when_missing == BLOCK:
             missing |= source.categories
     return frozenset(missing)
+
+
+def unread(sources: Iterable[ListSource], index: CategoryIndex | None) -> Iterator[ListSource]:
+    """Give the lists of which the index has no entries, neither new nor kept."""
+    for source in sources:
+        report = index.report(source.name) if index is not None else None
+        if report is None or report.state == MISSING:
+            yield source
 
 
 class Classifier:

@@ -18,8 +18,9 @@ class ConnectionLimits:
     per_person: int = 500
     tunnels_per_address: int = 800
     tunnels_per_person: int = 400
-    # Upstream connections to one authority: in use and kept, together.
-    per_server: int = 64
+    # Upstream connections to one authority: in use and kept, together.  More than one person may have open,
+    # so that nobody who asks a slow server for much keeps everybody else from it.
+    per_server: int = 512
     kept_per_server: int = 16
 
 

@@ -221,7 +221,7 @@ class WorkerLink(Link):
     def begin(self, value: Beginning) -> dict[str, Any]:
         configuration = loaded(value.edition, Path(value.state))
         started = Started(configuration, (), False, value.edition.texts)
-        self.worker = Worker(value, started, self, self._reactor, self._now)
+        self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
         try:
             self.worker.startService()
         except SystemExit:

@@ -10,6 +10,8 @@ from benchmarks.measure import Run
 from benchmarks.peers import PEERS
 from benchmarks.workloads import WORKLOADS, Workload
 
+SEEN = {"after": 8e6, "octets": 8e6, "p50_ms": 1.5, "lost": 0, "in_force_seconds": 1.0, "most": 8e6}
+
 
 def workload(name: str) -> Workload:
     """A workload by its name."""
@@ -18,7 +20,7 @@ def workload(name: str) -> Workload:
 
 def made(name: str, *runs: tuple[str, float, float | None]) -> list[Row]:
     """The rows of runs that are (proxy, figure, processor time of each)."""
-    return rows([workload(name)], [Run(name, peer, figure, cpu) for peer, figure, cpu in runs])
+    return rows([workload(name)], [Run(name, peer, figure, cpu, more=SEEN) for peer, figure, cpu in runs])
 
 
 class FigureTests(SynchronousTestCase):
@@ -39,6 +41,14 @@ class FigureTests(SynchronousTestCase):
         """Half of Squid's memory, time or pause is shown as twice as good."""
         for name in ("idle-tunnels", "latency", "start", "reload"):
             self.assertEqual(made(name, ("corpproxy", 5, None), ("squid", 10, None))[0].ratio, 2, name)
+
+    def test_remark(self) -> None:
+        """A reload tells what was lost in any of its runs, and the most memory."""
+        runs = [
+            Run("reload", "corpproxy", 30, more={"lost": lost, "in_force_seconds": 2.0, "most": octets})
+            for lost, octets in ((0, 200e6), (3, 150e6))
+        ]
+        self.assertEqual(rows([workload("reload")], runs)[0].remark, "3 lost, in force after 2.0 s, 200 MB")
 
     def test_without_squid(self) -> None:
         """Where Squid was not measured there is no ratio."""
@@ -66,8 +76,8 @@ class TableTests(SynchronousTestCase):
         shown = table.text(made("get", ("corpproxy", 2000, 25.0), ("squid", 1000, 100)))
         head, _rule, first, second = shown.splitlines()
         self.assertTrue(head.startswith("workload"))
-        self.assertEqual(first.split(), "small GET corpproxy 2,000 /s 2.00 25.0 us 4.00".split())
-        self.assertEqual(second.split(), "squid 1,000 /s 1.00 100.0 us 1.00".split())
+        self.assertEqual(first.split(), "small GET corpproxy 2,000 /s 2.00 25.0 us 4.00 8 MB".split())
+        self.assertEqual(second.split(), "squid 1,000 /s 1.00 100.0 us 1.00 8 MB".split())
 
     def test_bulk(self) -> None:
         """Bulk is told in processor seconds for each GB."""

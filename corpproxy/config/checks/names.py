@@ -106,16 +106,17 @@ def known_categories(examined: Examined) -> tuple[frozenset[str], bool]:
     """
     The categories that there are, and whether these are all.
 
-    The index knows those of the lists; without one a list knows its own, and a folder shows them.
+    The index knows those of the lists that are in it; a list knows its own, and a folder shows them: one that
+    was added a moment ago is in no index yet.
     """
     model = examined.model
     named = examined.names_in(("categories", "own"))
     is_all = not examined.shaped.is_damaged(("categories",))
     for source in list_sources(model, examined.shaped.root, examined.folder):
         categories = source.categories
-        if EVERY_CATEGORY in categories and examined.known_categories is None:
+        if EVERY_CATEGORY in categories:
             categories = frozenset(file.parent.name for file in examined.files.glob(source.path, "*/*"))
-            is_all = is_all and bool(categories)
+            is_all = is_all and (bool(categories) or examined.known_categories is not None)
         named |= categories
     return (named | (examined.known_categories or frozenset())) - {EVERY_CATEGORY}, is_all
 

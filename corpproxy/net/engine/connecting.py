@@ -66,7 +66,9 @@ class Connector:
             self._engine.leave(connection.fileno())
             connection.close()
             return
-        self.transport = Transport(self._engine, connection, connection.getpeername())
+        host, port = self._address
+        peer = (host, port, 0, 0) if ":" in host else (host, port)
+        self.transport = Transport(self._engine, connection, peer)
         self.transport.take_over(protocol, events)
 
     def failed(self) -> None:

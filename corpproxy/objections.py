@@ -1,0 +1,60 @@
+"""What speaks against a configuration that could be loaded: the policy's own tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from corpproxy.assembly import classifier_of, people_of
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.listeners import Purpose
+from corpproxy.destination.classifier import unread
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.sources import ListSource
+from corpproxy.errors import Problem
+from corpproxy.policy.cases import Case, Failure, run_cases
+from corpproxy.policy.question import Surroundings
+from corpproxy.policy.reasons import both
+
+
+def objections(
+    configuration: Configuration, index: CategoryIndex | None, now: float | None = None
+) -> Sequence[Problem]:
+    """
+    Run the policy's own tests: a test that fails refuses the policy.
+
+    While a list has not been read, a test that could come out otherwise with it only warns: a proxy that
+    starts for the first time, or without one of its lists, has to start; it refuses what it cannot know.
+    """
+    index = index if configuration.lists else None
+    classifier = classifier_of(configuration, index)
+    forward = configuration.listening(Purpose.FORWARD)
+    surroundings = Surroundings(
+        classifier.classify,
+        people_of(configuration.identity),
+        forward[0].name if forward else "",
+        asks_to_sign_in=bool(configuration.identity.methods),
+    )
+    at = time.time() if now is None else now
+
+    def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:
+        return run_cases(configuration.policy.with_missing(missing), surroundings, cases, at)
+
+    failed = failures(configuration.cases, classifier.missing)
+    lists = tuple(unread(configuration.lists, index)) if failed else ()
+    if not lists:
+        return [_objection(failure) for failure in failed]
+    # What comes out the same with everything in these lists and with nothing does not depend on them.
+    cases = [failure.case for failure in failed]
+    everything = frozenset().union(*(one.categories for one in lists))
+    certain = set(failures(cases, everything)) & set(failures(cases, ()))
+    return [_objection(failure, () if failure in certain else lists) for failure in failed]
+
+
+def _objection(failure: Failure, lists: Sequence[ListSource] = ()) -> Problem:
+    """A test that failed; ``lists`` are those that could still change how it comes out."""
+    if not lists:
+        return Problem(failure.place, "test-failed", failure.message)
+    names = both([f"'{one.name}'" for one in lists])
+    said = f"{failure.message}; this cannot be told before 'corpproxy lists build' has read {names}"
+    return Problem(failure.place, "test-failed", said, "warning")
