@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from datetime import UTC
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind, ResultCode
+from corpproxy.backends.store_sqlite import report_from
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN
 from tests.service.client import ask
 from tests.supervisor.case import Load, WorkersCase
@@ -33,11 +35,12 @@ class ServingTests(WorkersCase):
         names = {path.name.split("-")[2] for path in (self.folder / "state" / "records").iterdir()}
         self.assertEqual(names, {"w1", "w2"})
         self.assertEqual(Counter(record.listener for record in records), {"rooms": 30})
-        counted = 'corpproxy_exchanges_total{decision="allow",result="forwarded"}'
-        line = [one.rpartition(" ")[0] for one in (await self.ask_admin("/metrics")).text.splitlines()]
-        self.assertIn("corpproxy_open_connections", line, counted)
         await self.until(lambda: sum(self.service.telemetry.exchange_counts.values()) == 30)
-        usage = await self.service.store.usage(UsageQuestion(By.USER, self.service.configuration.time_zone))
+        self.assertEqual(await self.metric("corpproxy_exchange_duration_seconds_count"), 30)
+        received = await self.metric('corpproxy_client_bytes_total{direction="received"}')
+        self.assertEqual(received, sum(record.received for record in records))
+        await self.stop()
+        usage = report_from(self.folder / "state" / "corpproxy.db", UsageQuestion(By.USER, UTC))
         self.assertEqual(usage.total.exchanges, 30)
         self.assertEqual(usage.total.received, sum(record.received for record in records))
 
