@@ -210,7 +210,8 @@ class Seat:
         self._office.serves(self)
 
     def _not_begun(self, failure: Failure, employment: Employment) -> None:
-        if employment is not self.employment:
+        if employment is not self.employment or not employment.link.is_open:
+            # It died, or was ended: its end is told by itself.
             return
         said = "worker {number} cannot begin: {reason}"
         log.error(said, number=self.number, reason=failure.getErrorMessage())
