@@ -24,7 +24,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 squid-openssl nginx gcc libc6-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: run test test-parts test-whole test-deps node lint types docs policies bench profile clean format
+.PHONY: run test test-parts test-whole test-deps environment node lint types docs policies bench profile clean format
 
 run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
@@ -107,6 +107,11 @@ $(ENV)/lint.stamp: setup.cfg pyproject.toml | $(BIN)/python
 
 $(ENV)/docs.stamp: setup.cfg pyproject.toml | $(BIN)/python
 	$(call install,[docs])
+
+# All of it in one go, which is quicker than one after the other.
+environment: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[tests,lint,docs]'
+	@touch $(ENV)/run.stamp $(ENV)/test.stamp $(ENV)/lint.stamp $(ENV)/docs.stamp
 
 # undici is the HTTP client of Node; without npm its tests skip.
 node: $(ENV)/node/node_modules/undici/package.json

@@ -8,6 +8,7 @@ machine yields to it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import signal
@@ -21,7 +22,7 @@ from benchmarks.origin import NotThere
 from benchmarks.peers import PEERS
 from benchmarks.place import INSIDE, can_be_private, go_private
 from benchmarks.profiling import profile
-from benchmarks.session import measure
+from benchmarks.session import measure, show
 from benchmarks.workloads import WORKLOADS
 
 
@@ -36,6 +37,9 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--secs", type=float, default=3.0, help="counted seconds of a run")
     parser.add_argument("--quick", action="store_true", help="one run of a second, and few workloads")
     parser.add_argument("--out", type=Path, help="the results file; else one in benchmarks/results")
+    parser.add_argument(
+        "--show", type=Path, metavar="FILE", help="measure nothing, show results that were kept"
+    )
     parser.add_argument("--manual", action="store_true", help="put the table into the manual as well")
     parser.add_argument(
         "--profile", action="store_true", help="show where the time goes (of get-all, or --only)"
@@ -46,6 +50,9 @@ def options(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Measure, print, keep."""
     chosen = options(words)
+    if chosen.show:
+        show(json.loads(chosen.show.read_text()), in_manual=chosen.manual)
+        return 0
     if INSIDE not in os.environ and can_be_private():
         go_private(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -141,16 +141,12 @@ class Session:
         return median(most) / 2 if most else DEFAULT_PACE
 
     def _keep(self) -> None:
-        made = rows(self._workloads, self._runs)
-        print("\n" + table.text(made))
-        self._notes += table.lacking(self._peers)
-        print("\n" + "\n".join(self._notes))
         kept: dict[str, Any] = {
             "machine": machine(),
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": {peer.name: peer.version() for peer in self._peers},
             "options": {key: str(value) for key, value in vars(self._options).items()},
-            "notes": self._notes,
+            "notes": [*self._notes, *table.lacking(self._peers)],
             "pace": self._pace(),
             "runs": [asdict(run) for run in self._runs],
         }
@@ -159,6 +155,15 @@ class Session:
             RESULTS.mkdir(exist_ok=True)
             path = RESULTS / f"{kept['at'].replace(':', '')}.json"
         path.write_text(json.dumps(kept, indent=1))
+        show(kept, in_manual=self._options.manual)
         print(f"\n{path}")
-        if self._options.manual:
-            manual.write(kept, made)
+
+
+def show(kept: Mapping[str, Any], *, in_manual: bool) -> None:
+    """Print the table of a run that was kept, and put it into the manual if asked to."""
+    runs = [Run(**run) for run in kept["runs"]]
+    ran = {run.workload for run in runs}
+    made = rows([workload for workload in WORKLOADS if workload.name in ran], runs)
+    print("\n".join(["", table.text(made), "", *kept["notes"]]))
+    if in_manual:
+        manual.write(kept, made)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
-from corpproxy.backends.group_lines import read_groups
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -16,6 +15,7 @@ from corpproxy.exchange.in_force import InForce
 from corpproxy.identity.basic import challenge
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
+from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable, compile_pac

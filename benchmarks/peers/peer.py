@@ -91,7 +91,7 @@ class Peer:
         """Whether a workload makes sense with this proxy."""
         if workload.everyone:
             return self.can_login and self.can_rule
-        return self.can_list or workload.kind is not Kind.RELOAD
+        return self.can_list or workload.kind not in (Kind.START, Kind.RELOAD)
 
     def lay_out(self) -> None:
         """Make the folder with everything in it."""

@@ -10,9 +10,9 @@ from twisted.logger import Logger
 
 from corpproxy.backends.atomic_file import edited_alone, read_whole, replace_file
 from corpproxy.backends.bounded_threads import Threads
-from corpproxy.backends.group_lines import Groups, read_groups, with_groups
 from corpproxy.backends.watched_file import WatchedFile
 from corpproxy.errors import Problem
+from corpproxy.identity.group_lines import Groups, read_groups, with_groups
 
 
 class GroupFile:

@@ -7,16 +7,19 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 
+from corpproxy.backends.list_lines import find_line
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.config.configuration import Configuration
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass
+from corpproxy.destination.model import AddressClass, Match
+from corpproxy.destination.sources import ListSource
+from corpproxy.errors import Place
 from corpproxy.policy.explain import explain
 from corpproxy.policy.explanation_text import as_mapping, as_text
 from corpproxy.policy.question import Asked, Question, facts_for, read_request
@@ -69,13 +72,20 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as wrong:
         raise CommandFailed(str(wrong), WRONG_USAGE) from wrong
     explanation = explain(site.policy, asked.facts, asked.matches, safe_search=site.configuration.safe_search)
+    lines = list_lines(site.configuration.lists, asked.matches)
     if options.json:
-        print(
-            json.dumps({"is_challenged": asked.is_challenged} | as_mapping(explanation, time_zone), indent=2)
-        )
+        told = {"is_challenged": asked.is_challenged} | as_mapping(explanation, time_zone, lines)
+        print(json.dumps(told, indent=2))
     else:
-        _print_text(as_text(explanation, time_zone), asked)
+        _print_text(as_text(explanation, time_zone, lines), asked)
     return 0
+
+
+def list_lines(sources: Sequence[ListSource], matches: Iterable[Match]) -> dict[Match, Place]:
+    """Where the entries stand in the files of the lists, for those that are still there."""
+    by_name = {source.name: source for source in sources}
+    found = {one: find_line(by_name[one.list], one) for one in matches if one.list in by_name}
+    return {match: place for match, place in found.items() if place is not None}
 
 
 def _print_text(text: str, asked: Asked) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from corpproxy.backends.atomic_file import read_whole
 from corpproxy.backends.group_file import set_groups
-from corpproxy.backends.group_lines import read_groups
 from corpproxy.backends.htpasswd_edit import is_right, remove_all, set_password, set_passwords
 from corpproxy.backends.htpasswd_lines import names_in, read_users
 from corpproxy.backends.passwords import generate_password, scheme_of
 from corpproxy.cli.people_csv import Row, Table, read_table
 from corpproxy.cli.site import DEFAULT_POLICY
 from corpproxy.errors import Problem
+from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.names import fault_of_name, normal_name
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
+from types import MappingProxyType
 from typing import Any
 
+from corpproxy.destination.model import Match
 from corpproxy.errors import Place
 from corpproxy.policy.explain import Explanation, SafetyStep, Step
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.reasons import clock
 from corpproxy.policy.target import target_uri
 
+# Where the entries of lists stand, for those that are known.
+Lines = Mapping[Match, Place]
+NO_LINES: Lines = MappingProxyType({})
 
-def as_text(explanation: Explanation, time_zone: tzinfo) -> str:
+
+def as_text(explanation: Explanation, time_zone: tzinfo, lines: Lines = NO_LINES) -> str:
     """Give an explanation as lines for a terminal, times in a time zone."""
-    return "\n".join(_lines(explanation, time_zone)) + "\n"
+    return "\n".join(_lines(explanation, time_zone, lines)) + "\n"
 
 
-def as_mapping(explanation: Explanation, time_zone: tzinfo) -> dict[str, Any]:
+def as_mapping(explanation: Explanation, time_zone: tzinfo, lines: Lines = NO_LINES) -> dict[str, Any]:
     """Give an explanation as values that JSON has."""
     facts, decision = explanation.facts, explanation.decision
     return {
@@ -33,7 +39,8 @@ def as_mapping(explanation: Explanation, time_zone: tzinfo) -> dict[str, Any]:
             "at": clock(facts.at, time_zone),
         },
         "categories": [
-            {"category": one.category, "list": one.list, "entry": one.entry} for one in explanation.matches
+            {"category": one.category, "list": one.list, "entry": one.entry, "line": _line(one, lines)}
+            for one in explanation.matches
         ],
         "rules": [_step_mapping(step) for step in explanation.steps],
         "safety": [
@@ -66,8 +73,13 @@ def _step_mapping(step: Step) -> dict[str, Any]:
     }
 
 
-def _lines(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
-    yield from _asked(explanation, time_zone)
+def _line(match: Match, lines: Lines) -> str:
+    place = lines.get(match)
+    return "" if place is None else str(place)
+
+
+def _lines(explanation: Explanation, time_zone: tzinfo, lines: Lines) -> Iterator[str]:
+    yield from _asked(explanation, time_zone, lines)
     yield ""
     for step in explanation.steps:
         yield from _step(step)
@@ -82,7 +94,7 @@ def _lines(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
         yield f"safe search: connected to {explanation.dial_host.name} for {explanation.facts.host.name}"
 
 
-def _asked(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
+def _asked(explanation: Explanation, time_zone: tzinfo, lines: Lines) -> Iterator[str]:
     facts = explanation.facts
     yield f"{facts.method} {target_uri(facts)}"
     yield f"who: {_who(facts)}"
@@ -91,7 +103,8 @@ def _asked(explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
         yield "categories: none"
     shown = {match.category for match in explanation.matches}
     for match in explanation.matches:
-        yield f"category {match.category}: list {match.list}, entry {match.entry}"
+        where = f" at {lines[match]}" if match in lines else ""
+        yield f"category {match.category}: list {match.list}, entry {match.entry}{where}"
     for category in facts.categories:
         if category not in shown:
             yield f"category {category}"

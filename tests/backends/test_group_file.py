@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends.group_file import GroupFile, set_groups
-from corpproxy.backends.group_lines import read_groups, with_groups
 from corpproxy.backends.watched_file import LOOK_SECONDS
+from corpproxy.identity.group_lines import read_groups, with_groups
 from tests.backends.by_hand import AtOnce
 from tests.support.rows import rows, tabular
 

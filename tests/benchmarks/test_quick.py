@@ -39,6 +39,9 @@ class QuickTests(SynchronousTestCase):
             self.assertGreater(run["figure"], 50)
             self.assertGreater(run["cpu_each"], 0)
             self.assertEqual(run["fault"], "")
+        shown = self.run_it("--show", str(results))
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn(shown.stdout.strip(), done.stdout)
 
     def test_unknown(self) -> None:
         """A workload or a proxy that does not exist is refused, with those that do."""

@@ -50,6 +50,20 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("policy.yaml:17:5: category games; group pupils; during lessons\n", out)
         self.assertIn("the person reads: Games open again after lessons.\n", out)
 
+    def test_list_line(self):
+        """The line of the list behind a category is told, for people and for programs."""
+        names = self.path.parent / "names.txt"
+        names.write_text("# games\nzynga.com\n")
+        lists = "categories:\n  lists: [{name: more, format: names, path: names.txt, category: games}]\n"
+        self.path.write_text(POLICY.replace("categories:\n", lists) + TEST)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(cli.main(["lists", "--policy", str(self.path), "build"]), 0)
+        asked = ("--user", "amir", "--url", "http://zynga.com/", "--at", "2026-11-23T10:00")
+        _, out, _ = self.explain(*asked)
+        self.assertIn(f"category games: list more, entry zynga.com at {names}:2\n", out)
+        _, out, _ = self.explain(*asked, "--json")
+        self.assertEqual(json.loads(out)["categories"][0]["line"], f"{names}:2")
+
     def test_tunnel(self):
         """An https URL is a CONNECT, and safe search says where it goes."""
         code, out, _ = self.explain(

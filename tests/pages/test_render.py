@@ -184,7 +184,7 @@ class BlockTests(SynchronousTestCase):
         ):  # fmt: skip
             self.assertIn(told, look.text)
         self.assertIn("http://proxy.internal/why/0nk4x7a2k40001", look.addresses)
-        self.assertIn("tel:%2B441632960123", look.addresses)
+        self.assertIn("tel:+441632960123", look.addresses)
         self.assertNotIn("from=start", look.text)
 
     def test_mail(self):

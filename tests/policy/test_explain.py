@@ -255,7 +255,9 @@ would be refused later too, by 'no play'
         """Programs read the same as values."""
         read = json.loads(json.dumps(as_mapping(explain(POLICY, ASKED, MATCHES), LONDON)))
         self.assertEqual(read["decision"]["rule"], "games")
-        self.assertEqual(read["categories"], [{"category": "games", "list": "ut1", "entry": "miniclip.com"}])
+        self.assertEqual(
+            read["categories"], [{"category": "games", "list": "ut1", "entry": "miniclip.com", "line": ""}]
+        )
         self.assertEqual([one["decides"] for one in read["rules"]], [False, True, False, False])
         self.assertEqual(read["also_refusing"], ["no play"])
         self.assertEqual(read["asked"]["at"], "Mon 2026-11-23 10:00")

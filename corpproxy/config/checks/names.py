@@ -11,6 +11,7 @@ from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import Path
 from corpproxy.config.schema.conditions import WhatTable, WhoTable
 from corpproxy.destination.sources import EVERY_CATEGORY
+from corpproxy.identity.group_lines import read_groups
 
 
 def check(examined: Examined) -> None:
@@ -35,8 +36,7 @@ class _Names:
         self._groups = examined.names_in(("identity", "groups")).union(
             group for network in identity.networks.values() for group in network.groups
         )
-        # A file of groups may be edited while the service runs: what it names is not known here for good.
-        self._groups_are_known = identity.groups_file is None
+        self._groups_in_file = _groups_in_file(examined)
         self._categories, self._categories_are_known = known_categories(examined)
         self._offered: dict[tuple[str, str], str] = {}
 
@@ -62,10 +62,22 @@ class _Names:
     def _who(self, path: Path, who: WhoTable | None) -> None:
         if who is None:
             return
-        if self._groups_are_known:
-            self._tell("group", (*path, "group"), who.group, self._groups)
+        self._group_names((*path, "group"), who.group)
         self._tell("listener", (*path, "listener"), who.listener, self._listeners)
         self._network_names((*path, "network"), who.network)
+
+    def _group_names(self, path: Path, written: Iterable[str]) -> None:
+        file = self._examined.model.identity.groups_file
+        if file is None:
+            self._tell("group", path, written, self._groups)
+        elif self._groups_in_file is not None:
+            known = self._groups | self._groups_in_file
+            for number, name in enumerate(written):
+                if name not in known:
+                    # The file may be edited while the service runs, so that this need not be wrong.
+                    said = f"nobody is in group '{name}': neither 'groups:' nor '{file}' has it"
+                    offered = self._offer("group", name, known)
+                    self._examined.say((*path, number), "unknown-group", said + offered, "warning")
 
     def _what(self, path: Path, what: WhatTable | None) -> None:
         if what is not None and self._categories_are_known:
@@ -100,6 +112,18 @@ class _Names:
             if name and name not in known:
                 said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
                 self._examined.say((*path, number), f"unknown-{kind}", said)
+
+
+def _groups_in_file(examined: Examined) -> frozenset[str] | None:
+    """The groups that the file of groups names now; None without a file that can be read."""
+    file = examined.model.identity.groups_file
+    if file is None:
+        return None
+    try:
+        octets = examined.files.read(examined.file(file))
+    except OSError:
+        return None
+    return frozenset(group for groups in read_groups(octets, file).of.values() for group in groups)
 
 
 def known_categories(examined: Examined) -> tuple[frozenset[str], bool]:
