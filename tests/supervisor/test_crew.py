@@ -69,7 +69,7 @@ class TakeTests(CrewCase):
         self.assertEqual((self.versions(), self.taken), (["first", "first"], []))
 
     def test_one_dies(self):
-        """One that dies while all prepare objects to nothing; its replacement is brought to what is in force."""
+        """One that dies while all prepare objects to nothing; its successor is brought to the new version."""
         self.workers[0].hangs = True
         taking = self.take()
         self.office.employed[0].dies()
