@@ -53,7 +53,8 @@ class RunningProxy:
         Start it.
 
         ``policy`` is YAML without the tables ``listen``, ``site`` and ``state``; ``people`` are passwords by
-        name for ``users.htpasswd``; ``workers`` processes serve clients.  In ``policy``, ``{forward}`` becomes the forward port.
+        name for ``users.htpasswd``.  In ``policy``, ``{forward}`` becomes the forward port.  So many
+        ``workers`` serve clients; none but the one process, as a rule.
         """
         self.workers = workers
         self.folder = Path(tempfile.mkdtemp(prefix="corpproxy-site-"))
