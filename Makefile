@@ -13,9 +13,12 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Tests of parts, and those that start the whole service, run side by side, each in a trial of its own.
-WHOLE := tests.programs tests.packaging tests.service tests.loopback
-PARTS := $(filter-out $(WHOLE) tests.support,$(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
+# Three runs of tests side by side, each in a trial of its own: parts, the service as a whole, real programs.
+# The last two wait more than they work.
+SERVICE := tests.service tests.loopback
+PROGRAMS := tests.programs tests.packaging
+PARTS := $(filter-out $(SERVICE) $(PROGRAMS) tests.support, \
+             $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
@@ -24,20 +27,23 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 squid-openssl nginx gcc libc6-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: run test test-parts test-whole test-deps environment node lint types docs policies bench profile clean format
+.PHONY: run test test-parts test-service test-programs test-deps environment node lint types docs policies bench profile clean format
 
 run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Two runs of trial side by side; each tells what it did when it is over, in two minutes or so."
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-parts test-whole
+	@echo "Three runs of trial side by side; each tells what it did when it is over, in two minutes or so."
+	@$(MAKE) --no-print-directory -j3 --keep-going --output-sync=target test-parts test-service test-programs
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)
 
-test-whole: $(ENV)/test.stamp
-	$(TRIAL) $(WHOLE)
+test-service: $(ENV)/test.stamp
+	$(TRIAL) $(SERVICE)
+
+test-programs: $(ENV)/test.stamp
+	$(TRIAL) $(PROGRAMS)
 
 # Squid and nginx start when they are installed, and would take our ports: who had none before has none running.
 test-deps:

@@ -8,6 +8,7 @@ machine yields to it.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import resource
@@ -47,6 +48,17 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def take_turn() -> None:
+    """Wait until no other run is under way on this checkout; two at a time would measure each other."""
+    # Held until this process ends.
+    folder = os.open(Path(__file__).parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("# another run is under way: this one waits", flush=True)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+
+
 def main(words: Sequence[str]) -> int:
     """Measure, print, keep."""
     chosen = options(words)
@@ -58,6 +70,8 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if not chosen.quick:
+        take_turn()
     with tempfile.TemporaryDirectory(prefix="corpproxy-bench-") as folder:
         try:
             return (profile if chosen.profile else measure)(chosen, Path(folder))

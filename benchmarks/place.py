@@ -117,11 +117,12 @@ def machine() -> dict[str, str]:
     """What the figures were measured on."""
     text = Path("/proc/cpuinfo").read_text()
     model = next((line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line), "?")
-    kind = " (virtual machine)" if "hypervisor" in text else ""
+    kind = " virtual machine" if "hypervisor" in text else ""
+    article = "an" if model[:1] in "AEIO" else "a"
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // (1 << 20)
     return {
-        "cpu": f"{os.cpu_count()} cores, {model}{kind}",
+        "cpu": f"{os.cpu_count()} cores of {article} {model}{kind}",
         "memory": f"{memory} GiB",
-        "kernel": os.uname().release,
+        "kernel": ".".join(os.uname().release.split(".")[:2]),
         "python": sys.version.split()[0],
     }

@@ -21,7 +21,7 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.errors import Place, Problem
+from corpproxy.errors import NOWHERE, Place, Problem
 from corpproxy.objections import objections
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ class Reloading:
 
     def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded | Deferred[Reloaded]:
         service, configuration, problems = self._service, loaded.configuration, loaded.problems
+        if service.proxy.stopping:
+            said = "corpproxy is stopping; its next start reads the policy"
+            return Reloaded(
+                False, service.configuration.version, False, (Problem(NOWHERE, "stopping", said),)
+            )
         if configuration is None:
             return self._refused(problems, by)
         changed = configuration.version != service.configuration.version

@@ -74,6 +74,14 @@ GRANTS_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 
 
+class NotStarted(CorpproxyError):
+    """
+    The service cannot start; what stands in the way is logged already.
+
+    It is no SystemExit: twistd in the background would wait for ever for a child that ends in that way.
+    """
+
+
 class CorpproxyService(Service):
     """
     corpproxy, from its sockets to its files.
@@ -125,7 +133,7 @@ class CorpproxyService(Service):
         """
         Make the parts, begin to listen.
 
-        What stands in the way is logged in a line, and ends the process with exit code 1.
+        Raises NotStarted with what stands in the way, which is logged in a line.
         """
         super().startService()  # type: ignore[no-untyped-call]
         try:
@@ -133,7 +141,7 @@ class CorpproxyService(Service):
         except (CorpproxyError, OSError) as error:
             said = error.message if isinstance(error, CorpproxyError) else str(error)
             log.critical("corpproxy does not start: {reason}", reason=said)
-            raise SystemExit(1) from error
+            raise NotStarted("not-started", said) from error
         self._measure()
         self._tell()
         self._start_parts()

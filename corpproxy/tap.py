@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import TracebackType
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -40,11 +42,24 @@ def makeService(options: Options) -> IService:
 
     from corpproxy.backends.open_files import raise_open_files
     from corpproxy.errors import CorpproxyError
+    from corpproxy.service import NotStarted
     from corpproxy.start import start_service
 
+    _without_traceback(NotStarted)
     raise_open_files()
     try:
         return start_service(policy_path(options["policy"] and Path(options["policy"])), reactor)
     except CorpproxyError as error:
         # twistd would print a usage error of this moment with its traceback.
         raise SystemExit(f"corpproxy does not start.\n{error.message}") from None
+
+
+def _without_traceback(told: type[Exception]) -> None:
+    """Print nothing when this exception ends the process: the log has said why, in a line."""
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, told):
+            before(kind, error, trace)
+
+    sys.excepthook = hook

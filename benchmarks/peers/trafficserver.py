@@ -72,6 +72,11 @@ class TrafficServer(Peer):
     package = "trafficserver"
     port = 3131
 
+    @classmethod
+    def version(cls) -> str:
+        # With the day and the machine that it was built on.
+        return " ".join(super().version().split()[:3])
+
     def prepare(self) -> None:
         for name in ("etc", "run", "log", "cache"):
             (self.folder / name).mkdir()

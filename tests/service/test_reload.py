@@ -128,6 +128,15 @@ class TakenTests(ReloadCase):
         go_on.set()
         self.assertTrue((await reloaded).taken)
 
+    async def test_while_it_ends(self):
+        """A reload that is under way when the service ends changes nothing more."""
+        self.write(NO_GAMES)
+        reloaded, version = self.service.reload("test", 0), self.service.configuration.version
+        service = self.service
+        await self.stop()
+        self.assertFalse((await reloaded).taken)
+        self.assertEqual(service.configuration.version, version)
+
 
 class WatchTests(ReloadCase):
     """``watch: yes``."""

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.errors import CorpproxyError, Place
 from corpproxy.net.listening import CannotListen, bind
+from corpproxy.service import NotStarted
 from tests.service.case import ALLOW, WITHOUT_IPV6, ServiceCase
 from tests.service.client import ask
 from tests.support.rows import rows, tabular
@@ -71,10 +72,10 @@ class StartTests(ServiceCase):
 
         second = start_service(other, self.service.reactor)
         said = self.hear(LogLevel.critical)
-        self.assertEqual(self.assertRaises(SystemExit, second.startService).code, 1)
+        self.assertRaises(NotStarted, second.startService)
         for one in second.sockets:
             one.stop()
-        second.store._writer.stop() if hasattr(second, "store") else None
+        second._signals.stop()
         self.assertIn("another corpproxy is running on this state folder", said[0])
         self.assertEqual((await self.get()).status, 200)
 
@@ -132,7 +133,7 @@ class NotStartedTests(ServiceCase):
     def test_no_folder(self):
         """A state folder that cannot be made is told with the user that it must belong to."""
         (self.folder / "state").write_text("a file in its place")
-        self.assertEqual(self.assertRaises(SystemExit, self.start).code, 1)
+        self.assertIn("cannot be made", self.assertRaises(NotStarted, self.start).message)
         for one in self.service.sockets:
             one.stop()
         self.service = None

@@ -182,6 +182,31 @@ class NotStartedTests(StartCase):
         )
 
 
+class BackgroundTests(WholeCase):
+    """twistd in the background."""
+
+    def test_second(self):
+        """A second service on the same state folder ends, and so does the command that started it."""
+        policy = self.service.folder / "second.yaml"
+        text = self.service.policy.read_text()
+        (port,) = free_ports(1)
+        policy.write_text(text.replace(str(self.service.forward), str(port)))
+        for used in filter(None, (self.service.portal, self.service.admin, self.service.forward6)):
+            (port,) = free_ports(1)
+            policy.write_text(policy.read_text().replace(f":{used}", f":{port}"))
+        folder = self.service.folder
+        command = ["-c", TWISTD[1], f"--pidfile={folder}/second.pid", f"--logfile={folder}/second.log"]
+        done = subprocess.run(
+            [sys.executable, *command, "corpproxy", "--policy", str(policy)],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("another corpproxy is running", done.stdout + done.stderr)
+        self.assertIn("another corpproxy is running", (folder / "second.log").read_text())
+        self.assertFalse((folder / "second.pid").exists())
+
+
 def _python_of_nobody() -> tuple[str, str]:
     """A Python that the user nobody may run, and the path where it finds us; empty when there is none."""
     packages = [path for path in sys.path if path.endswith("site-packages")]
