@@ -36,7 +36,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
 from corpproxy.reload import Objection
-from corpproxy.service import CorpproxyService
+from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
 from corpproxy.supervisor.distant_store import DistantStore
 from corpproxy.supervisor.messages import Beginning, Edition, HandedSocket, Notice, Report
@@ -224,8 +224,8 @@ class WorkerLink(Link):
         self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
         try:
             self.worker.startService()
-        except SystemExit:
-            raise Objection("it does not start; the log says why") from None
+        except NotStarted as error:
+            raise Objection(error.message) from error
         self.worker.report()
         return {}
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import Counter
 from datetime import UTC
+from urllib.parse import urlencode
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind, ResultCode
+from corpproxy.backends import list_watch
 from corpproxy.backends.store_sqlite import report_from
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN
 from tests.service.client import ask
+from tests.service.test_lists import LISTS, RULES
 from tests.supervisor.case import Load, WorkersCase
 
 BLOCK = """
@@ -207,18 +211,13 @@ class PeopleTests(WorkersCase):
         self.assertEqual((await self.ask_on(first)).status, 200)
         await self.pause(0.2)
         self.assertEqual((await self.ask_on(second)).status, 200)
-        checked = {}
-
-        def told():
-            checked.update(self.service.telemetry.sources["corpproxy_sign_ins_total"]())
-            return checked.get("remembered") == 1
-
-        await self.until(told, "the second worker remembered it")
-        self.assertEqual(checked["ok"], 1)
+        sign_ins = self.service.telemetry.sources["corpproxy_sign_ins_total"]
+        once = {"ok": 1, "failed": 0, "remembered": 1}
+        await self.until(lambda: sign_ins() == once, "the second worker remembered it")
         await self.kill(second)
+        await self.pause(0.2)
         self.assertEqual((await self.ask_on(second)).status, 200)
-        await self.until(lambda: told() or checked.get("remembered") == 2)
-        self.assertEqual(checked["ok"], 1)
+        await self.until(lambda: sign_ins() == {**once, "remembered": 2}, "its successor remembered it")
 
     async def test_wrong(self) -> None:
         """Wrong passwords are counted together: who guesses on one worker waits on the other."""
@@ -239,6 +238,53 @@ class PeopleTests(WorkersCase):
         page = await self.thread(client.ask, "GET", "http://proxy.internal/", "Accept: text/html")
         client.close()
         self.assertIn("games.test", page.text)
+
+    async def form(self, seat, path, method="GET", content=b"", user="amir"):
+        """A page of the portal, as one worker gives it."""
+        client = await self.on(seat, user, self.people[user])
+        lines = ["Accept: text/html", "Content-Type: application/x-www-form-urlencoded"]
+        try:
+            target = "http://proxy.internal" + path
+            return await self.thread(client.ask, method, target, *lines, content=content)
+        finally:
+            client.close()
+
+    def token(self, page):
+        found = re.search(r'name="?token"? value="([^"]+)"', page.text)
+        self.assertTrue(found, page.text)
+        return found[1]
+
+    async def test_grant(self) -> None:
+        """A warning confirmed on one worker is confirmed on all, and for those that come later."""
+        first, second = await self.serving()
+        client = await self.on(first, "amir", self.people["amir"])
+        warning = await self.thread(client.ask, "GET", self.url("bets.test"), "Accept: text/html")
+        client.close()
+        self.assertEqual(warning.status, 403)
+        content = urlencode({"token": self.token(warning)}).encode()
+        self.assertEqual((await self.form(second, "/confirm", "POST", content)).status, 303)
+        await self.pause(0.2)
+        self.assertEqual((await self.ask_on(first, "bets.test")).status, 200)
+        self.assertEqual((await self.ask_on(second, "bets.test")).status, 200)
+        self.assertEqual((await self.ask_on(first, "bets.test", "beth")).status, 403)
+        await self.kill(first)
+        await self.pause(0.2)
+        self.assertEqual((await self.ask_on(first, "bets.test")).status, 200)
+
+    async def test_password(self) -> None:
+        """A password changed on one worker is the only one on all of them, within a moment."""
+        first, second = await self.serving()
+        for seat in (first, second):
+            self.assertEqual((await self.ask_on(seat)).status, 200)
+        token = self.token(await self.form(first, "/password"))
+        new = "quite another password 7"
+        fields = {"token": token, "old": self.people["amir"], "new": new, "again": new}
+        changed = await self.form(first, "/password", "POST", urlencode(fields).encode())
+        self.assertEqual(changed.status, 200, changed.text)
+        await self.pause(0.5)
+        for seat in (second, first):
+            self.assertEqual((await self.ask_on(seat, password=new)).status, 200)
+            self.assertEqual((await self.ask_on(seat)).status, 407)
 
 
 class LimitTests(WorkersCase):
@@ -261,7 +307,47 @@ class LimitTests(WorkersCase):
 
 
 class ListTests(WorkersCase):
-    """Files that change reach all workers."""
+    """Category lists that change reach all workers."""
+
+    policy = LISTS + RULES
+
+    def setUp(self):
+        self.patch(list_watch, "LOOK_SECONDS", 0.1)
+        return super().setUp()
+
+    def start(self):
+        self.list = self.folder / "lists" / "fun"
+        self.list.parent.mkdir()
+        self.list.write_text("games.test\n")
+        return super().start()
+
+    async def blocked(self, host):
+        found = []
+        for seat in self.service.crew.seats:
+            client = await self.on(seat)
+            found.append((await self.thread(client.ask, "GET", self.url(host))).status)
+            client.close()
+        return found
+
+    async def test_changed(self) -> None:
+        """Lists are built once and taken up by all workers, also by one that comes later."""
+        first, _ = await self.serving()
+        await self.until(lambda: self.service.index is not None, "the index is built")
+        await self.pause(0.3)
+        self.assertEqual(await self.blocked("games.test"), [403, 403])
+        self.assertEqual(await self.blocked("news.test"), [200, 200])
+        before = self.service.index
+        self.list.write_text("news.test\n")
+        await self.until(lambda: self.service.index is not before, "the index is built again")
+        await self.pause(0.3)
+        self.assertEqual(await self.blocked("games.test"), [200, 200])
+        self.assertEqual(await self.blocked("news.test"), [403, 403])
+        await self.kill(first)
+        self.assertEqual(await self.blocked("news.test"), [403, 403])
+
+
+class RotationTests(WorkersCase):
+    """Record files."""
 
     policy = SIGN_IN + ALLOW
     people = PEOPLE
