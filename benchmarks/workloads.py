@@ -70,8 +70,8 @@ def _tunnel(conns: int, answer: int, **more: Any) -> dict[str, Any]:
 
 WORKLOADS = (
     Workload("get", "small GET", Kind.RATE, BARE, _small(), quick=True),
-    Workload("get-login", "small GET, login", Kind.RATE, LOGIN, _small()),
-    Workload("get-all", "small GET, login, 1,000,000 domains", Kind.RATE, ALL, _small(), quick=True),
+    Workload("get-login", "small GET, sign-in", Kind.RATE, LOGIN, _small()),
+    Workload("get-all", "small GET, sign-in, 1,000,000 domains", Kind.RATE, ALL, _small(), quick=True),
     Workload("connections", "new connection for each request", Kind.RATE, ALL, _small(close=1), quick=True),
     Workload("tunnels", "new tunnels", Kind.RATE, ALL, _tunnel(64, SMALL), quick=True),
     Workload("bulk-plain-1", "1 GiB by GET, 1 connection", Kind.BULK, ALL, _bulk(1)),
@@ -85,7 +85,7 @@ WORKLOADS = (
     Workload("reload", "reload of 1,000,000 domains under load", Kind.RELOAD, ALL, _small(rate=500)),
     Workload(
         "get-many",
-        "small GET, login, list, 50,000 hosts, 2,000 people, 5 % barred",
+        "small GET, sign-in, list, 50,000 hosts, 2,000 people, 5 % barred",
         Kind.RATE,
         MANY,
         _small(hosts=HOSTS, conns=2_000, busy=64, warm_turns=1),

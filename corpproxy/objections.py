@@ -16,6 +16,9 @@ from corpproxy.policy.cases import Case, Failure, run_cases
 from corpproxy.policy.question import Surroundings
 from corpproxy.policy.reasons import both
 
+# The code of such a problem.
+TEST_FAILED = "test-failed"
+
 
 def objections(
     configuration: Configuration, index: CategoryIndex | None, now: float | None = None
@@ -54,7 +57,7 @@ def objections(
 def _objection(failure: Failure, lists: Sequence[ListSource] = ()) -> Problem:
     """A test that failed; ``lists`` are those that could still change how it comes out."""
     if not lists:
-        return Problem(failure.place, "test-failed", failure.message)
+        return Problem(failure.place, TEST_FAILED, failure.message)
     names = both([f"'{one.name}'" for one in lists])
     said = f"{failure.message}; this cannot be told before 'corpproxy lists build' has read {names}"
-    return Problem(failure.place, "test-failed", said, "warning")
+    return Problem(failure.place, TEST_FAILED, said, "warning")

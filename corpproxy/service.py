@@ -56,6 +56,7 @@ from corpproxy.net.listening import CannotListen, ClientFactory, Socket
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
+from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.signals import Signals
@@ -70,6 +71,9 @@ log = Logger()
 LAST_TAKEN_SECONDS = 0.2
 # How often grants that ended are forgotten.
 GRANTS_SECONDS = 60.0
+# An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
+# look at the young objects after each seven hundred new ones, which is every tenth exchange.
+GC_THRESHOLDS = (20_000, 20, 20)
 # How long until a store that could not be read at the start is asked again for the grants.
 RETRY_SECONDS = 5.0
 
@@ -248,6 +252,7 @@ class CorpproxyService(Service):
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
 
     async def _load_grants(self) -> None:
         """Bring back what was granted before; a store that cannot be read now is asked again."""
@@ -393,6 +398,15 @@ class CorpproxyService(Service):
         """Put a new index of the category lists into force."""
         self.index = index
         self.proxy.in_force = with_lists(self.proxy.in_force, self.configuration, index)
+        if not self.is_last_good and any(problem.code == TEST_FAILED for problem in self.problems):
+            self._judge_again(index)
+
+    def _judge_again(self, index: CategoryIndex) -> None:
+        """Run the policy's tests that had to wait for a list; one that fails now is told, loudly."""
+        failed = tuple(objections(self.configuration, index, self.now()))
+        self.problems = (*(one for one in self.problems if one.code != TEST_FAILED), *failed)
+        for problem in failed:
+            (log.error if problem.is_error else log.warn)("{problem}", problem=str(problem))
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
         """Take up the policy file as it stands now; the Deferred does not fail."""

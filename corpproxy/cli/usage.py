@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_site_arguments(parser)
     parser.add_argument("--store", type=Path, metavar="FILE", help="read this store, not that of the policy")
     parser.add_argument(
-        "--by", type=By, choices=list(By), default=By.USER, help="what to have a row for (default: user)"
+        "--by", choices=[str(by) for by in By], default="user", help="what to have a row for (default: user)"
     )
     parser.add_argument("--since", metavar="WHEN", help=f"leave out what was before: {FORMS}")
     parser.add_argument("--until", metavar="WHEN", help="leave out what was after; a day includes that day")
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _question(options: argparse.Namespace, zone: tzinfo) -> UsageQuestion:
     now = time.time()
     return UsageQuestion(
-        by=options.by,
+        by=By(options.by),
         zone=zone,
         since=moment(options.since, now, zone) if options.since else None,
         until=moment(options.until, now, zone, is_end=True) if options.until else None,

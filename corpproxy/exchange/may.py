@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
-from corpproxy.errors import NOWHERE
+from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
@@ -40,7 +40,15 @@ async def decide(exchange: Exchange) -> Decision:
         exchange.started,
     )
     if in_force.needs_addresses:
-        facts.address_classes = await _classes(destination.host)
+        try:
+            facts.address_classes = await _classes(destination.host)
+        except UpstreamError:
+            # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
+            facts.address_classes = frozenset()
+            decision = in_force.policy.decide(facts, in_force.grants)
+            if decision.effect is Effect.ALLOW:
+                raise
+            return decision
     return in_force.policy.decide(facts, in_force.grants)
 
 

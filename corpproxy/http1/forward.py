@@ -155,6 +155,40 @@ def forward_response(
     """
     if head.status == 407:
         raise refuse("foreign-challenge")
+    line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
+    notes = head.fields.notes
+    key = (
+        head.status,
+        head.version,
+        framing is Framing.CHUNKED,
+        framing is Framing.CLOSE,
+        via,
+        keep_alive,
+        upgrade,
+        drop,
+        client_version,
+        date,
+    )
+    written: bytes | None = notes.get(key)
+    if written is None:
+        written = _response_fields(head, framing, via, keep_alive, upgrade, drop, client_version, date)
+        if len(notes) >= MAX_NOTES:
+            notes.clear()
+        notes[key] = written
+    return line + written
+
+
+def _response_fields(
+    head: ResponseHead,
+    framing: Framing,
+    via: bytes | None,
+    keep_alive: bool,
+    upgrade: bool,
+    drop: frozenset[bytes],
+    client_version: int,
+    date: bytes | None,
+) -> bytes:
+    """Write all that follows the status line."""
     fields = head.fields
     index = fields.index
     extra: list[bytes] = []
@@ -177,7 +211,7 @@ def forward_response(
             options.append(b"keep-alive")
         if date is not None and b"date" not in index:
             extra.append(b"Date: " + date)
-    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    lines = [b""]
     _keep_lines(lines, fields, drop, edits)
     return _finish(lines, extra, options, via, head.version)
 

@@ -31,7 +31,9 @@ _REQUEST = re.compile(rb"(?:\r\n)?+" + _LINE + rb"\r\n" + SECTION).match
 _REQUEST_LINE = re.compile(_LINE).fullmatch
 # RFC 9112, section 4.  Status codes above 599 are invalid but sent (999), and passed on as RFC 9110,
 # section 15 allows.  Some servers leave out the space before an empty reason; there is one way to read it.
-_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+\r\n" + SECTION).match
+_STATUS = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+"
+_RESPONSE = re.compile(_STATUS + rb"\r\n" + SECTION).match
+_STATUS_LINE = re.compile(_STATUS).fullmatch
 
 _is_target = re.compile(_TARGET + rb"++").fullmatch
 _is_version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
@@ -202,10 +204,11 @@ class HeadReader(Generic[_Head]):
 
 class _Sections(dict[bytes, Fields]):
     """
-    Header sections of requests that were found sound, with what was made of them.
+    Header sections that were found sound, with what was made of them.
 
-    A browser sends the same section with all the pictures of a page, and a program with all its
-    requests.  Two requests with the same octets after the request line have the same fields.
+    A browser sends the same section with all the pictures of a page, a program with all its requests, and a
+    server that has nothing new to say the same answer all second long.  Two heads with the same octets
+    after their start-line have the same fields.
     """
 
     BOUND = 1024
@@ -221,6 +224,7 @@ class _Sections(dict[bytes, Fields]):
 
 
 _sections = _Sections()
+_answer_sections = _Sections()
 
 
 class RequestReader(HeadReader[RequestHead]):
@@ -302,12 +306,23 @@ class ResponseReader(HeadReader[ResponseHead]):
     _fault = "bad-status-line"
 
     def _match(self, data: bytes) -> ResponseHead | None:
-        match = _RESPONSE(data)
+        line_end = data.find(_CRLF)
+        section_end = data.find(_END, line_end + 2)
+        fields = _answer_sections.get(data[line_end + 2 : section_end]) if section_end > 0 else None
+        if fields is not None:
+            match = _STATUS_LINE(data, 0, line_end)
+            end = section_end + 4
+        else:
+            match = _RESPONSE(data)
+            end = match.end() if match is not None else 0
         if match is None:
             return None
         minor, status, reason = match.groups(b"")
-        end = match.end()
-        fields = Fields(data[data.index(_CRLF) + 2 : end - 4])
+        if fields is None:
+            section = data[line_end + 2 : end - 4]
+            fields = Fields(section)
+            if section:
+                _answer_sections.keep(section, fields)
         if end > self.limits.head_octets or len(fields.lines) > self.limits.fields:
             return None
         self.rest = data[end:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 from pathlib import Path
@@ -68,6 +70,13 @@ class TableTests(UsageTestCase):
         self.assertEqual([line.split()[0] for line in lines], ["user", "amir", "total", "2"])
         self.assertEqual(lines[-1], "2 more rows are not shown.")
         self.assertTrue(lines[2].endswith("4"))
+
+    def test_no_such_rows(self) -> None:
+        """What there are no rows for is told, with what there are rows for."""
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+            self.usage("--by", "room")
+        self.assertIn("invalid choice: 'room' (choose from 'user', 'group',", said.getvalue())
 
     def test_days(self) -> None:
         """Days are those of the site."""

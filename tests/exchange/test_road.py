@@ -90,6 +90,13 @@ class DecisionTests(SynchronousTestCase):
         script.answers(502)
         self.assertIsNone(script.ends().decision)
 
+    def test_refused_without_addresses(self):
+        """Who is refused by another rule reads that, also when the name cannot be looked up."""
+        script = get(rules=[rule("all", Effect.BLOCK), ADDRESSES])
+        script.asks(Resolve).fail(UpstreamError("name-unknown", "none", phase="resolve"))
+        script.answers(403)
+        self.assertEqual(script.ends().decision.rule, "all")
+
     def test_nobody_in_particular(self):
         """A rule for a group does not concern who is not in it."""
         pupils = rule("pupils", Effect.BLOCK, who=Who(group=("pupils",)))

@@ -66,11 +66,6 @@ class KeptConnectionTests(SynchronousTestCase):
 
     proxy: RunningProxy | None = None
 
-    @classmethod
-    def tearDownClass(cls) -> None:
-        if cls.proxy is not None:
-            cls.proxy.forget()
-
     def setUp(self) -> None:
         if type(self).proxy is None:
             type(self).proxy = RunningProxy(POLICY)

@@ -101,7 +101,6 @@ class ProgramCase(SynchronousTestCase):
         hosts = ", ".join(f"{name}: [127.0.0.1]" for name in NAMES)
         policy = POLICY.format(port=cls.origin.port, tls_port=cls.origin.tls_port, hosts=hosts)
         cls.proxy = RunningProxy(policy + (SIGN_IN if cls.people else "") + cls.rules, cls.people)
-        atexit.register(cls.proxy.forget)
 
     @classmethod
     def fill(cls, www: Path) -> None:

@@ -155,6 +155,28 @@ class IgnoredMissingTests(ListCase):
         self.assertEqual((await self.ask_admin("/ready")).status, 200)
 
 
+class WaitingTests(ListCase):
+    """The policy's tests, at a start before any list was read."""
+
+    policy = (
+        LISTS
+        + RULES
+        + """
+tests:
+  - {get: "http://origin.test/", expect: allow}
+  - {get: "http://bets.test/", expect: block}
+"""
+    )
+
+    async def test_told_again(self):
+        """They warn; when the lists have been read, those that pass are forgotten and the others told."""
+        self.assertEqual([one.severity for one in self.service.problems], ["warning"])
+        await self.built()
+        (left,) = await self.until(lambda: [one for one in self.service.problems if one.is_error])
+        self.assertIn("expected block, got allow", left.message)
+        self.assertEqual((await self.get()).status, 200)
+
+
 class DamagedTests(ListCase):
     """An index that was damaged."""
 

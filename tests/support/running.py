@@ -6,6 +6,7 @@ For tests with programs that others wrote, and for what only a whole process can
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -67,6 +68,8 @@ class RunningProxy:
         self.log = self.folder / "service.log"
         self._ended = False
         self.process = self._start()
+        # trial has no ends of classes; whoever keeps one for a class need not end it.
+        atexit.register(self.forget)
 
     def write_policy(self, policy: str) -> None:
         """Write another policy for the same listeners; it is taken up by a reload."""
@@ -138,6 +141,7 @@ class RunningProxy:
 
     def forget(self) -> None:
         """Stop it and remove its folder."""
+        atexit.unregister(self.forget)
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -56,7 +56,9 @@ class HttpTable(Table):
 class TimeoutsTable(Table):
     """How long to wait for each thing."""
 
-    head: Duration = as_in(Timeouts, "head", "For a request head, from its first octet to its end.")
+    head: Duration = as_in(
+        Timeouts, "head", "For a request head to be whole; on a new connection also for its first octet."
+    )
     idle: Duration = as_in(Timeouts, "idle", "For the next request on a client connection.")
     connect: Duration = as_in(
         Timeouts, "connect", "For a connection to the server, all its addresses together."
