@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 from pathlib import Path
@@ -73,10 +71,9 @@ class TableTests(UsageTestCase):
 
     def test_no_such_rows(self) -> None:
         """What there are no rows for is told, with what there are rows for."""
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
-            self.usage("--by", "room")
-        self.assertIn("invalid choice: 'room' (choose from 'user', 'group',", said.getvalue())
+        code, _, err = output_of("usage", "--store", str(self.store), "--by", "room")
+        self.assertEqual(code, 2)
+        self.assertIn("invalid choice: 'room' (choose from 'user', 'group',", err)
 
     def test_days(self) -> None:
         """Days are those of the site."""
