@@ -35,7 +35,6 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
 
 def status_of(service: CorpproxyService) -> dict[str, Any]:
     """How the service does, for ``corpproxy status``."""
-    admission = service.proxy.admission
     problems = (*service.problems, *service.refused, *service.lists.problems, *service.reception.problems)
     return {
         "program": __version__,
@@ -46,8 +45,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         "edit_refused": bool(service.refused),
         "transports": "twisted" if service.engine is None else "engine",
         "seconds": service.now() - service.began,
-        "connections": len(admission.connections),
-        "tunnels": len(admission.tunnels),
+        **service.status(),
         "not_ready": service.reasons_not_ready(),
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets

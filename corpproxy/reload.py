@@ -33,6 +33,10 @@ log = Logger()
 LOOK_SECONDS = 2.0
 
 
+class Objection(Exception):
+    """A process of the service cannot do what all are to do; the message is for the administrator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reloaded:
     """What came of a reload: the version that runs now, whether it is new, and what was found."""
@@ -94,7 +98,7 @@ class Reloading:
         )
         return read.addCallback(self._decide, by, uid, why)
 
-    def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded:
+    def _decide(self, loaded: Loaded, by: str, uid: int, why: str) -> Reloaded | Deferred[Reloaded]:
         service, configuration, problems = self._service, loaded.configuration, loaded.problems
         if service.proxy.stopping:
             said = "corpproxy is stopping; its next start reads the policy"
@@ -105,7 +109,30 @@ class Reloading:
             return self._refused(problems, by)
         changed = configuration.version != service.configuration.version
         problems += needs_restart(service, configuration)
-        service.take(configuration, loaded.texts)
+        taking = service.take_everywhere(configuration, loaded.texts)
+        taken: Deferred[Reloaded] = taking.addCallbacks(
+            lambda _: self._taken(configuration, problems, changed, by, uid, why),
+            self._objected,
+            errbackArgs=(by,),
+        )
+        return taken
+
+    def _objected(self, failure: Failure, by: str) -> Reloaded:
+        """A process of the service cannot take it: none has."""
+        failure.trap(Objection)  # type: ignore[no-untyped-call]
+        place = Place(str(self._service.policy))
+        return self._refused((Problem(place, "worker-objects", failure.getErrorMessage()),), by)
+
+    def _taken(
+        self,
+        configuration: Configuration,
+        problems: tuple[Problem, ...],
+        changed: bool,
+        by: str,
+        uid: int,
+        why: str,
+    ) -> Reloaded:
+        service = self._service
         service.problems = problems
         service.keep(Run(service.now(), by, uid, why))
         service.telemetry.reload("taken")
@@ -165,7 +192,14 @@ def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Proble
     if new.transports != service.transports:
         said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
         told.append((where, said))
+    if new.workers != service.workers_asked:
+        said = f"'workers' is still {_workers(service.workers_asked)}; restart corpproxy to change it"
+        told.append((where, said))
     return tuple(Problem(place, "needs-restart", said, "warning") for place, said in told)
+
+
+def _workers(asked: int | None) -> str:
+    return "one for each core" if asked is None else str(asked)
 
 
 def _listeners_changed(running: Iterable[Listener], new: Iterable[Listener]) -> Iterable[tuple[Place, str]]:

@@ -38,7 +38,7 @@ from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
-from corpproxy.backends.store import STORE_FILE, StoreError
+from corpproxy.backends.store import STORE_FILE, Store, StoreError
 from corpproxy.backends.store_sqlite import SqliteStore
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
@@ -67,6 +67,8 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+# Connections taken at the very end have this long to send a request, which then is answered.
+LAST_TAKEN_SECONDS = 0.2
 # How often grants that ended are forgotten.
 GRANTS_SECONDS = 60.0
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
@@ -106,9 +108,10 @@ class CorpproxyService(Service):
             raise ValueError("there is no policy that can run")
         self.policy = policy
         self.configuration: Configuration = configuration
-        # A policy that names another state folder or other transports changes nothing before a restart.
+        # A policy that asks for others of these changes nothing before a restart.
         self.state = configuration.state
         self.transports = configuration.transports
+        self.workers_asked = configuration.workers
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems
@@ -120,13 +123,13 @@ class CorpproxyService(Service):
         self.now = now
         self.loaded_at = self.began
         self._is_ending = False
-        self.sockets, self._tokens = _bound(configuration.listeners)
+        self.sockets, self._tokens = self._bind(configuration.listeners)
         # From the moment that somebody may take us for running: a signal that comes early would be the end.
-        self._signals = Signals(
-            reactor,
-            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
-        )
+        self._signals = self._make_signals()
         self._signals.start()
+
+    def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
+        return bound(listeners)
 
     # Starting.
 
@@ -143,30 +146,62 @@ class CorpproxyService(Service):
             said = error.message if isinstance(error, CorpproxyError) else str(error)
             log.critical("corpproxy does not start: {reason}", reason=said)
             raise NotStarted("not-started", said) from error
-        measure(self)
+        self._measure()
         self._tell()
         self._start_parts()
 
+    def _measure(self) -> None:
+        measure(self)
+
     def _make_parts(self) -> None:
-        configuration, reactor, now, state = self.configuration, self.reactor, self.now, self.state
+        reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
-        self.control = ControlServer(state / CONTROL_SOCKET, commands(self), reactor=reactor)
+        self.control = self._make_control()
         self.control.start()
-        self.store = SqliteStore(reactor, state / STORE_FILE, now=now)
-        self.writer = RecordWriter(reactor, state / RECORDS_FOLDER, configuration.audit, now=now)
+        self.store = self._make_store()
+        self.writer = self._make_writer()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
-        self.reception = Reception(reactor, now, configuration.identity)
+        self.reception = self._make_reception()
         self.lasting = Lasting(Grants(), Refusals(), Signer(kept_key(state / FORMS_KEY)), self.reception)
         self.lists = self._list_keeper()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
-        self.reloading = Reloading(self)
+        self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
-        self._ends = Signals(reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
+        self._ends = self._make_ends()
 
-    def _list_keeper(self) -> ListKeeper:
+    # What a worker has otherwise.
+
+    def _make_control(self) -> Any:
+        return ControlServer(self.state / CONTROL_SOCKET, commands(self), reactor=self.reactor)
+
+    def _make_store(self) -> Store:
+        return SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+
+    def _make_writer(self) -> RecordWriter:
+        return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
+
+    def _make_reception(self) -> Reception:
+        return Reception(self.reactor, self.now, self.configuration.identity)
+
+    def _make_reloading(self) -> Any:
+        return Reloading(self)
+
+    def _make_signals(self) -> Signals:
+        return Signals(
+            self.reactor,
+            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
+        )
+
+    def _make_ends(self) -> Signals:
+        return Signals(self.reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
+
+    def _make_references(self) -> References:
+        return References(secrets.randbelow(1 << 20))
+
+    def _list_keeper(self) -> Any:
         return ListKeeper(self.reactor, self.configuration.lists, self.state, self.take_lists, self.now)
 
     def _make_engine(self) -> Engine | None:
@@ -194,7 +229,7 @@ class CorpproxyService(Service):
             books=self.books,
             sign_in=self.reception,
             grants=self.store,
-            references=References(secrets.randbelow(1 << 20)),
+            references=self._make_references(),
             now=self.now,
         )
 
@@ -319,6 +354,11 @@ class CorpproxyService(Service):
             reasons.append("corpproxy is stopping")
         return reasons
 
+    def status(self) -> dict[str, Any]:
+        """What is open now, for ``corpproxy status``."""
+        admission = self.proxy.admission
+        return {"connections": len(admission.connections), "tunnels": len(admission.tunnels)}
+
     def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
         """
         Put a policy into force: one reference is swapped; running exchanges keep what they began under.
@@ -346,6 +386,14 @@ class CorpproxyService(Service):
         self.is_last_good, self.problems, self.refused = False, (), ()
         self.loaded_at = self.now()
 
+    def take_everywhere(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Deferred[None]:
+        """
+        Put a policy into force in all processes of the service, or in none.
+
+        The Deferred fails with `Objection` when one of them cannot take it.
+        """
+        return maybeDeferred(self.take, configuration, texts)
+
     def take_lists(self, index: CategoryIndex) -> None:
         """Put a new index of the category lists into force."""
         self.index = index
@@ -362,7 +410,8 @@ class CorpproxyService(Service):
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
         """Take up the policy file as it stands now; the Deferred does not fail."""
-        return self.reloading.reload(by, uid, why)
+        reloaded: Deferred[Reloaded] = self.reloading.reload(by, uid, why)
+        return reloaded
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
@@ -405,8 +454,8 @@ class CorpproxyService(Service):
         steps: list[Callable[[], Any]] = [
             self.reloading.stop,
             self.lists.stop,
-            *(one.stop for one in clients),
-            lambda: self.draining.drain(self.configuration.timeouts.drain),
+            lambda: self._stop_listening(clients),
+            self._drain,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,
@@ -430,13 +479,26 @@ class CorpproxyService(Service):
                 log.failure("a part of corpproxy could not be stopped")
         gc.unfreeze()
 
+    async def _stop_listening(self, sockets: list[Socket]) -> None:
+        """Take no more clients, once those are taken who connected before."""
+        taken = [socket.take_waiting() for socket in sockets]
+        for socket in sockets:
+            await maybeDeferred(socket.stop)
+        if any(taken):
+            # They have a moment to be read: an idle connection is closed.
+            await deferLater(self.reactor, LAST_TAKEN_SECONDS)
+
+    def _drain(self) -> Deferred[Any]:
+        """Let exchanges end."""
+        return self.draining.drain(self.configuration.timeouts.drain)
+
 
 def _reaches_servers(configuration: Configuration) -> tuple[object, ...]:
     """The settings that a connection to a server is made by."""
     return configuration.names, configuration.timeouts, configuration.http
 
 
-def _bound(listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
+def bound(listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
     """Bind the sockets and read the tokens, or raise CannotListen and leave nothing bound."""
     sockets: list[Socket] = []
     try:

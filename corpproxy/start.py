@@ -13,6 +13,7 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
+from corpproxy.supervisor.service import Supervisor, workers_of
 
 
 class CannotStart(CorpproxyError):
@@ -40,4 +41,5 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
-    return CorpproxyService(policy, started, reactor=reactor, now=now)
+    service = Supervisor if workers_of(started.configuration) else CorpproxyService
+    return service(policy, started, reactor=reactor, now=now)

@@ -83,6 +83,15 @@ class Telemetry:
         histogram.sum += seconds
 
     @property
+    def exchange_counts(self) -> Mapping[Key, int]:
+        """How many exchanges ended, by decision, result, method and status."""
+        return self._counts
+
+    def add_exchanges(self, key: Key, count: int) -> None:
+        """Count exchanges that another process has counted by this key."""
+        self._counts[key] = self._counts.get(key, 0) + count
+
+    @property
     def up_seconds(self) -> float:
         """How long the proxy has been running."""
         return self._now() - self._started

@@ -54,6 +54,10 @@ class Htpasswd:
         """The people who can sign in."""
         return frozenset(self._users.hashes if self._users else ())
 
+    def line_of(self, name: str) -> str:
+        """The hash that stands for a name now; empty for one that is unknown."""
+        return self._users.hashes.get(name, "") if self._users else ""
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the file, and with its lines."""

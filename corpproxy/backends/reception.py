@@ -14,7 +14,7 @@ from corpproxy.backends.bounded_threads import BoundedThreads
 from corpproxy.backends.directory import DirectoryDown
 from corpproxy.backends.group_file import GroupFile
 from corpproxy.backends.htpasswd import Htpasswd
-from corpproxy.backends.sign_in import Refused, SignIn, SignInCounts
+from corpproxy.backends.sign_in import Learned, Refused, SignIn, SignInCounts
 from corpproxy.errors import Problem
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
 from corpproxy.identity.attempts import Attempts
@@ -34,13 +34,24 @@ class Reception:
 
     `take` puts a policy into force: what it does not change (an open password file, remembered credentials)
     stays.  ``people`` are the people of the policy in force; ``counts`` say how sign-ins went.
+    ``tell`` and ``tell_change`` are called with what other processes with the same ``key`` should know: what
+    a check taught, and that the password file changed.
     """
 
-    def __init__(self, reactor: Any, now: Callable[[], float], settings: IdentitySettings) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        now: Callable[[], float],
+        settings: IdentitySettings,
+        key: bytes = b"",
+        tell: Callable[[Learned], None] | None = None,
+        tell_change: Callable[[], None] | None = None,
+    ) -> None:
         self._reactor = reactor
         self._now = now
         self._threads = BoundedThreads(reactor)
-        self._key = secrets.token_bytes(32)
+        self._key = key or secrets.token_bytes(32)
+        self._tell, self._tell_change = tell, tell_change
         self._attempts = Attempts()
         self._memory = SignInMemory(settings.remember_seconds, MAX_REMEMBERED, self._key)
         self._remember_seconds = settings.remember_seconds
@@ -110,6 +121,18 @@ class Reception:
         changed.addCallbacks(_told, _unavailable)
         return changed  # type: ignore[return-value]
 
+    # As other processes tell.
+
+    def hear(self, learned: Learned) -> None:
+        """Know what another process learned."""
+        if self._sign_in is not None:
+            self._sign_in.hear(learned)
+
+    def look(self) -> None:
+        """Another process has seen the password file change: look now, not within a second."""
+        if self._htpasswd is not None:
+            self._htpasswd.look(at_once=True)
+
     def _take_htpasswd(self, path: Path | None) -> None:
         before = self._htpasswd
         if path is None or before is None or before.path != path:
@@ -134,6 +157,10 @@ class Reception:
                 threads=self._threads,
             )
             self._sign_in.counts = self.counts
+            if self._tell is not None:
+                self._sign_in.tell = self._tell
+            if self._tell_change is not None:
+                self._sign_in.tell_change = self._tell_change
         else:
             self._sign_in.people = self.people
 

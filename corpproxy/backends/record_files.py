@@ -61,6 +61,7 @@ class RecordWriter:
         now: Callable[[], float] = time.time,
         flush_seconds: float = FLUSH_SECONDS,
         max_held_octets: int = MAX_HELD_OCTETS,
+        worker: int = 0,
     ) -> None:
         """
         Make the folder where it is missing; the first segment is begun with the first batch.
@@ -72,7 +73,7 @@ class RecordWriter:
         self._folder = folder
         self._stops = settings.when_full is WhenFull.STOP
         self._thread = thread or OneThread(reactor, "records")
-        self._segments = Segments(folder, settings, begin)
+        self._segments = Segments(folder, settings, begin, worker)
         self._now = now
         self._flush_seconds = flush_seconds
         self._bound = max_held_octets

@@ -3,6 +3,9 @@ Reading the record back, segment by segment, also while it is being written.
 
 A line that is no record (cut by a crash, damaged, of a later format) is told to ``complain``, a function that
 takes one sentence, and passed over: the lines around it are still good.
+
+Workers write at the same time, each into its own segments, in the order in which exchanges ended; read
+together, their records come in that order too.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from heapq import merge
 from pathlib import Path
 from typing import IO
 
 from corpproxy.audit.record import Record, UnreadableRecord, decode
+from corpproxy.audit.times import posix_seconds
 from corpproxy.backends.record_segments import SegmentName, segment_names
 
 # What is read at once when a segment is read from its end.
@@ -23,24 +28,54 @@ _BLOCK = 64 * 1024
 
 Complain = Callable[[str], None]
 
-Ends = dict[tuple[str, int], int]
+Ends = dict[tuple[str, int, int], int]
 
 
 def records(folder: Path, complain: Complain, since: float = 0.0) -> Iterator[Record]:
     """
-    Give all records, the oldest segment first.
+    Give all records, in the order they were written.
 
     Segments that were last written before ``since``, POSIX seconds, are passed over: nothing in them can
     have begun later.
 
     :raises OSError: when the folder cannot be read.
     """
-    names = segment_names(folder)
+    mine = _by_worker(segment_names(folder))
+    if len(mine) == 1:
+        return _forwards(mine[0], complain, since)
+    return merge(*(_forwards(names, complain, since) for names in mine), key=written_at)
+
+
+def written_at(record: Record) -> float:
+    """When a record was written, in POSIX seconds; one whose moment cannot be read comes first."""
+    try:
+        return posix_seconds(record.at) + record.seconds
+    except ValueError:
+        return 0.0
+
+
+def _by_worker(names: Iterable[SegmentName]) -> list[list[SegmentName]]:
+    """The segments of each worker, in their order."""
+    found: dict[int, list[SegmentName]] = {}
+    for name in names:
+        found.setdefault(name.worker, []).append(name)
+    return list(found.values())
+
+
+def _forwards(names: Sequence[SegmentName], complain: Complain, since: float) -> Iterator[Record]:
     for name in names:
         if name.path.stat().st_mtime < since:
             continue
         lines = enumerate(_lines(name, complain, is_open=name == names[-1]), 1)
         yield from _decoded(name, ((f":{number}", line) for number, line in lines), complain)
+
+
+def backwards(names: Sequence[SegmentName], complain: Complain, ends: Ends | None = None) -> Iterator[Record]:
+    """Give the records of one worker's segments, the last first; ``ends`` say where each is to end."""
+    for name in reversed(names):
+        end = None if ends is None else ends.get(name.key, 0)
+        lines = _lines_backwards(name, complain, is_open=name == names[-1], end=end)
+        yield from _decoded(name, (("", line) for line in lines), complain)
 
 
 def last_records(
@@ -56,15 +91,12 @@ def last_records(
     ``ends`` are those of a :class:`Follower`: what stands behind them is left to it.
     """
     found: deque[Record] = deque()
-    names = segment_names(folder)
-    for name in reversed(names):
-        end = None if ends is None else ends.get((name.begun, name.number), 0)
-        lines = _lines_backwards(name, complain, is_open=name == names[-1], end=end)
-        for record in _decoded(name, (("", line) for line in lines), complain):
-            if len(found) >= count:
-                return list(found)
-            if wanted(record):
-                found.appendleft(record)
+    mine = [backwards(names, complain, ends) for names in _by_worker(segment_names(folder))]
+    for record in mine[0] if len(mine) == 1 else merge(*mine, key=written_at, reverse=True):
+        if len(found) >= count:
+            break
+        if wanted(record):
+            found.appendleft(record)
     return list(found)
 
 
@@ -78,12 +110,18 @@ class Follower:
     def __init__(self, folder: Path, complain: Complain) -> None:
         self._folder = folder
         self._complain = complain
-        # By what a segment keeps when it is moved away: the moment and number it was begun with.
-        self.ends: Ends = {(name.begun, name.number): _whole_lines(name) for name in segment_names(folder)}
+        self.ends: Ends = {name.key: _whole_lines(name) for name in segment_names(folder)}
 
     def added(self) -> Iterator[Record]:
         """Give what was added since the last time; half a line waits for its other half."""
-        for name in segment_names(self._folder):
+        mine = _by_worker(segment_names(self._folder))
+        if len(mine) == 1:
+            return self._added(mine[0])
+        # What came since the last time is little: it is put into its order.
+        return iter(sorted((record for names in mine for record in self._added(names)), key=written_at))
+
+    def _added(self, names: Iterable[SegmentName]) -> Iterator[Record]:
+        for name in names:
             if name.is_compressed:
                 continue
             lines = self._new_lines(name)
@@ -92,12 +130,12 @@ class Follower:
     def _new_lines(self, name: SegmentName) -> list[bytes]:
         try:
             with name.path.open("rb") as file:
-                file.seek(self.ends.get((name.begun, name.number), 0))
+                file.seek(self.ends.get(name.key, 0))
                 octets = file.read()
         except FileNotFoundError:
             return []
         whole = octets[: octets.rfind(b"\n") + 1]
-        self.ends[name.begun, name.number] = self.ends.get((name.begun, name.number), 0) + len(whole)
+        self.ends[name.key] = self.ends.get(name.key, 0) + len(whole)
         return whole.splitlines(keepends=True)
 
 

@@ -2,7 +2,8 @@
 The segments of the record: their names in the folder, and how lines are appended to them for good.
 
 A segment is named after the moment it was begun, ``records-20261123T100000Z-0001.jsonl``; the
-number tells apart those of one second.  No segment is ever continued by another process: a
+number tells apart those of one second.  Each worker has its own, ``records-20261123T100000Z-w2-0001.jsonl``.
+No segment is ever continued by another process: a
 crash leaves at most a cut last line in the one that was open, and the next start begins a new one.
 """
 
@@ -23,16 +24,22 @@ from corpproxy.audit.settings import AuditSettings
 RECORDS_FOLDER = "records"
 
 # Names that logrotate makes of ours (a number, compression) are still ours.
-_NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz)?")
+_NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentName:
-    """A segment in its folder; they sort by the moment they were begun."""
+    """A segment in its folder; they sort by the moment they were begun.  ``worker`` is 0 without workers."""
 
     begun: str
     number: int
+    worker: int
     path: Path
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """What a segment keeps when it is moved away or compressed."""
+        return self.begun, self.number, self.worker
 
     @property
     def is_compressed(self) -> bool:
@@ -47,7 +54,15 @@ def segment_names(folder: Path) -> list[SegmentName]:
     :raises OSError: when the folder cannot be read.
     """
     found = ((entry, _NAME.fullmatch(entry.name)) for entry in folder.iterdir())
-    return sorted(SegmentName(match[1], int(match[2]), entry) for entry, match in found if match)
+    return sorted(
+        SegmentName(match[1], int(match[3]), int(match[2] or 0), entry) for entry, match in found if match
+    )
+
+
+def segment_name(begun: str, worker: int, number: int) -> str:
+    """The name of a segment in its folder."""
+    whose = f"w{worker}-" if worker else ""
+    return f"records-{begun}-{whose}{number:04d}.jsonl"
 
 
 class Segment(Protocol):
@@ -119,9 +134,14 @@ class Segments:
     """
 
     def __init__(
-        self, folder: Path, settings: AuditSettings, begin: Callable[[Path], Segment] = FileSegment
+        self,
+        folder: Path,
+        settings: AuditSettings,
+        begin: Callable[[Path], Segment] = FileSegment,
+        worker: int = 0,
     ) -> None:
         self._folder = folder
+        self._worker = worker
         self.settings = settings
         self._begin = begin
         self._segment: Segment | None = None
@@ -182,7 +202,7 @@ class Segments:
         number = self._number + 1 if begun == self._begun else 1
         while True:
             try:
-                self._segment = self._begin(self._folder / f"records-{begun}-{number:04d}.jsonl")
+                self._segment = self._begin(self._folder / segment_name(begun, self._worker, number))
                 break
             except FileExistsError:
                 number += 1
@@ -205,7 +225,8 @@ class Segments:
     def _drop_oldest(self) -> None:
         keep = self.settings.keep_segments
         if keep:
-            for old in segment_names(self._folder)[:-keep]:
+            mine = [name for name in segment_names(self._folder) if name.worker == self._worker]
+            for old in mine[:-keep]:
                 old.path.unlink(missing_ok=True)
 
 

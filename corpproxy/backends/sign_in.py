@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,28 @@ Judged = Identity | Refused
 _Outcome = TypeVar("_Outcome")
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """
+    What a check of credentials taught, as other processes with the same key may know it too.
+
+    ``digest`` is the keyed digest of the field value, ``line`` that of the line of the password file by which
+    it was judged.  ``is_kept`` is not set where only the attempt counts (a form, not a field).
+    """
+
+    digest: bytes
+    name: str
+    address: str
+    line: bytes
+    at: float
+    is_right: bool
+    is_kept: bool = True
+
+
+def _nobody(_: Learned) -> None:
+    """There are no other processes."""
+
+
 class SignIn:
     """
     Turns the value of a Proxy-Authorization field into an identity.
@@ -102,7 +124,9 @@ class SignIn:
         self._delayed: Counter[str] = Counter()
         self._checking: Counter[str] = Counter()
         self._changing: set[str] = set()
-        htpasswd.changed = memory.forget_names
+        self.tell: Callable[[Learned], None] = _nobody
+        self.tell_change: Callable[[], None] = lambda: None
+        htpasswd.changed = self._forget
 
     def recall(self, value: bytes, now: float) -> Identity | None:
         """Give the identity behind credentials that were checked before.  On the road of every exchange."""
@@ -130,6 +154,37 @@ class SignIn:
             self.counts.failed += 1
             return succeed(Refused(bad.code))
         return self._share(value, credentials, address)
+
+    def hear(self, learned: Learned) -> None:
+        """
+        Know what another process learned.
+
+        One that judged by another line of the password file than stands there now is not believed: either
+        side may have looked before the file changed.
+        """
+        if learned.line != self._line(learned.name):
+            return
+        self._take(learned)
+
+    def _line(self, name: str) -> bytes:
+        return self._memory.digest(self.htpasswd.line_of(name).encode())
+
+    def _learn(self, learned: Learned) -> None:
+        self._take(learned)
+        self.tell(learned)
+
+    def _take(self, learned: Learned) -> None:
+        if learned.is_right:
+            self._memory.keep(learned.digest, learned.name, learned.at)
+            self._attempts.succeeded(learned.name, learned.address)
+            return
+        if learned.is_kept:
+            self._memory.keep_wrong(learned.digest, learned.name, learned.at)
+        self._attempts.failed(learned.name, learned.address, learned.digest, learned.at)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        self._memory.forget_names(names)
+        self.tell_change()
 
     def change_password(self, name: str, address: str, old: str, new: str) -> Deferred[Problem | None]:
         """
@@ -165,7 +220,8 @@ class SignIn:
         if problem is None:
             return self.htpasswd.look(at_once=True).addCallback(lambda ignored: None)
         if problem.code == "password-wrong":
-            self._attempts.failed(name, address, self._memory.digest(old.encode()), self._clock())
+            digest, line = self._memory.digest(old.encode()), self._line(name)
+            self._learn(Learned(digest, name, address, line, self._clock(), is_right=False, is_kept=False))
         return problem
 
     def _share(self, value: bytes, credentials: Credentials, address: str) -> Deferred[Judged]:
@@ -248,16 +304,13 @@ class SignIn:
             self.counts.down += 1
             raise
         # Nothing is awaited between the answer and the memory: a line that changes now is forgotten after it.
-        now = self._clock()
+        now, name = self._clock(), credentials.name
+        self._learn(Learned(self._memory.digest(value), name, address, self._line(name), now, right))
         if right:
             self.counts.ok += 1
-            self._memory.remember(value, credentials.name, now)
-            self._attempts.succeeded(credentials.name, address)
-            return self.people.identity(credentials.name)
+            return self.people.identity(name)
         self.counts.failed += 1
-        self._memory.remember_wrong(value, credentials.name, now)
-        self._attempts.failed(credentials.name, address, self._memory.digest(value), now)
-        return Refused("wrong-password", self._attempts.delay_seconds(credentials.name, address, now))
+        return Refused("wrong-password", self._attempts.delay_seconds(name, address, now))
 
     def _too_many(self, credentials: Credentials, address: str) -> Refused:
         self.counts.failed += 1

@@ -60,6 +60,7 @@ def build(model: PolicyFile, root: Table, folder: Path, logo: Logo | None, versi
         cases=tuple(rules.cases()),
         version=version,
         transports=model.transports,
+        workers=model.workers,
     )
 
 

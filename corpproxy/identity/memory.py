@@ -2,7 +2,7 @@
 Credentials that were checked a moment ago, so that only the first exchange of a person costs a hash.
 
 What is kept is a keyed digest of the field value, never the value: a memory image shows no password.
-The key lives as long as the process.
+The key lives as long as the service, whose processes share it, and is never written down.
 """
 
 from __future__ import annotations
@@ -61,13 +61,19 @@ class SignInMemory:
 
     def remember(self, value: bytes, name: str, now: float) -> None:
         """Keep that ``value`` is right and belongs to ``name``."""
-        digest = self.digest(value)
+        self.keep(self.digest(value), name, now)
+
+    def keep(self, digest: bytes, name: str, now: float) -> None:
+        """Keep that the value of this digest is right, as somebody with the same key found."""
         self._wrong.forget(digest)
         self._right.keep(digest, (name, now, now + self._life_seconds))
 
     def remember_wrong(self, value: bytes, name: str, now: float) -> None:
         """Keep for a moment that ``value`` is wrong; what was right before with it is forgotten."""
-        digest = self.digest(value)
+        self.keep_wrong(self.digest(value), name, now)
+
+    def keep_wrong(self, digest: bytes, name: str, now: float) -> None:
+        """Keep for a moment that the value of this digest is wrong, as somebody with the same key found."""
         self._right.forget(digest)
         self._wrong.keep(digest, (name, now, now + WRONG_LIFE_SECONDS))
 

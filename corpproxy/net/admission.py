@@ -9,6 +9,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import limit_page, unavailable_page
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.refusal import Refusal
+from corpproxy.net.crowd import NOBODY, Crowd
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
 # limit its connections are cut off unheard: those that never ask for anything would use up the limit for all.
 CUT_OFF_TIMES = 2
 
+# What other processes are told of begins at this part of a limit, divided by their number: a total is at most
+# so much too small, a tenth.
+SHARE = 10
+
 
 class Admission:
     """
     Counts what is open, and refuses what is too much.
 
-    A connection belongs to the person who sent a request on it last.
+    A connection belongs to the person who sent a request on it last.  ``elsewhere`` is what other processes
+    of this service have open; it is as old as their last report, so that what comes in one second may pass
+    a limit once in each of them.
     """
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
+        self.elsewhere = NOBODY
         self.connections: set[Downstream] = set()
         self.tunnels: set[Downstream] = set()
         self._by_address: Counter[str] = Counter()
@@ -44,9 +52,9 @@ class Admission:
         """
         self.connections.add(downstream)
         self._by_address[downstream.address] += 1
-        limits = self._proxy.in_force.connections
-        of_address = self._by_address[downstream.address]
-        too_many = 0 < limits.total < len(self.connections)
+        limits, elsewhere = self._proxy.in_force.connections, self.elsewhere
+        of_address = self._of_address(downstream.address)
+        too_many = 0 < limits.total < len(self.connections) + elsewhere.total
         if too_many or 0 < limits.per_address * CUT_OFF_TIMES < of_address:
             downstream.abort()
 
@@ -65,7 +73,7 @@ class Admission:
         if not self._proxy.books.accepts():
             return Refusal(ResultCode.UNAVAILABLE, "records-full", unavailable_page(exchange, "records-full"))
         limit = exchange.in_force.connections.per_address
-        if limit and self._by_address[exchange.client] > limit:
+        if limit and self._of_address(exchange.client) > limit:
             return _limited(exchange, f"more than {limit} connections from {exchange.client}")
         return None
 
@@ -77,7 +85,7 @@ class Admission:
         if name != before:
             self._belongs(downstream, before, name)
         limit = exchange.in_force.connections.per_person
-        if name and limit and self._by_person[name] > limit:
+        if name and limit and self._by_person[name] + self.elsewhere.by_person.get(name, 0) > limit:
             raise _limited(exchange, f"more than {limit} connections of {name}")
 
     def open_tunnel(self, downstream: Downstream) -> None:
@@ -86,10 +94,13 @@ class Admission:
         may have open.
         """
         exchange = downstream.exchange
-        limits, name = exchange.in_force.connections, exchange.identity.name
-        if 0 < limits.tunnels_per_address <= self._tunnels_by_address[exchange.client]:
-            raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {exchange.client} are open")
-        if name and 0 < limits.tunnels_per_person <= self._tunnels_by_person[name]:
+        limits, name, client = exchange.in_force.connections, exchange.identity.name, exchange.client
+        elsewhere = self.elsewhere
+        of_address = self._tunnels_by_address[client] + elsewhere.tunnels_by_address.get(client, 0)
+        if 0 < limits.tunnels_per_address <= of_address:
+            raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {client} are open")
+        of_person = self._tunnels_by_person[name] + elsewhere.tunnels_by_person.get(name, 0)
+        if name and 0 < limits.tunnels_per_person <= of_person:
             raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
 
         self.tunnels.add(downstream)
@@ -107,6 +118,25 @@ class Admission:
         if exchange.identity.name:
             _less(self._tunnels_by_person, exchange.identity.name)
 
+    def crowd(self, processes: int) -> Crowd:
+        """
+        Give what is open here, for the other processes of this service.
+
+        Who has less than a small share of a limit is left out, as most have: what they have in all processes
+        together is at most a part in `SHARE` of the limit.
+        """
+        limits, share = self._proxy.in_force.connections, SHARE * max(1, processes)
+        return Crowd(
+            len(self.connections),
+            _above(self._by_address, limits.per_address // share),
+            _above(self._by_person, limits.per_person // share),
+            _above(self._tunnels_by_address, limits.tunnels_per_address // share),
+            _above(self._tunnels_by_person, limits.tunnels_per_person // share),
+        )
+
+    def _of_address(self, address: str) -> int:
+        return self._by_address[address] + self.elsewhere.by_address.get(address, 0)
+
     def _belongs(self, downstream: Downstream, before: str, name: str) -> None:
         if before:
             _less(self._by_person, before)
@@ -119,6 +149,10 @@ class Admission:
 
 def _limited(exchange: Exchange, message: str) -> Refusal:
     return Refusal(ResultCode.LIMITED, "too-many-connections", limit_page(exchange), message)
+
+
+def _above(counter: Counter[str], floor: int) -> dict[str, int]:
+    return {key: count for key, count in counter.items() if count > floor}
 
 
 def _less(counter: Counter[str], key: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IListeningPort
@@ -42,11 +45,15 @@ class ClientFactory(Factory):
 
 
 class Socket:
-    """One bound socket and, later, the port that listens on it."""
+    """
+    One bound socket and, later, the port that listens on it.
 
-    def __init__(self, listener: Listener) -> None:
+    ``inherited`` is a socket that another process bound.
+    """
+
+    def __init__(self, listener: Listener, inherited: socket.socket | None = None) -> None:
         self.listener = listener
-        self._socket = bind(listener)
+        self._socket = bind(listener) if inherited is None else inherited
         self._port: IListeningPort | EnginePort | None = None
 
     def listen(self, reactor: Any, factory: Factory) -> None:
@@ -77,6 +84,25 @@ class Socket:
         host, port = self.address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+    def take_waiting(self) -> bool:
+        """
+        Take the connections that wait in the kernel, which would be reset when the socket is closed.
+
+        What comes between the last look and the closing is still lost; that is microseconds.  Gives whether
+        there were any.
+        """
+        port: Any = self._port
+        if port is None:
+            return False
+        take = getattr(port, "doRead", None) or partial(port.ready, select.EPOLLIN)
+        looking = select.poll()
+        looking.register(port.fileno(), select.POLLIN)
+        for count in range(BACKLOG):
+            if not looking.poll(0):
+                return count > 0
+            take()
+        return True
+
     def stop(self) -> Any:
         """Take no more connections."""
         if self._port is None:
@@ -95,9 +121,30 @@ _ADVICE = {
 }
 
 
-def bind(listener: Listener) -> socket.socket:
+def bind_shared(listener: Listener, count: int) -> list[socket.socket]:
     """
-    Bind the socket of a listener.
+    Bind so many sockets to the address of one listener: the kernel spreads connections over them.
+
+    Raises CannotListen, also where another program shares its address with whoever asks (SO_REUSEPORT):
+    half of the connections would go there.
+    """
+    first = bind(listener)
+    host, port = first.getsockname()[:2]
+    first.close()
+    shared: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            shared.append(bind(replace(listener, address=host, port=port), shared=True))
+    except CannotListen:
+        for one in shared:
+            one.close()
+        raise
+    return shared
+
+
+def bind(listener: Listener, *, shared: bool = False) -> socket.socket:
+    """
+    Bind the socket of a listener; a ``shared`` one leaves room for others at the same address.
 
     Raises CannotListen.  An IPv6 socket takes IPv6 only, so that ``0.0.0.0`` and ``::`` stand side by side.
     """
@@ -106,6 +153,8 @@ def bind(listener: Listener) -> socket.socket:
     try:
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((listener.address, listener.port))

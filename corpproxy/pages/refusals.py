@@ -12,8 +12,8 @@ repeats (same host, rule and effect) is one entry with a count.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from corpproxy.identity.grants import grantee
 from corpproxy.identity.model import Identity
@@ -62,6 +62,10 @@ class PastRefusal:
         return {Effect.BLOCK: Tone.STOP, Effect.WARN: Tone.WARN}.get(self.effect, Tone.PLAIN)
 
 
+def _nobody(who: str, past: PastRefusal) -> None:
+    """There are no other processes that would show it."""
+
+
 @dataclass(slots=True)
 class _Entry:
     last: PastRefusal
@@ -73,7 +77,11 @@ _Mine = OrderedDict[_Key, _Entry]
 
 
 class Refusals:
-    """Keeps the last refusals of each person, within bounds; the oldest go first."""
+    """
+    Keeps the last refusals of each person, within bounds; the oldest go first.
+
+    ``tell`` is called with each that is added here, for other processes that show them.
+    """
 
     def __init__(
         self,
@@ -86,6 +94,7 @@ class Refusals:
         self._max_people = max_people
         self._max_all = max_all
         self._life_seconds = life_seconds
+        self.tell: Callable[[str, PastRefusal], None] = _nobody
         self._people: OrderedDict[str, _Mine] = OrderedDict()
         self._all = 0
 
@@ -98,16 +107,22 @@ class Refusals:
         if decision.effect is Effect.ALLOW or occasion.destination is None:
             return
         who = grantee(occasion.identity, occasion.client)
+        past = _past(decision, occasion)
+        self.keep(who, past)
+        self.tell(who, past)
+
+    def keep(self, who: str, past: PastRefusal, times: int = 1) -> None:
+        """Keep a refusal of ``who``, which came so many times; another process may have made it."""
         mine = self._people.setdefault(who, OrderedDict())
         self._people.move_to_end(who)
-        key = (occasion.destination.host.name, decision.rule, decision.effect)
+        key = (past.host, past.rule, past.effect)
         known = mine.pop(key, None)
         if known is None:
             self._all += 1
-            known = _Entry(_past(decision, occasion, 1))
+            known = _Entry(replace(past, count=times) if times > 1 else past)
         else:
-            known.last = _past(decision, occasion, known.last.count + 1)
-        known.references.append(occasion.reference)
+            known.last = replace(past, count=known.last.count + times)
+        known.references.append(past.reference)
         mine[key] = known
         self._trim(mine)
 
@@ -133,7 +148,7 @@ class Refusals:
             self._all -= len(dropped)
 
 
-def _past(decision: Decision, occasion: Occasion, count: int) -> PastRefusal:
+def _past(decision: Decision, occasion: Occasion) -> PastRefusal:
     destination = occasion.destination
     assert destination is not None
     warning = None
@@ -153,5 +168,4 @@ def _past(decision: Decision, occasion: Occasion, count: int) -> PastRefusal:
         category=decision.category,
         policy=occasion.policy,
         warning=warning,
-        count=count,
     )

@@ -68,6 +68,7 @@ class ServiceCase(TestCase):
 
     :ivar policy: YAML behind `LISTEN` and `REACH`.
     :ivar people: passwords by name, for ``users.htpasswd``.
+    :ivar workers: how many processes serve clients; none but this one, as a rule.
     :ivar jump: seconds that the clock of the service is off the real one.
     """
 
@@ -75,6 +76,7 @@ class ServiceCase(TestCase):
     policy: ClassVar[str] = ALLOW
     people: ClassVar[dict[str, str]] = {}
     transports: ClassVar[str] = "engine"
+    workers: ClassVar[int] = 0
     starts: ClassVar[bool] = True
 
     def setUp(self) -> Any:
@@ -111,7 +113,8 @@ class ServiceCase(TestCase):
         between = (REACH if reach is None else reach).format(
             port=self.origin.port, echo=self.origin.echo_port, hosts=hosts, **ports
         )
-        return LISTEN.format(**ports) + f"transports: {self.transports}\n" + between + policy
+        own = f"transports: {self.transports}\nworkers: {self.workers}\n"
+        return LISTEN.format(**ports) + own + between + policy
 
     def start(self) -> CorpproxyService:
         """Start the service on the policy as it stands."""

@@ -186,13 +186,13 @@ class BrokenTests(ReloadCase):
     """An edit that is broken: the old policy goes on."""
 
     @rows(
-        syntax=("rules: [{name: a\n", ":14:1: "),
-        unknown_field=("ruls: []\n" + ALLOW, ":13:1: unknown field 'ruls'"),
+        syntax=("rules: [{name: a\n", ":15:1: "),
+        unknown_field=("ruls: []\n" + ALLOW, ":14:1: unknown field 'ruls'"),
         unknown_group=(
             "rules:\n  - {name: a, who: {group: pupls}, do: block}\n  - {name: b, do: allow}\n",
             "there is no group 'pupls'",
         ),
-        failing_test=(ALLOW + BAD_TEST, "policy.yaml:17:9: expected block"),
+        failing_test=(ALLOW + BAD_TEST, "policy.yaml:18:9: expected block"),
         missing_include=("include: [more.yaml]\n" + ALLOW, "there is no file"),
         no_final_rule=("rules:\n  - {name: a, what: {domain: games.test}, do: block}\n", "rule"),
         not_text=("site: \x00\n" + ALLOW, "policy.yaml"),

@@ -49,13 +49,15 @@ class RunningProxy:
     :ivar folder: the site folder; it goes when the service is stopped.
     """
 
-    def __init__(self, policy: str, people: Mapping[str, str] | None = None) -> None:
+    def __init__(self, policy: str, people: Mapping[str, str] | None = None, workers: int = 0) -> None:
         """
         Start it.
 
         ``policy`` is YAML without the tables ``listen``, ``site`` and ``state``; ``people`` are passwords by
-        name for ``users.htpasswd``.  In ``policy``, ``{forward}`` becomes the forward port.
+        name for ``users.htpasswd``.  In ``policy``, ``{forward}`` becomes the forward port.  So many
+        ``workers`` serve clients; none but the one process, as a rule.
         """
+        self.workers = workers
         self.folder = Path(tempfile.mkdtemp(prefix="corpproxy-site-"))
         self.forward, self.portal, self.admin = free_ports(3)
         self.forward6 = free_ports(1, "::1")[0] if has_ipv6() else 0
@@ -79,7 +81,8 @@ class RunningProxy:
         if self.forward6:
             listen.append(f'  - {{name: rooms6, forward: "[::1]:{self.forward6}"}}')
         written = policy.replace("{forward}", str(self.forward))
-        text = "\n".join(["site: Hillside School", "state: state", "listen:", *listen, written])
+        own = f"workers: {self.workers}"
+        text = "\n".join(["site: Hillside School", "state: state", own, "listen:", *listen, written])
         self.policy.write_text(text + "\n", encoding="utf-8")
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -26,7 +26,9 @@ class AuditTable(Table):
     )
     user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
     rotate: RotateTable = RotateTable()
-    keep: Number = as_in(AuditSettings, "keep_segments", "How many closed files stay; 0 keeps all.")
+    keep: Number = as_in(
+        AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
+    )
     when_full: WhenFullWord = as_in(
         AuditSettings,
         "when_full",

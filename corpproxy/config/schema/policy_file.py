@@ -11,7 +11,7 @@ from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.categories import CategoriesTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
 from corpproxy.config.schema.identity import IdentityTable
-from corpproxy.config.schema.leaves import OneOrMany, Switch, Text, TimeZone, words
+from corpproxy.config.schema.leaves import Number, OneOrMany, Switch, Text, TimeZone, words
 from corpproxy.config.schema.limits import (
     ConnectionsTable,
     ForwardingTable,
@@ -65,6 +65,10 @@ class PolicyFile(Table):
         default=Transports.ENGINE,
         description="What carries connections: ``engine``, transports of our own for Linux, or ``twisted``, "
         "those of Twisted, which any system has. A restart takes it up.",
+    )
+    workers: Number | None = optional(
+        "How many processes serve clients, beside the one that keeps sockets and state; one for each core "
+        "when left out, and ``0`` to keep everything in one process. A restart takes it up."
     )
     forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
     names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")

@@ -62,6 +62,10 @@ class EnginePort:
         """The reactor stops."""
         self.stopListening()
 
+    def fileno(self) -> int:
+        """The listening descriptor."""
+        return self._fd
+
     def getHost(self) -> Any:
         return to_address(self._socket.getsockname())
 

@@ -1,0 +1,63 @@
+"""The store as a worker sees it: the supervisor's, at the other end of the link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any, Never
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.backends.store import StoreError
+from corpproxy.identity.grants import Grant, Row
+from corpproxy.supervisor.wire import Book, KeepGrant, Link
+
+
+class DistantStore:
+    """
+    Sends usage and grants to the supervisor.
+
+    Batches are numbered.  A batch fails only when the supervisor says that nothing of it is stored; then it
+    is given a new number with what came since.  No answer at all means that the supervisor is gone, and then
+    this worker ends too: nothing is ever sent to another one, which could count it again.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._number = 0
+
+    def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
+        """Store a batch of sums: all of it, or nothing."""
+        self._number += 1
+        return _stored(self._link.ask(Book, tuple(batch), number=self._number))
+
+    def save_grant(self, grant: Grant) -> Deferred[None]:
+        """Keep a grant."""
+        return _stored(self._link.ask(KeepGrant, astuple(grant)))
+
+    def load_grants(self, now: float) -> Deferred[list[Row]]:
+        """Nothing: the supervisor tells of the grants that hold when a worker begins."""
+        return succeed([])
+
+    def usage(self, question: UsageQuestion) -> Deferred[UsageReport]:
+        """Reports are made where the store is."""
+        return fail(StoreError("store-missing", "usage is asked of the supervisor"))
+
+    def close(self) -> Deferred[None]:
+        """Nothing is open here."""
+        return succeed(None)
+
+
+def _stored(answer: Deferred[Any]) -> Deferred[None]:
+    return answer.addCallbacks(_done, _not_stored)
+
+
+def _done(_: object) -> None:
+    """Any answer is a good one."""
+
+
+def _not_stored(failure: Failure) -> Never:
+    raise StoreError("store-failed", failure.getErrorMessage()) from failure.value

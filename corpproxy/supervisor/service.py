@@ -1,0 +1,356 @@
+"""
+The supervisor: the service of a site that has workers.
+
+It is the same service as one that does all by itself, but for its clients: it gives the sockets to workers.
+What workers share (the store, the lists, the policy in force, administrators) stays here.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Never
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from corpproxy.audit.record import Record
+from corpproxy.audit.times import utc_text
+from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.store import StoreError
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.identity.grants import Grant
+from corpproxy.net.listening import CannotListen, Socket, bind_shared
+from corpproxy.service import CorpproxyService, bound
+from corpproxy.supervisor.board import BATCH, Board
+from corpproxy.supervisor.crew import Crew
+from corpproxy.supervisor.employment import FIRST_SOCKET, Employment
+from corpproxy.supervisor.lost import lost_tunnels
+from corpproxy.supervisor.messages import (
+    Beginning,
+    Edition,
+    Granted,
+    HandedSocket,
+    Notice,
+    Report,
+    Usage,
+)
+from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.seat import Seat
+from corpproxy.supervisor.sums import Sums
+from corpproxy.supervisor.wire import (
+    Book,
+    Hear,
+    KeepGrant,
+    Link,
+    NotStored,
+    TakeLists,
+    Tell,
+    Tidings,
+)
+
+log = Logger()
+
+PARCELS_FOLDER = "parcels"
+KEY_OCTETS = 32
+# How often each worker is told what the others have open.
+CROWD_SECONDS = 1.0
+
+
+class SupervisorLink(Link):
+    """Our end of the link to one worker."""
+
+    def __init__(self, parcels: Parcels, supervisor: Supervisor, seat: Seat) -> None:
+        super().__init__(parcels)
+        self._supervisor = supervisor
+        self._seat = seat
+
+    @Tell.responder
+    def told(self, value: tuple[Notice, ...]) -> dict[str, Any]:
+        self._supervisor.take_notice(value, self._seat)
+        return {}
+
+    @Tidings.responder
+    def reported(self, value: Report) -> dict[str, Any]:
+        self._supervisor.take_report(value, self._seat)
+        return {}
+
+    @Book.responder
+    def book(self, value: tuple[Usage, ...], number: int) -> Deferred[dict[str, Any]]:
+        return self._supervisor.book(value, number, self._seat).addCallback(lambda _: {})
+
+    @KeepGrant.responder
+    def keep_grant(self, value: tuple[str, str, str, float, str, str]) -> Deferred[dict[str, Any]]:
+        return self._supervisor.keep_grant(Grant(*value), self._seat).addCallback(lambda _: {})
+
+
+class Supervisor(CorpproxyService):
+    """corpproxy with workers."""
+
+    # Of the bound sockets, those for clients: one for each worker of each listener.
+    _shared: dict[Listener, list[socket.socket]]
+
+    def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
+        self._shared = {}
+        self.workers = workers_of(self.configuration)
+        sockets, tokens = bound(tuple(one for one in listeners if one.purpose is Purpose.ADMIN))
+        try:
+            for listener in listeners:
+                if listener.purpose is not Purpose.ADMIN:
+                    shared = bind_shared(listener, self.workers)
+                    self._shared[listener] = shared
+                    # One that is never listened on here: it tells the address.
+                    sockets.append(Socket(listener, shared[0].dup()))
+        except CannotListen:
+            for one in sockets:
+                one.stop()
+            self._close_shared()
+            raise
+        return sockets, tokens
+
+    def _close_shared(self) -> None:
+        for shared in self._shared.values():
+            for one in shared:
+                one.close()
+
+    def _make_parts(self) -> None:
+        super()._make_parts()
+        self.parcels = Parcels(self.state / PARCELS_FOLDER)
+        self.parcels.clear()
+        self.board = Board(self.now, self.configuration.identity.remember_seconds)
+        self.sums = Sums(self.telemetry)
+        self._key = secrets.token_bytes(KEY_OCTETS)
+        self._process = secrets.randbelow(1 << 20)
+        self._closing_lost: set[Deferred[None]] = set()
+        self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
+
+    def _measure(self) -> None:
+        super()._measure()
+        self.sums.measure()
+
+    def _seat(self, number: int) -> Seat:
+        descriptors = [shared[number - 1].fileno() for shared in self._shared.values()]
+        return Seat(number, descriptors, self, self.reactor, self.now)
+
+    def _start_parts(self) -> None:
+        super()._start_parts()
+        self._loops.append(self._every(CROWD_SECONDS, self.crew.spread_crowds))
+        self.crew.start()
+
+    def _listen(self, socket: Socket) -> None:
+        if socket.listener.purpose is Purpose.ADMIN:
+            super()._listen(socket)
+            return
+        said = "{name} listens on {at} ({purpose}) with {count} workers"
+        listener = socket.listener
+        purpose = listener.purpose.value
+        log.info(said, name=listener.name, at=socket.written, purpose=purpose, count=self.workers)
+
+    async def _load_grants(self) -> None:
+        await super()._load_grants()
+        for seat in self.crew.seats:
+            if seat.is_serving:
+                self._tell_grants(seat)
+
+    # What seats ask for.
+
+    def link(self, seat: Seat) -> Link:
+        """Make our end of the link to a worker."""
+        return SupervisorLink(self.parcels, self, seat)
+
+    def employ(self, seat: Seat) -> Employment:
+        """Make the employment of a new worker."""
+        return Employment(seat.number, seat, self.reactor)
+
+    def beginning(self, seat: Seat) -> Beginning:
+        """What a worker is to begin with: the version in force, and its sockets."""
+        self._process += 1
+        seat.edition = self.configuration.version
+        return Beginning(
+            seat.number,
+            self.workers,
+            self._process,
+            self._key,
+            str(self.state),
+            self.transports.value,
+            self._edition(self.configuration, self.texts),
+            tuple(
+                HandedSocket(one.name, one.purpose.value, one.address, one.port, number)
+                for number, one in enumerate(self._shared, FIRST_SOCKET)
+            ),
+        )
+
+    def serves(self, seat: Seat) -> None:
+        """A worker serves: tell it what the others know, and what came while it began."""
+        log.info("worker {number} serves, as process {pid}", number=seat.number, pid=seat.pid)
+        assert seat.employment is not None
+        link = seat.employment.link
+        link.ask(TakeLists).addErrback(_not_told)
+        self._tell_grants(seat)
+        for batch in self.board.batches():
+            link.ask(Hear, batch).addErrback(_not_told)
+        self._catch_up()
+
+    def died(self, seat: Seat, began: float, how: str) -> None:
+        """A worker is over: close the records of its tunnels."""
+        self.sums.forget(seat.incarnation)
+        folder, pool = self.state / RECORDS_FOLDER, self.reactor.getThreadPool()
+        find = partial(lost_tunnels, folder, seat.number, began, self.now())
+        closing: Deferred[Any] = deferToThreadPool(self.reactor, pool, find)
+        closing.addCallback(self._close_lost).addErrback(_not_closed)
+        self._closing_lost.add(closing)
+        closing.addBoth(lambda _: self._closing_lost.discard(closing))
+
+    # What workers tell.
+
+    def take_notice(self, notices: tuple[Notice, ...], seat: Seat) -> None:
+        """Keep what a worker learned, and pass it on."""
+        self.board.post(notices)
+        for notice in notices:
+            if isinstance(notice, Granted):
+                self.lasting.grants.add(Grant(*notice.grant))
+        self.crew.hear(notices, seat)
+
+    def take_report(self, report: Report, seat: Seat) -> None:
+        """Add up what a worker counted."""
+        seat.heard()
+        seat.report = report
+        self.sums.take(seat.incarnation, report)
+
+    def book(self, batch: tuple[Usage, ...], number: int, seat: Seat) -> Deferred[None]:
+        """Store a batch of usage once, however often it comes."""
+        if number <= seat.booked:
+            return succeed(None)
+        booking = self.store.add_usage(batch)
+        return booking.addCallbacks(partial(_booked, seat, seat.employment, number), _not_stored)
+
+    def keep_grant(self, grant: Grant, seat: Seat) -> Deferred[None]:
+        """Store a grant; the notice of it comes by itself."""
+        return self.store.save_grant(grant).addErrback(_not_stored)
+
+    # What reaches all.
+
+    def take_everywhere(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Deferred[None]:
+        """Put a policy into force in all workers and here, or nowhere."""
+        taking: Deferred[None] = self.crew.take(
+            self._edition(configuration, texts), lambda: self.take(configuration, texts)
+        )
+        return taking.addCallback(lambda _: self._catch_up())
+
+    def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
+        """Put a policy into force here."""
+        super().take(configuration, texts)
+        self.board.remember_seconds = configuration.identity.remember_seconds
+
+    def take_lists(self, index: CategoryIndex) -> None:
+        """Put a new index of the lists into force here and in all workers."""
+        super().take_lists(index)
+        self.crew.take_lists()
+
+    def reopen(self) -> None:
+        """Begin new record files everywhere."""
+        super().reopen()
+        self.crew.reopen()
+
+    def reasons_not_ready(self) -> list[str]:
+        """Why this proxy should not be given to people now."""
+        reasons = super().reasons_not_ready()
+        for seat in self.crew.seats:
+            if not seat.is_serving:
+                reasons.append(f"worker {seat.number} does not serve yet")
+            reasons += [f"worker {seat.number}: {reason}" for reason in seat.report.reasons]
+        return reasons
+
+    def status(self) -> dict[str, Any]:
+        """What is open now in all workers, and how each does."""
+        seats = self.crew.seats
+        return {
+            "connections": sum(seat.report.connections for seat in seats),
+            "tunnels": sum(seat.report.tunnels for seat in seats),
+            "workers": [
+                {
+                    "worker": seat.number,
+                    "stage": seat.stage.value,
+                    "pid": seat.pid,
+                    "connections": seat.report.connections,
+                    "tunnels": seat.report.tunnels,
+                    "since": utc_text(seat.began) if seat.pid else "",
+                    "ended": seat.deaths,
+                }
+                for seat in seats
+            ],
+        }
+
+    def _drain(self) -> Deferred[Any]:
+        """End the workers: they take what waits, and let exchanges end."""
+        return Deferred.fromCoroutine(self._drain_workers())
+
+    async def _drain_workers(self) -> None:
+        self._close_shared()
+        await self.crew.stop(self.configuration.timeouts.drain)
+        for closing in list(self._closing_lost):
+            await closing
+
+    def end(self) -> None:
+        """Stop; asked once more, without waiting for what still runs."""
+        if self._is_ending or self.proxy.stopping:
+            self.crew.hurry()
+        super().end()
+
+    # Inside.
+
+    def _edition(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Edition:
+        return Edition(configuration.version, str(self.policy), dict(texts))
+
+    def _catch_up(self) -> None:
+        """Bring workers that began while a version came into force to that version."""
+        edition = self._edition(self.configuration, self.texts)
+        for seat in self.crew.seats:
+            if seat.is_serving and seat.edition != edition.version:
+                self.crew.catch_up(seat, edition).addErrback(_not_told)
+
+    def _tell_grants(self, seat: Seat) -> None:
+        assert seat.employment is not None
+        rows = self.lasting.grants.dump(self.now())
+        for at in range(0, len(rows), BATCH):
+            notices = tuple(Granted(row) for row in rows[at : at + BATCH])
+            seat.employment.link.ask(Hear, notices).addErrback(_not_told)
+
+    def _close_lost(self, records: list[Record]) -> None:
+        for record in records:
+            self.writer.write(record)
+            self.telemetry.exchange(record)
+        if records:
+            log.warn("{count} tunnels were lost with their worker", count=len(records))
+
+
+def workers_of(configuration: Configuration) -> int:
+    """How many workers a policy wants: one for each core that we may use, when it says nothing."""
+    return len(os.sched_getaffinity(0)) if configuration.workers is None else configuration.workers
+
+
+def _booked(seat: Seat, employment: Employment | None, number: int, _: object) -> None:
+    if seat.employment is employment:
+        seat.booked = number
+
+
+def _not_stored(failure: Failure) -> Never:
+    failure.trap(StoreError)  # type: ignore[no-untyped-call]
+    raise NotStored(failure.value.message) from failure.value  # type: ignore[union-attr]
+
+
+def _not_told(failure: Failure) -> None:
+    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
+        log.failure("a worker could not be told", failure)
+
+
+def _not_closed(failure: Failure) -> None:
+    log.failure("the records of a dead worker cannot be read: its tunnels stay without an end", failure)

@@ -1,0 +1,183 @@
+"""
+The commands between supervisor and workers, in AMP over a socket pair.
+
+Every command has one argument, ``value``, a struct of `corpproxy.supervisor.messages` in MessagePack; what is
+longer than a box goes as the name of a file.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection
+from twisted.protocols import amp
+from twisted.python.failure import Failure
+
+from corpproxy.reload import Objection
+from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
+from corpproxy.supervisor.parcels import Parcels
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+class NotStored(Exception):
+    """The store took nothing of it; the message is what it said."""
+
+
+class Value(amp.Argument):
+    """A struct of ours in a box."""
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._decoder = msgspec.msgpack.Decoder(kind)
+
+    def toStringProto(self, inObject: Any, proto: Any) -> bytes:
+        return cast(bytes, proto.parcels.wrap(_ENCODER.encode(inObject)))
+
+    def fromStringProto(self, inString: bytes, proto: Any) -> Any:
+        return self._decoder.decode(proto.parcels.opened(inString))
+
+
+def _value(kind: Any) -> list[tuple[bytes, amp.Argument]]:
+    return [(b"value", Value(kind))]
+
+
+# From the supervisor.
+
+
+class Begin(amp.Command):
+    """Build everything, and listen; answered when clients are served."""
+
+    arguments = _value(Beginning)
+    errors = {Objection: b"OBJECTION"}
+
+
+class Prepare(amp.Command):
+    """Build what this version needs beside what runs, and keep it at hand."""
+
+    arguments = _value(Edition)
+    errors = {Objection: b"OBJECTION"}
+
+
+class Swap(amp.Command):
+    """Put the version that was prepared into force."""
+
+    arguments = _value(str)
+    errors = {Objection: b"OBJECTION"}
+
+
+class TakeLists(amp.Command):
+    """Open the index of the category lists as it stands now."""
+
+    arguments = _value(None)
+
+
+class Reopen(amp.Command):
+    """Begin a new segment of the record."""
+
+    arguments = _value(None)
+
+
+class Hear(amp.Command):
+    """Take notice of what other workers learned."""
+
+    arguments = _value(tuple[Notice, ...])
+    requiresAnswer = False
+
+
+class Others(amp.Command):
+    """Know what is open in all other workers together."""
+
+    arguments = _value(Crowd)
+    requiresAnswer = False
+
+
+class Stop(amp.Command):
+    """Take what waits at the socket, let exchanges end, write everything and end; True: do not wait."""
+
+    arguments = _value(bool)
+
+
+# From a worker.
+
+
+class Tell(amp.Command):
+    """Pass on to all others what this worker learned."""
+
+    arguments = _value(tuple[Notice, ...])
+    requiresAnswer = False
+
+
+class Book(amp.Command):
+    """
+    Store a batch of usage; ``number`` counts the batches of this worker process.
+
+    A batch that was stored already is answered as if it were stored now.
+    """
+
+    arguments = [*_value(tuple[Usage, ...]), (b"number", amp.Integer())]  # type: ignore[no-untyped-call]
+    errors = {NotStored: b"NOT-STORED"}
+
+
+class KeepGrant(amp.Command):
+    """Store a grant."""
+
+    arguments = _value(tuple[str, str, str, float, str, str])
+    errors = {NotStored: b"NOT-STORED"}
+
+
+class Tidings(amp.Command):
+    """Say how this worker does."""
+
+    arguments = _value(Report)
+    requiresAnswer = False
+
+
+class Link(amp.AMP):
+    """One end of the socket pair."""
+
+    def __init__(self, parcels: Parcels) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.parcels = parcels
+        self.transport: Any = None
+        self.is_open = False
+        self.when_lost: Callable[[], None] = lambda: None
+
+    def makeConnection(self, transport: Any) -> None:
+        self.is_open = True
+        # AMP itself would log both ends of a pair that have no names.
+        amp.BinaryBoxProtocol.makeConnection(self, transport)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.is_open = False
+        amp.BinaryBoxProtocol.connectionLost(self, reason)  # type: ignore[no-untyped-call]
+        self.transport = None
+        self.when_lost()
+
+    def ask(self, command: type[amp.Command], value: Any = None, **more: Any) -> Deferred[Any]:
+        """Give a command to the other side; fails as the other side does, or when it is gone."""
+        return maybeDeferred(self.callRemote, command, value=value, **more)
+
+
+class PairTransport(Connection):
+    """One socket of a pair, in the reactor."""
+
+    logstr = "worker"
+
+    def __init__(self, own: socket.socket, link: Link, reactor: Any) -> None:
+        super().__init__(own, link, reactor)
+        self.connected = 1
+        self.startReading()  # type: ignore[no-untyped-call]
+        link.makeConnection(self)
+
+    def getHost(self) -> UNIXAddress:
+        return UNIXAddress(None)
+
+    def getPeer(self) -> UNIXAddress:
+        return UNIXAddress(None)

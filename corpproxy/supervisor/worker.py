@@ -1,0 +1,360 @@
+"""A worker: the service as it serves clients, with a supervisor in the place of all that workers share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Never
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import connectionDone
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from corpproxy.audit.reference import References
+from corpproxy.backends.history import Run
+from corpproxy.backends.list_files import open_index
+from corpproxy.backends.policy_files import DISK, Kept
+from corpproxy.backends.policy_start import Started
+from corpproxy.backends.reception import Reception
+from corpproxy.backends.record_files import RecordWriter
+from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.store import Store
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.config.load import load_policy
+from corpproxy.config.transports import Transports
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.errors import NOWHERE, Problem
+from corpproxy.identity.grants import Grant
+from corpproxy.net.crowd import Crowd
+from corpproxy.net.listening import Socket
+from corpproxy.reload import Objection
+from corpproxy.service import CorpproxyService, NotStarted
+from corpproxy.signals import Signals
+from corpproxy.supervisor.distant_store import DistantStore
+from corpproxy.supervisor.messages import Beginning, Edition, HandedSocket, Notice, Report
+from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.sums import report_of
+from corpproxy.supervisor.teller import Teller, hear
+from corpproxy.supervisor.wire import (
+    Begin,
+    Hear,
+    Link,
+    Others,
+    Prepare,
+    Reopen,
+    Stop,
+    Swap,
+    TakeLists,
+    Tell,
+    Tidings,
+)
+
+log = Logger()
+
+# How often the supervisor is told how this worker does.
+REPORT_SECONDS = 1.0
+
+
+class OpenedLists:
+    """The category lists of a worker: whoever builds the index tells when there is a new one."""
+
+    problems: tuple[Problem, ...] = ()
+    ages: Mapping[str, float] = {}
+    entries: Mapping[str, int] = {}
+
+    def start(self) -> None:
+        """The index was opened before."""
+
+    def stop(self) -> None:
+        """Nothing is watched here."""
+
+
+class Elsewhere:
+    """In the place of what the supervisor does: commands, reloads and signals."""
+
+    def start(self) -> None:
+        """Nothing begins here."""
+
+    def stop(self) -> None:
+        """Nothing ends here."""
+
+
+class TellingStore(DistantStore):
+    """Tells the other workers of a grant when it is kept."""
+
+    def __init__(self, link: Link, teller: Teller) -> None:
+        super().__init__(link)
+        self._teller = teller
+
+    def save_grant(self, grant: Grant) -> Deferred[None]:
+        """Keep a grant; it holds everywhere, whether it can be kept or not."""
+        self._teller.granted(grant)
+        self._teller.flush()
+        return super().save_grant(grant)
+
+
+class Worker(CorpproxyService):
+    """One worker."""
+
+    def __init__(
+        self,
+        beginning: Beginning,
+        started: Started,
+        link: WorkerLink,
+        *,
+        reactor: Any,
+        now: Callable[[], float],
+    ) -> None:
+        """Make it for a version that was loaded; it listens on inherited sockets."""
+        self.beginning = beginning
+        self._link = link
+        self.teller = Teller(lambda notices: link.ask(Tell, notices), reactor)
+        super().__init__(Path(beginning.edition.policy), started, reactor=reactor, now=now)
+        # What only a restart can change is as it was when the service began.
+        self.state = Path(beginning.state)
+        self.transports = Transports(beginning.transports)
+
+    def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
+        return [_inherited(one) for one in self.beginning.sockets], {}
+
+    def _make_control(self) -> Any:
+        return Elsewhere()
+
+    def _make_reloading(self) -> Any:
+        return Elsewhere()
+
+    def _make_signals(self) -> Any:
+        return Elsewhere()
+
+    def _list_keeper(self) -> OpenedLists:
+        return OpenedLists()
+
+    def _make_store(self) -> Store:
+        return TellingStore(self._link, self.teller)
+
+    def _make_writer(self) -> RecordWriter:
+        return RecordWriter(
+            self.reactor,
+            self.state / RECORDS_FOLDER,
+            self.configuration.audit,
+            now=self.now,
+            worker=self.beginning.number,
+        )
+
+    def _make_reception(self) -> Reception:
+        return Reception(
+            self.reactor,
+            self.now,
+            self.configuration.identity,
+            self.beginning.key,
+            self.teller.learned,
+            self.teller.changed,
+        )
+
+    def _make_references(self) -> References:
+        return References(self.beginning.process)
+
+    def _make_parts(self) -> None:
+        super()._make_parts()
+        self.lasting.refusals.tell = self.teller.refused
+
+    def _start_parts(self) -> None:
+        super()._start_parts()
+        self._loops.append(self._every(REPORT_SECONDS, self.report))
+
+    def _make_ends(self) -> Signals:
+        """Ctrl-C reaches every process of a terminal: there the supervisor says what is to happen."""
+        return Signals(self.reactor, {signal.SIGTERM: self.end})
+
+    def end(self) -> None:
+        """Stop, as SIGTERM asks for."""
+        self._link.end()
+
+    def keep(self, run: Run) -> None:
+        """The supervisor keeps the policies that ran."""
+
+    def report(self) -> None:
+        """Tell the supervisor how this worker does."""
+        self._link.ask(Tidings, self.tidings()).addErrback(_not_told)
+
+    def tidings(self) -> Report:
+        """How this worker does."""
+        admission = self.proxy.admission
+        told = report_of(self.telemetry)
+        return msgspec.structs.replace(
+            told,
+            connections=len(admission.connections),
+            tunnels=len(admission.tunnels),
+            reasons=tuple(self.reasons_not_ready()),
+            crowd=admission.crowd(self.beginning.workers),
+        )
+
+    def open_lists(self) -> None:
+        """Take up the index that stands in the state folder."""
+        index = open_index(self.state) if self.configuration.lists else None
+        if index is not None:
+            self.take_lists(index)
+
+
+class WorkerLink(Link):
+    """A worker's end of the link; ``over`` is called when this process is to end."""
+
+    def __init__(
+        self, parcels: Parcels, reactor: Any, now: Callable[[], float], over: Callable[[], None]
+    ) -> None:
+        super().__init__(parcels)
+        self._reactor = reactor
+        self._now = now
+        self._over = over
+        self._prepared: tuple[Edition, Configuration] | None = None
+        self.worker: Worker | None = None
+
+    @Begin.responder
+    def begin(self, value: Beginning) -> dict[str, Any]:
+        configuration = loaded(value.edition, Path(value.state))
+        started = Started(configuration, (), False, value.edition.texts)
+        self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
+        try:
+            self.worker.startService()
+        except NotStarted as error:
+            raise Objection(error.message) from error
+        self.worker.report()
+        return {}
+
+    @Prepare.responder
+    def prepare(self, value: Edition) -> Deferred[dict[str, Any]]:
+        pool = self._reactor.getThreadPool()
+        loading: Deferred[Configuration] = deferToThreadPool(
+            self._reactor, pool, loaded, value, self._service.state
+        )
+        return loading.addCallbacks(self._keep_prepared, _objecting, callbackArgs=(value,))
+
+    @Swap.responder
+    def swap(self, value: str) -> dict[str, Any]:
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared[0].version != value:
+            raise Objection(f"version {value} is not prepared")
+        edition, configuration = prepared
+        try:
+            self._service.take(configuration, edition.texts)
+        except Exception as error:
+            log.failure("version {version} cannot be put into force", version=value)
+            raise Objection("a fault of corpproxy keeps the version from being put into force") from error
+        return {}
+
+    @TakeLists.responder
+    def take_lists(self, value: None) -> dict[str, Any]:
+        self._service.open_lists()
+        return {}
+
+    @Reopen.responder
+    def reopen(self, value: None) -> dict[str, Any]:
+        self._service.reopen()
+        return {}
+
+    @Hear.responder
+    def hear(self, value: tuple[Notice, ...]) -> dict[str, Any]:
+        hear(value, self._service.lasting)
+        return {}
+
+    @Others.responder
+    def others(self, value: Crowd) -> dict[str, Any]:
+        self._service.proxy.admission.elsewhere = value
+        return {}
+
+    @Stop.responder
+    def stop(self, value: bool) -> dict[str, Any]:
+        self.end(hurries=value)
+        return {}
+
+    def end(self, *, hurries: bool = False) -> None:
+        """Stop the worker, then the process; without a supervisor too there is nothing more to do."""
+        worker = self.worker
+        if worker is None:
+            self._over()
+            return
+        if hurries:
+            worker.draining.hurry()
+        if worker.running:
+            worker.stopService().addBoth(self._ended)
+        elif not self.is_open:
+            self._over()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.end()
+
+    def _ended(self, _: object) -> None:
+        """All is written: the last report goes out, and its end is the end of the link."""
+        assert self.worker is not None
+        if self.is_open:
+            self.worker.teller.flush()
+            self.worker.report()
+            self.transport.loseConnection()
+        else:
+            self._over()
+
+    @property
+    def _service(self) -> Worker:
+        if self.worker is None:
+            raise Objection("this worker has not begun")
+        return self.worker
+
+    def _keep_prepared(self, configuration: Configuration, edition: Edition) -> dict[str, Any]:
+        self._prepared = edition, configuration
+        return {}
+
+
+def loaded(edition: Edition, state: Path) -> Configuration:
+    """
+    Load a version from its texts, not from the disk, where the next edit may stand already.
+
+    :raises Objection: when it does not load here.
+    """
+    policy = Path(edition.policy)
+    loading = load_policy(
+        policy,
+        Kept(edition.texts, policy.parent, DISK),
+        known_categories=lambda _: _known_categories(state),
+        forgiving=True,
+    )
+    if loading.configuration is None:
+        errors = "; ".join(str(problem) for problem in loading.problems if problem.is_error)
+        raise Objection(f"version {edition.version} does not load here: {errors}")
+    if loading.configuration.version != edition.version:
+        raise Objection(f"version {edition.version} became {loading.configuration.version} on the way")
+    return loading.configuration
+
+
+def _known_categories(state: Path) -> frozenset[str] | None:
+    index: CategoryIndex | None = open_index(state)
+    return index.known_categories if index is not None else None
+
+
+def _not_told(failure: Failure) -> None:
+    """Without a supervisor this worker ends; the loss of the link says so."""
+    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
+        log.failure("the supervisor could not be told", failure)
+
+
+def _objecting(failure: Failure) -> Never:
+    if not failure.check(Objection):  # type: ignore[no-untyped-call]
+        log.failure("a version cannot be prepared", failure)
+        raise Objection("a fault of corpproxy keeps the version from being prepared; the log says more")
+    failure.raiseException()
+
+
+def _inherited(handed: HandedSocket) -> Socket:
+    own = socket.socket(fileno=handed.descriptor)
+    own.setblocking(False)
+    os.set_inheritable(handed.descriptor, False)
+    listener = Listener(handed.name, Purpose(handed.purpose), handed.address, handed.port, None, NOWHERE)
+    return Socket(listener, own)

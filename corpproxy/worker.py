@@ -1,0 +1,62 @@
+"""The process of a worker: what the supervisor starts with ``python -m corpproxy.worker``."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet import reactor as _reactor
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogBeginner
+from zope.interface import implementer
+
+from corpproxy.supervisor.employment import LINK_DESCRIPTOR, LogLine
+from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.wire import PairTransport
+from corpproxy.supervisor.worker import WorkerLink
+
+# What a terminal, or who writes to all processes of the service, sends: the supervisor passes it on.
+IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+
+@implementer(ILogObserver)
+class ToSupervisor:
+    """Writes each event as one line, which the supervisor puts into the log of the service."""
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write one; without a supervisor there is nobody to read it."""
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        level = getattr(event.get("log_level"), "name", "info")
+        line = LogLine(level, str(event.get("log_namespace") or "corpproxy"), text)
+        try:
+            os.write(1, msgspec.json.encode(line) + b"\n")
+        except (OSError, UnicodeEncodeError):
+            pass
+
+
+def main(parcels: Path, reactor: Any = _reactor) -> None:
+    """Serve until the supervisor says that it is enough, or is gone."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    globalLogBeginner.beginLoggingTo([ToSupervisor()], redirectStandardIO=False)
+    own = socket.socket(fileno=LINK_DESCRIPTOR)
+    os.set_inheritable(LINK_DESCRIPTOR, False)
+    link = WorkerLink(Parcels(parcels), reactor, time.time, lambda: _over(reactor))
+    PairTransport(own, link, reactor)
+    reactor.run()
+
+
+def _over(reactor: Any) -> None:
+    gc.unfreeze()
+    if reactor.running:
+        reactor.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,86 @@
+"""The board: what a worker that begins later is told."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.identity.attempts import FORGET_SECONDS
+from corpproxy.pages.refusals import LIFE_SECONDS, PastRefusal
+from corpproxy.policy.model import Effect
+from corpproxy.supervisor import board
+from corpproxy.supervisor.board import BATCH, Board
+from corpproxy.supervisor.messages import Granted, LookAgain, Mistaken, RefusedOnce, SignedIn
+
+ROOM = "10.1.4.9"
+
+
+def signed_in(digest=b"d", name="amir", at=0.0):
+    return SignedIn(digest, name, ROOM, b"line", at)
+
+
+def mistaken(digest=b"w", name="amir", at=0.0):
+    return Mistaken(digest, name, ROOM, b"line", at)
+
+
+def refused(host="games.test", at=0.0, times=1, reference="r"):
+    return RefusedOnce(
+        "amir", PastRefusal(reference, at, host, "", Effect.BLOCK, "no games", "", "", "", "v"), times
+    )
+
+
+class BoardTests(SynchronousTestCase):
+    """What is kept, and for how long."""
+
+    def setUp(self):
+        self.time = 0.0
+        self.board = Board(lambda: self.time, 7200)
+
+    def worth(self):
+        return [notice for batch in self.board.batches() for notice in batch]
+
+    def test_kept(self):
+        """Sign-ins, attempts and refusals are told; attempts before sign-ins, which forgive."""
+        beth = signed_in(b"b", "beth")
+        self.board.post([beth, mistaken(), refused()])
+        self.assertEqual(self.worth(), [mistaken(), beth, refused()])
+
+    def test_not_kept(self):
+        """Grants are in the store, and a file that changed is read anew anyway."""
+        self.board.post([Granted(("amir", "h", "r", 1.0, "amir", "")), LookAgain()])
+        self.assertEqual(self.worth(), [])
+
+    def test_forgiven(self):
+        """Who signs in owes nothing any more."""
+        self.board.post([mistaken(), signed_in()])
+        self.assertEqual(self.worth(), [signed_in()])
+
+    def test_wrong_now(self):
+        """A value that is wrong now was right before: only the later holds."""
+        self.board.post([signed_in(b"x"), mistaken(b"x")])
+        self.assertEqual(self.worth(), [mistaken(b"x")])
+
+    def test_lives(self):
+        """Each kind is forgotten when it holds no more."""
+        self.board.post([signed_in(name="beth"), mistaken(), refused()])
+        self.time = FORGET_SECONDS
+        self.assertEqual(self.worth(), [signed_in(name="beth"), refused()])
+        self.time = 7200
+        self.assertEqual(self.worth(), [refused()])
+        self.time = LIFE_SECONDS
+        self.assertEqual(self.worth(), [])
+
+    def test_repeated(self):
+        """A refusal that repeats is one, with its last moment and how often it was."""
+        self.board.post([refused(), refused(at=5.0, times=3)])
+        self.assertEqual(self.worth(), [refused(at=5.0, times=4)])
+
+    def test_bounded(self):
+        """Each kind is bounded, and the oldest goes first."""
+        self.patch(board, "MAX_SIGNED_IN", 2)
+        self.board.post([signed_in(bytes([n])) for n in range(5)])
+        self.assertEqual([one.digest for one in self.worth()], [b"\x03", b"\x04"])
+
+    def test_batches(self):
+        """What is told comes in pieces that fit into boxes."""
+        self.board.post([signed_in(n.to_bytes(2, "big")) for n in range(2 * BATCH + 1)])
+        self.assertEqual([len(batch) for batch in self.board.batches()], [BATCH, BATCH, 1])
