@@ -193,13 +193,9 @@ def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Proble
         said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
         told.append((where, said))
     if new.workers != service.workers_asked:
-        said = f"'workers' is still {_workers(service.workers_asked)}; restart corpproxy to change it"
+        said = f"'workers' is still {service.workers_asked}; restart corpproxy to change it"
         told.append((where, said))
     return tuple(Problem(place, "needs-restart", said, "warning") for place, said in told)
-
-
-def _workers(asked: int | None) -> str:
-    return "one for each core" if asked is None else str(asked)
 
 
 def _listeners_changed(running: Iterable[Listener], new: Iterable[Listener]) -> Iterable[tuple[Place, str]]:

@@ -13,7 +13,6 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
-from corpproxy.supervisor.service import Supervisor, workers_of
 
 
 class CannotStart(CorpproxyError):
@@ -41,5 +40,13 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
-    service = Supervisor if workers_of(started.configuration) else CorpproxyService
-    return service(policy, started, reactor=reactor, now=now)
+    return _kind(started.configuration.workers)(policy, started, reactor=reactor, now=now)
+
+
+def _kind(workers: int) -> type[CorpproxyService]:
+    """Which service a policy wants; what speaks to workers is imported where there are some."""
+    if not workers:
+        return CorpproxyService
+    from corpproxy.supervisor.service import Supervisor
+
+    return Supervisor

@@ -7,7 +7,6 @@ What workers share (the store, the lists, the policy in force, administrators) s
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from collections.abc import Mapping
@@ -100,7 +99,7 @@ class Supervisor(CorpproxyService):
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         self._shared = {}
-        self.workers = workers_of(self.configuration)
+        self.workers = self.configuration.workers
         sockets, tokens = bound(tuple(one for one in listeners if one.purpose is Purpose.ADMIN))
         try:
             for listener in listeners:
@@ -330,11 +329,6 @@ class Supervisor(CorpproxyService):
             self.telemetry.exchange(record)
         if records:
             log.warn("{count} tunnels were lost with their worker", count=len(records))
-
-
-def workers_of(configuration: Configuration) -> int:
-    """How many workers a policy wants: one for each core that we may use, when it says nothing."""
-    return len(os.sched_getaffinity(0)) if configuration.workers is None else configuration.workers
 
 
 def _booked(seat: Seat, employment: Employment | None, number: int, _: object) -> None:
