@@ -78,8 +78,10 @@ class BookkeeperTests(SynchronousTestCase):
 
     def test_quiet(self) -> None:
         """A second in which nothing moved leaves the store alone."""
-        self.store.add_usage = None
+        asked = []
+        self.store.add_usage = asked.append
         self.clock.pump([1] * 5)
+        self.assertEqual(asked, [])
 
     def test_full(self) -> None:
         """While the store is full nothing is lost; the log says so once, and once when it is over."""
