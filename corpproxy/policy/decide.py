@@ -19,6 +19,7 @@ from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
+from corpproxy.policy.conditions import What, demanded
 from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
 from corpproxy.policy.reasons import clock, reason_of
@@ -91,8 +92,12 @@ class Policy:
 
     @property
     def categories(self) -> frozenset[str]:
-        """Every category that a rule names."""
-        return frozenset(category for rule in self.rules for category in rule.what.category)
+        """Every category that a rule names where it may make it match."""
+        return frozenset(one for rule in self.rules for one in categories_of(rule.what))
+
+    def next_change(self, at: float) -> float:
+        """The first instant after ``at`` when other rules may be in force; infinity where none has hours."""
+        return self.table.next_change(at)
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
         """The same policy while the lists of some categories are missing."""
@@ -171,7 +176,7 @@ class _Answer:
         self._rule = rule
         self._safety = rule.safety or table
         self._missing = missing
-        self._asked = frozenset(rule.what.category)
+        self._asked = categories_of(rule.what)
         self._made: dict[str, Decision] = {}
 
     def decision(self, categories: tuple[str, ...]) -> Decision:
@@ -199,6 +204,11 @@ class _Answer:
             warn_seconds=rule.warn_seconds if rule.effect is Effect.WARN else 0,
             safety=self._safety,
         )
+
+
+def categories_of(what: What) -> frozenset[str]:
+    """The categories by which a part may hold."""
+    return frozenset(category for part in demanded(what) for category in part.category)
 
 
 def _located(template: str, facts: Facts) -> str:

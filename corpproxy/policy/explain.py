@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from corpproxy.destination.model import Host, Match
 from corpproxy.errors import Place
-from corpproxy.policy.conditions import asked_keys
 from corpproxy.policy.decide import Grants, Policy
 from corpproxy.policy.mismatch import evidence, mismatch
 from corpproxy.policy.model import Decision, Effect, Facts
@@ -90,16 +89,11 @@ def explain(
 
 
 def _steps(policy: Policy, facts: Facts, matches: tuple[Match, ...], first: int) -> Iterator[Step]:
-    holding = {column.key: column.mask(facts) for column in policy.table.columns}
-    holding["when"] = policy.table.in_force(facts.at)
-    for number, rule in enumerate(policy.rules):
-        asked = asked_keys(rule)
-        failing = [key for key in holding if key in asked and not holding[key] >> number & 1]
-        if failing:
-            words = mismatch(failing[0], rule, facts, policy.time_zone)
-        else:
-            words = evidence(rule, facts, matches, policy.networks, policy.missing_categories)
-        yield Step(rule, not failing, number == first, first < 0 or number <= first, words)
+    held = policy.table.held(facts)
+    for number, (rule, clause) in enumerate(zip(policy.rules, policy.table.clauses, strict=True)):
+        against = mismatch(clause, held, policy.time_zone)
+        words = against or evidence(clause, held, matches)
+        yield Step(rule, not against, number == first, first < 0 or number <= first, words)
 
 
 def _safety(policy: Policy, facts: Facts, number: int, grants: Grants | None) -> Iterator[SafetyStep]:
