@@ -233,7 +233,7 @@ class Policy:
         if not until > facts.at:
             return decision
         reason = f"warning confirmed until {clock(until, self.time_zone)}"
-        confirmed = replace(decision, effect=_ALLOW, reason=reason)
+        confirmed = replace(decision, effect=_ALLOW, reason=reason, granted=until)
         return check_safety(confirmed, facts)
 
     def _remember(self, key: object, decision: Decision) -> None:
