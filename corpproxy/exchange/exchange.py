@@ -6,7 +6,7 @@ import enum
 
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
-from corpproxy.destination.model import Destination
+from corpproxy.destination.model import AddressClass, Destination
 from corpproxy.exchange.in_force import InForce
 from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import Body
@@ -31,11 +31,13 @@ class Exchange:
     it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
     outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
     says that octets of an answer went to the client, ``opened`` that a tunnel is open.
+    ``address_classes`` are those of the host where the policy read them, None where it did not.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
     __slots__ = (
         "account",
+        "address_classes",
         "answered",
         "body",
         "client",
@@ -85,6 +87,7 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.decision: Decision | None = None
+        self.address_classes: frozenset[AddressClass] | None = None
         self.result: ResultCode = ResultCode.FAILED
         self.failure = ""
         self.phase = ""

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from corpproxy.destination.model import Host, Match
 from corpproxy.errors import Place
-from corpproxy.policy.decide import Grants, Policy
+from corpproxy.policy.decide import Found, Grants, Policy
+from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.mismatch import evidence, mismatch
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import SafeSearch
 from corpproxy.policy.safety import CHECKS
+from corpproxy.policy.staged_text import period_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,25 @@ class Step:
     One rule, asked in its turn.
 
     ``words`` say why it matches or what first stands against it.  ``decides`` is true for the first
-    that matches; those after it are not reached, but told all the same.
+    that matches; those after it are not reached, but told all the same.  ``in_shadow`` is one that counts for
+    nobody, or not for whoever asks; ``passed_by`` names the exception that takes it away.
     """
 
     rule: Rule
     matches: bool
     decides: bool
     reached: bool
+    words: str
+    in_shadow: bool = False
+    passed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionStep:
+    """One exception, and why it matches or what first stands against it."""
+
+    entry: ExceptionEntry
+    matches: bool
     words: str
 
 
@@ -50,8 +64,8 @@ class Explanation:
     Why the policy decides as it does.
 
     ``safety`` is empty where nothing is let through.  ``also_refusing`` are rules that come later and would
-    refuse it too, so that deleting the deciding one would not open it.  ``dial_host`` is the host that is
-    connected to.
+    refuse it too, so that deleting the deciding one would not open it; rules in shadow and those that an
+    exception takes away are not among them.  ``dial_host`` is the host that is connected to.
     """
 
     facts: Facts
@@ -61,6 +75,7 @@ class Explanation:
     safety: tuple[SafetyStep, ...]
     also_refusing: tuple[Rule, ...]
     dial_host: Host
+    exceptions: tuple[ExceptionStep, ...] = ()
 
 
 def explain(
@@ -73,34 +88,67 @@ def explain(
 ) -> Explanation:
     """Explain the decision on an exchange; ``matches`` is the evidence for its categories."""
     evident = tuple(matches)
-    number = policy.table.first(facts)
-    steps = tuple(_steps(policy, facts, evident, number))
+    found = policy.find(facts)
+    exceptions = tuple(_exceptions(policy, facts, evident))
+    steps = tuple(_steps(policy, facts, evident, found, exceptions))
     return Explanation(
         facts=facts,
         matches=evident,
-        decision=policy.decide_by(number, facts, grants),
+        decision=policy.answer(found, facts, grants),
         steps=steps,
-        safety=tuple(_safety(policy, facts, number, grants)),
-        also_refusing=tuple(step.rule for step in steps[number + 1 :] if step.matches and step.rule.refuses)
-        if number >= 0
-        else (),
+        safety=tuple(_safety(policy, facts, found, grants)),
+        also_refusing=tuple(_also_refusing(steps[found.rule + 1 :] if found.rule >= 0 else ())),
         dial_host=_dialled(facts, safe_search),
+        exceptions=exceptions,
     )
 
 
-def _steps(policy: Policy, facts: Facts, matches: tuple[Match, ...], first: int) -> Iterator[Step]:
+def _also_refusing(later: Iterable[Step]) -> Iterator[Rule]:
+    for step in later:
+        if step.matches and step.rule.refuses and not step.in_shadow and not step.passed_by:
+            yield step.rule
+
+
+def _steps(
+    policy: Policy,
+    facts: Facts,
+    matches: tuple[Match, ...],
+    found: Found,
+    exceptions: tuple[ExceptionStep, ...],
+) -> Iterator[Step]:
     held = policy.table.held(facts)
+    enforced = policy.stages.enforced_for(facts)
     for number, (rule, clause) in enumerate(zip(policy.rules, policy.table.clauses, strict=True)):
         against = mismatch(clause, held, policy.time_zone)
-        words = against or evidence(clause, held, matches)
-        yield Step(rule, not against, number == first, first < 0 or number <= first, words)
+        if not rule.stage.period.contains(facts.at):
+            against = against or period_in_words(rule.stage.period, facts.at, policy.time_zone)
+        passing = (step.entry.name for step in exceptions if step.matches and step.entry.goes_past(rule))
+        yield Step(
+            rule,
+            not against,
+            number == found.rule,
+            found.rule < 0 or number <= found.rule,
+            against or evidence(clause, held, matches),
+            in_shadow=not enforced >> number & 1,
+            passed_by=next(passing, ""),
+        )
 
 
-def _safety(policy: Policy, facts: Facts, number: int, grants: Grants | None) -> Iterator[SafetyStep]:
-    """What the safety table says, where a rule lets the exchange through to it."""
-    if number < 0:
+def _exceptions(policy: Policy, facts: Facts, matches: tuple[Match, ...]) -> Iterator[ExceptionStep]:
+    table = policy.exceptions.table
+    held = table.held(facts)
+    for entry, clause in zip(policy.exceptions.entries, table.clauses, strict=True):
+        against = mismatch(clause, held, policy.time_zone)
+        if not entry.period.contains(facts.at):
+            against = against or period_in_words(entry.period, facts.at, policy.time_zone)
+        yield ExceptionStep(entry, not against, against or evidence(clause, held, matches))
+
+
+def _safety(policy: Policy, facts: Facts, found: Found, grants: Grants | None) -> Iterator[SafetyStep]:
+    """What the safety table says, where the exchange is let through to it."""
+    if found.rule < 0 and found.exception < 0:
         return
-    decision = policy.decide_by(number, facts, grants)
+    decision = policy.answer(found, facts, grants)
     if decision.effect is not Effect.ALLOW and not decision.rule.startswith("safety: "):
         return
     for entry, check in CHECKS:

@@ -17,6 +17,8 @@ def each_part(examined: Examined) -> Iterator[tuple[Path, WhoTable | WhatTable]]
     model = examined.model
     for number, rule in enumerate(model.rules):
         yield from _sides(("rules", number), rule.who, rule.what)
+    for number, exception in enumerate(model.exceptions):
+        yield from _sides(("exceptions", number), exception.who, exception.what)
     for number, entry in enumerate(model.safe_search):
         yield from _sides(("safe_search", number), entry.who, None)
 
@@ -28,6 +30,9 @@ def each_time(examined: Examined) -> Iterator[tuple[Path, CalendarTable]]:
     for number, rule in enumerate(examined.model.rules):
         if rule.when is not None:
             yield from _with_inner(("rules", number, "when"), rule.when)
+    for number, exception in enumerate(examined.model.exceptions):
+        if exception.when is not None:
+            yield from _with_inner(("exceptions", number, "when"), exception.when)
 
 
 def _sides(

@@ -11,6 +11,7 @@ from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import Path
 from corpproxy.config.schema.conditions import WhatTable, WhoTable
+from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.destination.sources import EVERY_CATEGORY
 from corpproxy.identity.group_lines import read_groups
 
@@ -34,6 +35,8 @@ class _Names:
         self._networks = examined.names_in(("identity", "networks"))
         self._calendars = examined.names_in(("calendars",))
         self._listeners = frozenset(one.name for one in model.listen)
+        self._rules = _known("rules", model.rules, examined)
+        self._exception_names = _known("exceptions", model.exceptions, examined)
         self._groups = examined.names_in(("identity", "groups")).union(
             group for network in identity.networks.values() for group in network.groups
         )
@@ -55,6 +58,8 @@ class _Names:
             self._tell("calendar", (*path, "calendar"), time.calendar, self._calendars)
         for number, case in enumerate(model.tests):
             self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
+            self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
+            self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
         self._exceptions()
 
     def _who(self, path: Path, who: WhoTable) -> None:
@@ -105,6 +110,18 @@ class _Names:
             if name and name not in known:
                 said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
                 self._examined.say((*path, number), f"unknown-{kind}", said)
+
+    def _tell_one(self, kind: str, path: Path, name: str | None, known: frozenset[str] | None) -> None:
+        if name and known is not None and name not in known:
+            said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
+            self._examined.say(path, f"unknown-{kind}", said)
+
+
+def _known(
+    table: str, entries: Iterable[RuleTable | ExceptionTable], examined: Examined
+) -> frozenset[str] | None:
+    """The names in a table of rules or exceptions; None where some of them could not be read."""
+    return None if examined.shaped.is_damaged((table,)) else frozenset(one.name for one in entries)
 
 
 def _groups_in_file(examined: Examined) -> frozenset[str] | None:
