@@ -169,6 +169,7 @@ class CorpproxyService(Service):
         self.lists = self._list_keeper()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
+        self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
         self._ends = self._make_ends()
@@ -238,6 +239,7 @@ class CorpproxyService(Service):
         self._keep()
         self._loading = Deferred.fromCoroutine(self._load_grants()).addErrback(self._not_loaded)
         self.proxy.deadlines.start()
+        self.proxy.rounds.start()
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
@@ -457,6 +459,7 @@ class CorpproxyService(Service):
             self.lists.stop,
             lambda: self._stop_listening(clients),
             self._drain,
+            proxy.rounds.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Host
+from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.identity.model import Identity
 from corpproxy.policy.model import Decision, Effect, Facts
 
 _METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
@@ -27,8 +28,26 @@ async def decide(exchange: Exchange) -> Decision:
     ):
         return PORTAL
     in_force = exchange.in_force
-    facts = Facts(
-        exchange.identity,
+    facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
+    if in_force.needs_addresses:
+        try:
+            facts.address_classes = exchange.address_classes = await _classes(destination.host)
+        except UpstreamError:
+            # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
+            facts.address_classes = exchange.address_classes = frozenset()
+            decision = in_force.policy.decide(facts, in_force.grants)
+            if decision.effect is Effect.ALLOW:
+                raise
+            return decision
+    return in_force.policy.decide(facts, in_force.grants)
+
+
+def facts_of(
+    exchange: Exchange, destination: Destination, identity: Identity, categories: tuple[str, ...], at: float
+) -> Facts:
+    """Give the facts of an exchange for this person and these categories, at a time in POSIX seconds."""
+    return Facts(
+        identity,
         exchange.client,
         exchange.listener,
         _METHODS.get(exchange.method) or exchange.method.decode("latin-1"),
@@ -36,20 +55,9 @@ async def decide(exchange: Exchange) -> Decision:
         destination.host,
         destination.port,
         destination.path,
-        destination.categories,
-        exchange.started,
+        categories,
+        at,
     )
-    if in_force.needs_addresses:
-        try:
-            facts.address_classes = await _classes(destination.host)
-        except UpstreamError:
-            # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
-            facts.address_classes = frozenset()
-            decision = in_force.policy.decide(facts, in_force.grants)
-            if decision.effect is Effect.ALLOW:
-                raise
-            return decision
-    return in_force.policy.decide(facts, in_force.grants)
 
 
 async def _classes(host: Host) -> frozenset[AddressClass]:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
 from corpproxy.identity.hosts import NormalHost, is_below
-from corpproxy.identity.model import EXEMPT, Identity
+from corpproxy.identity.model import EXEMPT, GroupSource, Identity
 from corpproxy.identity.settings import Exemption, IdentitySettings, IpNetwork, NetworkIdentity
 
 # Entries per person and per client address of a large site; past it all are made anew, in microseconds each.
@@ -26,7 +26,8 @@ class People:
     Gives names their groups and addresses their identities.
 
     The same name gives the same `Identity` object until the groups change, so that decisions can be
-    remembered by it.  A user in no group has no groups, which is no problem.
+    remembered by it.  A user in no group has no groups, which is no problem.  ``version`` is another one
+    whenever groups have changed.
     """
 
     def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
@@ -35,24 +36,24 @@ class People:
         named = {network.name: network for network in settings.networks}
         self._exemptions = tuple(_Exempt(one, named) for one in settings.exempt)
         self._policy_groups = _by_member(settings.groups)
+        self.version = 0
         self.take_groups(file_groups or {})
 
     def take_groups(self, file_groups: Groups) -> None:
         """Put what the groups file now says (name to groups) in the place of what it said before."""
+        self.version += 1
         self._file_groups = file_groups
         self._identities: dict[tuple[str, str], Identity] = {}
         self._by_address: dict[str, Identity | None] = {}
         self._by_network = {
-            network.name: Identity(network.user, self._groups(network.user, network.groups), "network")
-            for network in self._networks
+            network.name: self._made(network.user, "network", network.groups) for network in self._networks
         }
 
     def identity(self, name: str, source: str = "basic") -> Identity:
         """Give the identity of a user whose name is already proven."""
         found = self._identities.get((name, source))
         if found is None:
-            found = Identity(name, self._groups(name), source)
-            _bounded(self._identities)[name, source] = found
+            found = _bounded(self._identities)[name, source] = self._made(name, source)
         return found
 
     def by_network(self, address: str) -> Identity | None:
@@ -85,9 +86,13 @@ class People:
         names = {*self._policy_groups, *self._file_groups}
         return {name: self.identity(name).groups for name in sorted(names)}
 
-    def _groups(self, name: str, more: Iterable[str] = ()) -> tuple[str, ...]:
-        groups = {*more, *self._policy_groups.get(name, ()), *self._file_groups.get(name, ())}
-        return tuple(sorted(groups))
+    def _made(self, name: str, source: str, of_network: Iterable[str] = ()) -> Identity:
+        """An identity with its groups; of several places that give one, the policy's own table is told."""
+        found = dict.fromkeys(of_network, GroupSource.NETWORK.value)
+        found |= dict.fromkeys(self._file_groups.get(name, ()), GroupSource.FILE.value)
+        found |= dict.fromkeys(self._policy_groups.get(name, ()), GroupSource.POLICY.value)
+        groups = tuple(sorted(found))
+        return Identity(name, groups, source, tuple([found[group] for group in groups]))
 
     def _find_network(self, address: str) -> Identity | None:
         ip = _address(address)
