@@ -26,7 +26,8 @@ class InForce:
     Everything an exchange is decided by, from its first station to its record.
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
-    ``needs_addresses`` says that a rule asks for the address of a host, ``via`` is our pseudonym.  ``recall``
+    ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent;
+    ``via`` is our pseudonym.  ``recall``
     gives the identity behind the value of a Proxy-Authorization field that was checked before.
     ``challenges`` are the values of Proxy-Authenticate, empty where nobody can sign in.
     """
@@ -51,3 +52,4 @@ class InForce:
     forwarding: Forwarding
     via: bytes | None
     audit: AuditSettings
+    needs_agent: bool = False

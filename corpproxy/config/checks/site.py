@@ -77,7 +77,7 @@ def _names(examined: Examined) -> None:
 
 def _times(examined: Examined) -> None:
     """The times of tests, read in the site's time zone; calendars that take themselves out."""
-    rules = Rules(examined.model, examined.shaped.root)
+    rules = Rules(examined.model, examined.shaped.root, examined.attached)
     for number in range(len(examined.model.tests)):
         try:
             rules.case(number)
