@@ -43,12 +43,13 @@ class Downstream(Wire):
 
     Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead.
     ``upstream`` is the server's connection while an exchange has one, ``tunnel`` the tunnel it has become,
-    ``pins`` the server connections on which this client signed in.
+    ``pins`` the server connections on which this client signed in, if it ever did.
     """
 
     exchange: Exchange
     run: Run | None = None
     upload: Upload | None = None
+    pins: Pins | None = None
     upstream: Upstream | None = None
     tunnel: Tunnel | None = None
     abort_at_end = False
@@ -62,7 +63,6 @@ class Downstream(Wire):
         self.sink = self
         self.held = Held(self)
         self.performer = Performer(self)
-        self.pins = Pins(proxy.pool)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
         self._limits = proxy.in_force.limits
@@ -73,14 +73,20 @@ class Downstream(Wire):
     def connectionMade(self) -> None:
         self.address = self.transport.getPeer().host
         super().connectionMade()
-        self.transport.setTcpNoDelay(True)
         self.deadline = self.deadlines.now + self.timeouts.head
         self.proxy.admission.opened(self)
 
     def connectionLost(self, reason: object = None) -> None:
         self.proxy.admission.closed(self)
         super().connectionLost(reason)  # type: ignore[arg-type]
-        self.pins.close()
+        if self.pins is not None:
+            self.pins.close()
+
+    def pin(self, upstream: Upstream) -> None:
+        """The client signs in on a server's connection: it is this client connection's from now on."""
+        if self.pins is None:
+            self.pins = Pins(self.proxy.pool)
+        self.pins.bind(upstream)
 
     # Between exchanges: reading heads.
 

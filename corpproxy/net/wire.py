@@ -96,8 +96,7 @@ class Wire(TwistedProtocol):
     def connectionLost(self, reason: Failure = LOST) -> None:
         self.deadlines.release(self)
         self.gone = True
-        clean = reason.check(ConnectionDone)  # type: ignore[no-untyped-call]
-        self.sink.lost(bool(clean))
+        self.sink.lost(isinstance(reason.value, ConnectionDone))
 
     def has_unread(self) -> bool:
         """Whether octets have come that no sink was given yet; of a stock transport nobody knows."""
