@@ -46,17 +46,38 @@ class Downstream(Wire):
     ``pins`` the server connections on which this client signed in, if it ever did.
     """
 
+    __slots__ = (
+        "_began",
+        "_feeding",
+        "_limits",
+        "_reader",
+        "abort_at_end",
+        "exchange",
+        "held",
+        "listener",
+        "mode",
+        "performer",
+        "pins",
+        "proxy",
+        "run",
+        "timeouts",
+        "tunnel",
+        "upload",
+        "upstream",
+        "waits_for_room",
+        "when_late",
+    )
+
     exchange: Exchange
-    run: Run | None = None
-    upload: Upload | None = None
-    pins: Pins | None = None
-    upstream: Upstream | None = None
-    tunnel: Tunnel | None = None
-    abort_at_end = False
-    waits_for_room = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
+        self.run: Run | None = None
+        self.upload: Upload | None = None
+        self.pins: Pins | None = None
+        self.upstream: Upstream | None = None
+        self.tunnel: Tunnel | None = None
+        self.abort_at_end = self.waits_for_room = False
         self.proxy = proxy
         self.mode = mode
         self.listener = listener

@@ -40,7 +40,7 @@ class ClientFactory(Factory):
         self._mode = mode
         self._listener = listener
 
-    def buildProtocol(self, addr: object) -> Downstream:
+    def buildProtocol(self, addr: object) -> Downstream:  # type: ignore[override]
         return Downstream(self._proxy, self._mode, self._listener)
 
 
