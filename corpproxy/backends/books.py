@@ -155,8 +155,14 @@ class Books:
     def _agent(self, exchange: Exchange) -> str:
         if exchange.fields is None:
             return ""
-        agent = exchange.fields.get(b"user-agent")
-        return self._agents[agent] if agent is not None and exchange.in_force.audit.user_agent else ""
+        if not exchange.in_force.audit.user_agent:
+            return ""
+        notes = exchange.fields.outline.notes
+        known: str | None = notes.get("agent")
+        if known is None:
+            agent = exchange.fields.get(b"user-agent")
+            known = notes["agent"] = self._agents[agent] if agent is not None else ""
+        return known
 
 
 class _Texts(dict[bytes, str]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
@@ -14,6 +15,9 @@ from corpproxy.http1.head import RequestHead
 from corpproxy.http1.target import Target
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.model import Decision
+
+if TYPE_CHECKING:
+    from corpproxy.exchange.known import Known
 
 
 class Mode(enum.StrEnum):
@@ -30,7 +34,8 @@ class Exchange:
     ``in_force`` is the configuration that this exchange began under: a reload changes nothing for
     it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
     outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
-    says that octets of an answer went to the client, ``opened`` that a tunnel is open.
+    says that octets of an answer went to the client, ``opened`` that a tunnel is open.  ``known`` is what an
+    exchange like it found out before, ``lasts`` from when until when the decision holds for others like it.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -50,6 +55,8 @@ class Exchange:
         "identity",
         "in_force",
         "keep",
+        "known",
+        "lasts",
         "listener",
         "method",
         "mode",
@@ -84,6 +91,8 @@ class Exchange:
         self.method = b""
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
+        self.known: Known | None = None
+        self.lasts: tuple[float, float] | None = None
         self.decision: Decision | None = None
         self.result: ResultCode = ResultCode.FAILED
         self.failure = ""

@@ -7,11 +7,13 @@ from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.known import Known
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused
 from corpproxy.http1.forward import forward_request, forward_response
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
+from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -21,7 +23,8 @@ UPGRADES = frozenset({b"websocket"})
 
 async def forward(exchange: Exchange) -> ResultCode:
     """Take a request to its server and the answer back."""
-    expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
+    if exchange.known is None:
+        expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
     answer = await _fetch(exchange)
     if answer.head.status == 101:
         return await _change_protocol(exchange, answer)
@@ -53,6 +56,9 @@ def _may_repeat(exchange: Exchange) -> bool:
 
 
 def _command(exchange: Exchange) -> Fetch:
+    known = exchange.known
+    if known is not None and known.fields is not None:
+        return _known_command(exchange, known, known.fields)
     destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
     assert destination is not None
     assert decision is not None
@@ -66,13 +72,32 @@ def _command(exchange: Exchange) -> Fetch:
         upgrade=_upgrade(exchange) is not None,
         max_forwards=max_forwards(exchange.head),
     )
+    dial = dial_host(exchange)
+    if known is not None:
+        known.dial, known.addresses = dial, decision.safety.addresses
+        known.fields = Recipe(exchange.head.fields, head[head.index(b"\r\n") :])
     return Fetch(
-        dial_host(exchange),
+        dial,
         destination.port,
         head,
         exchange.body,
         exchange.method,
         decision.safety.addresses,
+    )
+
+
+def _known_command(exchange: Exchange, known: Known, fields: Recipe) -> Fetch:
+    """Ask as the last exchange like this one did."""
+    method, head = exchange.method, exchange.head
+    target = head.target
+    line = b"%b %b HTTP/1.1" % (method, target[target.index(b"/", 7) :])
+    return Fetch(
+        known.dial,
+        known.destination.port,
+        line + fields.write(head.fields.section),
+        exchange.body,
+        method,
+        known.addresses,
     )
 
 

@@ -4,12 +4,47 @@ What a head asks of the hops it passes: Upgrade, Expect, Max-Forwards (RFC 9110,
 
 from __future__ import annotations
 
+from corpproxy.http1.fields import Fields
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.refusals import refuse
 
+# Schemes that sign in a connection rather than a request (RFC 4559, section 6, and NTLM).
+CONNECTION_SCHEMES = (b"ntlm", b"negotiate", b"nego2", b"kerberos")
+
 _DIGITS = b"0123456789"
+# What makes a request other than the plain ones that browsers send all day.
+_STEERING = frozenset(b"content-length transfer-encoding expect upgrade te max-forwards".split())
+_PLAINLY_ALIVE = (None, b"Connection: keep-alive", b"Connection: Keep-Alive")
 # No road has a thousand million hops; this only keeps numbers small.
 _MAX_FORWARDS_DIGITS = 9
+
+
+def is_plain(head: RequestHead) -> bool:
+    """
+    Whether a request asks nothing of the hops but to be passed on: HTTP/1.1, no content, a connection that
+    stays, no wish to change the protocol.
+
+    What this asks of the fields is asked once for all heads with the same section.
+    """
+    outline = head.fields.outline
+    plain = outline.is_plain
+    if plain is None:
+        index = head.fields.index
+        plain = outline.is_plain = (
+            _STEERING.isdisjoint(index)
+            and index.get(b"connection") in _PLAINLY_ALIVE
+            and len(index) == len(head.fields.names)
+        )
+    return plain and head.version == 11
+
+
+def signs_in_connection(fields: Fields, name: bytes) -> bool:
+    """Whether credentials or a challenge (``name`` is the field they stand in) are for a whole connection."""
+    notes = fields.outline.notes
+    known: bool | None = notes.get(name)
+    if known is None:
+        known = notes[name] = any(value.lower().startswith(CONNECTION_SCHEMES) for value in fields.all(name))
+    return known
 
 
 def upgrade_protocol(head: RequestHead | ResponseHead) -> bytes | None:

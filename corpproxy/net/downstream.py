@@ -19,8 +19,9 @@ from corpproxy.exchange.answers import failure_page
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.exchange.road import live, refuse
-from corpproxy.http1.framing import Framing, keeps_alive, request_body
+from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
+from corpproxy.http1.steering import is_plain
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
@@ -65,8 +66,8 @@ class Downstream(Wire):
         self.pins = Pins(proxy.pool)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
-        self._limits = proxy.in_force.limits
-        self._reader = RequestReader(self._limits)
+        self._sections = proxy.in_force.sections
+        self._reader = RequestReader(proxy.in_force.limits, self._sections)
         self._began = 0.0
         self._feeding = False
 
@@ -154,15 +155,19 @@ class Downstream(Wire):
         exchange.method = head.method
         exchange.account.received = head.octets
         self.upload = None
-        try:
-            body = exchange.body = request_body(head, exchange.in_force.limits)
-        except ProtocolError as error:
-            self._drive(refuse(exchange, error))
-            return
-        if body.framing is not Framing.NONE:
-            exchange.content_over = False
-            self.upload = Upload(self, body, exchange.in_force.limits)
-        exchange.keep = keeps_alive(head) and not self.proxy.stopping
+        if is_plain(head):
+            exchange.body = NO_BODY
+            exchange.keep = not self.proxy.stopping
+        else:
+            try:
+                body = exchange.body = request_body(head, exchange.in_force.limits)
+            except ProtocolError as error:
+                self._drive(refuse(exchange, error))
+                return
+            if body.framing is not Framing.NONE:
+                exchange.content_over = False
+                self.upload = Upload(self, body, exchange.in_force.limits)
+            exchange.keep = keeps_alive(head) and not self.proxy.stopping
         refusal = self.proxy.admission.refusal(exchange)
         self._drive(live(exchange) if refusal is None else refuse(exchange, refusal))
 
@@ -222,7 +227,7 @@ class Downstream(Wire):
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
-        if self.proxy.in_force.limits is not self._limits:
+        if self.proxy.in_force.sections is not self._sections:
             self._take_up()
         self.deadline = self.deadlines.now + self.timeouts.idle
         if self.full:
@@ -245,8 +250,8 @@ class Downstream(Wire):
     def _take_up(self) -> None:
         """A reload came between two exchanges: the next one is waited for and measured by the new policy."""
         in_force = self.proxy.in_force
-        self.timeouts, self._limits = in_force.timeouts, in_force.limits
-        self._reader = RequestReader(self._limits)
+        self.timeouts, self._sections = in_force.timeouts, in_force.sections
+        self._reader = RequestReader(in_force.limits, self._sections)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()

@@ -14,8 +14,7 @@ from corpproxy.errors import UpstreamError
 from corpproxy.exchange.commands import Answer, Fetch
 from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import Body, Framing
-from corpproxy.http1.steering import expects_continue
-from corpproxy.net.pins import signs_in_connection
+from corpproxy.http1.steering import expects_continue, signs_in_connection
 from corpproxy.net.reach import Reach
 from corpproxy.net.upstream import Server, Upstream
 

@@ -10,7 +10,7 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.limits import Timeouts
-from corpproxy.http1.framing import Body, Framing, keeps_alive, response_body
+from corpproxy.http1.framing import Body, answer_framing
 from corpproxy.http1.head import ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER, Deadlines
@@ -155,12 +155,12 @@ class Upstream(Wire):
                 return
             head = self._reader.feed(self._reader.take_rest())
         if head is not None:
-            self._answered(head, response_body(head, self._method))
+            self._answered(head)
 
-    def _answered(self, head: ResponseHead, body: Body) -> None:
+    def _answered(self, head: ResponseHead) -> None:
         asker, self._asker = self._asker, None
         assert asker is not None
-        self.keep = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
+        body, self.keep = answer_framing(head, self._method)
         self.deadline = NEVER
         rest = self._reader.take_rest()
         self.received -= len(rest)  # whoever takes it counts it
