@@ -33,14 +33,21 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar listener: the listener that took the connection.
     :ivar user: the name of the identity, empty when nobody is named.
     :ivar groups: the groups of that identity at that time, sorted.
+    :ivar groups_from: for each of the groups where it comes from: policy, file, network.
     :ivar source: how the identity is known: basic, network, exempt, anonymous.
     :ivar path: the path, without its query unless the policy says so.
     :ivar categories: the categories of the destination, sorted.
+    :ivar addresses: the classes of the host's addresses, where a rule or the safety table read them; ``none``
+        where the host could not be looked up.
     :ivar lists: the category lists in use, each as name=version.
     :ivar policy: the version of the policy that decided.
+    :ivar left_out: what rules may read and the policy keeps out of the record: ``query``, ``agent``.
     :ivar decision: the effect of the deciding rule: allow, block, warn, redirect.
     :ivar place: where the rule stands, as file:line:column.
-    :ivar would_block: what a rule in shadow would have done.
+    :ivar category: the category by which the rule matched, ``list`` and ``entry`` what says so.
+    :ivar granted: until when a grant lifts what the rule does, as ``at`` is written.
+    :ivar would_block: the first rule in shadow that would have refused it.
+    :ivar exception: the exception without which a rule would have refused it.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
@@ -63,6 +70,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     listener: str = ""
     user: str = ""
     groups: tuple[str, ...] = ()
+    groups_from: tuple[str, ...] = ()
     source: str = ""
     method: str = ""
     scheme: str = ""
@@ -70,13 +78,20 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     port: int = 0
     path: str = ""
     categories: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
     policy: str = ""
+    left_out: tuple[str, ...] = ()
     decision: str = ""
     rule: str = ""
     place: str = ""
     reason: str = ""
+    category: str = ""
+    list: str = ""
+    entry: str = ""
+    granted: str = ""
     would_block: str = ""
+    exception: str = ""
     failure: str = ""
     phase: str = ""
     status: int = 0

@@ -31,6 +31,15 @@ _IN_QUERY = re.compile(rf"(?i)(?<=[?&;])({_SECRETS})=[^&;]*")
 _IN_PATH = re.compile(r"(?i);(jsessionid|phpsessid|sid|session_?id)=[^/?;]*")
 
 
+# By whether a query and whether the User-Agent was left out.
+_LEFT_OUT: dict[tuple[bool, bool], tuple[str, ...]] = {
+    (False, False): (),
+    (True, False): ("query",),
+    (False, True): ("agent",),
+    (True, True): ("query", "agent"),
+}
+
+
 def recorded_path(path: str, settings: AuditSettings) -> str:
     """Give what the record keeps of a path and query; ``path`` is as it was sent, a fragment is dropped."""
     path = path.partition("#")[0]
@@ -40,6 +49,15 @@ def recorded_path(path: str, settings: AuditSettings) -> str:
     if mark and settings.query:
         bare += _IN_QUERY.sub(rf"\1={BLANK}", "?" + query)
     return shortened(bare, MAX_PATH)
+
+
+def left_out(path: str, settings: AuditSettings) -> tuple[str, ...]:
+    """
+    Name what rules may read and the record keeps out of it altogether, so that nobody takes it for absent.
+
+    What was cut or blanked shows in the text itself.
+    """
+    return _LEFT_OUT["?" in path and not settings.query, not settings.user_agent]
 
 
 def recorded_agent(agent: bytes, settings: AuditSettings) -> str:

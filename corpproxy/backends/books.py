@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.audit.record import Record
-from corpproxy.audit.redact import recorded_agent, recorded_method, recorded_path
+from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
@@ -25,6 +25,9 @@ log = Logger()
 PROGRESS_SECONDS = 300.0
 
 SHORT_PATH = 256
+# The last moment that records can write.
+MAX_MOMENT = 253_402_300_799.0
+_UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
 
 
@@ -120,6 +123,7 @@ class Books:
             listener=exchange.listener,
             user=identity.name,
             groups=identity.groups,
+            groups_from=identity.groups_from,
             source=identity.source,
             method=self._methods[exchange.method],
             scheme=destination.scheme,
@@ -134,6 +138,7 @@ class Books:
             place=decision.place_text,
             reason=decision.reason,
             would_block=decision.would_block,
+            exception=decision.exception,
             failure=exchange.failure,
             phase=exchange.phase,
             status=exchange.status,
@@ -150,6 +155,14 @@ class Books:
             record.connect_ms = round(exchange.connect_seconds * 1000)
         if exchange.resolve_seconds >= 0:
             record.resolve_ms = round(exchange.resolve_seconds * 1000)
+        if exchange.address_classes is not None:
+            record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
+        if decision.category:
+            _add_evidence(record, decision.category, destination)
+        if decision.granted:
+            record.granted = _until(decision.granted)
+        if not in_force.audit.user_agent or "?" in destination.path:
+            record.left_out = left_out(destination.path, in_force.audit)
         return record
 
     def _agent(self, exchange: Exchange) -> str:
@@ -186,6 +199,20 @@ _NO_DECISION = Decision(Effect.BLOCK, "", NOWHERE, "")
 _NO_DESTINATION = Destination(Host(""), 0, "", "")
 # An enum's value is a descriptor's call away.
 _EFFECTS = {effect: effect.value for effect in Effect}
+
+
+def _add_evidence(record: Record, category: str, destination: Destination) -> None:
+    """Say which list and which entry of it put the destination into the category that decided."""
+    record.category = category
+    for match in destination.matches:
+        if match.category == category:
+            record.list, record.entry = match.list, match.entry
+            return
+
+
+def _until(at: float) -> str:
+    """The end of a grant as records write moments; one without end is at the end of the calendar."""
+    return utc_text(min(at, MAX_MOMENT))
 
 
 def _path(path: str, settings: AuditSettings) -> str:

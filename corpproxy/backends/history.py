@@ -5,11 +5,15 @@ Every version is a folder, ``policies/<version>/``, with the texts of all its fi
 which says when it ran, by whose command and why.  A version is written beside the others and appears by one
 rename; ``policies/last-good`` names the one that ran last.  Nothing here is needed to run, so a disk
 that is full costs a version of history and no more.
+
+Old versions are forgotten, but none that a kept record may name: what it decided could not be explained any
+more.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import tempfile
@@ -20,13 +24,20 @@ from pathlib import Path
 import msgspec
 
 from corpproxy.backends.atomic_file import replace_file
+from corpproxy.backends.record_segments import RECORDS_FOLDER, segment_names
 from corpproxy.backends.state_folder import POLICIES_FOLDER
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.sources import version_of
 from corpproxy.errors import CorpproxyError
 
-# Kept versions: two a week for a year.  A version of a large site has 200 KiB.
+# Versions kept whatever the records name: two a week for a year.  A version of a large site has 200 KiB.
 MAX_VERSIONS = 100
+
+# How long after its last day a version may still come into records: a tunnel is recorded when it ends, under
+# the policy that it began with.
+OUTLIVED_SECONDS = 31 * 86_400.0
+
+PUT_ASIDE = "put aside"
 
 # How often one version ran is told up to here; a service that restarts each minute must not fill the file.
 MAX_RUNS = 20
@@ -70,6 +81,11 @@ class Version(msgspec.Struct, frozen=True):
     def last(self) -> Run:
         """When it ran last."""
         return self.runs[-1]
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was ever in force."""
+        return any(run.why != PUT_ASIDE for run in self.runs)
 
 
 class LastGood(msgspec.Struct, frozen=True):
@@ -193,11 +209,32 @@ class History:
         return version
 
     def _forget_oldest(self) -> None:
-        """Take away what is past the bound: never the last good version, which is also the one that runs."""
+        """
+        Take away what is past the bound.
+
+        Never the last good version, which is also the one that runs, nor one that a kept record may name.
+        """
+        versions = self.versions()
+        if len(versions) <= MAX_VERSIONS:
+            return
         good = self.last_good()
-        for version in self.versions()[MAX_VERSIONS:]:
-            if good is None or version.version != good.version:
+        recorded_since = self._recorded_since()
+        for number, version in enumerate(versions):
+            ended = min((newer.last.at for newer in versions[:number] if newer.ran), default=math.inf)
+            is_named = version.ran and ended + OUTLIVED_SECONDS > recorded_since
+            if number >= MAX_VERSIONS and not is_named and version != good:
                 shutil.rmtree(self.folder / version.version, ignore_errors=True)
+
+    def _recorded_since(self) -> float:
+        """When the oldest kept segment of records begins; the end of time where there is none."""
+        try:
+            segments = segment_names(self.state / RECORDS_FOLDER)
+        except FileNotFoundError:
+            return math.inf
+        except OSError:
+            # What cannot be seen may name every version.
+            return -math.inf
+        return segments[0].begun_at if segments else math.inf
 
 
 def whole_path(path: Path) -> str:

@@ -23,6 +23,8 @@ from corpproxy.audit.settings import AuditSettings
 # Below the state folder of the policy.
 RECORDS_FOLDER = "records"
 
+_MOMENT = "%Y%m%dT%H%M%SZ"
+
 # Names that logrotate makes of ours (a number, compression) are still ours.
 _NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz)?")
 
@@ -40,6 +42,15 @@ class SegmentName:
     def key(self) -> tuple[str, int, int]:
         """What a segment keeps when it is moved away or compressed."""
         return self.begun, self.number, self.worker
+
+    @property
+    def begun_at(self) -> float:
+        """When it was begun, in POSIX seconds."""
+        try:
+            return datetime.strptime(self.begun, _MOMENT).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            # Digits in the place of a moment: somebody named the file by hand.
+            return 0.0
 
     @property
     def is_compressed(self) -> bool:
@@ -231,7 +242,7 @@ class Segments:
 
 
 def _moment(now: float) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return datetime.fromtimestamp(now, UTC).strftime(_MOMENT)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from corpproxy.backends.atomic_file import replace_file
-from corpproxy.backends.history import History, HistoryError, Run, Version
+from corpproxy.backends.history import PUT_ASIDE, History, HistoryError, Run, Version
 from corpproxy.backends.policy_files import DISK
 from corpproxy.backends.policy_start import possible_state_folders
 from corpproxy.backends.state_folder import CONTROL_SOCKET
@@ -117,7 +117,7 @@ def _rollback(options: argparse.Namespace, history: History) -> int:
     texts = history.texts(version)
     present = _present_texts(policy)
     if present and version_of(present) != version.version:
-        aside = history.put_aside(present, policy, _run("put aside"))
+        aside = history.put_aside(present, policy, _run(PUT_ASIDE))
         print(f"the files as they were are kept as version {aside.version}")
     _put_back(policy.parent, texts, present, version)
     print(f"{policy} is version {version.version} again")

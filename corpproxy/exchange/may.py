@@ -41,10 +41,10 @@ async def decide(exchange: Exchange) -> Decision:
     )
     if in_force.needs_addresses:
         try:
-            facts.address_classes = await _classes(destination.host)
+            facts.address_classes = exchange.address_classes = await _classes(destination.host)
         except UpstreamError:
             # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
-            facts.address_classes = frozenset()
+            facts.address_classes = exchange.address_classes = frozenset()
             decision = in_force.policy.decide(facts, in_force.grants)
             if decision.effect is Effect.ALLOW:
                 raise

@@ -27,6 +27,7 @@ def address_refusal(exchange: Exchange, refused: AddressRefused) -> Refusal:
     lead inside (DNS rebinding).
     """
     assert exchange.decision is not None
+    exchange.address_classes = refused.classes
     decision = refuse_address(exchange.decision, refused.address, AddressClass(refused.address_class))
     page = decision_page(exchange, decision)
     return Refusal(ResultCode.BLOCKED, "address-refused", page, decision.reason, decision)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from corpproxy.audit.results import ResultCode
+from corpproxy.destination.model import AddressClass
 from corpproxy.errors import CorpproxyError
 from corpproxy.pages.page import Page
 from corpproxy.policy.model import Decision
@@ -30,12 +33,17 @@ class SignInRefused(CorpproxyError):
 
 
 class AddressRefused(CorpproxyError):
-    """Every address of the host is of a class that may not be dialled; ``address`` is the first of them."""
+    """
+    Every address of the host is of a class that may not be dialled.
 
-    def __init__(self, address: str, address_class: str) -> None:
+    ``address`` is the first of them, ``address_class`` its class; ``classes`` are those of all.
+    """
+
+    def __init__(self, address: str, address_class: str, classes: Iterable[AddressClass] = ()) -> None:
         super().__init__("address-refused", f"{address} is a {address_class} address")
         self.address = address
         self.address_class = address_class
+        self.classes = frozenset(classes) or frozenset({AddressClass(address_class)})
 
 
 class TunnelEnded(CorpproxyError):

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from dataclasses import dataclass, field
+
+
+class GroupSource(enum.StrEnum):
+    """Where it is written that somebody is in a group."""
+
+    POLICY = "policy"
+    FILE = "file"
+    NETWORK = "network"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +22,14 @@ class Identity:
 
     ``name`` is the user in its normal form, empty when nobody signed in.  ``groups`` are sorted.
     ``source`` says how it is known: ``basic``, ``network`` (the address of a room or a device),
-    ``exempt`` (the policy asks for no credentials there) or ``anonymous``.
+    ``exempt`` (the policy asks for no credentials there) or ``anonymous``.  ``groups_from`` says for each of
+    the groups where it comes from (`GroupSource`); it is evidence, and decides nothing.
     """
 
     name: str
     groups: tuple[str, ...] = ()
     source: str = "basic"
+    groups_from: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_anonymous(self) -> bool:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
 from corpproxy.identity.hosts import NormalHost, is_below
-from corpproxy.identity.model import EXEMPT, Identity
+from corpproxy.identity.model import EXEMPT, GroupSource, Identity
 from corpproxy.identity.settings import Exemption, IdentitySettings, IpNetwork, NetworkIdentity
 
 # Entries per person and per client address of a large site; past it all are made anew, in microseconds each.
@@ -43,16 +43,14 @@ class People:
         self._identities: dict[tuple[str, str], Identity] = {}
         self._by_address: dict[str, Identity | None] = {}
         self._by_network = {
-            network.name: Identity(network.user, self._groups(network.user, network.groups), "network")
-            for network in self._networks
+            network.name: self._made(network.user, "network", network.groups) for network in self._networks
         }
 
     def identity(self, name: str, source: str = "basic") -> Identity:
         """Give the identity of a user whose name is already proven."""
         found = self._identities.get((name, source))
         if found is None:
-            found = Identity(name, self._groups(name), source)
-            _bounded(self._identities)[name, source] = found
+            found = _bounded(self._identities)[name, source] = self._made(name, source)
         return found
 
     def by_network(self, address: str) -> Identity | None:
@@ -85,9 +83,13 @@ class People:
         names = {*self._policy_groups, *self._file_groups}
         return {name: self.identity(name).groups for name in sorted(names)}
 
-    def _groups(self, name: str, more: Iterable[str] = ()) -> tuple[str, ...]:
-        groups = {*more, *self._policy_groups.get(name, ()), *self._file_groups.get(name, ())}
-        return tuple(sorted(groups))
+    def _made(self, name: str, source: str, of_network: Iterable[str] = ()) -> Identity:
+        """An identity with its groups; of several places that give one, the policy's own table is told."""
+        found = dict.fromkeys(of_network, GroupSource.NETWORK.value)
+        found |= dict.fromkeys(self._file_groups.get(name, ()), GroupSource.FILE.value)
+        found |= dict.fromkeys(self._policy_groups.get(name, ()), GroupSource.POLICY.value)
+        groups = tuple(sorted(found))
+        return Identity(name, groups, source, tuple([found[group] for group in groups]))
 
     def _find_network(self, address: str) -> Identity | None:
         ip = _address(address)

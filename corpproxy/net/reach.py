@@ -24,7 +24,7 @@ def may_dial(addresses: tuple[str, ...], allowed: frozenset[AddressClass]) -> tu
     classes = [address_class(address) for address in addresses]
     fit = tuple(address for address, one in zip(addresses, classes, strict=True) if one in allowed)
     if not fit:
-        raise AddressRefused(addresses[0], classes[0].value)
+        raise AddressRefused(addresses[0], classes[0].value, classes)
     return fit
 
 

@@ -9,7 +9,7 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass, Host, Match
 from corpproxy.errors import ProtocolError
-from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.model import ANONYMOUS, GroupSource, Identity
 from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
 from corpproxy.policy.model import Facts
@@ -153,4 +153,7 @@ def _identity(question: Question, host: Host, surroundings: Surroundings) -> Ide
     if not question.user:
         return people.without_credentials(host, question.client)
     identity = people.identity(normal_name(question.user))
-    return identity if question.groups is None else replace(identity, groups=tuple(sorted(question.groups)))
+    if question.groups is None:
+        return identity
+    groups = tuple(sorted(question.groups))
+    return replace(identity, groups=groups, groups_from=(GroupSource.ASKED.value,) * len(groups))

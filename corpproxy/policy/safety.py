@@ -40,6 +40,7 @@ def _refused(decision: Decision, entry: str, reason: str) -> Decision:
         reason=f"{reason}; '{decision.rule}' would have allowed it",
         category=decision.category,
         safety=decision.safety,
+        granted=decision.granted,
     )
 
 

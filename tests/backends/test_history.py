@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -83,10 +84,45 @@ class KeepTests(HistoryCase):
         good = self.keep(at=1.0)
         for number in range(6):
             texts = {"policy.yaml": b"site: %d\n" % number}
-            self.history.put_aside(texts, self.policy, run(10.0 + number))
+            self.history.put_aside(texts, self.policy, run(10.0 + number, "put aside"))
         kept = {one.version for one in self.history.versions()}
         self.assertEqual(len(kept), 4)
         self.assertIn(good.version, kept)
+
+    def test_named_by_records(self):
+        """A version that a kept record may name stays; one that ended before the oldest record goes."""
+        self.patch(history_module, "MAX_VERSIONS", 1)
+        self.segment("20260301T000000Z")
+        march = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+        for number in range(-4, 1):
+            self.keep({"policy.yaml": b"site: %d\n" % number}, at=march + number * 20 * 86_400.0)
+        kept = sorted((one.last.at - march) / 86_400.0 for one in self.history.versions())
+        # The third ran until twenty days before: a tunnel of a month would still be in the segment.
+        self.assertEqual(kept, [-40.0, -20.0, 0.0])
+
+    def test_put_aside_is_not_named(self):
+        """What never ran is named by no record."""
+        self.patch(history_module, "MAX_VERSIONS", 1)
+        self.segment("19700101T000000Z")
+        for number in range(3):
+            self.history.put_aside(
+                {"policy.yaml": b"site: %d\n" % number}, self.policy, run(10.0 + number, "put aside")
+            )
+        self.assertEqual(len(self.history.versions()), 1)
+
+    def test_records_out_of_sight(self):
+        """Records that cannot be read may name every version."""
+        self.patch(history_module, "MAX_VERSIONS", 1)
+        self.state.mkdir()
+        (self.state / "records").write_text("no folder")
+        self.keep()
+        self.keep(OTHER, at=9e9)
+        self.assertEqual(len(self.history.versions()), 2)
+
+    def segment(self, begun):
+        """There is a segment of records from then on."""
+        (self.state / "records").mkdir(parents=True)
+        (self.state / "records" / f"records-{begun}-0001.jsonl").write_text("")
 
     def test_not_for_everybody(self):
         """Others on the machine cannot read the policies."""

@@ -50,6 +50,15 @@ class PeopleTests(SynchronousTestCase):
         """Groups come from the policy and the groups file, sorted; none is no problem."""
         self.assertEqual(self.people.identity(name), Identity(name, groups, "basic"))
 
+    def test_groups_from(self):
+        """Each group stands beside where it is written; of several places the policy's table is told."""
+        amir = self.people.identity("amir")
+        self.assertEqual(
+            (amir.groups, amir.groups_from), (("choir", "club", "pupils"), ("policy", "file", "policy"))
+        )
+        dora = self.people.identity("dora")
+        self.assertEqual((dora.groups, dora.groups_from), (("choir", "pupils"), ("file", "file")))
+
     def test_same_object(self):
         """A name gives the same object until the groups change, so that decisions are remembered by it."""
         first = self.people.identity("amir")

@@ -1,0 +1,102 @@
+"""The books: what a record says of the decision, and of what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.accounting.accounts import Accounts
+from corpproxy.accounting.ledger import Ledger
+from corpproxy.audit.results import ResultCode
+from corpproxy.audit.settings import AuditSettings
+from corpproxy.backends.books import Books
+from corpproxy.destination.model import AddressClass, Destination, Host, Match
+from corpproxy.errors import Place
+from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.http1.fields import Fields
+from corpproxy.identity.model import Identity
+from corpproxy.policy.model import Decision, Effect
+from tests.support.builders import CLIENT, MONDAY, in_force
+
+GAMES = Decision(Effect.BLOCK, "games", Place("policy.yaml", 3, 5), "category games", category="games")
+MATCHES = (
+    Match("chat", "ut1", "miniclip.com"),
+    Match("games", "ut1", "www.miniclip.com"),
+    Match("games", "ut2", "miniclip.com"),
+)
+
+
+class Kept:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.records = []
+        self.write = self.records.append
+
+    def accepts(self) -> bool:
+        """A new exchange may begin."""
+        return True
+
+
+class EvidenceTests(SynchronousTestCase):
+    """The inputs of a decision stand in the record, or the record says that they do not."""
+
+    def record(self, path="/", audit=None, **known):
+        """The record of one exchange."""
+        force = replace(in_force(), audit=audit or AuditSettings())
+        exchange = Exchange(force, Mode.FORWARD, "rooms", CLIENT, MONDAY, "0s3c9d0000r001")
+        exchange.method = b"GET"
+        exchange.result = ResultCode.BLOCKED
+        exchange.destination = Destination(
+            Host("www.miniclip.com"), 80, "http", path, ("chat", "games"), MATCHES
+        )
+        for name, value in known.items():
+            setattr(exchange, name, value)
+        writer = Kept()
+        Books(Accounts(Ledger()), writer, lambda: MONDAY + 1, lambda record: None).close(exchange)
+        (record,) = writer.records
+        return record
+
+    def test_category(self):
+        """The category that decided stands there with the list and the entry that give it."""
+        record = self.record(decision=GAMES)
+        self.assertEqual((record.category, record.list, record.entry), ("games", "ut1", "www.miniclip.com"))
+
+    def test_no_category(self):
+        """A rule that asks for no category has no such evidence, whatever the lists say of the host."""
+        record = self.record(decision=replace(GAMES, category=""))
+        self.assertEqual((record.category, record.list, record.entry), ("", "", ""))
+
+    def test_groups(self):
+        """Each group stands beside where it comes from."""
+        amir = Identity("amir", ("pupils", "year 9"), "basic", ("policy", "file"))
+        record = self.record(identity=amir)
+        self.assertEqual((record.groups, record.groups_from), (("pupils", "year 9"), ("policy", "file")))
+
+    def test_addresses(self):
+        """Address classes that a rule read are recorded, and that a name had none."""
+        classes = frozenset({AddressClass.PUBLIC, AddressClass.PRIVATE})
+        self.assertEqual(self.record(address_classes=classes).addresses, ("private", "public"))
+        self.assertEqual(self.record(address_classes=frozenset()).addresses, ("none",))
+        self.assertEqual(self.record().addresses, ())
+
+    def test_left_out(self):
+        """What the policy keeps out of the record is named, so that nobody takes it for absent."""
+        fields = Fields(b"User-Agent: curl")
+        self.assertEqual(self.record("/?q=1", fields=fields).left_out, ("query",))
+        kept = AuditSettings(query=True, user_agent=False)
+        self.assertEqual(self.record("/?q=1", kept, fields=fields).left_out, ("agent",))
+        self.assertEqual(self.record("/", fields=fields).left_out, ())
+        both = AuditSettings(user_agent=False)
+        self.assertEqual(self.record("/?q=1", both, fields=fields).left_out, ("query", "agent"))
+
+    def test_granted(self):
+        """The record says until when a grant lifts what the rule does."""
+        granted = replace(GAMES, effect=Effect.ALLOW, granted=MONDAY + 3600)
+        self.assertEqual(self.record(decision=granted).granted, "2026-11-23T11:45:00.000Z")
+
+    def test_granted_for_ever(self):
+        """A grant whose end no calendar has costs no record."""
+        granted = replace(GAMES, effect=Effect.ALLOW, granted=float("inf"))
+        self.assertEqual(self.record(decision=granted).granted, "9999-12-31T23:59:59.000Z")
