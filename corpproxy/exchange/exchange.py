@@ -29,19 +29,16 @@ class Mode(enum.StrEnum):
 
 class Exchange:
     """
-        What is known of one exchange; each station adds what it finds.
+    What is known of one exchange; each station adds what it finds.
 
-        ``in_force`` is the configuration that this exchange began under: a reload changes nothing for
-        it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
-        outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
-    <<<<<<< HEAD
-        says that octets of an answer went to the client, ``opened`` that a tunnel is open.  ``known`` is what an
-        exchange like it found out before, ``lasts`` from when until when the decision holds for others like it.
-    =======
-        says that octets of an answer went to the client, ``opened`` that a tunnel is open.
-        ``address_classes`` are those of the host where the policy read them, None where it did not.
-    >>>>>>> main
-        Times are POSIX seconds, durations seconds; -1 is not measured.
+    ``in_force`` is the configuration that this exchange began under: a reload changes nothing for
+    it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
+    outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
+    says that octets of an answer went to the client, ``opened`` that a tunnel is open.
+    ``address_classes`` are those of the host where the policy read them, None where it did not.
+    ``known`` is what an exchange like it found out before, ``lasts`` from when until when the decision holds
+    for others like it.
+    Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
     __slots__ = (

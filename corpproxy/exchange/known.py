@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.http1.recipe import Recipe
@@ -36,7 +37,8 @@ class Known:
 
     ``again`` gives the identity as it is at a moment; ``since`` and ``until`` bound when the decision holds.
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
-    ``sections`` stands for what was in force then.
+    ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like this one
+    that went as nearly all go.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Known:
         "dial",
         "fields",
         "identity",
+        "record",
         "sections",
         "since",
         "until",
@@ -73,6 +76,7 @@ class Known:
         self.since = since
         self.until = until
         self.fields: Recipe | None = None
+        self.record: Record | None = None
 
 
 def recall(exchange: Exchange) -> bool:

@@ -9,6 +9,7 @@ from corpproxy.http1.fields import MAX_NOTES, Fields, is_token
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.limits import DEFAULT_LIMITS, Limits
 from corpproxy.http1.refusals import refuse
+from corpproxy.http1.signing_in import signs_in_connection
 
 
 class Framing(enum.Enum):
@@ -59,21 +60,25 @@ def request_body(head: RequestHead, limits: Limits = DEFAULT_LIMITS) -> Body:
 
 
 class AnswerFraming(NamedTuple):
-    """How the content of an answer is framed, and whether the connection lives on after it."""
+    """
+    How the content of an answer is framed, whether the connection lives on after it, and whether it asks to
+    sign in the whole connection.
+    """
 
     body: Body
     keeps_alive: bool
+    challenges: bool
 
 
 def answer_framing(head: ResponseHead, request_method: bytes) -> AnswerFraming:
-    """Say both of an answer to that method, once for all with the same status and section."""
+    """Say it of an answer to that method, once for all with the same status and section."""
     notes = head.fields.outline.notes
     key = (head.status, head.version, request_method)
     known: AnswerFraming | None = notes.get(key)
     if known is None:
         body = response_body(head, request_method)
         lives = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
-        known = AnswerFraming(body, lives)
+        known = AnswerFraming(body, lives, signs_in_connection(head.fields, b"www-authenticate"))
         if len(notes) >= MAX_NOTES:
             notes.clear()
         notes[key] = known

@@ -14,7 +14,9 @@ Nothing is repaired: what a later hop could read otherwise is refused here.
 from __future__ import annotations
 
 import re
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, check_octets, is_token
 from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
@@ -72,6 +74,8 @@ class ResponseHead(NamedTuple):
         return self.status < 200 and self.status != 101
 
 
+_request_head: Callable[[Any], RequestHead] = partial(tuple.__new__, RequestHead)
+_response_head: Callable[[Any], ResponseHead] = partial(tuple.__new__, ResponseHead)
 _Head = TypeVar("_Head", RequestHead, ResponseHead)
 
 
@@ -130,10 +134,11 @@ class HeadReader(Generic[_Head]):
     """
     Reads one head after another from octets that come in any pieces.
 
-    ``rest`` is what lay behind the head that was read last: content, or the next head.
+    ``rest`` is what lay behind the head that was read last: content, or the next head.  ``held`` is a head
+    that has not come whole, None between heads.
     """
 
-    __slots__ = ("_held", "limits", "line_octets", "rest")
+    __slots__ = ("held", "limits", "line_octets", "rest")
 
     skips_empty_line = False
 
@@ -141,12 +146,12 @@ class HeadReader(Generic[_Head]):
         self.limits = limits
         self.line_octets = limits.head_octets
         self.rest = b""
-        self._held: _Prefix | None = None
+        self.held: _Prefix | None = None
 
     @property
     def pending(self) -> int:
         """How many octets of an unfinished head are held."""
-        return len(self._held.octets) if self._held is not None else 0
+        return len(self.held.octets) if self.held is not None else 0
 
     def take_rest(self) -> bytes:
         """Give what lay behind the head, once; feed it again for the next head."""
@@ -162,17 +167,17 @@ class HeadReader(Generic[_Head]):
         """
         if self.rest:
             data = self.take_rest() + data
-        if self._held is None:
+        if self.held is None:
             head = self._match(data)
             return head if head is not None else self._look(data)
         return self._look(data)
 
     def _look(self, data: bytes) -> _Head | None:
-        held = self._held
+        held = self.held
         if held is None:
             if not data:
                 return None
-            held = self._held = _Prefix()
+            held = self.held = _Prefix()
         held.octets += data
         end = held.end()
         if end < 0:
@@ -184,7 +189,7 @@ class HeadReader(Generic[_Head]):
             held.check(self, end)
             # The grammar refused what the closer look finds nothing in: never pass that on.
             raise refuse(self._fault)
-        self._held = None
+        self.held = None
         return head
 
     # What the two kinds of heads differ in.
@@ -244,7 +249,8 @@ class RequestReader(HeadReader[RequestHead]):
         ):
             return None
         self.rest = data[end:]
-        return RequestHead(method, target, _VERSIONS[minor], fields, end)
+        # As the class would make it, without its Python.
+        return _request_head((method, target, _VERSIONS[minor], fields, end))
 
     def _new(self, section: bytes) -> Fields:
         fields = Fields(section)
@@ -308,7 +314,7 @@ class ResponseReader(HeadReader[ResponseHead]):
         if end > self.limits.head_octets or fields.outline.lines > self.limits.fields:
             return None
         self.rest = data[end:]
-        return ResponseHead(int(status), reason, _VERSIONS[minor], fields, end)
+        return _response_head((int(status), reason, _VERSIONS[minor], fields, end))
 
     def check_line(self, line: bytes) -> None:
         """Say what is wrong with a whole status line, if anything is."""

@@ -4,12 +4,9 @@ What a head asks of the hops it passes: Upgrade, Expect, Max-Forwards (RFC 9110,
 
 from __future__ import annotations
 
-from corpproxy.http1.fields import Fields
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.refusals import refuse
-
-# Schemes that sign in a connection rather than a request (RFC 4559, section 6, and NTLM).
-CONNECTION_SCHEMES = (b"ntlm", b"negotiate", b"nego2", b"kerberos")
+from corpproxy.http1.signing_in import signs_in_connection
 
 _DIGITS = b"0123456789"
 # What makes a request other than the plain ones that browsers send all day.
@@ -22,7 +19,7 @@ _MAX_FORWARDS_DIGITS = 9
 def is_plain(head: RequestHead) -> bool:
     """
     Whether a request asks nothing of the hops but to be passed on: HTTP/1.1, no content, a connection that
-    stays, no wish to change the protocol.
+    stays and that nobody signs in, no wish to change the protocol.
 
     What this asks of the fields is asked once for all heads with the same section.
     """
@@ -34,17 +31,9 @@ def is_plain(head: RequestHead) -> bool:
             _STEERING.isdisjoint(index)
             and index.get(b"connection") in _PLAINLY_ALIVE
             and len(index) == len(head.fields.names)
+            and not signs_in_connection(head.fields, b"authorization")
         )
     return plain and head.version == 11
-
-
-def signs_in_connection(fields: Fields, name: bytes) -> bool:
-    """Whether credentials or a challenge (``name`` is the field they stand in) are for a whole connection."""
-    notes = fields.outline.notes
-    known: bool | None = notes.get(name)
-    if known is None:
-        known = notes[name] = any(value.lower().startswith(CONNECTION_SCHEMES) for value in fields.all(name))
-    return known
 
 
 def upgrade_protocol(head: RequestHead | ResponseHead) -> bytes | None:
@@ -81,7 +70,7 @@ def max_forwards(head: RequestHead) -> int | None:
 
     At 0 the request is answered here and not forwarded (RFC 9110, section 7.6.2).
     """
-    if b"max-forwards" not in head.fields.index or head.method not in (b"TRACE", b"OPTIONS"):
+    if head.method not in (b"TRACE", b"OPTIONS") or b"max-forwards" not in head.fields.index:
         return None
     values = head.fields.all(b"max-forwards")
     if len(values) != 1 or not 0 < len(values[0]) <= _MAX_FORWARDS_DIGITS or values[0].strip(_DIGITS):

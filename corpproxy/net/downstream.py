@@ -28,7 +28,7 @@ from corpproxy.net.performer import Performer
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
 from corpproxy.net.upload import Upload
-from corpproxy.net.wire import Wire
+from corpproxy.net.wire import UNTAKEN, Wire
 
 if TYPE_CHECKING:
     from corpproxy.net.proxy import Proxy
@@ -89,16 +89,17 @@ class Downstream(Wire):
         """Take octets of a request head."""
         if self.closing:
             return
-        if not self._reader.pending:
+        reader = self._reader
+        if reader.held is None:
             self._began = self.proxy.now()
             self.deadline = self.deadlines.now + self.timeouts.head
         try:
-            head = self._reader.feed(data)
+            head = reader.feed(data)
         except ProtocolError as error:
-            self._refuse(error, self._reader.pending)
+            self._refuse(error, reader.pending)
             return
         if head is not None:
-            self.held.octets_held = self._reader.take_rest()
+            self.held.octets_held, reader.rest = reader.rest, b""
             self._begin(head)
 
     def half_closed(self) -> None:
@@ -169,7 +170,12 @@ class Downstream(Wire):
                 self.upload = Upload(self, body, exchange.in_force.limits)
             exchange.keep = keeps_alive(head) and not self.proxy.stopping
         refusal = self.proxy.admission.refusal(exchange)
-        self._drive(live(exchange) if refusal is None else refuse(exchange, refusal))
+        run = self.run = Run(
+            live(exchange) if refusal is None else refuse(exchange, refusal),
+            self.performer.perform,
+            self._ended,
+        )
+        run.start()
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
         """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
@@ -240,7 +246,9 @@ class Downstream(Wire):
         self._feeding = True
         try:
             while self.sink is self and not self.closing and not self.gone:
-                held = self.held.take()
+                if self.on_hold:
+                    self.go_on(UNTAKEN)
+                held, self.held.octets_held = self.held.octets_held, b""
                 if not held:
                     return
                 self.octets(held)
