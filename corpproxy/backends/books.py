@@ -17,6 +17,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
+from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
 from corpproxy.policy.model import Decision, Effect
@@ -37,6 +38,7 @@ _FORWARDED = ResultCode.FORWARDED
 _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
 _HAS_MORE = re.compile("[?;#]").search
+_ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
 
 
 class Writer(Protocol):
@@ -112,10 +114,11 @@ class Books:
         next.
         """
         path = exchange.destination.path if exchange.destination is not None else ""
-        if known.record is None or len(path) >= SHORT_PATH or _HAS_MORE(path):
+        if len(path) >= SHORT_PATH or _HAS_MORE(path):
+            return self._record(exchange, Kind.EXCHANGE, exchange.result)
+        if known.record is None:
             record = self._record(exchange, Kind.EXCHANGE, exchange.result)
-            if known.record is None and not record.left_out:
-                known.record = _copied(record)
+            known.record = _copied(record)
             return record
         account, first_octet = exchange.account, exchange.first_octet_seconds
         record = _copied(known.record)
@@ -194,6 +197,8 @@ class Books:
             connect_ms=_milliseconds(exchange.connect_seconds),
             resolve_ms=_milliseconds(exchange.resolve_seconds),
         )
+        if exchange.ended is not None and kind in _ENDS:
+            _tell_ending(record, exchange.ended)
         if exchange.address_classes is not None:
             record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
         if decision.category:
@@ -215,6 +220,14 @@ class Books:
             agent = exchange.fields.get(b"user-agent")
             known = notes["agent"] = self._agents[agent] if agent is not None else ""
         return known
+
+
+def _tell_ending(record: Record, ending: Ending) -> None:
+    """Say what was decided when it was decided again: the record keeps its first decision beside that."""
+    record.ended_rule = ending.decision.rule
+    record.ended_place = ending.decision.place_text
+    record.ended_reason = ending.reason
+    record.ended_policy = ending.policy
 
 
 class _Texts(dict[bytes, str]):

@@ -89,6 +89,10 @@ CODES = {
     "unknown-exception": "No exception has this name.",
     "nothing-to-pass": "An exception names a rule that refuses nothing.",
     "no-exceptions": "An exception names a rule that nothing may go past.",
+    # With time
+    "test-failed": "A test of the policy does not come out as it says.",
+    "rule-ended": "A rule is past its end.",
+    "exception-ended": "An exception is past its end.",
     # Listeners and files
     "no-listener": "Nothing listens as the proxy.",
     "too-many-listeners": "There are more listeners than one service has.",
@@ -103,4 +107,9 @@ CODES = {
     "logo-missing": "The logo cannot be read.",
     "no-time-zone": "There are hours but no time zone to read them in.",
     "pac-not-served": "There is a PAC file, but no listener that serves it.",
+    # When the running service is to take it up
+    "needs-restart": "Only a restart can put this into force.",
+    "worker-objects": "One of the processes cannot take the policy up.",
+    "reload-failed": "A fault of corpproxy kept the policy from being taken up.",
+    "stopping": "The service is stopping.",
 }

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from corpproxy.config.advice import ADVICE
 from corpproxy.config.codes import CODES
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.table import Kind, Table, fields_of, kind_of, tables_below
@@ -25,7 +26,7 @@ def schema_text() -> str:
     """The JSON Schema of a policy file, for editors."""
     schema = PolicyFile.model_json_schema()
     defined = {"PolicyFile": schema, **schema.get("$defs", {})}
-    for _, table in tables_below(PolicyFile):
+    for table in dict.fromkeys(table for _, table in tables_below(PolicyFile)):
         _finish(defined[table.__name__], table)
     whole = {"$schema": SCHEMA_ID, **schema, "title": "corpproxy policy"}
     return json.dumps(whole, indent=2, sort_keys=True) + "\n"
@@ -42,6 +43,18 @@ def _finish(schema: dict[str, Any], table: type[Table]) -> None:
         kind = kind_of(field)
         if kind.leaf and not kind.shape and not field.is_required() and field.get_default() is not None:
             described["default"] = default_text(field)
+    if table.short_for:
+        _or_short(schema, table)
+
+
+def _or_short(schema: dict[str, Any], table: type[Table]) -> None:
+    """That a text, or a list, may stand for the table."""
+    short = schema["properties"][table.short_for]["anyOf"][0]
+    whole = dict(schema)
+    reference = {"$ref": f"#/$defs/{table.__name__}"}
+    schema.clear()
+    schema["description"] = whole.pop("description")
+    schema["anyOf"] = [short, {"type": "array", "items": {"anyOf": [short, reference]}}, whole]
 
 
 def fields_page() -> str:
@@ -83,6 +96,8 @@ def _row(*cells: str) -> Iterator[str]:
 def kind_text(kind: Kind) -> str:
     """What a field may hold, in words."""
     text = kind.leaf.name if kind.leaf else "table"
+    if kind.table is not None and kind.table.short_for:
+        text = f"{kind.table.short_for}, a list of them, or a table"
     for shape in reversed(kind.shape):
         text = {
             "list": f"list of {text}s" if text == "table" else f"list of {text}",
@@ -111,9 +126,9 @@ def _shown_default(field: FieldInfo) -> str:
 def _codes_section() -> Iterator[str]:
     title = "Kinds of problems"
     yield from (title, "~" * len(title), "")
-    yield "``corpproxy check --format json`` gives each problem with one of these codes."
-    yield from ("", ".. list-table::", "   :header-rows: 1", "   :widths: 30 70", "")
-    yield from _row("Code", "What is wrong")
+    yield "``corpproxy check --json`` gives each problem with one of these codes."
+    yield from ("", ".. list-table::", "   :header-rows: 1", "   :widths: 26 37 37", "")
+    yield from _row("Code", "What is wrong", "What to do")
     for code, sentence in CODES.items():
-        yield from _row(f"``{code}``", sentence)
+        yield from _row(f"``{code}``", sentence, ADVICE[code])
     yield ""

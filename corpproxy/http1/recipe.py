@@ -25,8 +25,8 @@ class Recipe:
     __slots__ = ("_cut", "_template")
 
     def __init__(self, fields: Fields, written: bytes) -> None:
-        parts, cuts = _parts(fields, written[2:-4].split(_CRLF))
-        self._template = b"\r\n" + _CRLF.join(parts) + b"\r\n\r\n"
+        parts, cuts = _parts(fields, written[:-4].split(_CRLF)[1:])
+        self._template = b"".join(b"\r\n" + part for part in parts) + b"\r\n\r\n"
         # One cut gives octets, several a tuple of them; a template takes both.
         self._cut: Any = itemgetter(*(cuts or [slice(0, 0)]))
         if not cuts:

@@ -51,7 +51,7 @@ class Fetching:
         self._downstream = downstream
         self._command = command
         self._server = _server((command.dial.name, command.port))
-        self._waiting: Deferred[Any] | None = None
+        self._waiting: Deferred[Any] | Reach | None = None
         self._continue: IDelayedCall | None = None
         self._sent_at = 0.0
 
@@ -62,9 +62,11 @@ class Fetching:
         self._run.abandon = self.abandon
         upstream = None
         if not command.fresh:
-            if downstream.pins.kept:
-                upstream = downstream.pins.take(server, command.addresses)
-            upstream = upstream or pool.take(server, command.addresses)
+            pins = downstream.pins
+            if pins is not None:
+                upstream = pins.take(server, command.addresses)
+            if upstream is None:
+                upstream = pool.take(server, command.addresses)
         if upstream is not None:
             self._send(upstream)
         elif pool.may_open(server):
@@ -88,8 +90,10 @@ class Fetching:
 
     def _connect(self) -> None:
         command, downstream = self._command, self._downstream
-        reach = Reach(downstream.proxy, downstream.exchange, command.addresses)
-        self._wait(reach.connect(self._server, command.dial), self._send)
+        reach = self._waiting = Reach(
+            downstream.proxy, downstream.exchange, command.addresses, self._send, self._not_reached
+        )
+        reach.connect(self._server, command.dial)
 
     def _wait(self, waiting: Deferred[Any], then: Callable[[Any], None]) -> None:
         self._waiting = waiting
@@ -107,7 +111,8 @@ class Fetching:
             upstream.discard()
             self.start()
 
-    def _not_reached(self, failure: Failure) -> None:
+    def _not_reached(self, problem: BaseException | Failure) -> None:
+        failure = problem if isinstance(problem, Failure) else Failure(problem)  # type: ignore[no-untyped-call]
         if self._waiting is None and failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return
         self._waiting = None
@@ -127,7 +132,7 @@ class Fetching:
         self._sent_at = downstream.proxy.reactor.seconds()
         head = exchange.head
         if not is_plain(head) and signs_in_connection(head.fields, b"authorization"):
-            downstream.pins.bind(upstream)
+            downstream.pin(upstream)
         upload = downstream.upload
         is_whole = upload is None or upload.over
         upstream.ask(self, command.method, command.head, is_whole=is_whole)
@@ -172,7 +177,7 @@ class Fetching:
         assert upstream is not None
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - self._sent_at
         if upstream.challenges and not upstream.bound:
-            downstream.pins.bind(upstream)
+            downstream.pin(upstream)
         self._run.succeed(Answer(head, body, upstream))
 
     def failed(self, error: UpstreamError) -> None:

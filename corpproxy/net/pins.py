@@ -10,13 +10,12 @@ class Pins:
     """
     Keeps the bound connections of one client connection.
 
-    ``kept`` are those that are free.  Given to another client, such a connection would act in the name of the
-    one who signed in.
+    Given to another client, such a connection would act in the name of the one who signed in.
     """
 
     def __init__(self, pool: Keeper) -> None:
         self._pool = pool
-        self.kept: dict[Server, Upstream] = {}
+        self._kept: dict[Server, Upstream] = {}
 
     def bind(self, upstream: Upstream) -> None:
         """From now on this connection is kept here."""
@@ -25,25 +24,25 @@ class Pins:
 
     def take(self, server: Server, addresses: frozenset[AddressClass]) -> Upstream | None:
         """Give the bound connection to a server, if it is free and its address may be reached."""
-        upstream = self.kept.get(server)
+        upstream = self._kept.get(server)
         if upstream is None or upstream.address_class not in addresses:
             return None
-        return self.kept.pop(server)
+        return self._kept.pop(server)
 
     def give_back(self, upstream: Upstream) -> None:
         """Keep a bound connection until the next exchange of this client."""
-        before = self.kept.get(upstream.server)
-        self.kept[upstream.server] = upstream
+        before = self._kept.get(upstream.server)
+        self._kept[upstream.server] = upstream
         if before is not None:
             before.discard()
 
     def closed(self, upstream: Upstream) -> None:
         """Forget a connection."""
-        if self.kept.get(upstream.server) is upstream:
-            del self.kept[upstream.server]
+        if self._kept.get(upstream.server) is upstream:
+            del self._kept[upstream.server]
         self._pool.closed(upstream)
 
     def close(self) -> None:
         """The client is gone: nobody may use these connections again."""
-        for upstream in list(self.kept.values()):
+        for upstream in list(self._kept.values()):
             upstream.discard()

@@ -65,6 +65,23 @@ class Upstream(Wire):
     signed in on it (NTLM, Negotiate): it then belongs to that client's connection alone.
     """
 
+    __slots__ = (
+        "_asker",
+        "_interim_octets",
+        "_method",
+        "_reader",
+        "address_class",
+        "bound",
+        "challenges",
+        "keep",
+        "keeper",
+        "received",
+        "reused",
+        "sent",
+        "server",
+        "timeouts",
+    )
+
     def __init__(
         self,
         server: Server,

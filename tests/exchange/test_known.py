@@ -10,8 +10,8 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.commands import CheckCredentials, Fetch, Relay
 from corpproxy.http1.head import RequestReader
 from corpproxy.identity.model import Identity
-from corpproxy.policy.calendar import Hours, Span
-from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.calendar import Hours, parse_days, parse_spans
+from corpproxy.policy.conditions import What, When, Who, parse_url
 from corpproxy.policy.model import Effect
 from tests.exchange.asking import CREDENTIALS, MOVED, WARNED, answer
 from tests.support.builders import AMIR, BASIC, MONDAY, domain, exchange, in_force, request, rule
@@ -64,16 +64,16 @@ class KnownTests(SynchronousTestCase):
         self.assertEqual(second.destination, replace(first.destination, path="/2?x=y"))
         self.assertEqual((second.identity, second.decision), (first.identity, first.decision))
         self.assertEqual(second.result, ResultCode.FORWARDED)
-        self.assertEqual(fetch, replace(first_fetch, head=first_fetch.head.replace(b"/1", b"/2?x=y")))
+        self.assertEqual(fetch, replace(first_fetch, head=first_fetch.head.replace(b"GET /1", b"GET /2?x=y")))
 
     @rows(
-        client={"client": "10.9.9.9"},
-        listener={"listener": "office"},
-        host={"target": b"http://news.example:8080/1"},
-        version={"version": b"1.0"},
-        field={"fields": (b"Accept: */*",)},
+        client=({"client": "10.9.9.9"},),
+        listener=({"listener": "office"},),
+        host=({"target": b"http://news.example:8080/1"},),
+        version=({"version": b"1.0"},),
+        field=({"fields": (b"Accept: */*",)},),
     )
-    def test_other(self, **differs):
+    def test_other(self, differs):
         """Another client, listener, authority, version or field is asked about anew."""
         others = Others()
         _, first = others.fetched()
@@ -89,11 +89,11 @@ class KnownTests(SynchronousTestCase):
         Script(exchange(head, force=others.force)).answers(403)
 
     @rows(
-        expects=b"Expect: 100-continue",
-        upgrade=b"Upgrade: websocket",
-        content=b"Content-Length: 0",
-        closes=b"Connection: close",
-        bound=b"Authorization: NTLM abc",
+        expects=(b"Expect: 100-continue",),
+        upgrade=(b"Upgrade: websocket",),
+        content=(b"Content-Length: 0",),
+        closes=(b"Connection: close",),
+        bound=(b"Authorization: NTLM abc",),
     )
     def test_steered(self, field):
         """A request that steers its connection is never taken for another."""
@@ -124,14 +124,14 @@ class NoLongerTests(SynchronousTestCase):
 
     def test_hours(self):
         """A rule that begins at an hour holds from that hour on."""
-        lessons = When("lessons", Hours((Span.of("mon-fri", "11:00-12:00"),)))
+        lessons = When("lessons", Hours(parse_days("mon-fri"), parse_spans("11:00-12:00")))
         others = Others(rule("lessons", Effect.BLOCK, when=(lessons,)))
         _, first = others.fetched(at=MONDAY)
         self.assertIsNotNone(first.known)
         others.ask(at=MONDAY + 3600).answers(403)
 
     def test_reload(self):
-        """Another policy knows nothing of what the one before it found, also of heads that were read under it."""
+        """Another policy knows nothing of what the one before it found, whoever read the head."""
         others = Others()
         others.fetched()
         before, others.force = (
@@ -153,12 +153,12 @@ class NeverTests(SynchronousTestCase):
     """What differs from one exchange to the next."""
 
     @rows(
-        path_rule={"rules": (rule("private", Effect.BLOCK, what=What(url=("news.example/private",))),)},
-        path_list={"own": {"private": ("news.example/private",)}},
+        rule=(What(url=(parse_url("news.example/private"),)), {}),
+        list=(What(category=("private",)), {"private": ("news.example/private",)}),
     )
-    def test_path(self, rules=(), own=None):
+    def test_path(self, what, own):
         """Where rules or lists look at paths, each path is looked at."""
-        others = Others(*rules, rule("lists", Effect.BLOCK, what=What(category=("private",))), own=own)
+        others = Others(rule("private", Effect.BLOCK, what=what), own=own)
         others.fetched()
         others.ask(b"http://news.example/private/x").answers(403)
 
