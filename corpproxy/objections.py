@@ -1,4 +1,4 @@
-"""What speaks against a configuration that could be loaded: the policy's own tests."""
+"""What speaks against a configuration that could be loaded: its own tests, and what has ended in it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Problem
 from corpproxy.policy.cases import Case, Failure, run_cases
+from corpproxy.policy.overdue import overdue
 from corpproxy.policy.question import Surroundings
 from corpproxy.policy.reasons import both
 
@@ -24,11 +25,17 @@ def objections(
     configuration: Configuration, index: CategoryIndex | None, now: float | None = None
 ) -> Sequence[Problem]:
     """
-    Run the policy's own tests: a test that fails refuses the policy.
+    Run the policy's own tests: a test that fails refuses the policy.  What is past its end is a warning.
 
     While a list has not been read, a test that could come out otherwise with it only warns: a proxy that
     starts for the first time, or without one of its lists, has to start; it refuses what it cannot know.
     """
+    at = time.time() if now is None else now
+    return [*_failing(configuration, index, at), *overdue(configuration.policy, at)]
+
+
+def _failing(configuration: Configuration, index: CategoryIndex | None, at: float) -> list[Problem]:
+    """The tests that fail."""
     index = index if configuration.lists else None
     classifier = classifier_of(configuration, index)
     forward = configuration.listening(Purpose.FORWARD)
@@ -38,7 +45,6 @@ def objections(
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
     )
-    at = time.time() if now is None else now
 
     def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:
         return run_cases(configuration.policy.with_missing(missing), surroundings, cases, at)

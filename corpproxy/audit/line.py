@@ -78,6 +78,8 @@ def _why(record: Record) -> list[str]:
     said = [f"[{','.join(record.categories)}]"] if record.categories else []
     if record.rule:
         said.append(f'{record.decision} by "{record.rule}"')
+    if record.exception:
+        said.append(f'by exception "{record.exception}"')
     if record.would_block:
         said.append(f'would be blocked by "{record.would_block}"')
     if record.failure:

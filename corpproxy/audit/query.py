@@ -23,6 +23,8 @@ class RecordQuery:
     host: str = ""
     category: str = ""
     rule: str = ""
+    would_block: str = ""
+    exception: str = ""
     decision: str = ""
     result: str = ""
     method: str = ""
@@ -48,6 +50,8 @@ class RecordQuery:
                     ("user", self.user),
                     ("client", self.client),
                     ("rule", self.rule),
+                    ("would_block", self.would_block),
+                    ("exception", self.exception),
                     ("decision", self.decision),
                     ("result", self.result),
                     ("method", self.method),

@@ -46,7 +46,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar place: where the rule stands, as file:line:column.
     :ivar category: the category by which the rule matched, ``list`` and ``entry`` what says so.
     :ivar granted: until when a grant lifts what the rule does, as ``at`` is written.
-    :ivar would_block: what a rule in shadow would have done.
+    :ivar would_block: the first rule in shadow that would have refused it.
+    :ivar exception: the exception without which a rule would have refused it.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
@@ -90,6 +91,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     entry: str = ""
     granted: str = ""
     would_block: str = ""
+    exception: str = ""
     failure: str = ""
     phase: str = ""
     status: int = 0

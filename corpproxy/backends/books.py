@@ -138,6 +138,7 @@ class Books:
             place=decision.place_text,
             reason=decision.reason,
             would_block=decision.would_block,
+            exception=decision.exception,
             failure=exchange.failure,
             phase=exchange.phase,
             status=exchange.status,

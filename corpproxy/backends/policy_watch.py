@@ -1,7 +1,7 @@
 """
 Whether the files of a policy were edited: a ``stat`` of each, nothing is read.
 
-What ``include:`` asks for is read from the policy file, again when that file changes.
+What ``include:`` and ``include_exceptions:`` ask for is read from the policy file, again when that changes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from corpproxy.backends.policy_files import DISK
 from corpproxy.config.files import Files
 from corpproxy.config.nodes import Scalar, Sequence, compose
+from corpproxy.config.sources import INCLUDE, INCLUDE_EXCEPTIONS
 
 Stamp = tuple[str, int, int, int]
 
@@ -58,15 +59,15 @@ class PolicyWatch:
         return [folder / pattern]
 
     def _included(self) -> tuple[str, ...]:
-        """What ``include:`` asks for; as before while the file cannot be read, for it is being edited."""
+        """What is included; as before while the file cannot be read, for it is being edited."""
         try:
             root, _ = compose(self._files.read(self._policy), str(self._policy))
         except OSError:
             return self._patterns
         if root is None:
             return self._patterns
-        wanted = root.fields.get("include")
-        nodes = wanted.items if isinstance(wanted, Sequence) else [wanted]
+        wanted = [root.fields.get(INCLUDE), root.fields.get(INCLUDE_EXCEPTIONS)]
+        nodes = [node for one in wanted for node in (one.items if isinstance(one, Sequence) else [one])]
         return tuple(one.text for one in nodes if isinstance(one, Scalar) and one.text)
 
 

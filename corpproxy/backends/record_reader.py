@@ -46,6 +46,22 @@ def records(folder: Path, complain: Complain, since: float = 0.0) -> Iterator[Re
     return merge(*(_forwards(names, complain, since) for names in mine), key=written_at)
 
 
+def lines(folder: Path, complain: Complain, since: float = 0.0) -> Iterator[tuple[str, bytes]]:
+    """
+    Give all lines with where they stand, one segment after the other: for whoever counts and needs no order.
+
+    Segments that were last written before ``since``, POSIX seconds, are passed over.
+
+    :raises OSError: when the folder cannot be read.
+    """
+    for names in _by_worker(segment_names(folder)):
+        for name in names:
+            if name.path.stat().st_mtime < since:
+                continue
+            for number, line in enumerate(_lines(name, complain, is_open=name == names[-1]), 1):
+                yield f"{name.path}:{number}", line
+
+
 def written_at(record: Record) -> float:
     """When a record was written, in POSIX seconds; one whose moment cannot be read comes first."""
     try:

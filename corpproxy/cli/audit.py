@@ -59,6 +59,8 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="NAME", help="a host and all below it")
     parser.add_argument("--category", metavar="NAME")
     parser.add_argument("--rule", metavar="NAME")
+    parser.add_argument("--would-block", metavar="NAME", help="what this rule in shadow would have refused")
+    parser.add_argument("--exception", metavar="NAME", help="what this exception let through")
     parser.add_argument("--decision", choices=[effect.value for effect in Effect])
     parser.add_argument("--result", choices=[code.value for code in ResultCode], metavar="CODE")
     parser.add_argument("--failure", metavar="CODE")

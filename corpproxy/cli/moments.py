@@ -47,6 +47,21 @@ def _seconds(written: str, now: float, zone: tzinfo, *, is_end: bool) -> float:
     return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
 
 
+def span(written: str) -> float:
+    """
+    Read how long something lasts, in seconds: ``7d``, ``2h``.
+
+    :raises ValueError: when it says nothing of the kind, with a sentence that shows the forms.
+    """
+    match = _AGO.fullmatch(written)
+    if match is None:
+        raise ValueError(f"'{written}' is no span of time; write it as 30m, 2h or 7d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
+    except OverflowError:
+        raise ValueError(f"'{written}' is longer than any calendar") from None
+
+
 def machine_zone() -> tzinfo:
     """Give the time zone of this machine, for when no policy names one."""
     with suppress(ZoneInfoNotFoundError, ValueError, OSError):

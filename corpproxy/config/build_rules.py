@@ -11,14 +11,17 @@ from corpproxy.config.nodes import Path, Table, place_of
 from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
 from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.errors import Place
 from corpproxy.identity.settings import IpNetwork
 from corpproxy.policy.calendar import Hours, parse_instant
 from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.model import Safety
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
+from corpproxy.policy.staged import WHOLE_SHARE, Period, Stage, parse_end, parse_start
 
 # How many calendars may stand on each other by ``except``: lessons, holidays, and days that are lost again.
 MAX_EXCEPTS = 5
@@ -48,9 +51,8 @@ class Rules:
     def rule(self, number: int) -> Rule | None:
         """One rule, counted from 0."""
         table = self._model.rules[number]
-        when = [When(name, hours) for name in table.when or () if (hours := self.hours(name))]
-        who = self._who(table.who)
-        if who is None or len(when) != len(table.when or ()):
+        when, who = self._when(table.when), self._who(table.who)
+        if who is None or when is None:
             return None
         path: Path = ("rules", number)
         return Rule(
@@ -58,13 +60,53 @@ class Rules:
             effect=table.do,
             who=who,
             what=_what(table.what),
-            when=tuple(when),
+            when=when,
             say=table.say or "",
             location=table.to or "",
             warn_seconds=int(table.life),
             safety=self._rule_safety(table.safety, (*path, "safety")),
+            stage=Stage(
+                table.mode,
+                WHOLE_SHARE if table.canary is None else table.canary,
+                self._period(table),
+                table.owner or "",
+                table.reason or "",
+            ),
+            exceptions=table.exceptions,
             place=self._place(path),
         )
+
+    def exceptions(self) -> list[ExceptionEntry]:
+        """The ``exceptions:`` table."""
+        found = (self.exception(number) for number in range(len(self._model.exceptions)))
+        return [entry for entry in found if entry is not None]
+
+    def exception(self, number: int) -> ExceptionEntry | None:
+        """One exception, counted from 0."""
+        table = self._model.exceptions[number]
+        when, who = self._when(table.when), self._who(table.who)
+        if who is None or when is None:
+            return None
+        return ExceptionEntry(
+            name=table.name,
+            past=tuple(table.past),
+            who=who,
+            what=_what(table.what),
+            when=when,
+            owner=table.owner,
+            reason=table.reason,
+            period=self._period(table),
+            permanent=table.permanent,
+            place=self._place(("exceptions", number)),
+        )
+
+    def start(self, table: RuleTable | ExceptionTable) -> float:
+        """When something begins; raises ValueError for a time that is none."""
+        return Period().start if table.from_ is None else parse_start(table.from_, self.time_zone)
+
+    def end(self, table: RuleTable | ExceptionTable) -> float:
+        """When something ends; raises ValueError for a time that is none."""
+        return Period().end if table.until is None else parse_end(table.until, self.time_zone)
 
     def safety(self) -> Safety:
         """The ``safety:`` table."""
@@ -100,6 +142,8 @@ class Rules:
             listener=table.listener or "",
             at=None if table.at is None else parse_instant(table.at, self.time_zone),
             rule=table.rule or "",
+            would_block=table.would_block,
+            exception=table.exception,
             place=self._place(("tests", number)),
         )
 
@@ -124,6 +168,18 @@ class Rules:
             except_=except_,
         )
         return replace(hours, days=frozenset().union(*table.days)) if table.days else hours
+
+    def _when(self, names: Sequence[str] | None) -> tuple[When, ...] | None:
+        """The hours that are named; None when there are none of such a name."""
+        when = tuple(When(name, hours) for name in names or () if (hours := self.hours(name)))
+        return when if len(when) == len(names or ()) else None
+
+    def _period(self, table: RuleTable | ExceptionTable) -> Period:
+        """From when until when; never where a time cannot be read, of which the problem is told elsewhere."""
+        try:
+            return Period(self.start(table), self.end(table))
+        except ValueError:
+            return Period(0.0, 0.0)
 
     def _who(self, table: WhoTable | None) -> Who | None:
         if table is None:

@@ -29,6 +29,7 @@ CODES = {
     "nothing-included": "No file fits a pattern of ``include:``.",
     "too-many-files": "The patterns of ``include:`` find too many files.",
     "nested-include": "An included file includes others.",
+    "only-exceptions": "A file of exceptions holds something else.",
     # Fields and values
     "more-problems": "There are more problems than are told one by one.",
     "unknown-field": "There is no such field in this table.",
@@ -51,7 +52,8 @@ CODES = {
     "bad-days": "A value is not a weekday or a range of them.",
     "bad-hours": "A value is not a span of hours.",
     "bad-dates": "A value is not a date or a range of dates.",
-    "bad-time": "The time of a test cannot be read.",
+    "bad-time": "The time of a test, or when something begins or ends, cannot be read.",
+    "bad-share": "A value is not a share of people.",
     "bad-portal": "The portal is not ``http://`` and a name.",
     "bad-proxy": "A value is not a proxy that a PAC file can name.",
     "bad-direct": "A value is neither a name nor a network.",
@@ -78,6 +80,19 @@ CODES = {
     "no-last-rule": "Nothing says what becomes of what no rule matches.",
     "redirect-nowhere": "A redirect does not say where.",
     "needless-field": "A field does nothing in this rule.",
+    # Exceptions
+    "duplicate-exception": "An exception has the name of another one, or of a rule.",
+    "exception-for-all": "An exception is for everybody and everything.",
+    "exception-without-end": "An exception neither ends nor is permanent.",
+    "ends-first": "A rule or an exception ends before it begins.",
+    "unknown-rule": "No rule has this name.",
+    "unknown-exception": "No exception has this name.",
+    "nothing-to-pass": "An exception names a rule that refuses nothing.",
+    "no-exceptions": "An exception names a rule that nothing may go past.",
+    # With time
+    "test-failed": "A test of the policy does not come out as it says.",
+    "rule-ended": "A rule is past its end.",
+    "exception-ended": "An exception is past its end.",
     # Listeners and files
     "no-listener": "Nothing listens as the proxy.",
     "too-many-listeners": "There are more listeners than one service has.",
@@ -92,4 +107,9 @@ CODES = {
     "logo-missing": "The logo cannot be read.",
     "no-time-zone": "There are hours but no time zone to read them in.",
     "pac-not-served": "There is a PAC file, but no listener that serves it.",
+    # When the running service is to take it up
+    "needs-restart": "Only a restart can put this into force.",
+    "worker-objects": "One of the processes cannot take the policy up.",
+    "reload-failed": "A fault of corpproxy kept the policy from being taken up.",
+    "stopping": "The service is stopping.",
 }

@@ -3,13 +3,14 @@ The policy's texts: its file and those that it includes, merged into one tree.
 
 An included file's tables come in as if they stood where ``include:`` stands: lists are joined, tables are
 merged, and a value that two files give is a problem.  So a file of rules can come before or after those of
-the main file.
+the main file.  Files that ``include_exceptions:`` asks for may only hold ``exceptions:``, so that whoever may
+write them cannot change anything else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from corpproxy.errors import Place, Problem
 MAX_FILES = 200
 
 INCLUDE = "include"
+
+# Files of people who may change exceptions and nothing else.
+INCLUDE_EXCEPTIONS, EXCEPTIONS = "include_exceptions", "exceptions"
 
 
 @dataclass(slots=True)
@@ -56,6 +60,9 @@ def read_sources(path: Path, files: Files) -> Sources:
     wanted = sources.root.fields.get(INCLUDE)
     if wanted is not None:
         _include(wanted, path, files, sources)
+    wanted = sources.root.fields.get(INCLUDE_EXCEPTIONS)
+    if wanted is not None:
+        _include_exceptions(wanted, path, files, sources)
     return sources
 
 
@@ -85,22 +92,44 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _include(wanted: Node, path: Path, files: Files, sources: Sources) -> None:
+    assert sources.root is not None
     root = sources.root
+    above, below = _parted(root)
+    for included in _included(wanted, path, files, sources):
+        _refuse_nested(included, sources)
+        _merge(above, included, sources)
+    _merge(above, below, sources)
+    root.fields, root.keys = above.fields, above.keys
+
+
+def _include_exceptions(wanted: Node, path: Path, files: Files, sources: Sources) -> None:
+    assert sources.root is not None
+    for included in _included(wanted, path, files, sources):
+        _keep_exceptions(included, sources)
+        _merge(sources.root, included, sources)
+
+
+def _included(wanted: Node, path: Path, files: Files, sources: Sources) -> Iterator[Table]:
+    """The files that are asked for, as far as they can be read."""
     patterns = wanted.items if isinstance(wanted, Sequence) else [wanted]
     found = _found((one for one in patterns if isinstance(one, Scalar) and one.text), path, files, sources)
-    if root is None or len(found) > MAX_FILES:
+    if len(found) > MAX_FILES:
         said = f"these are {len(found)} files; at most {MAX_FILES} are included"
         sources.problems.append(Problem(wanted.place, "too-many-files", said))
         sources.is_whole = False
         return
-    above, below = _parted(root)
     for one, place in found.items():
         included = _read(one, path.parent, files, sources, place)
         if included is not None:
-            _refuse_nested(included, sources)
-            _merge(above, included, sources)
-    _merge(above, below, sources)
-    root.fields, root.keys = above.fields, above.keys
+            yield included
+
+
+def _keep_exceptions(included: Table, sources: Sources) -> None:
+    for key in list(included.fields):
+        if key != EXCEPTIONS:
+            said = f"this file may hold '{EXCEPTIONS}:' only; '{key}' belongs in the policy file"
+            sources.problems.append(Problem(included.keys[key], "only-exceptions", said))
+            del included.fields[key], included.keys[key]
 
 
 def _found(patterns: Iterable[Scalar], path: Path, files: Files, sources: Sources) -> dict[Path, Place]:

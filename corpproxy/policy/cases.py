@@ -25,8 +25,9 @@ class Case:
     One entry of the ``tests:`` table.
 
     ``expect`` is an effect or ``challenge``; ``rule``, if given, is the rule that must have decided, or
-    ``safety: connect_ports`` and the like.  ``at`` is POSIX seconds, None for any time.  The
-    other fields are those of `Question`.
+    ``safety: connect_ports`` and the like.  ``would_block``, if not None, is the rule in shadow that would
+    have refused it, and ``exception`` the exception that made the difference; empty for none.  ``at`` is
+    POSIX seconds, None for any time.  The other fields are those of `Question`.
     """
 
     url: str
@@ -38,6 +39,8 @@ class Case:
     listener: str = ""
     at: float | None = None
     rule: str = ""
+    would_block: str | None = None
+    exception: str | None = None
     place: Place = NOWHERE
 
     def question(self, at: float) -> Question:
@@ -90,15 +93,34 @@ def _run(policy: Policy, surroundings: Surroundings, case: Case, instants: Seque
 
 
 def _difference(case: Case, asked: Asked, decision: Decision) -> str:
-    got = CHALLENGE if asked.is_challenged else str(decision.effect)
-    by = "" if asked.is_challenged else decision.rule
-    if got == case.expect and case.rule in ("", by):
-        return ""
-    expected = f"expected {case.expect}" + (f" by '{case.rule}'" if case.rule else "")
     if asked.is_challenged:
-        return f"{expected}, got challenge: the proxy asks to sign in first; give the test a user"
-    decided = f"'{by}'" if by else "no rule"
-    return f"{expected}, got {got} by {decided}: {decision.reason}"
+        if case.expect == CHALLENGE:
+            return ""
+        return f"{_expected(case)}, got challenge: the proxy asks to sign in first; give the test a user"
+    if case.expect != decision.effect or case.rule not in ("", decision.rule):
+        by = f"'{decision.rule}'" if decision.rule else "no rule"
+        return f"{_expected(case)}, got {decision.effect} by {by}: {decision.reason}"
+    return _beside(case, decision)
+
+
+def _expected(case: Case) -> str:
+    return f"expected {case.expect}" + (f" by '{case.rule}'" if case.rule else "")
+
+
+def _beside(case: Case, decision: Decision) -> str:
+    """What is wrong with a decision beside its effect: with what a rule in shadow or an exception did."""
+    for wanted, got, what in (
+        (case.would_block, decision.would_block, "refusal in shadow"),
+        (case.exception, decision.exception, "exception"),
+    ):
+        if wanted is not None and wanted != got:
+            there_is = f"'{got}'" if got else "none"
+            return (
+                f"expected the {what} '{wanted}', got {there_is}"
+                if wanted
+                else f"expected no {what}, got {there_is}"
+            )
+    return ""
 
 
 def _request(facts: Facts) -> str:
@@ -111,6 +133,6 @@ def _instants(policy: Policy, now: float) -> Iterator[float]:
     at = now
     for _ in range(MAX_INSTANTS):
         yield at
-        at = policy.table.next_change(at)
+        at = policy.next_change(at)
         if at > now + ANY_TIME_SECONDS:
             return

@@ -2,14 +2,14 @@
 The policy: what one exchange may do, by the rules and by what stays refused whatever they say.
 
 A decision is remembered by exactly the facts that the rules and the safety table read, and until the
-next change of any hours.  What a person confirmed is asked anew each time.
+next change of any hours, and until anything begins or ends.  What a person confirmed is asked anew each time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from operator import attrgetter
 from typing import Any, Protocol
@@ -19,11 +19,13 @@ from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
+from corpproxy.policy.exceptions import ExceptionEntry, Exceptions
 from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
 from corpproxy.policy.reasons import clock, reason_of
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safety import check_safety, refuse_address
+from corpproxy.policy.staged import Periods, Stages
 from corpproxy.policy.table import NO_NETWORKS, Table
 from corpproxy.policy.target import target_uri
 
@@ -49,9 +51,24 @@ class Grants(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    What the rules say of one exchange, all counted from 0, and -1 for none.
+
+    ``rule`` decides; ``rehearsed`` is the first rule in shadow that would have decided in its place;
+    ``exception`` is the one without which ``passed`` would have decided.
+    """
+
+    rule: int
+    rehearsed: int = -1
+    exception: int = -1
+    passed: int = -1
+
+
 class Policy:
     """
-    The rules, compiled; see `decide`.
+    The rules and the exceptions to them, compiled; see `decide`.
 
     ``networks`` are the networks that rules name.  ``missing_categories`` are those of lists that could not
     be read and that the policy wants to count then: what refuses by them refuses everything, what allows by
@@ -68,6 +85,7 @@ class Policy:
         networks: Networks = NO_NETWORKS,
         time_zone: tzinfo = UTC,
         missing_categories: frozenset[str] = frozenset(),
+        exceptions: Sequence[ExceptionEntry] = (),
     ) -> None:
         self.rules = tuple(rules)
         self.safety = safety or Safety()
@@ -75,24 +93,33 @@ class Policy:
         self.time_zone = time_zone
         self.missing_categories = missing_categories
         self.table = Table(self.rules, networks, missing_categories)
-        self._facts_read = tuple(sorted(self.table.reads - {"at"} | set(_SAFETY_READS)))
-        self._key = _key_reader(self._facts_read)
+        self.stages = Stages([rule.name for rule in self.rules], [rule.stage for rule in self.rules])
+        self.exceptions = Exceptions(exceptions, self.rules, networks, missing_categories)
+        self._periods = Periods([rule.stage.period for rule in self.rules])
+        self._facts_read = tuple(sorted(self._all_reads() - {"at"} | set(_SAFETY_READS)))
+        self._key = _key_reader(self._facts_read, self.stages)
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
         self._nothing = Decision(_BLOCK, "", NOWHERE, "no rule matches", safety=self.safety)
         # The time for which it is known which rules are in force: none yet.
-        self._in_force, self._since, self._until = 0, math.inf, -math.inf
+        self._in_force, self._since, self._until = (0, 0), math.inf, -math.inf
         self._young: dict[object, Decision] = {}
         self._old: dict[object, Decision] = {}
 
     @property
     def reads(self) -> frozenset[str]:
         """The fields of `Facts` that decisions rest on; ``address_classes`` only when a rule needs it."""
-        return frozenset(name.partition(".")[0] for name in (*self._facts_read, *self.table.reads))
+        read = {name.partition(".")[0] for name in (*self._facts_read, *self._all_reads())}
+        return frozenset(read | {"identity", "client"} if self.stages.has_canaries else read)
+
+    def _all_reads(self) -> frozenset[str]:
+        read = self.table.reads | self.exceptions.reads
+        return read | {"at"} if self._periods.reads_time else read
 
     @property
     def categories(self) -> frozenset[str]:
-        """Every category that a rule names."""
-        return frozenset(category for rule in self.rules for category in rule.what.category)
+        """Every category that a rule or an exception names."""
+        asking: list[Rule | ExceptionEntry] = [*self.rules, *self.exceptions.entries]
+        return frozenset(category for one in asking for category in one.what.category)
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
         """The same policy while the lists of some categories are missing."""
@@ -102,6 +129,7 @@ class Policy:
             networks=self.networks,
             time_zone=self.time_zone,
             missing_categories=frozenset(missing_categories),
+            exceptions=self.exceptions.entries,
         )
 
     def decide(self, facts: Facts, grants: Grants | None = None) -> Decision:
@@ -118,32 +146,82 @@ class Policy:
             return decision
         return self._settle(decision, facts, grants)
 
-    def decide_by(self, number: int, facts: Facts, grants: Grants | None = None) -> Decision:
-        """What the policy would say if this rule (counted from 0; -1 is none) were the first to match."""
-        if number < 0:
-            return self._nothing
-        return self._settle(self._by_rule(number, facts), facts, grants)
+    def in_force(self, at: float) -> tuple[int, int]:
+        """The rules and the exceptions that are in force at a time, as bits; the same until `next_change`."""
+        rules = self.table.in_force(at) & self._periods.in_force(at)
+        return rules, self.exceptions.in_force(at) if self.exceptions.entries else 0
+
+    def next_change(self, at: float) -> float:
+        """The first instant after ``at`` when other rules or exceptions may be in force."""
+        return min(self.table.next_change(at), self._periods.next_change(at), self.exceptions.next_change(at))
+
+    def find(self, facts: Facts) -> Found:
+        """Which rule decides, which would in the place of it, and which exception made the difference."""
+        return self._find(facts, self.in_force(facts.at))
+
+    def answer(self, found: Found, facts: Facts, grants: Grants | None = None) -> Decision:
+        """What the policy says where this is what was found."""
+        return self._settle(self._answer(found, facts), facts, grants)
 
     def _turn(self, at: float) -> None:
         """
-        Work out which rules are in force now that the time for which this was known is over.
+        Work out what is in force now that the time for which this was known is over.
 
-        When they are the same as before, what is remembered stays; a clock that was set back by a little only
+        When it is the same as before, what is remembered stays; a clock that was set back by a little only
         makes the known time begin earlier.
         """
-        in_force, until = self.table.in_force(at), self.table.next_change(at)
+        in_force, until = self.in_force(at), self.next_change(at)
         if in_force != self._in_force:
             self._young, self._old = {}, {}
         self._since = min(self._since, at) if until == self._until and in_force == self._in_force else at
         self._in_force, self._until = in_force, until
 
     def _first(self, facts: Facts) -> Decision:
-        number = self.table.first(facts, self._in_force)
-        return self._by_rule(number, facts) if number >= 0 else self._nothing
+        return self._answer(self._find(facts, self._in_force), facts)
 
-    def _by_rule(self, number: int, facts: Facts) -> Decision:
-        decision = self._answers[number].decision(facts.categories)
-        return check_safety(decision, facts) if decision.effect is _ALLOW else decision
+    def _find(self, facts: Facts, in_force: tuple[int, int]) -> Found:
+        rules, exceptions = in_force
+        if not (exceptions or self.stages.are_staged):
+            return Found(self.table.first(facts, rules))
+        matching = self.table.matching(facts, rules)
+        enforced = self.stages.enforced_for(facts)
+        if not exceptions:
+            return _found(matching, enforced)
+        excepting = self.exceptions.matching(facts, exceptions)
+        found = _found(matching & ~self.exceptions.taken_away(excepting), enforced)
+        passed = _lowest(matching & enforced)
+        if passed in (-1, found.rule):
+            return found
+        exception = self.exceptions.first_past(excepting, passed)
+        return Found(found.rule, found.rehearsed, exception, passed)
+
+    def _answer(self, found: Found, facts: Facts) -> Decision:
+        decision = self._by_rule(found, facts)
+        if found.exception >= 0:
+            decision = self._excepted(decision, found)
+        if decision.effect is _ALLOW:
+            decision = check_safety(decision, facts)
+        return self._rehearsed(decision, found) if found.rehearsed >= 0 else decision
+
+    def _by_rule(self, found: Found, facts: Facts) -> Decision:
+        if found.rule >= 0:
+            return self._answers[found.rule].decision(facts.categories)
+        if found.exception < 0:
+            return self._nothing
+        entry = self.exceptions.entries[found.exception]
+        return Decision(_ALLOW, entry.name, entry.place, "no other rule matches", safety=self.safety)
+
+    def _excepted(self, decision: Decision, found: Found) -> Decision:
+        """The decision of the rule that is left, and that it is left by an exception."""
+        entry, passed = self.exceptions.entries[found.exception], self.rules[found.passed]
+        reason = f"{decision.reason}; exception '{entry.name}' goes past '{passed.name}'"
+        return replace(decision, reason=reason, exception=entry.name)
+
+    def _rehearsed(self, decision: Decision, found: Found) -> Decision:
+        """The decision together with what a rule in shadow would have taken away."""
+        rule = self.rules[found.rehearsed]
+        takes = decision.effect is _ALLOW if rule.effect is not _BLOCK else decision.effect is not _BLOCK
+        return replace(decision, would_block=rule.name) if rule.refuses and takes else decision
 
     def _settle(self, decision: Decision, facts: Facts, grants: Grants | None) -> Decision:
         """Finish what cannot be remembered: whether a warning is confirmed, where a redirect goes."""
@@ -209,8 +287,26 @@ def _located(template: str, facts: Facts) -> str:
     return template.replace("{host}", host).replace("{uri}", quote(target_uri(facts), safe=""))
 
 
-def _key_reader(read: tuple[str, ...]) -> Callable[[Facts], Any]:
-    return attrgetter(*read)
+def _found(matching: int, enforced: int) -> Found:
+    """What is found where these rules match, and these count; the others are in shadow."""
+    live = matching & enforced
+    rule = _lowest(live)
+    if live == matching:
+        return Found(rule)
+    first = _lowest(matching)
+    return Found(rule, first if first != rule else -1)
 
 
-__all__ = ["EVERY_CATEGORY", "Grants", "Policy", "refuse_address"]
+def _lowest(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1
+
+
+def _key_reader(read: tuple[str, ...], stages: Stages) -> Callable[[Facts], Any]:
+    """What decisions are remembered by: the facts that are read, and for a canary the rules that count."""
+    facts_read: Callable[[Facts], Any] = attrgetter(*read)
+    if not stages.has_canaries:
+        return facts_read
+    return lambda facts: (stages.enforced_for(facts), facts_read(facts))
+
+
+__all__ = ["EVERY_CATEGORY", "Found", "Grants", "Policy", "refuse_address"]

@@ -6,18 +6,21 @@ It is worked out from the same compiled columns as the decision itself, read bit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from corpproxy.destination.model import Host, Match
 from corpproxy.errors import Place
-from corpproxy.policy.conditions import asked_keys
-from corpproxy.policy.decide import Grants, Policy
+from corpproxy.policy.columns import Column
+from corpproxy.policy.conditions import Conditions, asked_keys
+from corpproxy.policy.decide import Found, Grants, Policy
+from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.mismatch import evidence, mismatch
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import SafeSearch
 from corpproxy.policy.safety import CHECKS
+from corpproxy.policy.staged_text import period_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,25 @@ class Step:
     One rule, asked in its turn.
 
     ``words`` say why it matches or what first stands against it.  ``decides`` is true for the first
-    that matches; those after it are not reached, but told all the same.
+    that matches; those after it are not reached, but told all the same.  ``in_shadow`` is one that counts for
+    nobody, or not for whoever asks; ``passed_by`` names the exception that takes it away.
     """
 
     rule: Rule
     matches: bool
     decides: bool
     reached: bool
+    words: str
+    in_shadow: bool = False
+    passed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionStep:
+    """One exception, and why it matches or what first stands against it."""
+
+    entry: ExceptionEntry
+    matches: bool
     words: str
 
 
@@ -51,8 +66,8 @@ class Explanation:
     Why the policy decides as it does.
 
     ``safety`` is empty where nothing is let through.  ``also_refusing`` are rules that come later and would
-    refuse it too, so that deleting the deciding one would not open it.  ``dial_host`` is the host that is
-    connected to.
+    refuse it too, so that deleting the deciding one would not open it; rules in shadow and those that an
+    exception takes away are not among them.  ``dial_host`` is the host that is connected to.
     """
 
     facts: Facts
@@ -62,6 +77,7 @@ class Explanation:
     safety: tuple[SafetyStep, ...]
     also_refusing: tuple[Rule, ...]
     dial_host: Host
+    exceptions: tuple[ExceptionStep, ...] = ()
 
 
 def explain(
@@ -74,39 +90,87 @@ def explain(
 ) -> Explanation:
     """Explain the decision on an exchange; ``matches`` is the evidence for its categories."""
     evident = tuple(matches)
-    number = policy.table.first(facts)
-    steps = tuple(_steps(policy, facts, evident, number))
+    found = policy.find(facts)
+    exceptions = tuple(_exceptions(policy, facts, evident))
+    steps = tuple(_steps(policy, facts, evident, found, exceptions))
     return Explanation(
         facts=facts,
         matches=evident,
-        decision=policy.decide_by(number, facts, grants),
+        decision=policy.answer(found, facts, grants),
         steps=steps,
-        safety=tuple(_safety(policy, facts, number, grants)),
-        also_refusing=tuple(step.rule for step in steps[number + 1 :] if step.matches and step.rule.refuses)
-        if number >= 0
-        else (),
+        safety=tuple(_safety(policy, facts, found, grants)),
+        also_refusing=tuple(_also_refusing(steps[found.rule + 1 :] if found.rule >= 0 else ())),
         dial_host=_dialled(facts, safe_search),
+        exceptions=exceptions,
     )
 
 
-def _steps(policy: Policy, facts: Facts, matches: tuple[Match, ...], first: int) -> Iterator[Step]:
-    holding = {column.key: column.mask(facts) for column in policy.table.columns}
-    holding["when"] = policy.table.in_force(facts.at)
+def _also_refusing(later: Iterable[Step]) -> Iterator[Rule]:
+    for step in later:
+        if step.matches and step.rule.refuses and not step.in_shadow and not step.passed_by:
+            yield step.rule
+
+
+def _steps(
+    policy: Policy,
+    facts: Facts,
+    matches: tuple[Match, ...],
+    found: Found,
+    exceptions: tuple[ExceptionStep, ...],
+) -> Iterator[Step]:
+    holding = _holding(policy.table.columns, facts) | {"when": policy.table.in_force(facts.at)}
+    enforced = policy.stages.enforced_for(facts)
     for number, rule in enumerate(policy.rules):
-        asked = asked_keys(rule)
-        failing = [key for key in holding if key in asked and not holding[key] >> number & 1]
+        is_in_time = rule.stage.period.contains(facts.at)
+        failing = _failing(rule, number, holding)
         if failing:
-            words = mismatch(failing[0], rule, facts, policy.time_zone)
-        else:
+            words = mismatch(failing, rule, facts, policy.time_zone)
+        elif is_in_time:
             words = evidence(rule, facts, matches, policy.networks, policy.missing_categories)
-        yield Step(rule, not failing, number == first, first < 0 or number <= first, words)
+        else:
+            words = period_in_words(rule.stage.period, facts.at, policy.time_zone)
+        passing = (step.entry.name for step in exceptions if step.matches and step.entry.goes_past(rule))
+        yield Step(
+            rule,
+            not failing and is_in_time,
+            number == found.rule,
+            found.rule < 0 or number <= found.rule,
+            words,
+            in_shadow=not enforced >> number & 1,
+            passed_by=next(passing, ""),
+        )
 
 
-def _safety(policy: Policy, facts: Facts, number: int, grants: Grants | None) -> Iterator[SafetyStep]:
-    """What the safety table says, where a rule lets the exchange through to it."""
-    if number < 0:
+def _holding(columns: Iterable[Column], facts: Facts) -> dict[str, int]:
+    """For each key the rows that accept an exchange."""
+    return {column.key: column.mask(facts) for column in columns}
+
+
+def _failing(asked: Conditions, number: int, holding: Mapping[str, int]) -> str:
+    """The first key that a row asks and that does not hold; empty when all do."""
+    keys = asked_keys(asked)
+    return next((key for key in holding if key in keys and not holding[key] >> number & 1), "")
+
+
+def _exceptions(policy: Policy, facts: Facts, matches: tuple[Match, ...]) -> Iterator[ExceptionStep]:
+    table = policy.exceptions.table
+    holding = _holding(table.columns, facts) | {"when": table.in_force(facts.at)}
+    for number, entry in enumerate(policy.exceptions.entries):
+        failing = _failing(entry, number, holding)
+        if failing:
+            yield ExceptionStep(entry, False, mismatch(failing, entry, facts, policy.time_zone))
+        elif entry.period.contains(facts.at):
+            words = evidence(entry, facts, matches, policy.networks, policy.missing_categories)
+            yield ExceptionStep(entry, True, words)
+        else:
+            yield ExceptionStep(entry, False, period_in_words(entry.period, facts.at, policy.time_zone))
+
+
+def _safety(policy: Policy, facts: Facts, found: Found, grants: Grants | None) -> Iterator[SafetyStep]:
+    """What the safety table says, where the exchange is let through to it."""
+    if found.rule < 0 and found.exception < 0:
         return
-    decision = policy.decide_by(number, facts, grants)
+    decision = policy.answer(found, facts, grants)
     if decision.effect is not Effect.ALLOW and not decision.rule.startswith("safety: "):
         return
     for entry, check in CHECKS:

@@ -9,9 +9,10 @@ from typing import Any
 
 from corpproxy.destination.model import Match
 from corpproxy.errors import Place
-from corpproxy.policy.explain import Explanation, SafetyStep, Step
+from corpproxy.policy.explain import ExceptionStep, Explanation, SafetyStep, Step
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.reasons import clock
+from corpproxy.policy.staged_text import answered_for, past_in_words, period_in_words
 from corpproxy.policy.target import target_uri
 
 # Where the entries of lists stand, for those that are known.
@@ -43,6 +44,7 @@ def as_mapping(explanation: Explanation, time_zone: tzinfo, lines: Lines = NO_LI
             for one in explanation.matches
         ],
         "rules": [_step_mapping(step) for step in explanation.steps],
+        "exceptions": [_exception_mapping(step) for step in explanation.exceptions],
         "safety": [
             {"entry": one.entry, "place": str(one.place), "refusal": one.refusal}
             for one in explanation.safety
@@ -55,6 +57,8 @@ def as_mapping(explanation: Explanation, time_zone: tzinfo, lines: Lines = NO_LI
             "say": decision.say,
             "category": decision.category,
             "location": decision.location,
+            "would_block": decision.would_block,
+            "exception": decision.exception,
         },
         "also_refusing": [rule.name for rule in explanation.also_refusing],
         "dial_host": explanation.dial_host.name,
@@ -70,6 +74,24 @@ def _step_mapping(step: Step) -> dict[str, Any]:
         "decides": step.decides,
         "reached": step.reached,
         "why": step.words,
+        "stage": step.rule.stage.in_words,
+        "in_shadow": step.in_shadow,
+        "passed_by": step.passed_by,
+        "owner": step.rule.stage.owner,
+        "reason": step.rule.stage.reason,
+    }
+
+
+def _exception_mapping(step: ExceptionStep) -> dict[str, Any]:
+    entry = step.entry
+    return {
+        "exception": entry.name,
+        "place": str(entry.place),
+        "past": list(entry.past),
+        "matches": step.matches,
+        "why": step.words,
+        "owner": entry.owner,
+        "reason": entry.reason,
     }
 
 
@@ -81,6 +103,8 @@ def _line(match: Match, lines: Lines) -> str:
 def _lines(explanation: Explanation, time_zone: tzinfo, lines: Lines) -> Iterator[str]:
     yield from _asked(explanation, time_zone, lines)
     yield ""
+    for exception in explanation.exceptions:
+        yield from _exception(exception, explanation, time_zone)
     for step in explanation.steps:
         yield from _step(step)
     for check in explanation.safety:
@@ -125,7 +149,28 @@ def _step(step: Step) -> Iterator[str]:
     verb = "matches" if step.matches else "does not match"
     if not step.reached:
         verb = f"not reached; {verb}"
-    yield f"{mark}  {step.rule.name} ({step.rule.effect}){_at(step.rule.place)}: {verb}: {step.words}"
+    if step.matches and step.passed_by:
+        verb = f"{verb}, but exception '{step.passed_by}' goes past it"
+    does = ", ".join(one for one in (step.rule.effect.value, _stage(step)) if one)
+    yield f"{mark}  {step.rule.name} ({does}){_at(step.rule.place)}: {verb}: {step.words}"
+
+
+def _stage(step: Step) -> str:
+    stage = step.rule.stage
+    if not stage.is_canary:
+        return stage.in_words
+    return f"{stage.in_words}, {'not for' if step.in_shadow else 'for'} this person"
+
+
+def _exception(step: ExceptionStep, explanation: Explanation, time_zone: tzinfo) -> Iterator[str]:
+    entry = step.entry
+    verb = "matches" if step.matches else "does not match"
+    mark = "+>" if entry.name == explanation.decision.exception else "  "
+    words = step.words
+    if step.matches:
+        until = period_in_words(entry.period, explanation.facts.at, time_zone)
+        words = f"{words}; {until}; {answered_for(entry.owner, entry.reason)}"
+    yield f"{mark}  exception {entry.name} ({past_in_words(entry)}){_at(entry.place)}: {verb}: {words}"
 
 
 def _safety(check: SafetyStep, explanation: Explanation) -> str:
@@ -144,6 +189,8 @@ def _decided(decision: Decision) -> Iterator[str]:
         yield f"the person reads: {decision.say}"
     if decision.effect is Effect.REDIRECT:
         yield f"the browser is sent to {decision.location}"
+    if decision.would_block:
+        yield f"in shadow: '{decision.would_block}' would have refused it"
 
 
 def _at(place: Place) -> str:

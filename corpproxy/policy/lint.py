@@ -10,12 +10,13 @@ from corpproxy.policy.conditions import UrlPrefix, What, Who, asked_keys
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.networks import IpNetwork, Networks, ranges_of
 from corpproxy.policy.rules import Rule
+from corpproxy.policy.staged import ALWAYS
 
 
 def lint(policy: Policy) -> tuple[Problem, ...]:
     """Give what is wrong with the order and the conditions of rules, each at its rule."""
     found = [
-        *_shadowed(policy.rules, policy.networks),
+        *_shadowed(policy),
         *_contradictions(policy.rules),
         *_open_end(policy.rules),
     ]
@@ -45,19 +46,30 @@ def _values_imply(later: Rule, earlier: Rule, networks: Networks) -> bool:
     )
 
 
-def _shadowed(rules: Sequence[Rule], networks: Networks) -> Iterator[Problem]:
+def _shadowed(policy: Policy) -> Iterator[Problem]:
     """Each rule that an earlier one leaves nothing for."""
+    rules, networks = policy.rules, policy.networks
+    passed = {name for entry in policy.exceptions.entries for name in entry.past}
     # Every pair is looked at: what each rule asks is worked out once, not once a pair.
     asked = [asked_keys(rule) for rule in rules]
     for number, rule in enumerate(rules):
         told = _told_keys(rule)
         for earlier, keys in zip(rules[:number], asked, strict=False):
+            # Who goes past the earlier rule by an exception may meet the later one.
+            if not _counts_before(earlier, rule) or earlier.name in passed:
+                continue
             if keys <= told and _values_imply(rule, earlier, networks):
                 why = f"'{earlier.name}' {_at(earlier.place, rule.place)} comes first"
                 if implies(earlier, rule, networks):
                     why += " and asks the same"
                 yield _never(rule, why)
                 break
+
+
+def _counts_before(earlier: Rule, later: Rule) -> bool:
+    """Whether an earlier rule counts whenever and for whomever a later one does, also as a rehearsal."""
+    counts = earlier.stage.is_enforced or later.stage.is_shadow
+    return counts and earlier.stage.period.covers(later.stage.period)
 
 
 def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
@@ -75,13 +87,23 @@ def _contradictions(rules: Sequence[Rule]) -> Iterator[Problem]:
 
 def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:
     """That no rule is without conditions, so that the policy does not say what becomes of the rest."""
-    if rules and all(asked_keys(rule) for rule in rules):
-        yield Problem(
-            rules[-1].place,
-            "no-last-rule",
-            f"after '{rules[-1].name}' nothing says what becomes of the rest; "
-            "end with a rule without conditions, such as {name: everything else, do: block}",
-        )
+    if not rules or any(_is_for_all(rule) for rule in rules):
+        return
+    staged = next((rule for rule in rules if not asked_keys(rule)), None)
+    place, why = rules[-1].place, f"after '{rules[-1].name}' nothing says what becomes of the rest"
+    if staged is not None:
+        place = staged.place
+        why = f"'{staged.name}' does not count for everybody and for ever, so that the rest is left open"
+    yield Problem(
+        place,
+        "no-last-rule",
+        f"{why}; end with a rule without conditions, such as {{name: everything else, do: block}}",
+    )
+
+
+def _is_for_all(rule: Rule) -> bool:
+    """Whether a rule matches everything, for everybody and for ever."""
+    return not asked_keys(rule) and rule.stage.is_enforced and rule.stage.period == ALWAYS
 
 
 def _never(rule: Rule, why: str) -> Problem:

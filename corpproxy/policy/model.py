@@ -84,8 +84,9 @@ class Decision:
     it matched; ``say`` is the rule's own sentence for the person; ``category`` is the
     category that made it match, if one did; ``location`` is where a redirect goes;
     ``warn_seconds`` is how long a confirmed warning lasts; ``safety`` is what
-    stays refused in this exchange.  ``would_block`` is what a shadow rule would have done.  ``granted`` is
-    until when a grant lifts what the rule does, in POSIX seconds; 0 without one.
+    stays refused in this exchange.  ``would_block`` names the first rule in shadow that would have refused
+    it, ``exception`` the exception without which a rule would have.  ``granted`` is until when a grant lifts
+    what the rule does, in POSIX seconds; 0 without one.
     """
 
     effect: Effect
@@ -98,6 +99,7 @@ class Decision:
     warn_seconds: int = 0
     safety: Safety = field(default_factory=Safety)
     would_block: str = ""
+    exception: str = ""
     granted: float = 0.0
     # The place as the record writes it: decisions are remembered, records are many.
     place_text: str = field(init=False, repr=False, compare=False)

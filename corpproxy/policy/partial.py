@@ -8,13 +8,13 @@ only where it matters: a rule behind the one that decides may be as doubtful as 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import Conditions, Entry, What, Who
-from corpproxy.policy.decide import Policy
+from corpproxy.policy.decide import Found, Policy
 from corpproxy.policy.model import Facts
 from corpproxy.policy.table import Table
 from corpproxy.policy.target import normal_path
@@ -69,31 +69,47 @@ class PartialPolicy:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._rules = [_Asked(rule, policy) for rule in policy.rules]
-        self._suspects: dict[object, list[int]] = {}
+        self._exceptions = [_Asked(entry, policy) for entry in policy.exceptions.entries]
+        self._suspects: dict[object, tuple[list[int], list[int]]] = {}
 
-    def doubt(self, facts: Facts, gaps: Gaps, decided_by: int) -> Doubt | None:
+    def doubt(self, facts: Facts, gaps: Gaps, found: Found) -> Doubt | None:
         """
-        Give the first doubtful rule that may decide, or None when the decision is certain.
+        Give the first doubtful rule or exception that may make a difference; None when the decision is certain.
 
-        ``decided_by`` is the number of the rule that decides by the facts as they are given, -1 for none.
+        ``found`` is what decides by the facts as they are given.
         """
+        rules, exceptions = self._suspected(gaps)
+        if not (rules or exceptions):
+            return None
         policy = self._policy
-        in_force = policy.table.in_force(facts.at)
-        for number in self._suspected(gaps):
-            if 0 <= decided_by < number:
-                break
-            if in_force >> number & 1 and (fact := self._rules[number].doubt(facts, gaps)):
+        in_force, running = policy.in_force(facts.at)
+        # Rules up to the one that decides: what stands behind it is not reached.
+        reached = (1 << found.rule + 1) - 1 if found.rule >= 0 else -1
+        # What is in shadow for this person changes nothing that happens.
+        asked = in_force & policy.stages.enforced_for(facts) & reached
+        excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, running))
+        for number in rules:
+            if (asked & ~excepted) >> number & 1 and (fact := self._rules[number].doubt(facts, gaps)):
                 return Doubt(policy.rules[number].name, fact)
+        matching = policy.table.matching(facts, asked)
+        for number in exceptions:
+            if not (running >> number & 1 and policy.exceptions.taken_away(1 << number) & matching):
+                continue
+            if fact := self._exceptions[number].doubt(facts, gaps):
+                return Doubt(policy.exceptions.entries[number].name, fact)
         return None
 
-    def _suspected(self, gaps: Gaps) -> list[int]:
-        """The rules that ask for anything that is not known: mostly a few of many."""
+    def _suspected(self, gaps: Gaps) -> tuple[list[int], list[int]]:
+        """The rules and the exceptions that ask for anything that is not known: mostly a few of many."""
         kind = frozenset(gaps.facts), gaps.query, gaps.categories
         found = self._suspects.get(kind)
         if found is None:
-            asked = enumerate(self._rules)
-            found = self._suspects[kind] = [number for number, one in asked if one.is_suspect(gaps)]
+            found = self._suspects[kind] = (_suspects(self._rules, gaps), _suspects(self._exceptions, gaps))
         return found
+
+
+def _suspects(rows: Sequence[_Asked], gaps: Gaps) -> list[int]:
+    return [number for number, row in enumerate(rows) if row.is_suspect(gaps)]
 
 
 class _Asked:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.policy.conditions import What, When, Who
 from corpproxy.policy.model import Effect, Safety
+from corpproxy.policy.staged import FOR_EVERYBODY, Stage
 
 # How long a confirmed warning lasts unless its rule says otherwise: a working day, as people expect.
 WARN_SECONDS = 8 * 3600
@@ -19,7 +20,8 @@ class Rule:
 
     ``say`` is its sentence for the person.  ``location`` is where a redirect goes; ``{host}`` and ``{uri}``
     in it are replaced by those asked for, percent-encoded.  ``safety`` stands in the place of the table's
-    entries for what this rule lets through.
+    entries for what this rule lets through.  ``stage`` says how far it counts, ``exceptions`` whether any may
+    go past it.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Rule:
     location: str = ""
     warn_seconds: int = WARN_SECONDS
     safety: Safety | None = None
+    stage: Stage = FOR_EVERYBODY
+    exceptions: bool = True
     place: Place = NOWHERE
 
     @property

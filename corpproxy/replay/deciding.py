@@ -101,11 +101,11 @@ class Deciding:
         put = self._candidate.put(record)
         policy, facts = put.policy, put.facts
         decision = doubt = None
-        number = policy.table.first(facts)
+        found = policy.find(facts)
         if put.gaps:
-            doubt = self._partial_of(policy).doubt(facts, put.gaps, number)
+            doubt = self._partial_of(policy).doubt(facts, put.gaps, found)
         if doubt is None:
-            decision = policy.decide_by(number, facts, _Granted(record) if record.granted else None)
+            decision = policy.answer(found, facts, _Granted(record) if record.granted else None)
         return Verdict(decision, doubt, facts.identity.groups, facts.categories)
 
     def _partial_of(self, policy: Policy) -> PartialPolicy:

@@ -36,7 +36,7 @@ class Windows:
         if not self._texts or at < self._texts[0]:
             self._begin(posix_seconds(at) - _DAY_SECONDS)
         while at >= self._texts[-1]:
-            self._add(self._policy.table.next_change(self._edges[-1]))
+            self._add(self._policy.next_change(self._edges[-1]))
         number = bisect_right(self._texts, at) - 1
         self._from, self._to = self._texts[number : number + 2]
         self._now = self._in_force[number]
@@ -49,7 +49,7 @@ class Windows:
         edge = min(edge, MAX_EDGE)
         self._edges.append(edge)
         self._texts.append(utc_text(edge) if edge < MAX_EDGE else "~")
-        self._in_force.append(self._policy.table.in_force(edge))
+        self._in_force.append(self._policy.in_force(edge))
 
 
 # The end of time: no calendar goes further, and as a text it sorts behind all moments.

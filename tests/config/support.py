@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 
 from corpproxy.backends.policy_files import fits
 from corpproxy.config.load import Loaded, load_policy
+from corpproxy.objections import objections
+from corpproxy.policy.calendar import parse_instant
 
 FOLDER = Path("/site")
 POLICY = FOLDER / "policy.yaml"
@@ -65,7 +68,7 @@ class ProblemCase:
 
     ``lines`` are the problems expected, as written.  Between the policy and the last ruler may stand further
     files (``===== file NAME``) and circumstances (``===== with``): ``open NAME``, ``broken NAME``, ``gone
-    NAME``, ``bound NAME NUMBER``, ``categories A B``.
+    NAME``, ``bound NAME NUMBER``, ``categories A B``, ``now TIME`` (in UTC: the policy's tests are run then).
     """
 
     name: str
@@ -73,9 +76,15 @@ class ProblemCase:
     bounds: dict[str, int]
     categories: frozenset[str] | None
     lines: list[str]
+    now: float | None = None
 
     def load(self) -> Loaded:
-        return load_policy(POLICY, self.files, known_categories=lambda state: self.categories)
+        loaded = load_policy(POLICY, self.files, known_categories=lambda state: self.categories)
+        if self.now is None or loaded.configuration is None:
+            return loaded
+        found = tuple(objections(loaded.configuration, None, self.now))
+        broken = any(problem.is_error for problem in found)
+        return Loaded(None if broken else loaded.configuration, loaded.problems + found, loaded.texts)
 
 
 def read_case(path: Path) -> ProblemCase:
@@ -83,7 +92,7 @@ def read_case(path: Path) -> ProblemCase:
     policy, *parts = RULER.split(path.read_bytes())
     texts: dict[str, str | bytes] = {"policy.yaml": policy}
     bounds: dict[str, int] = {}
-    categories = None
+    categories, now = None, None
     expected: list[str] = []
     circumstances: list[list[str]] = []
     for title, text in zip(parts[::2], parts[1::2], strict=True):
@@ -100,11 +109,13 @@ def read_case(path: Path) -> ProblemCase:
             bounds[words[0]] = int(words[1])
         elif what == "categories":
             categories = frozenset(words)
+        elif what == "now":
+            now = parse_instant(words[0], UTC)
         elif what == "gone":
             del files.texts[FOLDER / words[0]]
         else:
             {"open": files.open_to_all, "broken": files.broken}[what].add(FOLDER / words[0])
-    return ProblemCase(path.stem, files, bounds, categories, expected)
+    return ProblemCase(path.stem, files, bounds, categories, expected, now)
 
 
 def told(loaded: Loaded) -> list[str]:

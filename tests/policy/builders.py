@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
@@ -14,8 +15,10 @@ from corpproxy.errors import Place
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
 from corpproxy.policy.conditions import What, When, Who, parse_url
+from corpproxy.policy.exceptions import ALL_RULES, ExceptionEntry
 from corpproxy.policy.model import ConnectTo, Effect, Facts, Safety
 from corpproxy.policy.rules import Rule
+from corpproxy.policy.staged import Mode, Period, Stage
 
 LONDON = ZoneInfo("Europe/London")
 AMIR = Identity("amir", ("pupils",))
@@ -145,4 +148,30 @@ some_facts = st.builds(
     address_classes=st.one_of(
         st.none(), st.frozensets(st.sampled_from([AddressClass.PUBLIC, AddressClass.PRIVATE]))
     ),
+)
+periods = st.builds(
+    Period,
+    start=_maybe(instants, Period().start),
+    end=_maybe(instants, Period().end),
+)
+staged_rules = st.builds(
+    replace,
+    rules,
+    name=st.sampled_from(["one", "two", "three", "four", "five"]),
+    stage=st.builds(
+        Stage, mode=st.sampled_from(Mode), share=st.sampled_from([10_000, 10_000, 1, 5_000]), period=periods
+    ),
+    exceptions=st.booleans(),
+)
+exceptions = st.lists(
+    st.builds(
+        ExceptionEntry,
+        name=st.sampled_from(["club", "exam"]),
+        past=st.sampled_from([("one",), ("two", "three"), (ALL_RULES,)]),
+        who=whos,
+        what=whats,
+        when=_maybe(_some(LESSONS, NIGHT), ()),
+        period=periods,
+    ),
+    max_size=3,
 )

@@ -8,10 +8,22 @@ from corpproxy.errors import Place
 from corpproxy.policy.cases import Case, run_cases
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exceptions import ExceptionEntry
+from corpproxy.policy.staged import Mode, Stage
 from tests.policy.builders import LESSONS, LONDON, MONDAY, allow, local, rule
 from tests.policy.test_question import SURROUNDINGS
 from tests.support.rows import rows, tabular
 
+SHADOW = Stage(mode=Mode.SHADOW)
+STAGED = Policy(
+    [
+        rule("games", what=What(category=("games",))),
+        rule("mini", what=What(domain=("miniclip.com",)), stage=SHADOW),
+        allow(),
+    ],
+    time_zone=LONDON,
+    exceptions=[ExceptionEntry("club", ("games",), who=Who(user=("amir",)))],
+)
 POLICY = Policy(
     [rule("games", who=Who(group=("pupils",)), what=What(category=("games",)), when=(LESSONS,)), allow()],
     time_zone=LONDON,
@@ -80,6 +92,22 @@ class CaseTests(SynchronousTestCase):
     def test_fails(self, bad, said):
         """A case that fails says what was expected, what came and why, at its place."""
         self.assertEqual(failures(bad), [said])
+
+    @rows(
+        both=(case(expect="allow", would_block="mini", exception="club"), ""),
+        neither=(case("http://bbc.co.uk/", "allow", would_block="", exception=""), ""),
+        other_rule=(
+            case(expect="allow", would_block="games"),
+            "expected the refusal in shadow 'games', got 'mini'",
+        ),
+        unwanted=(case(expect="allow", exception=""), "expected no exception, got 'club'"),
+        missing=(case(user="carol", exception="club"), "expected the exception 'club', got none"),
+    )
+    def test_beside(self, tried, said):
+        """A test may ask what a rule in shadow would have refused, and which exception let it through."""
+        found = failures(tried, policy=STAGED)
+        self.assertEqual(len(found), bool(said))
+        self.assertIn(said, "".join(found))
 
     def test_no_rule(self):
         """Where no rule matches the sentence says so."""

@@ -10,6 +10,7 @@ from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import Path
 from corpproxy.config.schema.conditions import WhatTable, WhoTable
+from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.destination.sources import EVERY_CATEGORY
 from corpproxy.identity.group_lines import read_groups
 
@@ -33,6 +34,8 @@ class _Names:
         self._networks = examined.names_in(("identity", "networks"))
         self._calendars = examined.names_in(("calendars",))
         self._listeners = frozenset(one.name for one in model.listen)
+        self._rules = _known("rules", model.rules, examined)
+        self._exception_names = _known("exceptions", model.exceptions, examined)
         self._groups = examined.names_in(("identity", "groups")).union(
             group for network in identity.networks.values() for group in network.groups
         )
@@ -46,6 +49,10 @@ class _Names:
             self._who(("rules", number, "who"), rule.who)
             self._what(("rules", number, "what"), rule.what)
             self._calendar_names(("rules", number, "when"), rule.when or ())
+        for number, exception in enumerate(model.exceptions):
+            self._who(("exceptions", number, "who"), exception.who)
+            self._what(("exceptions", number, "what"), exception.what)
+            self._calendar_names(("exceptions", number, "when"), exception.when or ())
         for number, entry in enumerate(model.safe_search):
             self._who(("safe_search", number, "who"), entry.who)
         for number, exemption in enumerate(model.identity.exempt):
@@ -57,6 +64,8 @@ class _Names:
             )
         for number, case in enumerate(model.tests):
             self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
+            self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
+            self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
         self._exceptions()
 
     def _who(self, path: Path, who: WhoTable | None) -> None:
@@ -113,6 +122,18 @@ class _Names:
                 said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
                 self._examined.say((*path, number), f"unknown-{kind}", said)
 
+    def _tell_one(self, kind: str, path: Path, name: str | None, known: frozenset[str] | None) -> None:
+        if name and known is not None and name not in known:
+            said = f"there is no {kind} '{name}'{self._offer(kind, name, known)}"
+            self._examined.say(path, f"unknown-{kind}", said)
+
+
+def _known(
+    table: str, entries: Iterable[RuleTable | ExceptionTable], examined: Examined
+) -> frozenset[str] | None:
+    """The names in a table of rules or exceptions; None where some of them could not be read."""
+    return None if examined.shaped.is_damaged((table,)) else frozenset(one.name for one in entries)
+
 
 def _groups_in_file(examined: Examined) -> frozenset[str] | None:
     """The groups that the file of groups names now; None without a file that can be read."""
@@ -149,5 +170,7 @@ def each_condition(examined: Examined) -> Iterator[tuple[Path, WhoTable | None, 
     """The conditions of every table that has them, with the path of the entry."""
     for number, rule in enumerate(examined.model.rules):
         yield ("rules", number), rule.who, rule.what
+    for number, exception in enumerate(examined.model.exceptions):
+        yield ("exceptions", number), exception.who, exception.what
     for number, entry in enumerate(examined.model.safe_search):
         yield ("safe_search", number), entry.who, None

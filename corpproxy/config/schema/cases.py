@@ -6,12 +6,18 @@ from typing import Annotated
 
 from pydantic import model_validator
 
-from corpproxy.config.schema.leaves import OneOrMany, Text, words, wrong
+from corpproxy.config.schema.leaves import Leaf, OneOrMany, Text, words, wrong
 from corpproxy.config.schema.table import Table, asked, optional
 from corpproxy.policy.cases import CHALLENGE
 from corpproxy.policy.model import Effect
 
 Expected = Annotated[str, words((*(effect.value for effect in Effect), CHALLENGE))]
+
+
+NameOrNone = Annotated[
+    str,
+    Leaf("name or no", lambda written: "" if written == "no" else written, {"type": ["string", "boolean"]}),
+]
 
 
 class CaseTable(Table):
@@ -34,6 +40,10 @@ class CaseTable(Table):
     method: Text | None = optional("The method for ``url``.")
     expect: Expected = asked("What must come out; ``challenge`` when the proxy must ask to sign in.")
     rule: Text | None = optional("The rule that must have decided.")
+    would_block: NameOrNone | None = optional(
+        "The rule in shadow that would have refused it; ``no`` for none."
+    )
+    exception: NameOrNone | None = optional("The exception that must have let it through; ``no`` for none.")
 
     @model_validator(mode="after")
     def one_request(self) -> CaseTable:

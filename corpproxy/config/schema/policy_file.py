@@ -20,7 +20,7 @@ from corpproxy.config.schema.limits import (
     TimeoutsTable,
 )
 from corpproxy.config.schema.listen import ListenTable
-from corpproxy.config.schema.rules import RuleTable, SafeSearchTable
+from corpproxy.config.schema.rules import ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.config.transports import Transports
@@ -57,6 +57,10 @@ class PolicyFile(Table):
     categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
     calendars: dict[str, CalendarTable] = mapping("Hours of the week and dates, by name.")
     rules: list[RuleTable] = listing("What is allowed and what is not; the first match decides.")
+    exceptions: list[ExceptionTable] = listing("Who may have what in spite of rules, until when.")
+    include_exceptions: OneOrMany[Text] = listing(
+        "Further files that may hold nothing but ``exceptions:``, as ``exceptions.d/*.yaml``."
+    )
     safe_search: list[SafeSearchTable] = listing("Who is given the strict addresses of search engines.")
     connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")

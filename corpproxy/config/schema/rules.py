@@ -1,4 +1,4 @@
-"""The ``rules:`` and ``safe_search:`` tables."""
+"""The ``rules:``, ``exceptions:`` and ``safe_search:`` tables."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Annotated
 from pydantic import Field
 
 from corpproxy.config.schema.conditions import SafetyTable, WhatTable, WhoTable
-from corpproxy.config.schema.leaves import Duration, OneOrMany, Text, words
+from corpproxy.config.schema.leaves import Duration, OneOrMany, Switch, Text, parsed, words
 from corpproxy.config.schema.table import Table, as_in, asked, optional
+from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.model import Effect
-from corpproxy.policy.rules import WARN_SECONDS
+from corpproxy.policy.rules import WARN_SECONDS, Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry, YouTube
+from corpproxy.policy.staged import Mode, Stage, parse_share, share_text
 
 EffectWord = Annotated[Effect, words(Effect)]
+ModeWord = Annotated[Mode, words(Mode)]
+Share = Annotated[int, parsed("percent", parse_share, "bad-share", share_text)]
 
 
 class RuleTable(Table):
@@ -34,6 +38,42 @@ class RuleTable(Table):
     safety: SafetyTable | None = optional(
         "What stays refused where this rule matches, in place of ``safety:``."
     )
+    mode: ModeWord = as_in(
+        Stage, "mode", "With ``shadow`` the record only says what the rule would have refused."
+    )
+    canary: Share | None = optional(
+        "The share of people for whom the rule counts, as ``10%``; for the others it is in shadow."
+    )
+    from_: Text | None = optional(
+        "When the rule begins: a date, or date and time as ``2026-11-23T10:00``, in the site's time zone.",
+        alias="from",
+    )
+    until: Text | None = optional("When it ends: a time, or a date for the end of that day.")
+    owner: Text | None = optional("Who answers for the rule.")
+    reason: Text | None = optional("Why it is there, for whoever reads the policy or an explanation.")
+    exceptions: Switch = as_in(Rule, "exceptions", "Whether entries of ``exceptions:`` may go past it.")
+
+
+class ExceptionTable(Table):
+    """
+    Who may have what in spite of some rules, until when.
+
+    It takes those rules away where it matches, and the other rules decide.
+    What ``safety:`` refuses stays refused.
+    """
+
+    name: Text = asked("The name that stands in records and in explanations.")
+    who: WhoTable | None = optional("For whom; everybody when left out.")
+    what: WhatTable | None = optional("For what; everything when left out, which only ``who`` makes narrow.")
+    when: OneOrMany[Text] | None = optional("Names from ``calendars:``; always when left out.")
+    past: OneOrMany[Text] = asked("Names of rules that it goes past; ``all`` for every rule that refuses.")
+    owner: Text = asked("Who answers for it.")
+    reason: Text = asked("Why it is there.")
+    from_: Text | None = optional("When it begins, as in a rule; at once when left out.", alias="from")
+    until: Text | None = optional(
+        "When it ends by itself: a time, or a date for the end of that day; must be there."
+    )
+    permanent: Switch = as_in(ExceptionEntry, "permanent", "That it has no end, in place of ``until``.")
 
 
 Engine = Annotated[str, words(ENGINES, "engine")]
