@@ -7,7 +7,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from corpproxy.audit.record import Record, UnreadableRecord, decode
 from corpproxy.backends.record_reader import Complain
@@ -68,7 +68,7 @@ def numbered_lines(
     A compressed file that is damaged is read as far as it goes.
     """
     raw = path.open("rb") if isinstance(path, Path) else path
-    buffered = io.BufferedReader(raw) if isinstance(raw, io.RawIOBase) else raw
+    buffered = raw if hasattr(raw, "peek") else io.BufferedReader(raw)  # type: ignore[type-var]
     position = _position_of(raw)
     try:
         lines: Iterator[bytes] = iter(buffered)
@@ -83,9 +83,8 @@ def numbered_lines(
             raw.close()
 
 
-def _begins_with(file: IO[bytes], magic: bytes) -> bool:
-    peek = getattr(file, "peek", None)
-    return peek is not None and peek(len(magic))[: len(magic)] == magic
+def _begins_with(file: Any, magic: bytes) -> bool:
+    return bool(file.peek(len(magic))[: len(magic)] == magic)
 
 
 def _position_of(file: IO[bytes]) -> Callable[[], int]:

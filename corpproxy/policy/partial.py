@@ -70,28 +70,38 @@ class PartialPolicy:
         self._policy = policy
         self._rules = [_Asked(rule, policy) for rule in policy.rules]
         self._exceptions = [_Asked(entry, policy) for entry in policy.exceptions.entries]
+        canaries = (1 << number for number, rule in enumerate(policy.rules) if rule.stage.is_canary)
+        self._canaries = sum(canaries)
         self._suspects: dict[object, tuple[list[int], list[int]]] = {}
 
     def doubt(self, facts: Facts, gaps: Gaps, found: Found) -> Doubt | None:
         """
-        Give the first doubtful rule or exception that may make a difference; None when the decision is certain.
+        Give the first doubtful rule or exception that may make a difference; None when there is none.
 
         ``found`` is what decides by the facts as they are given.
         """
         rules, exceptions = self._suspected(gaps)
-        if not (rules or exceptions):
+        is_who_known = "identity.name" not in gaps.facts
+        if not (rules or exceptions) and is_who_known:
             return None
         policy = self._policy
         in_force, running = policy.in_force(facts.at)
         # Rules up to the one that decides: what stands behind it is not reached.
         reached = (1 << found.rule + 1) - 1 if found.rule >= 0 else -1
-        # What is in shadow for this person changes nothing that happens.
-        asked = in_force & policy.stages.enforced_for(facts) & reached
-        excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, running))
+        # What is in shadow changes nothing that happens; for whom a canary counts is known with the person.
+        counting = (
+            policy.stages.enforced_for(facts) if is_who_known else policy.stages.enforced | self._canaries
+        )
+        asked = in_force & counting & reached
+        certain = running & ~sum(1 << number for number in exceptions)
+        excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, certain))
         for number in rules:
             if (asked & ~excepted) >> number & 1 and (fact := self._rules[number].doubt(facts, gaps)):
                 return Doubt(policy.rules[number].name, fact)
         matching = policy.table.matching(facts, asked)
+        if not is_who_known and matching & self._canaries & ~excepted:
+            number = (matching & self._canaries & ~excepted).bit_length() - 1
+            return Doubt(policy.rules[number].name, gaps.facts["identity.name"])
         for number in exceptions:
             if not (running >> number & 1 and policy.exceptions.taken_away(1 << number) & matching):
                 continue
@@ -199,6 +209,7 @@ class _Leaf:
         row = Entry(part, refuses=refuses) if isinstance(part, Who) else Entry(what=part, refuses=refuses)
         self._key = key
         self._part = part
+        self._policy = policy
         self._table = Table([row], policy.networks, policy.missing_categories)
         self._reads = self._table.reads
 
@@ -223,7 +234,10 @@ class _Leaf:
         """What can be told when the path is known up to its query."""
         if self._key == "url" and not answer.holds:
             begin = normal_path(facts.path).partition("?")[0] + "?"
-            return _Answer(False, QUERY) if any(one.path.startswith(begin) for one in what.url) else _NO
+            # Everything but the query fits, if it fits a prefix that is cut there.
+            bare = tuple(replace(one, path="/") for one in what.url if one.path.startswith(begin))
+            may = bare and _Leaf("url", What(url=bare), False, self._policy).answer(facts, NO_GAPS).holds
+            return _Answer(False, QUERY) if may else _NO
         if self._key == "expression":
             certain = answer.holds and not any(map(_LOOKS_AT_END.search, what.expression))
             return _YES if certain else _Answer(False, QUERY)
