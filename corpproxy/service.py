@@ -44,6 +44,7 @@ from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.transports import Transports
+from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
 from corpproxy.errors import CorpproxyError, Problem
@@ -111,7 +112,7 @@ class CorpproxyService(Service):
         # A policy that asks for others of these changes nothing before a restart.
         self.state = configuration.state
         self.transports = configuration.transports
-        self.workers_asked = configuration.workers
+        self.workers = workers_for(configuration.workers)
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems
@@ -168,6 +169,7 @@ class CorpproxyService(Service):
         self.lists = self._list_keeper()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
+        self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
         self._ends = self._make_ends()
@@ -237,6 +239,7 @@ class CorpproxyService(Service):
         self._keep()
         self._loading = Deferred.fromCoroutine(self._load_grants()).addErrback(self._not_loaded)
         self.proxy.deadlines.start()
+        self.proxy.rounds.start()
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
@@ -456,6 +459,7 @@ class CorpproxyService(Service):
             self.lists.stop,
             lambda: self._stop_listening(clients),
             self._drain,
+            proxy.rounds.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,

@@ -14,6 +14,7 @@ def measure(service: CorpproxyService) -> None:
     admission, pool, names, writer = proxy.admission, proxy.pool, proxy.names, service.writer
     telemetry.measure("corpproxy_open_connections", lambda: len(admission.connections))
     telemetry.measure("corpproxy_open_tunnels", lambda: len(admission.tunnels))
+    telemetry.measure("corpproxy_decided_again_total", lambda: _decided_again(service))
     telemetry.measure("corpproxy_upstream_connections", lambda: {"kept": pool.kept, "in_use": pool.in_use})
     telemetry.measure("corpproxy_upstream_connections_opened_total", lambda: pool.opened)
     telemetry.measure("corpproxy_upstream_connections_reused_total", lambda: pool.reused)
@@ -39,6 +40,11 @@ def measure(service: CorpproxyService) -> None:
 def _sign_ins(service: CorpproxyService) -> dict[str, int]:
     counts = service.reception.counts
     return {"ok": counts.ok, "failed": counts.failed, "remembered": counts.remembered}
+
+
+def _decided_again(service: CorpproxyService) -> dict[str, int]:
+    rounds = service.proxy.rounds
+    return {"goes_on": rounds.asked - rounds.ended, "ended": rounds.ended}
 
 
 def _lag(service: CorpproxyService) -> float:

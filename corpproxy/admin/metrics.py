@@ -97,6 +97,11 @@ METRICS: tuple[Metric, ...] = (
     _histogram("corpproxy_tunnel_duration_seconds", "How long tunnels and upgraded connections lasted."),
     _gauge("corpproxy_open_connections", "Client connections that are open now."),
     _gauge("corpproxy_open_tunnels", "Tunnels and upgraded connections that are open now."),
+    _counter(
+        "corpproxy_decided_again_total",
+        "Exchanges that were decided again while they ran, by outcome: goes_on or ended.",
+        "outcome",
+    ),
     _gauge("corpproxy_upstream_connections", "Connections to servers, kept for later or in use.", "state"),
     _counter("corpproxy_upstream_connections_opened_total", "Connections to servers that were made."),
     _counter("corpproxy_upstream_connections_reused_total", "Exchanges that went over a kept connection."),

@@ -82,6 +82,8 @@ def _why(record: Record) -> list[str]:
         said.append(f'by exception "{record.exception}"')
     if record.would_block:
         said.append(f'would be blocked by "{record.would_block}"')
+    if record.ended_rule:
+        said.append(f'ended by "{record.ended_rule}"')
     if record.failure:
         said.append(f"failure {record.failure}" + (f" ({record.phase})" if record.phase else ""))
     return said

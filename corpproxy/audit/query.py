@@ -49,7 +49,6 @@ class RecordQuery:
                 for name, wanted in (
                     ("user", self.user),
                     ("client", self.client),
-                    ("rule", self.rule),
                     ("would_block", self.would_block),
                     ("exception", self.exception),
                     ("decision", self.decision),
@@ -59,6 +58,7 @@ class RecordQuery:
                     ("listener", self.listener),
                 )
             )
+            and (not self.rule or self.rule in (record.rule, record.ended_rule))
             and (not self.group or self.group in record.groups)
             and (not self.category or self.category in record.categories)
             and (not self.host or _is_below(record.host, self.host))

@@ -48,6 +48,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar granted: until when a grant lifts what the rule does, as ``at`` is written.
     :ivar would_block: the first rule in shadow that would have refused it.
     :ivar exception: the exception without which a rule would have refused it.
+    :ivar ended_rule: the rule that ended it when it was decided again while it ran; ``ended_place``,
+        ``ended_reason`` and ``ended_policy`` belong to that rule.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
@@ -92,6 +94,10 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     granted: str = ""
     would_block: str = ""
     exception: str = ""
+    ended_rule: str = ""
+    ended_place: str = ""
+    ended_reason: str = ""
+    ended_policy: str = ""
     failure: str = ""
     phase: str = ""
     status: int = 0

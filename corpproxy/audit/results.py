@@ -65,7 +65,7 @@ MEANINGS: dict[ResultCode, str] = {
     ResultCode.UPSTREAM_FAILED: "The server was out of reach, or its answer broke off or broke the rules.",
     ResultCode.TIMED_OUT: "The server did not answer, or nothing moved any more, in time.",
     ResultCode.UNAVAILABLE: "We could not serve: the record or a backend failed, or we are stopping.",
-    ResultCode.ENDED: "We ended a running exchange: the policy changed, a lifetime was over, we stopped.",
+    ResultCode.ENDED: "We ended a running exchange: it may not go on, a lifetime was over, we stopped.",
     ResultCode.LOST: "The process died; the record was closed for it.",
     ResultCode.FAILED: "A bug of ours; the log of the service has the reference.",
 }

@@ -15,6 +15,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
+from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.policy.model import Decision, Effect
 
@@ -29,6 +30,7 @@ SHORT_PATH = 256
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
+_ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
 
 
 class Writer(Protocol):
@@ -155,6 +157,8 @@ class Books:
             record.connect_ms = round(exchange.connect_seconds * 1000)
         if exchange.resolve_seconds >= 0:
             record.resolve_ms = round(exchange.resolve_seconds * 1000)
+        if exchange.ended is not None and kind in _ENDS:
+            _tell_ending(record, exchange.ended)
         if exchange.address_classes is not None:
             record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
         if decision.category:
@@ -170,6 +174,14 @@ class Books:
             return ""
         agent = exchange.fields.get(b"user-agent")
         return self._agents[agent] if agent is not None and exchange.in_force.audit.user_agent else ""
+
+
+def _tell_ending(record: Record, ending: Ending) -> None:
+    """Say what was decided when it was decided again: the record keeps its first decision beside that."""
+    record.ended_rule = ending.decision.rule
+    record.ended_place = ending.decision.place_text
+    record.ended_reason = ending.reason
+    record.ended_policy = ending.policy
 
 
 class _Texts(dict[bytes, str]):

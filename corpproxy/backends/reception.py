@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Reception:
     `take` puts a policy into force: what it does not change (an open password file, remembered credentials)
     stays.  ``people`` are the people of the policy in force; ``counts`` say how sign-ins went.
     ``tell`` and ``tell_change`` are called with what other processes with the same ``key`` should know: what
-    a check taught, and that the password file changed.
+    a check taught, and that the password file changed.  ``accounts_changed`` is called with the names whose
+    password is another one now, or that have none any more, each with a sentence that says so.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Reception:
         self._sign_in: SignIn | None = None
         self._started = False
         self.counts = SignInCounts()
+        self.accounts_changed: Callable[[Mapping[str, str]], None] = lambda reasons: None
         self.people = People(settings)
         self.take(settings)
 
@@ -144,6 +146,7 @@ class Reception:
                 None if path is None else self._opened(Htpasswd(path, self._reactor, self._threads))
             )
             self._sign_in = None
+            self._compare(before, self._htpasswd)
         if self._htpasswd is None:
             self._sign_in = None
         elif self._sign_in is None:
@@ -157,12 +160,29 @@ class Reception:
                 threads=self._threads,
             )
             self._sign_in.counts = self.counts
+            self._sign_in.when_changed = self._tell_accounts
             if self._tell is not None:
                 self._sign_in.tell = self._tell
             if self._tell_change is not None:
                 self._sign_in.tell_change = self._tell_change
         else:
             self._sign_in.people = self.people
+
+    def _compare(self, before: Htpasswd | None, now: Htpasswd | None) -> None:
+        """Another password file: people whose line is the same in both have the account that they had."""
+        if before is not None and now is not None:
+            names = before.names | now.names
+            self._tell_accounts(frozenset(one for one in names if before.line_of(one) != now.line_of(one)))
+
+    def _tell_accounts(self, names: frozenset[str]) -> None:
+        assert self._htpasswd is not None
+        has_one = self._htpasswd.line_of
+        self.accounts_changed(
+            {
+                name: f"the password of '{name}' is another one" if has_one(name) else f"'{name}' is gone"
+                for name in names
+            }
+        )
 
     def _take_groups(self, path: Path | None) -> None:
         if self._groups is not None and self._groups.path == path:

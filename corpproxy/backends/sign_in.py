@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,6 +126,7 @@ class SignIn:
         self._changing: set[str] = set()
         self.tell: Callable[[Learned], None] = _nobody
         self.tell_change: Callable[[], None] = lambda: None
+        self.when_changed: Callable[[frozenset[str]], None] = lambda names: None
         htpasswd.changed = self._forget
 
     def recall(self, value: bytes, now: float) -> Identity | None:
@@ -182,8 +183,9 @@ class SignIn:
             self._memory.keep_wrong(learned.digest, learned.name, learned.at)
         self._attempts.failed(learned.name, learned.address, learned.digest, learned.at)
 
-    def _forget(self, names: Iterable[str]) -> None:
+    def _forget(self, names: frozenset[str]) -> None:
         self._memory.forget_names(names)
+        self.when_changed(names)
         self.tell_change()
 
     def change_password(self, name: str, address: str, old: str, new: str) -> Deferred[Problem | None]:

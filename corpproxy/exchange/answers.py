@@ -50,7 +50,7 @@ def page_for(failure: CorpproxyError, exchange: Exchange) -> Page | None:
 def decision_page(exchange: Exchange, decision: Decision) -> Page:
     """The page of a decision that lets nothing through; the portal remembers it for the person."""
     if decision.effect is not Effect.REDIRECT:
-        _remember(exchange, decision)
+        remember_refusal(exchange, decision)
     return exchange.in_force.pages.refused(decision, occasion(exchange), _audience(exchange))
 
 
@@ -107,9 +107,10 @@ def _refuse_tunnel(failure: TunnelEnded, exchange: Exchange) -> None:
         f"{failure.message}; '{allowed.rule}' would have allowed it",
         safety=allowed.safety,
     )
-    _remember(exchange, exchange.decision)
+    remember_refusal(exchange, exchange.decision)
 
 
-def _remember(exchange: Exchange, decision: Decision) -> None:
+def remember_refusal(exchange: Exchange, decision: Decision) -> None:
+    """Let the portal show a refusal to the person whose exchange it is."""
     if exchange.destination is not None:
         exchange.in_force.refusals.add(decision, occasion(exchange))

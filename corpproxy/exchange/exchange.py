@@ -7,6 +7,7 @@ import enum
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import AddressClass, Destination
+from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.in_force import InForce
 from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import Body
@@ -27,11 +28,13 @@ class Exchange:
     """
     What is known of one exchange; each station adds what it finds.
 
-    ``in_force`` is the configuration that this exchange began under: a reload changes nothing for
-    it.  ``account`` counts its octets on the client side.  ``keep`` says whether the client's connection
-    outlives it.  ``content_over`` says that no content of the request is on its way any more.  ``answered``
-    says that octets of an answer went to the client, ``opened`` that a tunnel is open.
-    ``address_classes`` are those of the host where the policy read them, None where it did not.
+    ``in_force`` is the configuration that this exchange began under, and that its record names; one that
+    lasts is decided again under what comes after it (`corpproxy.exchange.again`).  ``account`` counts its
+    octets on the client side.  ``keep`` says whether the client's connection outlives it.  ``content_over``
+    says that no content of the request is on its way any more.  ``answered`` says that octets of an answer
+    went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
+    once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
+    the policy read them, None where it did not.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -45,6 +48,7 @@ class Exchange:
         "content_over",
         "decision",
         "destination",
+        "ended",
         "failure",
         "fields",
         "first_octet_seconds",
@@ -61,6 +65,7 @@ class Exchange:
         "resolve_seconds",
         "result",
         "server_name",
+        "standing",
         "started",
         "status",
         "target",
@@ -87,6 +92,8 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.decision: Decision | None = None
+        self.standing: Decision | None = None
+        self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
         self.result: ResultCode = ResultCode.FAILED
         self.failure = ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Host
+from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.identity.model import Identity
 from corpproxy.policy.model import Decision, Effect, Facts
 
 _METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
@@ -27,18 +28,7 @@ async def decide(exchange: Exchange) -> Decision:
     ):
         return PORTAL
     in_force = exchange.in_force
-    facts = Facts(
-        exchange.identity,
-        exchange.client,
-        exchange.listener,
-        _METHODS.get(exchange.method) or exchange.method.decode("latin-1"),
-        destination.scheme,
-        destination.host,
-        destination.port,
-        destination.path,
-        destination.categories,
-        exchange.started,
-    )
+    facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
     if in_force.needs_addresses:
         try:
             facts.address_classes = exchange.address_classes = await _classes(destination.host)
@@ -50,6 +40,24 @@ async def decide(exchange: Exchange) -> Decision:
                 raise
             return decision
     return in_force.policy.decide(facts, in_force.grants)
+
+
+def facts_of(
+    exchange: Exchange, destination: Destination, identity: Identity, categories: tuple[str, ...], at: float
+) -> Facts:
+    """Give the facts of an exchange for this person and these categories, at a time in POSIX seconds."""
+    return Facts(
+        identity,
+        exchange.client,
+        exchange.listener,
+        _METHODS.get(exchange.method) or exchange.method.decode("latin-1"),
+        destination.scheme,
+        destination.host,
+        destination.port,
+        destination.path,
+        categories,
+        at,
+    )
 
 
 async def _classes(host: Host) -> frozenset[AddressClass]:

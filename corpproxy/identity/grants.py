@@ -6,6 +6,7 @@ A confirmed warning makes one; whatever else lets one person through for a while
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
@@ -86,6 +87,11 @@ class Grants:
         for grant in ended:
             self._drop(grant)
         return ended
+
+    def next_end(self, now: float) -> float:
+        """Give when the next of those that hold ends; infinity when none holds."""
+        holding = (one.until for some in self._of.values() for one in some.values() if one.until > now)
+        return min(holding, default=math.inf)
 
     def all(self, now: float) -> tuple[Grant, ...]:
         """Give the grants that hold, the one that ends first first."""

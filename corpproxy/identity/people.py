@@ -26,7 +26,8 @@ class People:
     Gives names their groups and addresses their identities.
 
     The same name gives the same `Identity` object until the groups change, so that decisions can be
-    remembered by it.  A user in no group has no groups, which is no problem.
+    remembered by it.  A user in no group has no groups, which is no problem.  ``version`` is another one
+    whenever groups have changed.
     """
 
     def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
@@ -35,10 +36,12 @@ class People:
         named = {network.name: network for network in settings.networks}
         self._exemptions = tuple(_Exempt(one, named) for one in settings.exempt)
         self._policy_groups = _by_member(settings.groups)
+        self.version = 0
         self.take_groups(file_groups or {})
 
     def take_groups(self, file_groups: Groups) -> None:
         """Put what the groups file now says (name to groups) in the place of what it said before."""
+        self.version += 1
         self._file_groups = file_groups
         self._identities: dict[tuple[str, str], Identity] = {}
         self._by_address: dict[str, Identity | None] = {}

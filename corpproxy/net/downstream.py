@@ -149,6 +149,8 @@ class Downstream(Wire):
         self.deadline = NEVER
         self.sink = self.held
         exchange = self.exchange = self._exchange()
+        if exchange.started < self.proxy.rounds.since:
+            self.proxy.rounds.late(self)
         exchange.head = head
         exchange.fields = head.fields
         exchange.method = head.method

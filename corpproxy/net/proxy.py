@@ -17,6 +17,7 @@ from corpproxy.net.admission import Admission
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
+from corpproxy.net.rounds import Rounds
 
 
 class Books(Protocol):
@@ -56,7 +57,8 @@ class Proxy:
     """
     The collaborators of all connections.
 
-    ``in_force`` is replaced as a whole by a reload: each exchange reads it once, when it begins.
+    ``in_force`` is replaced as a whole by a reload: each exchange reads it once, when it begins; ``rounds``
+    has those that last decided again.
     ``connector`` makes connections to servers (``connectTCP``), by default the reactor.  ``now`` is POSIX
     seconds.
     """
@@ -88,6 +90,7 @@ class Proxy:
         self.references = references
         self.now = now
         self.admission = Admission(self)
+        self.rounds = Rounds(self)
         self.stopping = False
         self._date = b""
         self._date_second = -1

@@ -31,6 +31,11 @@ def refuse_address(decision: Decision, address: str, kind: AddressClass) -> Deci
     return _refused(decision, "addresses", _address_reason(address, kind, decision.safety))
 
 
+def refuse_content(decision: Decision, reason: str) -> Decision:
+    """Give the refusal for a tunnel whose first octets are not what ``decision`` lets through."""
+    return _refused(decision, "tunnel_content", reason)
+
+
 def _refused(decision: Decision, entry: str, reason: str) -> Decision:
     """The refusal by one entry; its place is that of the table that was in force."""
     return Decision(

@@ -18,6 +18,7 @@ from corpproxy.supervisor.messages import Numbers, Report
 OF_WORKERS = (
     "corpproxy_open_connections",
     "corpproxy_open_tunnels",
+    "corpproxy_decided_again_total",
     "corpproxy_upstream_connections",
     "corpproxy_upstream_connections_opened_total",
     "corpproxy_upstream_connections_reused_total",

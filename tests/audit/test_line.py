@@ -66,6 +66,13 @@ class LineTests(SynchronousTestCase):
         self.assertIn("failure connect-refused (connect)", line)
         self.assertIn('would be blocked by "soon"', line)
 
+    def test_decided_again(self) -> None:
+        """A tunnel that was decided again shows the rule that ended it beside the one that let it in."""
+        record = a_record(
+            result=ResultCode.ENDED, decision="allow", rule="all", ended_rule="wait", failure="decided-again"
+        )
+        self.assertIn('allow by "all" ended by "wait" failure decided-again', readable_line(record, LONDON))
+
     def test_colours(self) -> None:
         """Colours stand around the line where they are wanted, and only for what went wrong."""
         broken = a_record(result=ResultCode.FAILED)

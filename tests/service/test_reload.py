@@ -92,12 +92,13 @@ class TakenTests(ReloadCase):
         self.assertEqual((record.policy, record.rule), (before, "everything else"))
 
     async def test_tunnel(self):
-        """A tunnel that is open stays open."""
+        """A tunnel that is open and may stay so goes on."""
         client = Client(self.forward)
         self.addCleanup(client.close)
-        await self.thread(client.ask, "CONNECT", f"games.test:{self.origin.echo_port}")
+        await self.thread(client.ask, "CONNECT", f"news.test:{self.origin.echo_port}")
         self.assertEqual(await self.thread(client.echoes, b"before"), b"before")
         await self.take(NO_GAMES)
+        await self.pause(0.5)
         self.assertEqual(await self.thread(client.echoes, b"after"), b"after")
         refused = await self.thread(ask, self.forward, f"games.test:{self.origin.echo_port}", "CONNECT")
         self.assertEqual(refused.status, 403)
