@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="NAME", help="those of one person, or of one client address")
     parser.add_argument("--records", type=Path, metavar="FOLDER", help="read this folder of records")
     parser.add_argument(
-        "--squid", metavar="FILE", help="read Squid's access.log in its native format; - is standard input"
+        "--squid", metavar="FILE", help="read this access.log of a Squid (native format); - is standard input"
     )
     for name, what in (("groups", "groups of people"), ("lists", "categories")):
         parser.add_argument(

@@ -16,6 +16,7 @@ from corpproxy.policy.model import Effect
 from corpproxy.policy.partial import Gaps, PartialPolicy
 from corpproxy.policy.staged import Mode, Stage
 from tests.policy.builders import NETWORKS, allow, exceptions, facts, rule, some_facts, staged_rules
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 QUERY = Gaps(query=True)
@@ -54,6 +55,7 @@ def partly_known(draw):
 class CertainTests(SynchronousTestCase):
     """Whatever the missing fact is, it does not change what is called certain."""
 
+    @EXAMPLES
     @given(st.lists(staged_rules, max_size=6), exceptions, partly_known())
     def test_certain(self, written, entries, asked):
         """What is decided without a fact is what is decided with it."""
@@ -64,6 +66,7 @@ class CertainTests(SynchronousTestCase):
             without, with_it = policy.answer(found, known), policy.answer(policy.find(whole), whole)
             self.assertEqual((without.effect, without.rule), (with_it.effect, with_it.rule))
 
+    @EXAMPLES
     @given(st.lists(staged_rules, max_size=6), exceptions, some_facts)
     def test_nothing_missing(self, written, entries, asked):
         """Where everything is known there is no doubt."""
