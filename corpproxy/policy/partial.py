@@ -93,8 +93,12 @@ class PartialPolicy:
             policy.stages.enforced_for(facts) if is_who_known else policy.stages.enforced | self._canaries
         )
         asked = in_force & counting & reached
-        certain = running & ~sum(1 << number for number in exceptions)
-        excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, certain))
+        excepted = 0
+        if found.rule >= 0:
+            # A rule that an exception takes away for certain does not matter, unless nothing else is left: then
+            # the exception itself lets the exchange through.
+            certain = running & ~sum(1 << number for number in exceptions)
+            excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, certain))
         for number in rules:
             if (asked & ~excepted) >> number & 1 and (fact := self._rules[number].doubt(facts, gaps)):
                 return Doubt(policy.rules[number].name, fact)
