@@ -95,8 +95,8 @@ class PartialPolicy:
         asked = in_force & counting & reached
         excepted = 0
         if found.rule >= 0:
-            # A rule that an exception takes away for certain does not matter, unless nothing else is left: then
-            # the exception itself lets the exchange through.
+            # A rule that an exception takes away for certain does not matter, unless nothing else is left:
+            # then the exception itself lets the exchange through.
             certain = running & ~sum(1 << number for number in exceptions)
             excepted = policy.exceptions.taken_away(policy.exceptions.matching(facts, certain))
         for number in rules:
