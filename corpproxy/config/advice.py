@@ -64,7 +64,10 @@ ADVICE = {
     "bad-logo": "Use an SVG or PNG file of at most 64 KiB.",
     "unknown-time-zone": "Write a time zone such as Europe/London.",
     "one-purpose": "Give the listener exactly one of forward, portal and admin.",
-    "one-request": "Give the test exactly one thing to ask for.",
+    "one-request": "Give the test exactly one of get, connect and url.",
+    "one-expectation": "Write 'expect' with one word, or 'times' with a row for each time.",
+    "row-does-not-fit": "Write one word for each user, or one for all.",
+    "too-many-tests": "Name fewer users, times or URLs together.",
     # Names
     "unknown-group": _SPELLING,
     "unknown-category": "Correct the spelling, or build the lists with 'corpproxy lists build'.",

@@ -62,6 +62,9 @@ CODES = {
     "unknown-time-zone": "There is no such time zone.",
     "one-purpose": "A listener is for nothing, or for several things.",
     "one-request": "A test asks for nothing, or for several things.",
+    "one-expectation": "A test does not say what must come out, or says it twice.",
+    "row-does-not-fit": "A row of a table of tests has not a word for each user.",
+    "too-many-tests": "There are more tests than can be run at each load.",
     # Names
     "unknown-group": "No group has this name.",
     "unknown-category": "No list and no own category has this name.",
