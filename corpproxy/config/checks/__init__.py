@@ -6,10 +6,12 @@ Each module checks one concern and says every problem it finds.
 
 from __future__ import annotations
 
-from corpproxy.config.checks import exceptions, files, listen, lists, names, rules, site
+from corpproxy.config.checks import cases, exceptions, files, listen, lists, names, rules, site, values
 from corpproxy.config.checks.examined import Examined
 
-CONCERNS = (names.check, lists.check, rules.check, exceptions.check, listen.check, files.check, site.check)
+CONCERNS = tuple(
+    module.check for module in (names, lists, rules, exceptions, cases, listen, files, site, values)
+)
 
 
 def check_meaning(examined: Examined) -> None:
