@@ -83,7 +83,7 @@ def _run(policy: Policy, surroundings: Surroundings, case: Case, instants: Seque
     """What is wrong with the outcome of a case, empty when nothing is."""
     for at in instants if case.at is None else (case.at,):
         try:
-            asked = facts_for(case.question(at), surroundings)
+            asked = facts_for(case.question(at), surroundings, policy.asks_who)
         except ValueError as wrong:
             return str(wrong)
         wrong_words = _difference(case, asked, policy.decide(asked.facts))
