@@ -45,7 +45,9 @@ async def decide(exchange: Exchange) -> Decision:
                 raise
             return decision
     _ask_who(exchange, facts)
-    return in_force.policy.decide(facts, in_force.grants)
+    decision = in_force.policy.decide(facts, in_force.grants)
+    exchange.lasts = in_force.policy.lasts(decision, facts)
+    return decision
 
 
 def _ask_who(exchange: Exchange, facts: Facts) -> None:
