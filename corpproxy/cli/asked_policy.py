@@ -21,11 +21,13 @@ from corpproxy.policy.question import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class AskedPolicy:
-    """A loaded policy, and what its questions are answered with."""
+    """A loaded policy from ``path``, and what its questions are answered with."""
 
+    path: Path
     configuration: Configuration
     policy: Policy
     surroundings: Surroundings
+    index: CategoryIndex | None
 
 
 def asked_policy(path: Path) -> AskedPolicy:
@@ -52,7 +54,8 @@ def asked_policy(path: Path) -> AskedPolicy:
         asks_to_sign_in=bool(configuration.identity.methods),
         asks_always=configuration.identity.ask is Ask.ALWAYS,
     )
-    return AskedPolicy(configuration, configuration.policy.with_missing(classifier.missing), surroundings)
+    policy = configuration.policy.with_missing(classifier.missing)
+    return AskedPolicy(path, configuration, policy, surroundings, index)
 
 
 def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:
