@@ -52,6 +52,7 @@ ADVICE = {
     "bad-url": "Write the beginning of a URL, such as example.com/news.",
     "bad-expression": "Write it without look-around and back references, which RE2 does not have.",
     "bad-extension": "Write the end of a file's name, such as exe or tar.gz.",
+    "bad-port": "Write a port from 1 to 65535, or a range such as 8000-8999.",
     "bad-method": "Write a request method in capitals.",
     "bad-days": "Write days such as mon-fri or [sat, sun].",
     "bad-hours": 'Write hours such as "08:30-15:30".',

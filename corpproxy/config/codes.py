@@ -49,6 +49,7 @@ CODES = {
     "bad-url": "A value is not the beginning of a URL.",
     "bad-expression": "RE2 does not take the regular expression.",
     "bad-extension": "A value is not the extension of a file.",
+    "bad-port": "A value is not a port, nor a range of ports.",
     "bad-method": "A value is not a request method.",
     "bad-days": "A value is not a weekday or a range of them.",
     "bad-hours": "A value is not a span of hours.",

@@ -10,11 +10,13 @@ from corpproxy.config.schema.table import Table, listing, optional
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
 from corpproxy.policy.conditions import (
+    PortRange,
     UrlPrefix,
     parse_domain,
     parse_expression,
     parse_extension,
     parse_host,
+    parse_ports,
     parse_url,
 )
 from corpproxy.policy.model import ConnectTo, Safety, TunnelContent
@@ -26,6 +28,7 @@ Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
 HostName = Annotated[str, parsed("name or address", parse_host, "bad-host")]
 Extension = Annotated[str, parsed("extension", parse_extension, "bad-extension")]
 Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
+Ports = Annotated[int | PortRange, parsed("port or range", parse_ports, "bad-port")]
 Days = Annotated[frozenset[int], parsed("days", parse_days, "bad-days")]
 HoursOfDay = Annotated[tuple[Span, ...], parsed("hours", parse_spans, "bad-hours")]
 DateRange = Annotated[Dates, parsed("dates", parse_dates, "bad-dates")]
@@ -83,7 +86,7 @@ class WhatTable(Table):
     extension: OneOrMany[Extension] = listing("How the last segment of the path ends, as ``exe``.")
     method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
-    port: OneOrMany[Port] = listing("Ports of the server.")
+    port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
     all_: list[WhatTable] = listing("Further conditions that must all hold.", alias="all")
     any_: list[WhatTable] = listing("Further conditions of which one must hold.", alias="any")
