@@ -106,6 +106,10 @@ class Classifier:
             return answer
         return self._urls.get((name, path)) or self._with_path(host, path)
 
+    def looks_at_paths(self, host: Host) -> bool:
+        """Whether the path says anything about categories on this host, which was classified just now."""
+        return self._reads_paths or host.name in self._with_paths
+
     def _learned(self, host: Host) -> Answer:
         if len(self._hosts) >= MAX_REMEMBERED:
             self._hosts.clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import decision_page
@@ -21,7 +22,7 @@ _RESULTS = {
 }
 
 
-def act(exchange: Exchange) -> Awaitable[ResultCode]:
+def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
     """
     Do what the decision says; awaiting it gives the result code of the record.
 
