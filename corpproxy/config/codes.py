@@ -48,6 +48,7 @@ CODES = {
     "bad-host": "A value is not a host name.",
     "bad-url": "A value is not the beginning of a URL.",
     "bad-expression": "RE2 does not take the regular expression.",
+    "bad-port": "A value is not a port, nor a range of ports.",
     "bad-method": "A value is not a request method.",
     "bad-days": "A value is not a weekday or a range of them.",
     "bad-hours": "A value is not a span of hours.",

@@ -108,7 +108,7 @@ def _run(
     """What is wrong with the outcome of a case, empty when nothing is."""
     for at in instants if case.at is None else (case.at,):
         try:
-            asked = facts_for(case.question(at), surroundings)
+            asked = facts_for(case.question(at), surroundings, policy.asks_who)
         except ValueError as wrong:
             return str(wrong)
         if covered is not None and not asked.is_challenged:
