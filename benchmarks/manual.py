@@ -1,4 +1,4 @@
-"""The table in the manual: written between two marks of its page."""
+"""The table and the picture in the manual: the table stands between two marks of its page."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import table
+from benchmarks import plot, table
 from benchmarks.figures import Row
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "performance.rst"
+PICTURE = PAGE.with_suffix(".svg")
 BEGINS, ENDS = ".. the table begins", ".. the table ends"
+
+
+FIGURE = (
+    f".. figure:: {PICTURE.name}",
+    "   :alt: How many times better than Squid each proxy is; the table below has the numbers.",
+    "",
+    "   How many times better than Squid: a rate by its processor time, anything else by the figure itself.",
+)
 
 
 def put(page: str, section: str) -> str:
@@ -32,10 +41,11 @@ def section(kept: Mapping[str, Any], rows: Sequence[Row]) -> str:
         *(f"{version}." for version in kept["versions"].values()),
         *kept["notes"],
     )
-    return "\n".join(told) + "\n\n" + table.manual(rows)
+    return "\n".join([*told, "", *FIGURE, "", table.manual(rows)])
 
 
 def write(kept: Mapping[str, Any], rows: Sequence[Row]) -> None:
     """Put a run into the manual."""
+    PICTURE.write_text(plot.picture(rows))
     PAGE.write_text(put(PAGE.read_text(), section(kept, rows)))
     print(PAGE)

@@ -83,6 +83,8 @@ def one_run(bench: Bench, workload: Workload, peer: Peer, pace: float) -> Run:
     """Run a workload; a proxy that cannot stand it gives a run with a fault."""
     run = Run(workload.name, peer.name)
     try:
+        if workload.fresh:
+            peer.stop()
         if peer.running is None:
             peer.start()
         if workload.kind is Kind.IDLE:
@@ -101,7 +103,9 @@ def one_run(bench: Bench, workload: Workload, peer: Peer, pace: float) -> Run:
 
 
 def _counted(bench: Bench, workload: Workload, peer: Peer, run: Run, pace: float) -> None:
-    more = {"rate": round(pace)} if workload.kind is Kind.PACED else {}
+    more: dict[str, float] = {"rate": round(pace)} if workload.kind is Kind.PACED else {}
+    if workload.fresh:
+        more["warm"] = 0
     load = bench.loaded(workload, peer, **more)
     seen, before, after = counted(load, lambda: _look(bench, peer))
     used = after.proxy - before.proxy

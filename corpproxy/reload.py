@@ -20,6 +20,7 @@ from corpproxy.backends.policy_watch import PolicyWatch
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import Loaded, load_policy
+from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import NOWHERE, Place, Problem
 from corpproxy.objections import objections
@@ -192,8 +193,8 @@ def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Proble
     if new.transports != service.transports:
         said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
         told.append((where, said))
-    if new.workers != service.workers_asked:
-        said = f"'workers' is still {service.workers_asked}; restart corpproxy to change it"
+    if workers_for(new.workers) != service.workers:
+        said = f"'workers' is still {service.workers}; restart corpproxy to change it"
         told.append((where, said))
     return tuple(Problem(place, "needs-restart", said, "warning") for place, said in told)
 

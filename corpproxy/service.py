@@ -44,6 +44,7 @@ from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.transports import Transports
+from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
 from corpproxy.errors import CorpproxyError, Problem
@@ -111,7 +112,7 @@ class CorpproxyService(Service):
         # A policy that asks for others of these changes nothing before a restart.
         self.state = configuration.state
         self.transports = configuration.transports
-        self.workers_asked = configuration.workers
+        self.workers = workers_for(configuration.workers)
         self.texts = started.texts
         self.is_last_good = started.is_last_good
         self.problems: tuple[Problem, ...] = started.problems

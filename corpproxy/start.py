@@ -10,6 +10,7 @@ from typing import Any
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_start import start_configuration
 from corpproxy.config.configuration import Configuration
+from corpproxy.cores import workers_for
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
@@ -40,7 +41,7 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
-    return _kind(started.configuration.workers)(policy, started, reactor=reactor, now=now)
+    return _kind(workers_for(started.configuration.workers))(policy, started, reactor=reactor, now=now)
 
 
 def _kind(workers: int) -> type[CorpproxyService]:

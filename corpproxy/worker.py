@@ -1,4 +1,9 @@
-"""The process of a worker: what the supervisor starts with ``python -m corpproxy.worker``."""
+"""
+The process of a worker: a copy of the supervisor's template, or ``python -m corpproxy.worker``.
+
+Either way it has a link to the supervisor as descriptor 3 and its sockets behind that, and writes its log as
+lines of JSON to its standard output.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet import reactor as _reactor
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
@@ -40,11 +44,18 @@ class ToSupervisor:
             pass
 
 
-def main(parcels: Path, reactor: Any = _reactor) -> None:
+def main(parcels: Path) -> None:
+    """Be a worker in an interpreter of its own."""
+    from twisted.internet import reactor
+
+    globalLogBeginner.beginLoggingTo([ToSupervisor()], redirectStandardIO=False)
+    serve(parcels, reactor)
+
+
+def serve(parcels: Path, reactor: Any) -> None:
     """Serve until the supervisor says that it is enough, or is gone."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
-    globalLogBeginner.beginLoggingTo([ToSupervisor()], redirectStandardIO=False)
     own = socket.socket(fileno=LINK_DESCRIPTOR)
     os.set_inheritable(LINK_DESCRIPTOR, False)
     link = WorkerLink(Parcels(parcels), reactor, time.time, lambda: _over(reactor))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, tzinfo
 from ipaddress import ip_network
+from typing import TypeGuard, TypeVar
 
 from corpproxy.config.nodes import Path, Table, place_of
 from corpproxy.config.schema.cases import CaseTable
@@ -14,17 +14,29 @@ from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.errors import Place
 from corpproxy.identity.settings import IpNetwork
-from corpproxy.policy.calendar import Hours, parse_instant
+from corpproxy.policy.calendar import (
+    EVERY_DAY,
+    AllOf,
+    AnyOf,
+    Calendar,
+    Hours,
+    NotIn,
+    days_in_words,
+    parse_instant,
+)
 from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import What, When, Who
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.model import Safety
+from corpproxy.policy.reasons import both, either
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
 from corpproxy.policy.staged import WHOLE_SHARE, Period, Stage, parse_end, parse_start
 
-# How many calendars may stand on each other by ``except``: lessons, holidays, and days that are lost again.
-MAX_EXCEPTS = 5
+# How many calendars may stand on each other: lessons, holidays, and days that are lost again.
+MAX_ABOVE = 5
+
+_Found = TypeVar("_Found")
 
 
 class Rules:
@@ -41,7 +53,7 @@ class Rules:
         self.networks: Mapping[str, tuple[IpNetwork, ...]] = {
             name: tuple(network.addresses) for name, network in model.identity.networks.items()
         }
-        self._hours: dict[str, Hours] = {}
+        self._hours: dict[str, Calendar] = {}
 
     def all(self) -> list[Rule]:
         """Every rule, in order."""
@@ -51,7 +63,7 @@ class Rules:
     def rule(self, number: int) -> Rule | None:
         """One rule, counted from 0."""
         table = self._model.rules[number]
-        when, who = self._when(table.when), self._who(table.who)
+        who, when = self._who(table.who), self._when(table.when)
         if who is None or when is None:
             return None
         path: Path = ("rules", number)
@@ -147,9 +159,9 @@ class Rules:
             place=self._place(("tests", number)),
         )
 
-    def hours(self, name: str, above: Sequence[str] = ()) -> Hours | None:
-        """The hours of a calendar, None when there is none of this name or it takes itself out."""
-        is_sound = name not in above and len(above) <= MAX_EXCEPTS
+    def hours(self, name: str, above: Sequence[str] = ()) -> Calendar | None:
+        """A calendar, None when there is none of this name or it stands on itself."""
+        is_sound = name not in above and len(above) <= MAX_ABOVE
         if name not in self._hours and is_sound and name in self._model.calendars:
             found = self._calendar(self._model.calendars[name], (*above, name))
             # What is too much below another calendar may be sound by itself.
@@ -157,22 +169,40 @@ class Rules:
                 self._hours[name] = found
         return self._hours.get(name)
 
-    def _calendar(self, table: CalendarTable, above: Sequence[str]) -> Hours | None:
-        except_ = self.hours(table.except_, above) if table.except_ else None
-        if table.except_ and except_ is None:
+    def _when(self, table: CalendarTable | None) -> tuple[When, ...] | None:
+        """The times of a rule, each with its name; None when a calendar is not sound."""
+        if table is None:
+            return ()
+        if table.model_fields_set == {"calendar"}:
+            named = [When(name, hours) for name in table.calendar if (hours := self.hours(name))]
+            return tuple(named) if len(named) == len(table.calendar) else None
+        calendar = self._calendar(table, ())
+        return None if calendar is None else (When(calendar_in_words(table), calendar),)
+
+    def _calendar(self, table: CalendarTable, above: Sequence[str]) -> Calendar | None:
+        """The calendar that a table means; None when one that it stands on is not sound."""
+        named = [self.hours(name, above) for name in table.calendar]
+        every = [self._calendar(one, above) for one in table.all_]
+        some = [self._calendar(one, above) for one in table.any_]
+        out = [self._calendar(one, above) for one in (table.except_, table.not_) if one is not None]
+        if not (_all_sound(named) and _all_sound(every) and _all_sound(some) and _all_sound(out)):
             return None
-        hours = Hours(
+        parts: list[Calendar] = [_one(AnyOf, alternatives) for alternatives in (named, some) if alternatives]
+        parts += every
+        if table.days or table.hours or table.dates:
+            # What is taken out of hours is asked before them.
+            return _one(AllOf, [self._hours_of(table, _one(AnyOf, out) if out else None), *parts])
+        parts += map(NotIn, out)
+        return _one(AllOf, parts) if parts else Hours()
+
+    def _hours_of(self, table: CalendarTable, except_: Calendar | None) -> Hours:
+        return Hours(
+            days=frozenset().union(*table.days) if table.days else EVERY_DAY,
             spans=tuple(span for spans in table.hours for span in spans),
             time_zone=table.time_zone or self.time_zone,
             dates=tuple(table.dates),
             except_=except_,
         )
-        return replace(hours, days=frozenset().union(*table.days)) if table.days else hours
-
-    def _when(self, names: Sequence[str] | None) -> tuple[When, ...] | None:
-        """The hours that are named; None when there are none of such a name."""
-        when = tuple(When(name, hours) for name in names or () if (hours := self.hours(name)))
-        return when if len(when) == len(names or ()) else None
 
     def _period(self, table: RuleTable | ExceptionTable) -> Period:
         """From when until when; never where a time cannot be read, of which the problem is told elsewhere."""
@@ -182,16 +212,24 @@ class Rules:
             return Period(0.0, 0.0)
 
     def _who(self, table: WhoTable | None) -> Who | None:
+        """Who; None when a network is not known."""
         if table is None:
             return Who()
         if not all(name in self.networks or is_range(name) for name in table.network):
             return None
+        every, some = [self._who(one) for one in table.all_], [self._who(one) for one in table.any_]
+        out = None if table.not_ is None else self._who(table.not_)
+        if not _all_sound(every) or not _all_sound(some) or (out is None) != (table.not_ is None):
+            return None
         return Who(
-            tuple(table.user),
-            tuple(table.group),
-            tuple(table.network),
-            tuple(table.listener),
-            table.anonymous,
+            user=tuple(table.user),
+            group=tuple(table.group),
+            network=tuple(table.network),
+            listener=tuple(table.listener),
+            anonymous=table.anonymous,
+            all_=tuple(every),
+            any_=tuple(some),
+            not_=out,
         )
 
     def _rule_safety(self, table: SafetyTable | None, path: Path) -> Safety | None:
@@ -223,7 +261,40 @@ def _what(table: WhatTable | None) -> What:
         scheme=tuple(table.scheme),
         port=tuple(table.port),
         address=tuple(table.address),
+        all_=tuple(map(_what, table.all_)),
+        any_=tuple(map(_what, table.any_)),
+        not_=None if table.not_ is None else _what(table.not_),
     )
+
+
+def _all_sound(found: list[_Found | None]) -> TypeGuard[list[_Found]]:
+    return None not in found
+
+
+def _one(kind: type[AnyOf] | type[AllOf], calendars: Sequence[Calendar]) -> Calendar:
+    """Several calendars as one; one alone needs nothing around it."""
+    return calendars[0] if len(calendars) == 1 else kind(tuple(calendars))
+
+
+def calendar_in_words(table: CalendarTable) -> str:
+    """A time that has no name, as explanations call it."""
+    words = [
+        days_in_words(frozenset().union(*table.days)) if table.days else "",
+        " and ".join(str(span) for spans in table.hours for span in spans),
+        both([str(dates) for dates in table.dates]),
+        either(table.calendar),
+        both([_enclosed(one) for one in table.all_]),
+        either([_enclosed(one) for one in table.any_]),
+        f"not {_enclosed(table.not_)}" if table.not_ is not None else "",
+        f"except {_enclosed(table.except_)}" if table.except_ is not None else "",
+        f"in {table.time_zone}" if table.time_zone is not None else "",
+    ]
+    return " ".join(word for word in words if word) or "always"
+
+
+def _enclosed(table: CalendarTable) -> str:
+    words = calendar_in_words(table)
+    return f"({words})" if len(table.model_fields_set) > 1 else words
 
 
 def _safety(table: SafetyTable, above: Safety, place: Place) -> Safety:

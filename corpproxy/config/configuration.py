@@ -30,7 +30,8 @@ class Configuration:
 
     ``folder`` is where the policy file is, and where its relative paths begin; all paths here are
     complete.  ``version`` is made from the texts of all its files.  ``pac`` is None when there is no
-    such table.  ``workers`` is 0 for one process that does everything.
+    such table.  ``workers`` is 0 for one process that does everything, None for one
+    worker for each core.
     """
 
     site: str
@@ -58,7 +59,7 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
-    workers: int = 0
+    workers: int | None = None
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""

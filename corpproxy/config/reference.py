@@ -25,7 +25,7 @@ def schema_text() -> str:
     """The JSON Schema of a policy file, for editors."""
     schema = PolicyFile.model_json_schema()
     defined = {"PolicyFile": schema, **schema.get("$defs", {})}
-    for _, table in tables_below(PolicyFile):
+    for table in dict.fromkeys(table for _, table in tables_below(PolicyFile)):
         _finish(defined[table.__name__], table)
     whole = {"$schema": SCHEMA_ID, **schema, "title": "corpproxy policy"}
     return json.dumps(whole, indent=2, sort_keys=True) + "\n"
@@ -42,6 +42,18 @@ def _finish(schema: dict[str, Any], table: type[Table]) -> None:
         kind = kind_of(field)
         if kind.leaf and not kind.shape and not field.is_required() and field.get_default() is not None:
             described["default"] = default_text(field)
+    if table.short_for:
+        _or_short(schema, table)
+
+
+def _or_short(schema: dict[str, Any], table: type[Table]) -> None:
+    """That a text, or a list, may stand for the table."""
+    short = schema["properties"][table.short_for]["anyOf"][0]
+    whole = dict(schema)
+    reference = {"$ref": f"#/$defs/{table.__name__}"}
+    schema.clear()
+    schema["description"] = whole.pop("description")
+    schema["anyOf"] = [short, {"type": "array", "items": {"anyOf": [short, reference]}}, whole]
 
 
 def fields_page() -> str:
@@ -83,6 +95,8 @@ def _row(*cells: str) -> Iterator[str]:
 def kind_text(kind: Kind) -> str:
     """What a field may hold, in words."""
     text = kind.leaf.name if kind.leaf else "table"
+    if kind.table is not None and kind.table.short_for:
+        text = f"{kind.table.short_for}, a list of them, or a table"
     for shape in reversed(kind.shape):
         text = {
             "list": f"list of {text}s" if text == "table" else f"list of {text}",

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from corpproxy.config.nodes import Path, Table, existing, node_at, plain, remove
 from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.config.shorthand import expand
 from corpproxy.config.wording import shape_problem
 from corpproxy.errors import Place, Problem
 
@@ -52,7 +53,8 @@ class Shaped:
 
 
 def shape(root: Table) -> Shaped:
-    """Check a tree against the schema; the tree loses what is refused."""
+    """Check a tree against the schema; the tree is written out, and loses what is refused."""
+    expand(root, PolicyFile)
     shaped = Shaped(root, PolicyFile(), [])
     for round_ in range(MAX_ROUNDS):
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import groupby
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Weekly hours change within two weeks even if a change of the clock swallows one span, so that a longer look
@@ -20,7 +21,7 @@ LOOK_AHEAD_DAYS = 16
 _DAY_MINUTES = 24 * 60
 _DAY_SECONDS = 86_400
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_EVERY_DAY = frozenset(range(7))
+EVERY_DAY = frozenset(range(7))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,20 +46,93 @@ class Dates:
         return str(self.first) if self.first == self.last else f"{self.first}/{self.last}"
 
 
+class Calendar:
+    """When something holds; hours, dates, or several of these taken together."""
+
+    __slots__ = ()
+
+    def contains(self, at: float) -> bool:
+        """Whether it holds at a time in POSIX seconds."""
+        raise NotImplementedError
+
+    def edges(self, at: float) -> Iterator[float]:
+        """Every instant in the days ahead at which the answer can change, in no order."""
+        raise NotImplementedError
+
+    def next_change(self, at: float) -> float:
+        """
+        The first instant after ``at`` when the answer changes, in POSIX seconds.
+
+        If nothing changes within sixteen days, the end of those: the answer holds until then, ask again.
+        """
+        now = self.contains(at)
+        for edge in sorted(set(self.edges(at))):
+            if edge > at and self.contains(edge) != now:
+                return edge
+        return at + LOOK_AHEAD_DAYS * _DAY_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
-class Hours:
+class AnyOf(Calendar):
+    """What holds while one of several does."""
+
+    calendars: tuple[Calendar, ...]
+
+    def contains(self, at: float) -> bool:
+        """Whether one of them holds."""
+        return any(one.contains(at) for one in self.calendars)
+
+    def edges(self, at: float) -> Iterator[float]:
+        """Those of all of them."""
+        for one in self.calendars:
+            yield from one.edges(at)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Calendar):
+    """What holds while several do at once."""
+
+    calendars: tuple[Calendar, ...]
+
+    def contains(self, at: float) -> bool:
+        """Whether all of them hold."""
+        return all(one.contains(at) for one in self.calendars)
+
+    def edges(self, at: float) -> Iterator[float]:
+        """Those of all of them."""
+        for one in self.calendars:
+            yield from one.edges(at)
+
+
+@dataclass(frozen=True, slots=True)
+class NotIn(Calendar):
+    """What holds while another calendar does not."""
+
+    calendar: Calendar
+
+    def contains(self, at: float) -> bool:
+        """Whether the other does not hold."""
+        return not self.calendar.contains(at)
+
+    def edges(self, at: float) -> Iterator[float]:
+        """Those of the other."""
+        return self.calendar.edges(at)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours(Calendar):
     """
-    One entry of the ``calendars:`` table.
+    Hours of the week, or dates.
 
     A day counts when its weekday is in ``days`` (0 is Monday) and, if there are ``dates``, one has it;
     no ``spans`` mean the whole day.  What ``except_`` contains is taken out.
     """
 
-    days: frozenset[int] = _EVERY_DAY
+    days: frozenset[int] = EVERY_DAY
     spans: tuple[Span, ...] = ()
     time_zone: tzinfo = UTC
     dates: tuple[Dates, ...] = ()
-    except_: Hours | None = None
+    except_: Calendar | None = None
 
     def contains(self, at: float) -> bool:
         """Whether these hours hold at a time in POSIX seconds."""
@@ -70,18 +144,6 @@ class Hours:
             return self._has_day(today)
         minute = clock.hour * 60 + clock.minute
         return any(self._in_span(span, today, minute) for span in self.spans)
-
-    def next_change(self, at: float) -> float:
-        """
-        The first instant after ``at`` when the answer changes, in POSIX seconds.
-
-        If nothing changes within sixteen days, the end of those: the answer holds until then, ask again.
-        """
-        now = self.contains(at)
-        for edge in sorted(set(self._edges(at))):
-            if edge > at and self.contains(edge) != now:
-                return edge
-        return at + LOOK_AHEAD_DAYS * _DAY_SECONDS
 
     def _has_day(self, day: date) -> bool:
         return day.weekday() in self.days and (
@@ -95,10 +157,10 @@ class Hours:
             return self._has_day(today)
         return minute < span.end and self._has_day(today - timedelta(days=1))
 
-    def _edges(self, at: float) -> Iterator[float]:
+    def edges(self, at: float) -> Iterator[float]:
         """Every instant in the days ahead at which the answer can change."""
         if self.except_ is not None:
-            yield from self.except_._edges(at)
+            yield from self.except_.edges(at)
         walls = {0, *(edge % _DAY_MINUTES for span in self.spans for edge in (span.start, span.end))}
         first = datetime.fromtimestamp(at, self.time_zone).date()
         for number in range(LOOK_AHEAD_DAYS + 1):
@@ -140,6 +202,15 @@ def parse_days(written: str | Sequence[str]) -> frozenset[int]:
     if not parts:
         raise ValueError("no day is named; write days such as mon-fri or [sat, sun]")
     return frozenset(day for part in parts for day in _days_of(part))
+
+
+def days_in_words(days: frozenset[int]) -> str:
+    """Weekdays as they are written: ``mon-fri``, ``sat sun``."""
+    words: list[str] = []
+    for _, run in groupby(enumerate(sorted(days)), lambda pair: pair[1] - pair[0]):
+        names = [_DAYS[day][:3] for _, day in run]
+        words += [f"{names[0]}-{names[-1]}"] if len(names) > 2 else names
+    return " ".join(words)
 
 
 def _days_of(part: str) -> Iterator[int]:

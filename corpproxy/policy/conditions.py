@@ -3,19 +3,21 @@ The conditions of the grammar *who* asks for *what* *when*, as they are written 
 
 Each is a value: what a table says, read and checked, before it is compiled (``columns.py``).  A key
 that is empty is not asked; all keys that are asked must hold, and any value of one key is enough.
+A part may hold others of its kind: ``all_`` of them must hold, one of ``any_`` must, and ``not_`` must not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import re2
 
 from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import ProtocolError
-from corpproxy.policy.calendar import Hours
+from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.target import normal_path
 
 
@@ -32,6 +34,9 @@ class Who:
     network: tuple[str, ...] = ()
     listener: tuple[str, ...] = ()
     anonymous: bool | None = None
+    all_: tuple[Who, ...] = ()
+    any_: tuple[Who, ...] = ()
+    not_: Who | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +84,21 @@ class What:
     scheme: tuple[str, ...] = ()
     port: tuple[int, ...] = ()
     address: tuple[AddressClass, ...] = ()
+    all_: tuple[What, ...] = ()
+    any_: tuple[What, ...] = ()
+    not_: What | None = None
+
+
+Part = Who | What
+PartT = TypeVar("PartT", Who, What)
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """When: hours of the ``calendars:`` table, by name."""
+    """When: a calendar, and what explanations call it: its name, or what it says."""
 
     name: str
-    hours: Hours
+    hours: Calendar
 
 
 class Conditions(Protocol):
@@ -123,8 +135,12 @@ NO_ONE_IN_PARTICULAR = Who()
 NOTHING_IN_PARTICULAR = What()
 
 
+# The fields of a part that hold others of its kind.
+NESTING = ("all_", "any_", "not_")
+
+
 def asked_keys(conditions: Conditions) -> frozenset[str]:
-    """The keys that conditions ask, ``when`` among them."""
+    """The keys that conditions ask, ``when`` among them, and which of `NESTING` there are."""
     asked = {
         key.name
         for part in (conditions.who, conditions.what)
@@ -132,6 +148,23 @@ def asked_keys(conditions: Conditions) -> frozenset[str]:
         if getattr(part, key.name) not in ((), None)
     }
     return frozenset(asked | {"when"} if conditions.when else asked)
+
+
+def asks_nothing(part: Part) -> bool:
+    """Whether a part holds for everything."""
+    return part in (NO_ONE_IN_PARTICULAR, NOTHING_IN_PARTICULAR)
+
+
+def conditions_of(part: Part, *, refuses: bool = False) -> Entry:
+    """A part alone as conditions."""
+    return Entry(part, refuses=refuses) if isinstance(part, Who) else Entry(what=part, refuses=refuses)
+
+
+def demanded(part: PartT) -> Iterator[PartT]:
+    """A part and every one inside it that may make it hold: all but what stands below ``not_``."""
+    yield part
+    for inner in (*part.all_, *part.any_):
+        yield from demanded(inner)
 
 
 def parse_domain(written: str) -> str:

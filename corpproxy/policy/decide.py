@@ -19,6 +19,7 @@ from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
+from corpproxy.policy.conditions import What, demanded
 from corpproxy.policy.exceptions import ExceptionEntry, Exceptions
 from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
@@ -117,9 +118,9 @@ class Policy:
 
     @property
     def categories(self) -> frozenset[str]:
-        """Every category that a rule or an exception names."""
+        """Every category that a rule or an exception names where it may make it match."""
         asking: list[Rule | ExceptionEntry] = [*self.rules, *self.exceptions.entries]
-        return frozenset(category for one in asking for category in one.what.category)
+        return frozenset(category for one in asking for category in categories_of(one.what))
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
         """The same policy while the lists of some categories are missing."""
@@ -249,7 +250,7 @@ class _Answer:
         self._rule = rule
         self._safety = rule.safety or table
         self._missing = missing
-        self._asked = frozenset(rule.what.category)
+        self._asked = categories_of(rule.what)
         self._made: dict[str, Decision] = {}
 
     def decision(self, categories: tuple[str, ...]) -> Decision:
@@ -277,6 +278,11 @@ class _Answer:
             warn_seconds=rule.warn_seconds if rule.effect is Effect.WARN else 0,
             safety=self._safety,
         )
+
+
+def categories_of(what: What) -> frozenset[str]:
+    """The categories by which a part may hold."""
+    return frozenset(category for part in demanded(what) for category in part.category)
 
 
 def _located(template: str, facts: Facts) -> str:

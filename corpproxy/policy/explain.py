@@ -6,13 +6,11 @@ It is worked out from the same compiled columns as the decision itself, read bit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from corpproxy.destination.model import Host, Match
 from corpproxy.errors import Place
-from corpproxy.policy.columns import Column
-from corpproxy.policy.conditions import Conditions, asked_keys
 from corpproxy.policy.decide import Found, Grants, Policy
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.mismatch import evidence, mismatch
@@ -118,52 +116,32 @@ def _steps(
     found: Found,
     exceptions: tuple[ExceptionStep, ...],
 ) -> Iterator[Step]:
-    holding = _holding(policy.table.columns, facts) | {"when": policy.table.in_force(facts.at)}
+    held = policy.table.held(facts)
     enforced = policy.stages.enforced_for(facts)
-    for number, rule in enumerate(policy.rules):
-        is_in_time = rule.stage.period.contains(facts.at)
-        failing = _failing(rule, number, holding)
-        if failing:
-            words = mismatch(failing, rule, facts, policy.time_zone)
-        elif is_in_time:
-            words = evidence(rule, facts, matches, policy.networks, policy.missing_categories)
-        else:
-            words = period_in_words(rule.stage.period, facts.at, policy.time_zone)
+    for number, (rule, clause) in enumerate(zip(policy.rules, policy.table.clauses, strict=True)):
+        against = mismatch(clause, held, policy.time_zone)
+        if not rule.stage.period.contains(facts.at):
+            against = against or period_in_words(rule.stage.period, facts.at, policy.time_zone)
         passing = (step.entry.name for step in exceptions if step.matches and step.entry.goes_past(rule))
         yield Step(
             rule,
-            not failing and is_in_time,
+            not against,
             number == found.rule,
             found.rule < 0 or number <= found.rule,
-            words,
+            against or evidence(clause, held, matches),
             in_shadow=not enforced >> number & 1,
             passed_by=next(passing, ""),
         )
 
 
-def _holding(columns: Iterable[Column], facts: Facts) -> dict[str, int]:
-    """For each key the rows that accept an exchange."""
-    return {column.key: column.mask(facts) for column in columns}
-
-
-def _failing(asked: Conditions, number: int, holding: Mapping[str, int]) -> str:
-    """The first key that a row asks and that does not hold; empty when all do."""
-    keys = asked_keys(asked)
-    return next((key for key in holding if key in keys and not holding[key] >> number & 1), "")
-
-
 def _exceptions(policy: Policy, facts: Facts, matches: tuple[Match, ...]) -> Iterator[ExceptionStep]:
     table = policy.exceptions.table
-    holding = _holding(table.columns, facts) | {"when": table.in_force(facts.at)}
-    for number, entry in enumerate(policy.exceptions.entries):
-        failing = _failing(entry, number, holding)
-        if failing:
-            yield ExceptionStep(entry, False, mismatch(failing, entry, facts, policy.time_zone))
-        elif entry.period.contains(facts.at):
-            words = evidence(entry, facts, matches, policy.networks, policy.missing_categories)
-            yield ExceptionStep(entry, True, words)
-        else:
-            yield ExceptionStep(entry, False, period_in_words(entry.period, facts.at, policy.time_zone))
+    held = table.held(facts)
+    for entry, clause in zip(policy.exceptions.entries, table.clauses, strict=True):
+        against = mismatch(clause, held, policy.time_zone)
+        if not entry.period.contains(facts.at):
+            against = against or period_in_words(entry.period, facts.at, policy.time_zone)
+        yield ExceptionStep(entry, not against, against or evidence(clause, held, matches))
 
 
 def _safety(policy: Policy, facts: Facts, found: Found, grants: Grants | None) -> Iterator[SafetyStep]:

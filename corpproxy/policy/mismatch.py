@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 
 from corpproxy.destination.model import Match
-from corpproxy.policy.conditions import Conditions, UrlPrefix, compile_expression
+from corpproxy.policy.clauses import Clause
+from corpproxy.policy.conditions import Conditions, UrlPrefix, asked_keys, compile_expression
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import Networks, client_address, ranges_of
 from corpproxy.policy.reasons import asked_in_words, both, clock, either, missing_in_words
@@ -15,42 +17,77 @@ from corpproxy.policy.target import normal_path, target_uri
 _Said = Callable[[Conditions, Facts], str]
 
 
-def mismatch(key: str, asked: Conditions, facts: Facts, time_zone: tzinfo) -> str:
-    """Say why a key that is asked does not hold: what there is, and what is asked for."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """
+    What a compiled table says of one exchange, for its rows and the parts inside them.
+
+    ``columns`` are the rows that each key accepts, as bits; ``matching`` those that all keys accept.
+    ``networks`` and ``missing`` (the categories of missing lists) are those of the table.
+    """
+
+    facts: Facts
+    columns: Mapping[str, int]
+    matching: int
+    networks: Networks
+    missing: frozenset[str]
+
+    def failing(self, asked: Conditions, number: int) -> Iterator[str]:
+        """The keys that a row asks and that do not hold."""
+        keys = asked_keys(asked)
+        return (key for key, rows in self.columns.items() if key in keys and not rows >> number & 1)
+
+
+def mismatch(clause: Clause, held: Held, time_zone: tzinfo) -> str:
+    """Say what first stands against a row: what there is, and what is asked for; empty when it matches."""
+    asked = clause.asked
+    for key in held.failing(asked, clause.number):
+        return _mismatch_of_key(key, asked, held.facts, time_zone)
+    for one in clause.every:
+        words = mismatch(one, held, time_zone)
+        if words:
+            return words
+    for some in clause.either:
+        against = [mismatch(one, held, time_zone) for one in some]
+        if all(against):
+            return f"none of several holds: {either([f'({words})' for words in against], 'and')}"
+    for one in clause.none:
+        if one.holds(held.matching):
+            return f"taken out by 'not': {evidence(one, held)}"
+    return ""
+
+
+def _mismatch_of_key(key: str, asked: Conditions, facts: Facts, time_zone: tzinfo) -> str:
     if key == "when":
         return f"it is {clock(facts.at, time_zone)}, asked for {either([one.name for one in asked.when])}"
     return _MISMATCHES[key](asked, facts)
 
 
-def evidence(
-    asked: Conditions,
-    facts: Facts,
-    matches: Iterable[Match],
-    networks: Networks,
-    missing: frozenset[str],
-) -> str:
-    """Say by what every key that is asked holds."""
+def evidence(clause: Clause, held: Held, matches: Iterable[Match] = ()) -> str:
+    """Say by what every key that is asked holds, and which of several parts does."""
+    asked = clause.asked
     words = dict(asked_in_words(asked))
-    for key, said in _held(asked, facts, matches, networks, missing):
+    for key, said in _held(asked, held, matches):
         if said:
             words[key] = said
+    sides = [side for side, part in (("who", asked.who), ("what", asked.what)) if part.any_]
+    for side, some in zip(sides, clause.either, strict=True):
+        words[f"{side}.any_"] = next(evidence(one, held, matches) for one in some if one.holds(held.matching))
     return "; ".join(words.values()) or "it is for every exchange"
 
 
-def _held(
-    asked: Conditions, facts: Facts, matches: Iterable[Match], networks: Networks, missing: frozenset[str]
-) -> Iterator[tuple[str, str]]:
+def _held(asked: Conditions, held: Held, matches: Iterable[Match]) -> Iterator[tuple[str, str]]:
     """Each key for which more can be said than what is asked: which of its values it was."""
-    who, what = asked.who, asked.what
+    who, what, facts = asked.who, asked.what, held.facts
     if who.user:
         yield "user", f"user {facts.identity.name}"
     if who.group:
         yield "group", f"group {either([one for one in who.group if one in facts.identity.groups])}"
     if who.network:
-        yield "network", f"network {either(_networks_of(facts.client, who.network, networks))}"
+        yield "network", f"network {either(_networks_of(facts.client, who.network, held.networks))}"
     if what.category:
-        yield "category", _category_evidence(what.category, facts, matches, missing)
-    if what.uncategorised and missing:
+        yield "category", _category_evidence(what.category, facts, matches, held.missing)
+    if what.uncategorised and held.missing:
         yield "uncategorised", "in no category as far as is known, for a list is missing"
     if what.domain:
         yield "domain", f"domain {either([one for one in what.domain if _is_below(facts.host.name, one)])}"

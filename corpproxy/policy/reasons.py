@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from corpproxy.policy.columns import EVERY_CATEGORY
-from corpproxy.policy.conditions import Conditions
+from corpproxy.policy.conditions import Conditions, Part, What, Who, conditions_of
 from corpproxy.policy.rules import Rule
 
 # A rule may name hundreds of domains; a sentence names these many.
@@ -16,10 +16,9 @@ NAMED_AT_MOST = 4
 def reason_of(rule: Rule, category: str, missing: frozenset[str]) -> str:
     """Why a rule matched, in words; ``category`` is the one that made it match, if one did."""
     parts = [words for key, words in asked_in_words(rule) if key != "category"]
-    if category:
-        parts.insert(0, f"category {category}")
-    elif rule.what.category:
-        parts.insert(0, missing_in_words(rule.what.category, missing))
+    if rule.what.category:
+        said = f"category {category}" if category else missing_in_words(rule.what.category, missing)
+        parts.insert(0, said)
     return "; ".join(parts) or "it is for every exchange"
 
 
@@ -30,8 +29,26 @@ def missing_in_words(asked: Sequence[str], missing: frozenset[str]) -> str:
 
 
 def asked_in_words(asked: Conditions) -> Iterator[tuple[str, str]]:
-    """Each key that is asked, with what it asks in words, in the order of the policy's grammar."""
-    who, what = asked.who, asked.what
+    """
+    Each key that is asked, with what it asks in words, in the order of the policy's grammar.
+
+    What a part has inside it goes by ``who.any_`` and the like.
+    """
+    yield from _who_keys(asked.who)
+    yield from _nested("who", asked.who)
+    yield from _what_keys(asked.what)
+    yield from _nested("what", asked.what)
+    if asked.when:
+        yield "when", f"during {either([when.name for when in asked.when])}"
+
+
+def part_in_words(part: Part) -> str:
+    """What a part asks, as one phrase."""
+    words = [said for _, said in asked_in_words(conditions_of(part))]
+    return " and ".join(words) or "anything"
+
+
+def _who_keys(who: Who) -> Iterator[tuple[str, str]]:
     for key, values in (("user", who.user), ("group", who.group), ("network", who.network)):
         if values:
             yield key, f"{key} {either(values)}"
@@ -39,6 +56,9 @@ def asked_in_words(asked: Conditions) -> Iterator[tuple[str, str]]:
         yield "listener", f"listener {either(who.listener)}"
     if who.anonymous is not None:
         yield "anonymous", "nobody signed in" if who.anonymous else "somebody signed in"
+
+
+def _what_keys(what: What) -> Iterator[tuple[str, str]]:
     if what.category:
         yield "category", f"category {either(what.category)}"
     if what.uncategorised is not None:
@@ -54,8 +74,22 @@ def asked_in_words(asked: Conditions) -> Iterator[tuple[str, str]]:
     ):
         if listed:
             yield key, f"{key} {either(listed)}"
-    if asked.when:
-        yield "when", f"during {either([when.name for when in asked.when])}"
+
+
+def _nested(side: str, part: Part) -> Iterator[tuple[str, str]]:
+    """The parts inside a part, each kind of nesting as one phrase."""
+    if part.all_:
+        yield f"{side}.all_", both([part_in_words(one) for one in part.all_])
+    if part.any_:
+        yield f"{side}.any_", either([part_in_words(one) for one in part.any_])
+    if part.not_ is not None:
+        yield f"{side}.not_", f"not {_enclosed(part.not_)}"
+
+
+def _enclosed(part: Part) -> str:
+    """What a part asks, in brackets where it asks several things."""
+    words = part_in_words(part)
+    return f"({words})" if len(list(asked_in_words(conditions_of(part)))) > 1 else words
 
 
 def clock(at: float, time_zone: tzinfo) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
+from operator import and_
 from types import MappingProxyType
 
-from corpproxy.policy.calendar import Hours
+from corpproxy.policy.calendar import Calendar
+from corpproxy.policy.clauses import Layout, checks
 from corpproxy.policy.columns import Column, columns
 from corpproxy.policy.conditions import Conditions
+from corpproxy.policy.mismatch import Held
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import Networks
 
@@ -30,8 +34,16 @@ class Table:
         missing: frozenset[str] = frozenset(),
     ) -> None:
         self.rows = tuple(rows)
-        self.columns: tuple[Column, ...] = columns(self.rows, networks, missing)
+        self._networks, self._missing = networks, missing
+        layout = Layout(self.rows)
+        self.clauses = layout.clauses
+        self.columns: tuple[Column, ...] = columns(layout.rows, networks, missing)
         self._masks = tuple(column.mask for column in self.columns)
+        self._checks = checks(self.clauses)
+        # The rows for which more is to be asked than their own keys, and those of the parts inside them.
+        self._checked = sum(self._checks)
+        self._own = (1 << len(self.rows)) - 1
+        self._parts = (1 << len(layout.rows)) - 1 & ~self._own
         self._asked_hours = _rows_by_hours(self.rows)
         self._always = sum(1 << number for number, row in enumerate(self.rows) if not row.when)
 
@@ -55,22 +67,48 @@ class Table:
 
     def matching(self, facts: Facts, in_force: int) -> int:
         """All rows that match, of those in force, as bits."""
-        found = in_force
+        found = self._plain(facts, in_force)
+        matching = found & self._own
+        asked = matching & self._checked
+        while asked:
+            row = asked & -asked
+            if not self._checks[row].holds(found):
+                matching ^= row
+            asked ^= row
+        return matching
+
+    def first(self, facts: Facts, in_force: int | None = None) -> int:
+        """The number of the first row that matches, or -1."""
+        found = self._plain(facts, self.in_force(facts.at) if in_force is None else in_force)
+        matching = found & self._own
+        row = matching & -matching
+        while row & self._checked:
+            if self._checks[row].holds(found):
+                break
+            matching ^= row
+            row = matching & -matching
+        return row.bit_length() - 1
+
+    def held(self, facts: Facts) -> Held:
+        """What each key says of each row, and of the parts inside it: for explanations."""
+        columns = {column.key: column.mask(facts) for column in self.columns}
+        columns["when"] = self.in_force(facts.at) | self._parts
+        matching = reduce(and_, columns.values())
+        return Held(facts, columns, matching, self._networks, self._missing)
+
+    def _plain(self, facts: Facts, in_force: int) -> int:
+        """The rows, and the parts inside them, whose own keys hold."""
+        found = in_force | self._parts
         for mask in self._masks:
             found &= mask(facts)
             if not found:
                 return 0
         return found
 
-    def first(self, facts: Facts, in_force: int | None = None) -> int:
-        """The number of the first row that matches, or -1."""
-        found = self.matching(facts, self.in_force(facts.at) if in_force is None else in_force)
-        return (found & -found).bit_length() - 1
 
-
-def _rows_by_hours(rows: Sequence[Conditions]) -> dict[Hours, int]:
+def _rows_by_hours(rows: Sequence[Conditions]) -> dict[Calendar, int]:
     """The different hours that rows ask, each with the rows that accept it."""
-    asking: dict[Hours, int] = {}
+    asking: dict[Calendar, int] = {}
     for number, row in enumerate(rows):
         for when in row.when:
             asking[when.hours] = asking.get(when.hours, 0) | 1 << number

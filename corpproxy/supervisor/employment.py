@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger, LogLevel
-from twisted.python.failure import Failure
 
-import corpproxy
 from corpproxy.supervisor.wire import Link, PairTransport
 
 log = Logger()
@@ -29,8 +23,6 @@ LAST_WORDS_SECONDS = 2.0
 
 # A line of a worker's log, at most; the rest is cut.
 MAX_LINE_OCTETS = 64 * 1024
-
-_ROOT = str(Path(corpproxy.__file__).resolve().parent.parent)
 
 
 class LogLine(msgspec.Struct):
@@ -51,72 +43,109 @@ class Employer(Protocol):
         """The process is over, and all that it sent has been read; ``how`` is for the log."""
 
 
-class Employment(ProcessProtocol):
+class Process(Protocol):
+    """A process that was begun."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, 0 while it is not known yet and when it is over."""
+
+    def signal(self, name: str) -> None:
+        """Send a signal, as ``KILL``; one that is over gets none."""
+
+
+class Watcher(Protocol):
+    """Who is told what a process does."""
+
+    def said(self, stream: int, octets: bytes) -> None:
+        """It wrote to its standard output (1) or error (2)."""
+
+    def over(self, how: str) -> None:
+        """It ended; all that it wrote has been told."""
+
+    def orphaned(self) -> None:
+        """Nobody will tell its end any more: the loss of its link has to."""
+
+
+class Maker(Protocol):
+    """Begins worker processes."""
+
+    def make(self, watcher: Watcher, parcels: Path, descriptors: Sequence[int]) -> Process:
+        """
+        Begin one, which inherits these descriptors from `LINK_DESCRIPTOR` on.
+
+        :raises OSError: when the system refuses.
+        """
+
+
+class Employment:
     """
-    Starts one worker process, passes on its log, and tells when it is over.
+    Has one worker process begun, passes on its log, and tells when it is over.
 
     The end is told once the process has ended and its link is read to its end: what it sent before it died is
     taken first.
     """
 
-    transport: Any
-
-    def __init__(self, number: int, employer: Employer, reactor: Any) -> None:
+    def __init__(self, number: int, employer: Employer, reactor: Any, maker: Maker) -> None:
         self.number = number
         self.link = employer.link()
         self._employer = employer
         self._reactor = reactor
+        self._maker = maker
+        self._process: Process | None = None
         self._rest: dict[int, bytes] = {}
         self._how: str | None = None
+        self._is_orphan = False
         self._waiting: Any = None
 
     @property
     def pid(self) -> int:
         """The process, 0 when it is over."""
-        return int(getattr(self.transport, "pid", 0) or 0)
+        return self._process.pid if self._process is not None else 0
 
     def start(self, sockets: Sequence[int]) -> None:
         """Start the process, which inherits these descriptors from `FIRST_SOCKET` on."""
         ours, theirs = socket.socketpair()
-        nothing = os.open(os.devnull, os.O_RDWR)
         try:
-            descriptors: dict[int, Any] = {0: nothing, 1: "r", 2: "r", LINK_DESCRIPTOR: theirs.fileno()}
-            descriptors.update(enumerate(sockets, FIRST_SOCKET))
-            argv, environment = worker_command(self.link.parcels.folder)
-            self._reactor.spawnProcess(self, argv[0], argv, environment, childFDs=descriptors)
+            self._process = self._maker.make(self, self.link.parcels.folder, [theirs.fileno(), *sockets])
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-            os.close(nothing)
         self.link.when_lost = self._link_lost
         PairTransport(ours, self.link, self._reactor)
 
     def signal(self, name: str) -> None:
         """Send a signal; one that is over gets none."""
-        try:
-            self.transport.signalProcess(name)
-        except ProcessExitedAlready:
-            pass
+        if self._process is not None:
+            self._process.signal(name)
 
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
+    # What the process does.
+
+    def said(self, stream: int, octets: bytes) -> None:
         """Pass on whole lines."""
-        *lines, rest = (self._rest.get(childFD, b"") + data).split(b"\n")
-        self._rest[childFD] = rest[-MAX_LINE_OCTETS:]
+        *lines, rest = (self._rest.get(stream, b"") + octets).split(b"\n")
+        self._rest[stream] = rest[-MAX_LINE_OCTETS:]
         for line in lines:
             self._say(line)
 
-    def processEnded(self, reason: Failure) -> None:
+    def over(self, how: str) -> None:
         """Tell the end, once the link is read."""
         for line in self._rest.values():
             if line:
                 self._say(line)
-        self._how = _in_words(reason)
+        self._how = how
         if self.link.is_open:
             self._waiting = self._reactor.callLater(LAST_WORDS_SECONDS, self._cut)
         else:
-            self._employer.ended(self._how)
+            self._employer.ended(how)
+
+    def orphaned(self) -> None:
+        """Its end will be seen by the link alone."""
+        self._is_orphan = True
+        if not self.link.is_open and self._how is None:
+            self._link_lost()
 
     def _cut(self) -> None:
         """Somebody else holds the other end open: the process is over all the same."""
@@ -127,6 +156,10 @@ class Employment(ProcessProtocol):
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+        if self._is_orphan and self._how is None:
+            # It ends by itself without a link; one that cannot must not go on beside its successor.
+            self.signal("KILL")
+            self._how = "unseen"
         if self._how is not None:
             self._employer.ended(self._how)
 
@@ -141,20 +174,8 @@ class Employment(ProcessProtocol):
         Logger(said.namespace).emit(level, "worker {number}: {text}", number=self.number, text=said.text)
 
 
-def worker_command(parcels: Path) -> tuple[list[str], Mapping[str, str]]:
-    """
-    Give the arguments and the environment of a worker.
-
-    It finds the same corpproxy as we are, and nothing in the folder where it happens to be started.
-    """
-    before = os.environ.get("PYTHONPATH")
-    search = os.pathsep.join([_ROOT, before] if before else [_ROOT])
-    argv = [sys.executable, "-P", "-m", "corpproxy.worker", str(parcels)]
-    return argv, {**os.environ, "PYTHONPATH": search}
-
-
-def _in_words(reason: Failure) -> str:
-    number, code = getattr(reason.value, "signal", None), getattr(reason.value, "exitCode", None)
-    if number:
-        return f"by signal {number}"
-    return "in order" if code == 0 else f"with exit code {code}"
+def in_words(exit_code: int) -> str:
+    """Say how a process ended; a negative code is the signal that ended it."""
+    if exit_code < 0:
+        return f"by signal {-exit_code}"
+    return "in order" if exit_code == 0 else f"with exit code {exit_code}"

@@ -44,7 +44,9 @@ from corpproxy.supervisor.messages import (
 )
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.seat import Seat
+from corpproxy.supervisor.spawning import Spawner
 from corpproxy.supervisor.sums import Sums
+from corpproxy.supervisor.template import make_template
 from corpproxy.supervisor.wire import (
     Book,
     Hear,
@@ -99,7 +101,6 @@ class Supervisor(CorpproxyService):
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         self._shared = {}
-        self.workers = self.configuration.workers
         sockets, tokens = bound(tuple(one for one in listeners if one.purpose is Purpose.ADMIN))
         try:
             for listener in listeners:
@@ -121,6 +122,8 @@ class Supervisor(CorpproxyService):
                 one.close()
 
     def _make_parts(self) -> None:
+        # Before anything has a thread or a file of its own.
+        self.template = make_template(self.reactor)
         super()._make_parts()
         self.parcels = Parcels(self.state / PARCELS_FOLDER)
         self.parcels.clear()
@@ -167,7 +170,7 @@ class Supervisor(CorpproxyService):
 
     def employ(self, seat: Seat) -> Employment:
         """Make the employment of a new worker."""
-        return Employment(seat.number, seat, self.reactor)
+        return Employment(seat.number, seat, self.reactor, self.template or Spawner(self.reactor))
 
     def beginning(self, seat: Seat) -> Beginning:
         """What a worker is to begin with: the version in force, and its sockets."""
@@ -295,6 +298,8 @@ class Supervisor(CorpproxyService):
     async def _drain_workers(self) -> None:
         self._close_shared()
         await self.crew.stop(self.configuration.timeouts.drain)
+        if self.template is not None:
+            self.template.close()
         for closing in list(self._closing_lost):
             await closing
 

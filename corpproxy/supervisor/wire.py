@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
@@ -170,11 +170,11 @@ class PairTransport(Connection):
 
     logstr = "worker"
 
-    def __init__(self, own: socket.socket, link: Link, reactor: Any) -> None:
-        super().__init__(own, link, reactor)
+    def __init__(self, own: socket.socket, protocol: Protocol, reactor: Any) -> None:
+        super().__init__(own, protocol, reactor)
         self.connected = 1
         self.startReading()  # type: ignore[no-untyped-call]
-        link.makeConnection(self)
+        protocol.makeConnection(self)  # type: ignore[no-untyped-call]
 
     def getHost(self) -> UNIXAddress:
         return UNIXAddress(None)

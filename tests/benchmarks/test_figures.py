@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import manual, table
+from benchmarks import manual, plot, table
 from benchmarks.figures import Row, rows
 from benchmarks.measure import Run
 from benchmarks.peers import PEERS
 from benchmarks.workloads import WORKLOADS, Workload
 
+SVG = "{http://www.w3.org/2000/svg}"
 SEEN = {"after": 8e6, "octets": 8e6, "p50_ms": 1.5, "lost": 0, "in_force_seconds": 1.0, "most": 8e6}
 
 
@@ -124,3 +127,31 @@ class ManualTests(SynchronousTestCase):
             shown.startswith(".. list-table::\n   :header-rows: 1\n\n   * - workload\n     - proxy\n")
         )
         self.assertIn("\n   * - small GET\n     - corpproxy\n     - 2,000\n", shown)
+
+
+class PictureTests(SynchronousTestCase):
+    """The picture: a bar for each proxy, from the line that is Squid."""
+
+    def bars(self, *runs: tuple[str, float, float | None]) -> list[dict[str, str]]:
+        drawn = ElementTree.fromstring(plot.picture(made("get", *runs)))
+        return [bar.attrib for bar in drawn.iter(f"{SVG}rect") if bar.find(f"{SVG}title") is not None]
+
+    def test_bars(self) -> None:
+        """A proxy that is better grows to the right of Squid, one that is worse to the left."""
+        better, worse = self.bars(("squid", 1000, 80), ("corpproxy", 2000, 40), ("tinyproxy", 500, 160))
+        one = plot._at(1)
+        self.assertAlmostEqual(float(better["x"]), one, places=0)
+        self.assertAlmostEqual(float(worse["x"]) + float(worse["width"]), one, places=0)
+        self.assertAlmostEqual(float(better["width"]), float(worse["width"]), places=0)
+
+    def test_off_the_scale(self) -> None:
+        """What is better beyond the axis ends at its edge, and its number is told."""
+        runs = made("reload", ("squid", 8000, None), ("corpproxy", 10, None))
+        drawn = plot.picture(runs)
+        self.assertIn(">800.0<", drawn)
+        (bar,) = (bar for bar in ElementTree.fromstring(drawn).iter(f"{SVG}rect") if len(bar))
+        self.assertLessEqual(float(bar.attrib["x"]) + float(bar.attrib["width"]), plot.WIDTH)
+
+    def test_without_squid(self) -> None:
+        """There is nothing to draw where Squid was not measured, and a picture all the same."""
+        self.assertEqual(self.bars(("corpproxy", 2000, 40)), [])

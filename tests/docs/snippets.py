@@ -113,7 +113,7 @@ def _keys(table: dict[str, Any], name: str) -> set[str]:
     return set(table.get(name) or ())
 
 
-def _many(value: Any) -> list[str]:
+def _many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value] if value else []
 
 
@@ -125,7 +125,17 @@ def _conditions(tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _named(tables: dict[str, Any], part: str, key: str) -> Iterator[str]:
     for condition in _conditions(tables):
-        yield from _many((condition.get(part) or {}).get(key))
+        for inner in _with_inner(condition.get(part)):
+            yield from _many(inner.get(key))
+
+
+def _with_inner(part: Any) -> Iterator[dict[str, Any]]:
+    """A part of conditions, and those inside it."""
+    if isinstance(part, dict):
+        yield part
+        for key in ("all", "any", "not", "except"):
+            for inner in _many(part.get(key)):
+                yield from _with_inner(inner)
 
 
 def _categories(tables: dict[str, Any]) -> dict[str, list[str]]:
@@ -136,9 +146,18 @@ def _categories(tables: dict[str, Any]) -> dict[str, list[str]]:
 
 def _calendars(tables: dict[str, Any]) -> Iterator[str]:
     for rule in tables.get("rules") or ():
-        yield from _many(rule.get("when"))
+        yield from _calendars_in(rule.get("when"))
     for calendar in (tables.get("calendars") or {}).values():
-        yield from _many(calendar.get("except"))
+        yield from _calendars_in(calendar)
+
+
+def _calendars_in(time: Any) -> Iterator[str]:
+    for one in _many(time):
+        if isinstance(one, str):
+            yield one
+        else:
+            for key in ("calendar", "all", "any", "not", "except"):
+                yield from _calendars_in(one.get(key))
 
 
 def _listeners(tables: dict[str, Any]) -> Iterator[dict[str, str]]:

@@ -92,7 +92,7 @@ def _maybe(strategy, empty):
     return st.one_of(st.just(empty), st.just(empty), strategy)
 
 
-whos = st.builds(
+plain_whos = st.builds(
     Who,
     user=_maybe(_some("amir", "carol"), ()),
     group=_maybe(_some("pupils", "staff"), ()),
@@ -100,7 +100,7 @@ whos = st.builds(
     listener=_maybe(_some("rooms", "office"), ()),
     anonymous=_maybe(st.booleans(), None),
 )
-whats = st.builds(
+plain_whats = st.builds(
     What,
     category=_maybe(_some(*_CATEGORIES), ()),
     uncategorised=_maybe(st.booleans(), None),
@@ -112,6 +112,26 @@ whats = st.builds(
     port=_maybe(_some(80, 443, 22), ()),
     address=_maybe(_some(AddressClass.PUBLIC, AddressClass.PRIVATE), ()),
 )
+
+
+def _nested(plain):
+    """Parts with parts inside them, a few levels deep; mostly without."""
+
+    def hold(inner):
+        some = _maybe(st.lists(inner, min_size=1, max_size=2).map(tuple), ())
+        return st.builds(
+            lambda part, all_, any_, not_: replace(part, all_=all_, any_=any_, not_=not_),
+            plain,
+            some,
+            some,
+            _maybe(inner, None),
+        )
+
+    return st.recursive(plain, hold, max_leaves=5)
+
+
+whos = _nested(plain_whos)
+whats = _nested(plain_whats)
 safeties = st.builds(
     Safety,
     connect_ports=st.sampled_from([frozenset(), frozenset({443, 80}), frozenset({22})]),

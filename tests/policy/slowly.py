@@ -6,13 +6,14 @@ from ipaddress import ip_address, ip_network
 
 import re2
 
+from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.target import normal_path, target_uri
 from tests.policy.builders import NETWORKS
 
 
 def matches(rule, facts, missing=frozenset()):
     """Whether a rule matches, one key after the other."""
-    return all(_keys(rule, facts, missing)) and (
+    return _holds(rule.who, rule.what, rule.refuses, facts, missing) and (
         not rule.when or any(w.hours.contains(facts.at) for w in rule.when)
     )
 
@@ -22,18 +23,35 @@ def first(rules, facts, missing=frozenset()):
     return next((number for number, rule in enumerate(rules) if matches(rule, facts, missing)), -1)
 
 
-def _keys(rule, facts, missing):
-    who, what, identity = rule.who, rule.what, facts.identity
+def _holds(who, what, refuses, facts, missing):
+    """The keys of both parts and the parts inside them; below ``not`` the unknown counts the other way."""
+    for part in (who, what):
+        inner = [_alone(one, refuses, facts, missing) for one in part.all_]
+        some = [_alone(one, refuses, facts, missing) for one in part.any_]
+        if not all(inner) or (part.any_ and not any(some)):
+            return False
+        if part.not_ is not None and _alone(part.not_, not refuses, facts, missing):
+            return False
+    return all(_keys(who, what, refuses, facts, missing))
+
+
+def _alone(part, refuses, facts, missing):
+    sides = (part, What()) if isinstance(part, Who) else (Who(), part)
+    return _holds(*sides, refuses, facts, missing)
+
+
+def _keys(who, what, refuses, facts, missing):
+    identity = facts.identity
     yield not who.user or identity.name in who.user
     yield not who.group or bool(set(identity.groups) & set(who.group))
     yield not who.network or any(_in_network(facts.client, name) for name in who.network)
     yield not who.listener or facts.listener in who.listener
     yield who.anonymous is None or who.anonymous == (identity.name == "")
-    unknown = rule.refuses and any(one in missing or "*" in missing for one in what.category)
+    unknown = refuses and any(one in missing or "*" in missing for one in what.category)
     yield not what.category or bool(set(facts.categories) & set(what.category)) or unknown
     if what.uncategorised is not None:
         if missing and not facts.categories and what.uncategorised:
-            yield rule.refuses
+            yield refuses
         else:
             yield what.uncategorised == (not facts.categories)
     yield not what.domain or any(_below(facts.host, name) for name in what.domain)
@@ -44,7 +62,7 @@ def _keys(rule, facts, missing):
     yield not what.scheme or facts.scheme in what.scheme
     yield not what.port or facts.port in what.port
     if what.address and facts.address_classes is None:
-        yield rule.refuses
+        yield refuses
     else:
         yield not what.address or bool(facts.address_classes & set(what.address))
 

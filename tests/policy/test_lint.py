@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.policy.calendar import Hours
 from corpproxy.policy.conditions import What, When, Who, parse_url
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.lint import implies, lint
+from corpproxy.policy.implication import implies
+from corpproxy.policy.lint import lint
 from corpproxy.policy.model import Effect
 from tests.policy import slowly
 from tests.policy.builders import LESSONS, NETWORKS, NIGHT, rule, rules, some_facts

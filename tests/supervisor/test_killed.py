@@ -25,7 +25,7 @@ from tests.service.case import ALLOW
 from tests.service.origin import Origin
 from tests.service.test_killed import CLIENTS, UNWRITTEN_SECONDS, Load
 from tests.service.whole import WholeService, policy_for
-from tests.supervisor.test_whole import children
+from tests.supervisor.test_whole import workers_of
 
 KILLS = int(os.environ.get("CORPPROXY_KILLS", "3"))
 # Reports and batches come once a second; a worker is back within a few.
@@ -51,7 +51,7 @@ class KilledTests(SynchronousTestCase):
         dice, kills, supervisor = random.Random(), [], service.process.pid
         for _ in range(KILLS):
             time.sleep(dice.uniform(*LIFE_SECONDS))
-            workers = children(supervisor)
+            workers = workers_of(supervisor)
             if workers:
                 kills.append(time.monotonic())
                 os.kill(dice.choice(workers), signal.SIGKILL)

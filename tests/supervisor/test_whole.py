@@ -25,6 +25,12 @@ def children(pid: int) -> list[int]:
         return [int(name) for name in names.read().split()]
 
 
+def workers_of(pid: int) -> list[int]:
+    """The workers of a service: the copies that its template made."""
+    (template,) = children(pid)
+    return children(template)
+
+
 def runs(pid: int) -> bool:
     """Whether a process runs."""
     try:
@@ -66,7 +72,7 @@ class WholeTests(SynchronousTestCase):
         target = f"origin.test:{self.origin.echo_port}"
         self.assertEqual(tunnel.ask("CONNECT", target).status, 200)
         self.assertEqual(tunnel.echoes(b"hello"), b"hello")
-        workers = children(self.service.process.pid)
+        workers = workers_of(self.service.process.pid)
         self.assertEqual(len(workers), 2)
         self.service.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
@@ -86,7 +92,8 @@ class WholeTests(SynchronousTestCase):
         load = Load(self.service.forward, self.url + "/hello")
         self.until(lambda: len(load.statuses) > 20, "the load runs")
         load.stop()
-        for pid in [*children(self.service.process.pid), self.service.process.pid]:
+        service = self.service.process.pid
+        for pid in [*workers_of(service), *children(service), service]:
             os.kill(pid, signal.SIGINT)
         self.assertEqual(self.service.process.wait(20), 0)
         self.assertEqual(set(load.statuses), {200})
@@ -97,7 +104,7 @@ class WholeTests(SynchronousTestCase):
         """Without their supervisor workers end, their records are whole, and a new service starts."""
         client = self.client()
         self.assertEqual(client.ask("GET", self.url + "/hello").status, 200)
-        workers = children(self.service.process.pid)
+        workers = workers_of(self.service.process.pid)
         self.service.kill()
         self.until(lambda: not any(map(runs, workers)), "the workers end")
         self.assertEqual(len(self.service.records()), 1)

@@ -102,8 +102,25 @@ def _rule_for_anyone(rules: list[RuleTable]) -> RuleTable | None:
 
 
 def _names_somebody(who: WhoTable | None) -> bool:
-    return who is not None and (bool(who.user or who.group or who.network) or who.anonymous is False)
+    """Whether nobody fits of whom nothing is known."""
+    if who is None:
+        return False
+    return (
+        bool(who.user or who.group or who.network)
+        or who.anonymous is False
+        or any(_names_somebody(one) for one in who.all_)
+        or (bool(who.any_) and all(_names_somebody(one) for one in who.any_))
+    )
 
 
 def _meets_all_strangers(who: WhoTable | None) -> bool:
-    return who is None or not (_names_somebody(who) or who.listener)
+    """Whether everybody fits of whom nothing is known."""
+    if who is None:
+        return True
+    return (
+        not (who.user or who.group or who.network or who.listener)
+        and who.anonymous is not False
+        and all(_meets_all_strangers(one) for one in who.all_)
+        and (not who.any_ or any(_meets_all_strangers(one) for one in who.any_))
+        and (who.not_ is None or _names_somebody(who.not_))
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from corpproxy.config.build import list_sources
 from corpproxy.config.build_rules import is_range
+from corpproxy.config.checks.conditions import each_part, each_time
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import Path
@@ -45,32 +46,23 @@ class _Names:
 
     def check(self) -> None:
         model = self._examined.model
-        for number, rule in enumerate(model.rules):
-            self._who(("rules", number, "who"), rule.who)
-            self._what(("rules", number, "what"), rule.what)
-            self._calendar_names(("rules", number, "when"), rule.when or ())
-        for number, exception in enumerate(model.exceptions):
-            self._who(("exceptions", number, "who"), exception.who)
-            self._what(("exceptions", number, "what"), exception.what)
-            self._calendar_names(("exceptions", number, "when"), exception.when or ())
-        for number, entry in enumerate(model.safe_search):
-            self._who(("safe_search", number, "who"), entry.who)
+        for path, part in each_part(self._examined):
+            if isinstance(part, WhoTable):
+                self._who(path, part)
+            else:
+                self._what(path, part)
         for number, exemption in enumerate(model.identity.exempt):
-            path: Path = ("identity", "exempt", number, "who", "network")
+            path = ("identity", "exempt", number, "who", "network")
             self._network_names(path, exemption.who.network if exemption.who else ())
-        for name, calendar in model.calendars.items():
-            self._calendar_names(
-                ("calendars", name, "except"), [calendar.except_] if calendar.except_ else ()
-            )
+        for path, time in each_time(self._examined):
+            self._tell("calendar", (*path, "calendar"), time.calendar, self._calendars)
         for number, case in enumerate(model.tests):
             self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
             self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
             self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
         self._exceptions()
 
-    def _who(self, path: Path, who: WhoTable | None) -> None:
-        if who is None:
-            return
+    def _who(self, path: Path, who: WhoTable) -> None:
         self._group_names((*path, "group"), who.group)
         self._tell("listener", (*path, "listener"), who.listener, self._listeners)
         self._network_names((*path, "network"), who.network)
@@ -88,8 +80,8 @@ class _Names:
                     offered = self._offer("group", name, known)
                     self._examined.say((*path, number), "unknown-group", said + offered, "warning")
 
-    def _what(self, path: Path, what: WhatTable | None) -> None:
-        if what is not None and self._categories_are_known:
+    def _what(self, path: Path, what: WhatTable) -> None:
+        if self._categories_are_known:
             self._tell("category", (*path, "category"), what.category, self._categories)
 
     def _exceptions(self) -> None:
@@ -99,9 +91,6 @@ class _Names:
             if name not in self._categories:
                 said = f"there is no category '{name}'" + self._offer("category", name, self._categories)
                 self._examined.say_of_key(("categories", "exceptions", name), "unknown-category", said)
-
-    def _calendar_names(self, path: Path, written: Iterable[str]) -> None:
-        self._tell("calendar", path, written, self._calendars)
 
     def _network_names(self, path: Path, written: Iterable[str]) -> None:
         for number, name in enumerate(written):
@@ -164,13 +153,3 @@ def known_categories(examined: Examined) -> tuple[frozenset[str], bool]:
             is_all = is_all and (bool(categories) or examined.known_categories is not None)
         named |= categories
     return (named | (examined.known_categories or frozenset())) - {EVERY_CATEGORY}, is_all
-
-
-def each_condition(examined: Examined) -> Iterator[tuple[Path, WhoTable | None, WhatTable | None]]:
-    """The conditions of every table that has them, with the path of the entry."""
-    for number, rule in enumerate(examined.model.rules):
-        yield ("rules", number), rule.who, rule.what
-    for number, exception in enumerate(examined.model.exceptions):
-        yield ("exceptions", number), exception.who, exception.what
-    for number, entry in enumerate(examined.model.safe_search):
-        yield ("safe_search", number), entry.who, None

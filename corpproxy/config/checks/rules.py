@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from corpproxy.config.build_rules import Rules
+from corpproxy.config.checks.conditions import each_part
 from corpproxy.config.checks.examined import Examined
-from corpproxy.config.checks.names import each_condition
-from corpproxy.config.nodes import Sequence, Table, node_at
+from corpproxy.config.nodes import Path, Sequence, Table, node_at
 from corpproxy.config.schema.rules import RuleTable
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.lint import lint
 from corpproxy.policy.model import Effect
 
-# Every rule is held against every other one, half a second for a thousand; a site that has more of them
-# has written hosts as rules, which belong in a category.
+# A thousand rules are checked in a quarter of a second; a site that has more of them has written hosts as
+# rules, which belong in a category.
 MAX_RULES = 2_000
+
+# The path of a *who* or *what* that stands in no other one: table, number, key.
+MAX_OUTERMOST = 3
 
 
 def check(examined: Examined) -> None:
@@ -43,17 +46,24 @@ def _duplicates(examined: Examined) -> None:
 
 
 def _empty_conditions(examined: Examined) -> None:
-    """An empty list would ask nothing, and so match everybody where nobody was meant."""
-    for path, _, _ in each_condition(examined):
-        for part in ("who", "what"):
-            node = node_at(examined.shaped.root, (*path, part))
-            for key, value in node.fields.items() if isinstance(node, Table) else ():
-                whole = not examined.shaped.is_damaged((*path, part, key))
-                if isinstance(value, Sequence) and not value.items and whole:
-                    said = (
-                        f"'{key}' is an empty list, which asks for nothing; name something, or leave it out"
-                    )
-                    examined.say((*path, part, key), "empty-condition", said)
+    """An empty list or table would ask nothing, and so match everybody where nobody was meant."""
+    for path, _ in each_part(examined):
+        node = node_at(examined.shaped.root, path)
+        fields = node.fields if isinstance(node, Table) else {}
+        for key, value in fields.items():
+            whole = not examined.shaped.is_damaged((*path, key))
+            if isinstance(value, Sequence) and not value.items and whole:
+                said = f"'{key}' is an empty list, which asks for nothing; name something, or leave it out"
+                examined.say((*path, key), "empty-condition", said)
+        if len(path) > MAX_OUTERMOST and not fields and not examined.shaped.is_damaged(path):
+            said = (
+                f"this asks for nothing, and so {_meaning_of_nothing(path)}; name something, or leave it out"
+            )
+            examined.say(path, "empty-condition", said)
+
+
+def _meaning_of_nothing(path: Path) -> str:
+    return "nothing is left" if path[-1] == "not" else "everything matches"
 
 
 def _order(examined: Examined) -> None:

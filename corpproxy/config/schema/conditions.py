@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from corpproxy.config.schema.leaves import Leaf, OneOrMany, Port, Switch, Text, TimeZone, parsed, words, wrong
 from corpproxy.config.schema.table import Table, listing, optional
@@ -37,6 +37,7 @@ class WhoTable(Table):
     Who is asking.
 
     All fields that are given must hold; of the values of one field, one is enough.
+    ``{not: {group: staff}}`` is everybody who is not in the group, and who did not sign in is not.
     """
 
     user: OneOrMany[Text] = listing("Names of people.")
@@ -44,6 +45,9 @@ class WhoTable(Table):
     network: OneOrMany[Text] = listing("Names from ``identity.networks``, or networks as ``10.1.4.0/24``.")
     listener: OneOrMany[Text] = listing("Names of listeners that the exchange came in by.")
     anonymous: Switch | None = optional("Whether nobody has signed in.")
+    all_: list[WhoTable] = listing("Further conditions that must all hold.", alias="all")
+    any_: list[WhoTable] = listing("Further conditions of which one must hold.", alias="any")
+    not_: WhoTable | None = optional("Conditions that must not hold together.", alias="not")
 
 
 class WhatTable(Table):
@@ -62,21 +66,32 @@ class WhatTable(Table):
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Port] = listing("Ports of the server.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
+    all_: list[WhatTable] = listing("Further conditions that must all hold.", alias="all")
+    any_: list[WhatTable] = listing("Further conditions of which one must hold.", alias="any")
+    not_: WhatTable | None = optional("Conditions that must not hold together.", alias="not")
 
 
 class CalendarTable(Table):
     """
-    Hours of the week, or dates.
+    A time: hours of the week, dates, and what is said of other calendars.
 
-    A time counts when its weekday, its date and its time of day are all named here, and ``except`` does not
-    have it.  Hours that end before they begin go past midnight.
+    A time counts when everything that is given has it: its weekday, its date and its time of day, one of the
+    calendars that are named, and so on.  Hours that end before they begin go past midnight.
+
+    Where one is wanted, a name stands for the calendar of that name, and a list for any of its entries.
     """
+
+    short_for: ClassVar[str] = "calendar"
 
     days: OneOrMany[Days] = listing("Days, as ``mon-fri`` or ``[sat, sun]``; every day when left out.")
     hours: OneOrMany[HoursOfDay] = listing('Times of day, as ``"08:30-15:30"``; the whole day when left out.')
     dates: OneOrMany[DateRange] = listing("Dates, as ``2026-12-25`` or ``2026-12-19/2027-01-04``.")
-    except_: Text | None = optional("The name of a calendar that is taken out of this one.", alias="except")
-    time_zone: TimeZone | None = optional("The time zone of these hours, when it is not the site's.")
+    calendar: OneOrMany[Text] = listing("Names from ``calendars:``, of which one must hold too.")
+    except_: CalendarTable | None = optional("What is taken out of this.", alias="except")
+    all_: list[CalendarTable] = listing("Further times that must all hold.", alias="all")
+    any_: list[CalendarTable] = listing("Further times of which one must hold.", alias="any")
+    not_: CalendarTable | None = optional("A time that must not hold.", alias="not")
+    time_zone: TimeZone | None = optional("The time zone of days, hours and dates, when not the site's.")
 
 
 ConnectToWord = Annotated[ConnectTo, words(ConnectTo)]

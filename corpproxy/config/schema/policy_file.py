@@ -70,10 +70,10 @@ class PolicyFile(Table):
         description="What carries connections: ``engine``, transports of our own for Linux, or ``twisted``, "
         "those of Twisted, which any system has. A restart takes it up.",
     )
-    workers: Number = Field(
-        default=0,
-        description="How many processes serve clients, beside the one that keeps sockets and state: one for "
-        "each core is right for a large site, ``0`` keeps everything in one process. A restart takes it up.",
+    workers: Number | None = optional(
+        "How many processes serve clients, beside the one that keeps sockets and state: one for each core of "
+        "the machine when it is left out; ``0`` keeps everything in one process, which takes the least "
+        "memory. A restart takes it up."
     )
     forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
     names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")

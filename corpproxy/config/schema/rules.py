@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from corpproxy.config.schema.conditions import SafetyTable, WhatTable, WhoTable
+from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
 from corpproxy.config.schema.leaves import Duration, OneOrMany, Switch, Text, parsed, words
 from corpproxy.config.schema.table import Table, as_in, asked, optional
 from corpproxy.policy.exceptions import ExceptionEntry
@@ -30,7 +30,9 @@ class RuleTable(Table):
     name: Text = asked("The name that stands on block pages, in records and in explanations.")
     who: WhoTable | None = optional("Who is asking; everybody when left out.")
     what: WhatTable | None = optional("What is asked for; everything when left out.")
-    when: OneOrMany[Text] | None = optional("Names from ``calendars:``; always when left out.")
+    when: CalendarTable | None = optional(
+        "When: the name of a calendar, several of them, or a time written here; always when left out."
+    )
     do: EffectWord = asked("What happens.")
     say: Text | None = optional("A sentence for the person who meets the block or warn page.")
     to: Text | None = optional("Where ``redirect`` sends the browser.")
@@ -65,7 +67,7 @@ class ExceptionTable(Table):
     name: Text = asked("The name that stands in records and in explanations.")
     who: WhoTable | None = optional("For whom; everybody when left out.")
     what: WhatTable | None = optional("For what; everything when left out, which only ``who`` makes narrow.")
-    when: OneOrMany[Text] | None = optional("Names from ``calendars:``; always when left out.")
+    when: CalendarTable | None = optional("When, as in a rule; always when left out.")
     past: OneOrMany[Text] = asked("Names of rules that it goes past; ``all`` for every rule that refuses.")
     owner: Text = asked("Who answers for it.")
     reason: Text = asked("Why it is there.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -14,7 +14,13 @@ from corpproxy.config.schema.leaves import Leaf
 
 
 class Table(BaseModel):
-    """A table of the policy file; its fields carry the sentences of the manual."""
+    """
+    A table of the policy file; its fields carry the sentences of the manual.
+
+    ``short_for`` is the field that is meant where a text or a list stands instead of the table.
+    """
+
+    short_for: ClassVar[str] = ""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -112,13 +118,19 @@ def table_at(root: type[Table], path: Path) -> type[Table] | None:
     return None if shape else table
 
 
-def tables_below(root: type[Table], name: str = "") -> Iterator[tuple[str, type[Table]]]:
-    """The root and every table below it with its dotted name in the manual, in the order of the fields."""
+def tables_below(
+    root: type[Table], name: str = "", above: tuple[type[Table], ...] = ()
+) -> Iterator[tuple[str, type[Table]]]:
+    """
+    The root and every table below it with its dotted name in the manual, in the order of the fields.
+
+    A table inside a table of its own kind is not gone into.
+    """
     yield name, root
     for written, field in fields_of(root).items():
         kind = kind_of(field)
-        if kind.table is None:
+        if kind.table is None or kind.table in (root, *above):
             continue
         below = f"{name}.{written}" if name else written
         below += "".join(".NAME" if shape == "mapping" else "[]" for shape in kind.shape)
-        yield from tables_below(kind.table, below)
+        yield from tables_below(kind.table, below, (root, *above))
