@@ -44,11 +44,13 @@ PROBE_SECONDS = 0.002
 QUIET_SECONDS = 3.0
 # Python reads it when a process begins: in each worker a beat looks how much was worked since the last one.
 BEATS = """
-import sys, threading, time
+import os, sys, threading, time
+
+HERE = os.path.dirname(__file__)
 
 def beat(reactor, file, before):
     now = time.thread_time()
-    if now - before > 0.002:
+    if now - before > 0.001:
         file.write(f"{time.monotonic()} {now - before}\\n")
     reactor.callLater(0.001, beat, reactor, file, time.thread_time())
 
@@ -57,10 +59,11 @@ def begin():
         time.sleep(0.1)
     time.sleep(1)
     from twisted.internet import reactor
-    reactor.callFromThread(beat, reactor, open("beats-%d" % threading.get_native_id(), "w", 1), 1e9)
+    reactor.callFromThread(beat, reactor, open(HERE + "/beats-%d" % os.getpid(), "w", 1), 1e9)
 
-if "corpproxy.worker" in sys.orig_argv:
-    threading.Thread(target=begin, daemon=True).start()
+# Where there is a thread no worker is made by forking: each is a process of its own from the start.
+is_worker = "corpproxy.worker" in sys.orig_argv
+threading.Thread(target=begin if is_worker else lambda: time.sleep(1e6), daemon=True).start()
 """
 OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROBE = b"GET http://proxy.internal/proxy.pac HTTP/1.1\r\nHost: proxy.internal\r\n\r\n"
