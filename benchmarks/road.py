@@ -55,6 +55,7 @@ time_zone: Europe/London
 state: state
 listen: [{{name: forward, forward: "127.0.0.1:3128"}}]
 safety: {{addresses: [public, loopback]}}
+connections: {{total: 0, per_address: 0, per_person: 0, tunnels_per_address: 0, tunnels_per_person: 0}}
 identity: {{methods: [{{basic: {{htpasswd: users}}}}], groups: {{pupils: [amir], staff: [carol]}}}}
 categories:
   own: {{games: [games.example], homework: [bbc.co.uk, khanacademy.org], ads: [ads.example]}}

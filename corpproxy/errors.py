@@ -8,16 +8,21 @@ a person can search for it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something stands: a file, a line and a column, both counted from 1; 0 is unknown."""
+    """
+    Where something stands: a file, a line and a column, both counted from 1; 0 is unknown.
+
+    ``width`` is how many characters of the line it takes, 0 for the rest of it.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    width: int = field(default=0, compare=False, repr=False)
 
     def __str__(self) -> str:
         return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.failed import FAILED
+from corpproxy.cli.problems import excerpts_of, line, mapping, sarif, text
 from corpproxy.config.configuration import Configuration
+from corpproxy.config.excerpt import Excerpts
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import Problem
@@ -24,19 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the policy to check")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the same, as other commands have it")
     parser.add_argument(
-        "--format", choices=["text", "json"], default="text", help="lines for people (default), or JSON"
+        "--format",
+        choices=list(_PRINTERS),
+        default="text",
+        help="for people (default), a line for each problem, JSON, or SARIF for editors and CI",
     )
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="as --format json")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what is found; gives the exit code."""
-    loaded, problems = checked(options.file or options.policy)
-    if options.format == "json":
-        print(json.dumps(_as_json(loaded, problems), indent=2))
-    else:
-        for problem in problems:
-            print(line(problem))
-        print(summary(loaded.configuration, problems))
+    path = options.file or options.policy
+    loaded, problems = checked(path)
+    _PRINTERS[options.format](loaded, problems, excerpts_of(loaded, path))
     return FAILED if any(problem.is_error for problem in problems) else 0
 
 
@@ -68,13 +70,6 @@ def _categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | No
     return index.known_categories
 
 
-def line(problem: Problem) -> str:
-    """A problem as a line: where, how bad unless it is an error, what."""
-    if problem.is_error:
-        return str(problem)
-    return f"{problem.place}: {problem.severity}: {problem.message}"
-
-
 def summary(configuration: Configuration | None, problems: Sequence[Problem]) -> str:
     """The last line: what was found, or what there is when nothing was."""
     counts = {
@@ -97,19 +92,29 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def _as_json(loaded: Loaded, problems: Sequence[Problem]) -> dict[str, object]:
-    return {
+def _print_text(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
+    for shown in text(problems, excerpts):
+        print(shown)
+    print(summary(loaded.configuration, problems))
+
+
+def _print_lines(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
+    for problem in problems:
+        print(line(problem))
+    print(summary(loaded.configuration, problems))
+
+
+def _print_json(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
+    document = {
         "ok": not any(problem.is_error for problem in problems),
         "version": loaded.version,
-        "problems": [
-            {
-                "file": problem.place.file,
-                "line": problem.place.line,
-                "column": problem.place.column,
-                "severity": problem.severity,
-                "code": problem.code,
-                "message": problem.message,
-            }
-            for problem in problems
-        ],
+        "problems": [mapping(problem, excerpts) for problem in problems],
     }
+    print(json.dumps(document, indent=2))
+
+
+def _print_sarif(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
+    print(sarif(problems, excerpts))
+
+
+_PRINTERS = {"text": _print_text, "lines": _print_lines, "json": _print_json, "sarif": _print_sarif}

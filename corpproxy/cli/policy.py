@@ -17,8 +17,8 @@ from corpproxy.backends.history import PUT_ASIDE, History, HistoryError, Run, Ve
 from corpproxy.backends.policy_files import DISK
 from corpproxy.backends.policy_start import possible_state_folders
 from corpproxy.backends.state_folder import CONTROL_SOCKET
-from corpproxy.cli.check import line
 from corpproxy.cli.failed import CommandFailed
+from corpproxy.cli.problems import line
 from corpproxy.config.sources import read_sources, version_of
 from corpproxy.net.ask import ControlError, ask
 

@@ -172,7 +172,7 @@ def _text_of(octets: bytes, file: str) -> tuple[str, Problem | None]:
         return "", Problem(Place(file, 1, 1), "not-utf-8", "the file is UTF-16; save it as UTF-8")
     if octets.startswith(b"\xef\xbb\xbf"):
         said = "the file begins with a byte order mark; save it as 'UTF-8', not as 'UTF-8 with BOM'"
-        return "", Problem(Place(file, 1, 1), "byte-order-mark", said)
+        return "", Problem(Place(file, 1, 1, 1), "byte-order-mark", said)
     try:
         text = octets.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -187,7 +187,7 @@ def _text_of(octets: bytes, file: str) -> tuple[str, Problem | None]:
 
 
 def _place_after(text: str, file: str) -> Place:
-    return Place(file, text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
+    return Place(file, text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1, 1)
 
 
 class _Refused(Exception):
@@ -220,8 +220,7 @@ class _Growth:
         elif isinstance(event, yaml.SequenceStartEvent):
             self._start(Sequence(self._place(event)), event)
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self._open.pop()
-            self._waiting.pop()
+            self._close(event)
         elif isinstance(event, yaml.AliasEvent):
             self._problem(event, "alias", f"'*{event.anchor}' repeats another part; write the part out")
             self._add(Scalar(self._place(event), ""))
@@ -232,8 +231,19 @@ class _Growth:
                 raise _Refused(Problem(self._place(event), "several-documents", said))
 
     def _place(self, event: yaml.Event) -> Place:
-        mark = event.start_mark
-        return Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file)
+        mark, end = event.start_mark, event.end_mark
+        if not mark or not end:
+            return Place(self.file)
+        width = end.column - mark.column if end.line == mark.line else 0
+        return Place(self.file, mark.line + 1, mark.column + 1, width)
+
+    def _close(self, event: yaml.Event) -> None:
+        """A table or list ends; one that began on the same line is as wide as that says."""
+        node, end = self._open.pop(), event.end_mark
+        self._waiting.pop()
+        place = node.place
+        width = end.column + 1 - place.column if end and end.line + 1 == place.line else 0
+        node.place = Place(place.file, place.line, place.column, width)
 
     def _problem(self, event: yaml.Event, code: str, message: str) -> None:
         self.problems.append(Problem(self._place(event), code, message))
@@ -329,12 +339,12 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return Problem(Place(file, 1), "not-yaml", f"this is not YAML: {_one_line(str(error))}")
-    place = Place(file, mark.line + 1, mark.column + 1)
+    place = Place(file, mark.line + 1, mark.column + 1, 1)
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return Problem(
-            Place(file, place.line, line.index("\t") + 1), "tab", "a tab in the indentation; use spaces"
+            Place(file, place.line, line.index("\t") + 1, 1), "tab", "a tab in the indentation; use spaces"
         )
     said = str(getattr(error, "problem", "") or error)
     words = next(

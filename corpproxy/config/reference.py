@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from corpproxy.config.advice import ADVICE
 from corpproxy.config.codes import CODES
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.table import Kind, Table, fields_of, kind_of, tables_below
@@ -125,9 +126,9 @@ def _shown_default(field: FieldInfo) -> str:
 def _codes_section() -> Iterator[str]:
     title = "Kinds of problems"
     yield from (title, "~" * len(title), "")
-    yield "``corpproxy check --format json`` gives each problem with one of these codes."
-    yield from ("", ".. list-table::", "   :header-rows: 1", "   :widths: 30 70", "")
-    yield from _row("Code", "What is wrong")
+    yield "``corpproxy check --json`` gives each problem with one of these codes."
+    yield from ("", ".. list-table::", "   :header-rows: 1", "   :widths: 26 37 37", "")
+    yield from _row("Code", "What is wrong", "What to do")
     for code, sentence in CODES.items():
-        yield from _row(f"``{code}``", sentence)
+        yield from _row(f"``{code}``", sentence, ADVICE[code])
     yield ""

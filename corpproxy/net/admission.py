@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from corpproxy.audit.results import ResultCode
@@ -38,10 +37,10 @@ class Admission:
         self.elsewhere = NOBODY
         self.connections: set[Downstream] = set()
         self.tunnels: set[Downstream] = set()
-        self._by_address: Counter[str] = Counter()
-        self._by_person: Counter[str] = Counter()
-        self._tunnels_by_address: Counter[str] = Counter()
-        self._tunnels_by_person: Counter[str] = Counter()
+        self._by_address: dict[str, int] = {}
+        self._by_person: dict[str, int] = {}
+        self._tunnels_by_address: dict[str, int] = {}
+        self._tunnels_by_person: dict[str, int] = {}
         self._person: dict[Downstream, str] = {}
 
     def opened(self, downstream: Downstream) -> None:
@@ -51,10 +50,11 @@ class Admission:
         It is cut off at once, before it costs more, past the limit for all or far past that of its address.
         """
         self.connections.add(downstream)
-        self._by_address[downstream.address] += 1
-        limits, elsewhere = self._proxy.in_force.connections, self.elsewhere
-        of_address = self._of_address(downstream.address)
+        address, by_address, elsewhere = downstream.address, self._by_address, self.elsewhere
+        here = by_address[address] = by_address.get(address, 0) + 1
+        limits = self._proxy.in_force.connections
         too_many = 0 < limits.total < len(self.connections) + elsewhere.total
+        of_address = here + elsewhere.by_address.get(address, 0)
         if too_many or 0 < limits.per_address * CUT_OFF_TIMES < of_address:
             downstream.abort()
 
@@ -85,7 +85,7 @@ class Admission:
         if name != before:
             self._belongs(downstream, before, name)
         limit = exchange.in_force.connections.per_person
-        if name and limit and self._by_person[name] + self.elsewhere.by_person.get(name, 0) > limit:
+        if name and limit and self._by_person.get(name, 0) + self.elsewhere.by_person.get(name, 0) > limit:
             raise _limited(exchange, f"more than {limit} connections of {name}")
 
     def open_tunnel(self, downstream: Downstream) -> None:
@@ -96,17 +96,18 @@ class Admission:
         exchange = downstream.exchange
         limits, name, client = exchange.in_force.connections, exchange.identity.name, exchange.client
         elsewhere = self.elsewhere
-        of_address = self._tunnels_by_address[client] + elsewhere.tunnels_by_address.get(client, 0)
+        from_here = self._tunnels_by_address.get(client, 0)
+        of_address = from_here + elsewhere.tunnels_by_address.get(client, 0)
         if 0 < limits.tunnels_per_address <= of_address:
             raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {client} are open")
-        of_person = self._tunnels_by_person[name] + elsewhere.tunnels_by_person.get(name, 0)
-        if name and 0 < limits.tunnels_per_person <= of_person:
-            raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
-
-        self.tunnels.add(downstream)
-        self._tunnels_by_address[exchange.client] += 1
         if name:
-            self._tunnels_by_person[name] += 1
+            of_name = self._tunnels_by_person.get(name, 0)
+            of_person = of_name + elsewhere.tunnels_by_person.get(name, 0)
+            if 0 < limits.tunnels_per_person <= of_person:
+                raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
+            self._tunnels_by_person[name] = of_name + 1
+        self.tunnels.add(downstream)
+        self._tunnels_by_address[client] = from_here + 1
 
     def tunnel_closed(self, downstream: Downstream) -> None:
         """A tunnel is over."""
@@ -135,13 +136,13 @@ class Admission:
         )
 
     def _of_address(self, address: str) -> int:
-        return self._by_address[address] + self.elsewhere.by_address.get(address, 0)
+        return self._by_address.get(address, 0) + self.elsewhere.by_address.get(address, 0)
 
     def _belongs(self, downstream: Downstream, before: str, name: str) -> None:
         if before:
             _less(self._by_person, before)
         if name:
-            self._by_person[name] += 1
+            self._by_person[name] = self._by_person.get(name, 0) + 1
             self._person[downstream] = name
         else:
             self._person.pop(downstream, None)
@@ -151,11 +152,11 @@ def _limited(exchange: Exchange, message: str) -> Refusal:
     return Refusal(ResultCode.LIMITED, "too-many-connections", limit_page(exchange), message)
 
 
-def _above(counter: Counter[str], floor: int) -> dict[str, int]:
+def _above(counter: dict[str, int], floor: int) -> dict[str, int]:
     return {key: count for key, count in counter.items() if count > floor}
 
 
-def _less(counter: Counter[str], key: str) -> None:
+def _less(counter: dict[str, int], key: str) -> None:
     """Count one less, and forget what is at nought: addresses and names come and go for years."""
     left = counter[key] - 1
     if left > 0:

@@ -43,26 +43,47 @@ class Downstream(Wire):
 
     Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead.
     ``upstream`` is the server's connection while an exchange has one, ``tunnel`` the tunnel it has become,
-    ``pins`` the server connections on which this client signed in.
+    ``pins`` the server connections on which this client signed in, if it ever did.
     """
 
+    __slots__ = (
+        "_began",
+        "_feeding",
+        "_limits",
+        "_reader",
+        "abort_at_end",
+        "exchange",
+        "held",
+        "listener",
+        "mode",
+        "performer",
+        "pins",
+        "proxy",
+        "run",
+        "timeouts",
+        "tunnel",
+        "upload",
+        "upstream",
+        "waits_for_room",
+        "when_late",
+    )
+
     exchange: Exchange
-    run: Run | None = None
-    upload: Upload | None = None
-    upstream: Upstream | None = None
-    tunnel: Tunnel | None = None
-    abort_at_end = False
-    waits_for_room = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
+        self.run: Run | None = None
+        self.upload: Upload | None = None
+        self.pins: Pins | None = None
+        self.upstream: Upstream | None = None
+        self.tunnel: Tunnel | None = None
+        self.abort_at_end = self.waits_for_room = False
         self.proxy = proxy
         self.mode = mode
         self.listener = listener
         self.sink = self
         self.held = Held(self)
         self.performer = Performer(self)
-        self.pins = Pins(proxy.pool)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
         self._limits = proxy.in_force.limits
@@ -73,14 +94,20 @@ class Downstream(Wire):
     def connectionMade(self) -> None:
         self.address = self.transport.getPeer().host
         super().connectionMade()
-        self.transport.setTcpNoDelay(True)
         self.deadline = self.deadlines.now + self.timeouts.head
         self.proxy.admission.opened(self)
 
     def connectionLost(self, reason: object = None) -> None:
         self.proxy.admission.closed(self)
         super().connectionLost(reason)  # type: ignore[arg-type]
-        self.pins.close()
+        if self.pins is not None:
+            self.pins.close()
+
+    def pin(self, upstream: Upstream) -> None:
+        """The client signs in on a server's connection: it is this client connection's from now on."""
+        if self.pins is None:
+            self.pins = Pins(self.proxy.pool)
+        self.pins.bind(upstream)
 
     # Between exchanges: reading heads.
 

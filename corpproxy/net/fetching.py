@@ -47,7 +47,7 @@ class Fetching:
         self._downstream = downstream
         self._command = command
         self._server = Server(command.dial.name, command.port)
-        self._waiting: Deferred[Any] | None = None
+        self._waiting: Deferred[Any] | Reach | None = None
         self._continue: IDelayedCall | None = None
         self._sent_at = 0.0
 
@@ -57,9 +57,11 @@ class Fetching:
         self._run.abandon = self.abandon
         upstream = None
         if not command.fresh:
-            upstream = self._downstream.pins.take(self._server, command.addresses) or pool.take(
-                self._server, command.addresses
-            )
+            pins = self._downstream.pins
+            if pins is not None:
+                upstream = pins.take(self._server, command.addresses)
+            if upstream is None:
+                upstream = pool.take(self._server, command.addresses)
         if upstream is not None:
             self._send(upstream)
         elif pool.may_open(self._server):
@@ -83,8 +85,10 @@ class Fetching:
 
     def _connect(self) -> None:
         command, downstream = self._command, self._downstream
-        reach = Reach(downstream.proxy, downstream.exchange, command.addresses)
-        self._wait(reach.connect(self._server, command.dial), self._send)
+        reach = self._waiting = Reach(
+            downstream.proxy, downstream.exchange, command.addresses, self._send, self._not_reached
+        )
+        reach.connect(self._server, command.dial)
 
     def _wait(self, waiting: Deferred[Any], then: Callable[[Any], None]) -> None:
         self._waiting = waiting
@@ -102,7 +106,8 @@ class Fetching:
             upstream.discard()
             self.start()
 
-    def _not_reached(self, failure: Failure) -> None:
+    def _not_reached(self, problem: BaseException | Failure) -> None:
+        failure = problem if isinstance(problem, Failure) else Failure(problem)  # type: ignore[no-untyped-call]
         if self._waiting is None and failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return
         self._waiting = None
@@ -121,7 +126,7 @@ class Fetching:
         exchange.upstream = upstream.address
         self._sent_at = downstream.proxy.reactor.seconds()
         if signs_in_connection(exchange.head.fields, b"authorization"):
-            downstream.pins.bind(upstream)
+            downstream.pin(upstream)
         upstream.ask(self, command.method, command.head)
         upload = downstream.upload
         if upload is None or upload.over:
@@ -165,7 +170,7 @@ class Fetching:
         assert upstream is not None
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - self._sent_at
         if signs_in_connection(head.fields, b"www-authenticate") and not upstream.bound:
-            downstream.pins.bind(upstream)
+            downstream.pin(upstream)
         self._run.succeed(Answer(head, body, upstream))
 
     def failed(self, error: UpstreamError) -> None:

@@ -40,7 +40,7 @@ class ClientFactory(Factory):
         self._mode = mode
         self._listener = listener
 
-    def buildProtocol(self, addr: object) -> Downstream:
+    def buildProtocol(self, addr: object) -> Downstream:  # type: ignore[override]
         return Downstream(self._proxy, self._mode, self._listener)
 
 
@@ -158,6 +158,8 @@ def bind(listener: Listener, *, shared: bool = False) -> socket.socket:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((listener.address, listener.port))
+        # What is accepted here inherits it: a call less for each client.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.listen(BACKLOG)
         bound.setblocking(False)
     except OSError as error:

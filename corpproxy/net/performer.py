@@ -180,25 +180,22 @@ class Performer:
     # Tunnels.
 
     def _open_tunnel(self, command: commands.OpenTunnel) -> Any:
-        downstream = self._downstream
-        admission = downstream.proxy.admission
-        admission.check_person(downstream)
-        admission.open_tunnel(downstream)
-        server = Server(command.dial.name, command.port)
-        downstream.proxy.pool.count_dialling(server)
-        connected = Reach(downstream.proxy, downstream.exchange, command.addresses).connect(
-            server, command.dial
-        )
-        connected.addCallback(self._tunnel_connected)
-        return self._await(connected)
+        downstream, run = self._downstream, self._run
+        proxy = downstream.proxy
+        proxy.admission.check_person(downstream)
+        proxy.admission.open_tunnel(downstream)
+        exchange, classes = downstream.exchange, command.addresses
+        reach = Reach(proxy, exchange, classes, self._tunnel_connected, run.fail, pooled=False)
+        run.abandon = reach.cancel
+        reach.connect(Server(command.dial.name, command.port), command.dial)
+        return PENDING
 
-    def _tunnel_connected(self, upstream: Upstream) -> Upstream:
+    def _tunnel_connected(self, upstream: Upstream) -> None:
         downstream = self._downstream
         upstream.await_taker()
-        downstream.proxy.pool.part_with(upstream)
         downstream.upstream = upstream
         downstream.exchange.upstream = upstream.address
-        return upstream
+        self._run.succeed(upstream)
 
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream

@@ -84,10 +84,6 @@ class Pool:
         self._dialling[server] = dialling + 1
         return True
 
-    def count_dialling(self, server: Server) -> None:
-        """Count a connection that is not bounded by its server: a tunnel belongs to its client alone."""
-        self._dialling[server] = self._dialling.get(server, 0) + 1
-
     def turn(self, server: Server) -> Turn:
         """
         Wait until a connection to a server comes back, or one more may be opened (None).
@@ -104,6 +100,10 @@ class Pool:
     def part_with(self, upstream: Upstream) -> None:
         """A connection has become a tunnel: it comes back no more, and counts for its client alone."""
         self.closed(upstream)
+
+    def opened_tunnel(self) -> None:
+        """A connection was made that never comes here: that of a tunnel, which its client alone may have."""
+        self.opened += 1
 
     def opened_one(self, upstream: Upstream) -> None:
         """A connection that was being dialled is there."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.refusal import AddressRefused
-from corpproxy.net.dial import dial
+from corpproxy.net.dial import Dialling, begin
 from corpproxy.net.upstream import Server, Upstream
 
 if TYPE_CHECKING:
@@ -29,54 +31,120 @@ def may_dial(addresses: tuple[str, ...], allowed: frozenset[AddressClass]) -> tu
 
 
 class Reach:
-    """One attempt to connect for an exchange; it measures how long each part took."""
+    """
+    One attempt to connect for an exchange; it measures how long each part took.
 
-    def __init__(self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass]) -> None:
+    ``arrived`` gets the connection, or ``failed`` what was in the way: UpstreamError or AddressRefused.  The
+    pool is told either way, if the connection will be its: a dial that it counts for ever is a place less.
+    """
+
+    __slots__ = (
+        "_allowed",
+        "_arrived",
+        "_began",
+        "_exchange",
+        "_failed",
+        "_pending",
+        "_pooled",
+        "_proxy",
+        "_server",
+    )
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        exchange: Exchange,
+        allowed: frozenset[AddressClass],
+        arrived: Callable[[Upstream], Any],
+        failed: Callable[[BaseException | Failure], Any],
+        *,
+        pooled: bool = True,
+    ) -> None:
         self._proxy = proxy
         self._exchange = exchange
         self._allowed = allowed
-        self._seconds = proxy.reactor.seconds
-        self._began = 0.0
+        self._arrived = arrived
+        self._failed = failed
+        self._pooled = pooled
+        self._pending: Deferred[Any] | Dialling | None = None
 
-    def connect(self, server: Server, host: Host) -> Deferred[Upstream]:
-        """
-        Connect to a server that the pool let us dial.
-
-        Fails with UpstreamError or AddressRefused; the pool is told either way.
-        """
-        self._began = self._seconds()
+    def connect(self, server: Server, host: Host) -> None:
+        """Connect to a server that the pool let us dial; what becomes of it may be told at once."""
+        self._server = server
+        self._began = self._proxy.reactor.seconds()
         addresses = self._proxy.names.addresses(host.name) if host.address is None else (host.name,)
-        if isinstance(addresses, Deferred):
-            connected = addresses.addCallback(self._dial, server)
+        if isinstance(addresses, tuple):
+            self._dial(addresses)
         else:
-            try:
-                connected = self._dial(addresses, server)
-            except Exception:
-                # Whatever it is, the pool must hear of it: a dial that it counts for ever is a place less.
-                connected = fail()
-        connected.addCallbacks(self._arrived, self._failed, errbackArgs=(server,))
-        return connected
+            self._pending = addresses
+            addresses.addCallbacks(self._dial, self.failed)
 
-    def _dial(self, addresses: tuple[str, ...], server: Server) -> Deferred[Upstream]:
+    def cancel(self) -> None:
+        """Nobody waits for the connection any more; nobody is told of its end but the pool."""
+        pending, self._pending = self._pending, None
+        self._arrived = self._failed = _nobody
+        if isinstance(pending, Deferred):
+            pending.cancel()  # it fails with that, and the pool hears of it
+        elif pending is not None:
+            pending.give_up()
+            self._in_vain()
+
+    def _dial(self, addresses: tuple[str, ...]) -> None:
         proxy, exchange = self._proxy, self._exchange
-        now = self._seconds()
+        now = proxy.reactor.seconds()
         exchange.resolve_seconds = now - self._began
         self._began = now
-        fit = may_dial(addresses, self._allowed)
-        in_force = exchange.in_force
-        return dial(
-            proxy.connector,
-            fit,
-            server.port,
-            lambda: Upstream(server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits),
-            timeout=in_force.timeouts.connect,
-        )
+        self._pending = None
+        try:
+            fit = may_dial(addresses, self._allowed)
+            dialling = begin(
+                proxy.connector,
+                fit,
+                self._server.port,
+                self,
+                timeout=exchange.in_force.timeouts.connect,
+            )
+        except Exception as problem:
+            self.failed(problem)
+            return
+        if self._began >= 0:
+            self._pending = dialling
 
-    def _arrived(self, upstream: Upstream) -> Upstream:
-        self._exchange.connect_seconds = self._seconds() - self._began
-        self._proxy.pool.opened_one(upstream)
-        return upstream
+    # The caller of a dial.
 
-    def _failed(self, failure: object, server: Server) -> object:
-        self._proxy.pool.dialled_in_vain(server)
-        return failure
+    def build(self) -> Upstream:
+        """Make the protocol of the connection."""
+        proxy, in_force = self._proxy, self._exchange.in_force
+        return Upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
+
+    def arrived(self, upstream: Upstream) -> None:
+        """The connection is there."""
+        proxy = self._proxy
+        self._exchange.connect_seconds = proxy.reactor.seconds() - self._began
+        self._end()
+        try:
+            if self._pooled:
+                proxy.pool.opened_one(upstream)
+            else:
+                proxy.pool.opened_tunnel()
+            self._arrived(upstream)
+        except Exception as bug:
+            self._failed(bug)
+
+    def failed(self, problem: BaseException | Failure) -> None:
+        """There is no connection."""
+        self._end()
+        self._in_vain()
+        self._failed(problem)
+
+    def _in_vain(self) -> None:
+        if self._pooled:
+            self._proxy.pool.dialled_in_vain(self._server)
+
+    def _end(self) -> None:
+        self._pending = None
+        self._began = -1.0
+
+
+def _nobody(ignored: object) -> None:
+    """Nobody is told."""

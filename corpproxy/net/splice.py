@@ -28,28 +28,44 @@ class Tunnel:
     on by octets in either; those of its connections rest.
     """
 
+    __slots__ = (
+        "_ended",
+        "_idle",
+        "_pumps",
+        "_run",
+        "_until",
+        "account",
+        "deadline",
+        "deadlines",
+        "downstream",
+        "over",
+        "upstream",
+    )
+
     def __init__(
         self, run: Run, downstream: Downstream, upstream: Upstream, idle: float, until: float
     ) -> None:
         self._run = run
         self.downstream = downstream
         self.upstream = upstream
+        self.account = downstream.exchange.account
+        self.deadlines = downstream.deadlines
         self._idle = idle
         self._until = until
-        self._ended: set[Wire] = set()
-        self._pumps: list[Pump] = []
+        # The side that has ended its stream, while the other has not.
+        self._ended: Wire | None = None
+        self._pumps: tuple[Pump, ...] = ()
         self.over = False
         self.deadline = NEVER
 
     def start(self) -> None:
         """Join the two, first with what the client sent ahead."""
         downstream, upstream = self.downstream, self.upstream
-        downstream.deadlines.watch(self)
+        self.deadlines.watch(self)
         downstream.deadline = upstream.deadline = NEVER
         downstream.fed_by(upstream)
         upstream.fed_by(downstream)
-        outward = _Outward(self)
-        downstream.sink = outward
+        outward = downstream.sink = _Outward(self)
         self.moved()
         ahead = downstream.held.take()
         if ahead:
@@ -72,10 +88,10 @@ class Tunnel:
 
     def _keep(self, pump: Pump | None) -> None:
         if pump is not None:
-            self._pumps.append(pump)
+            self._pumps += (pump,)
 
     def _client_sent(self, octets: int) -> None:
-        self.downstream.exchange.account.received += octets
+        self.account.received += octets
         self.moved()
 
     def _server_got(self, octets: int) -> None:
@@ -86,21 +102,22 @@ class Tunnel:
         self.moved()
 
     def _client_got(self, octets: int) -> None:
-        self.downstream.exchange.account.sent += octets
+        self.account.sent += octets
 
     def moved(self) -> None:
         """Octets moved: the idle time begins anew."""
-        self.deadline = min(self.downstream.deadlines.now + self._idle, self._until)
+        deadline = self.deadlines.now + self._idle
+        self.deadline = deadline if deadline < self._until else self._until
 
     def half_closed(self, which: Wire) -> None:
         """One side ended its stream: the other is told, and may go on."""
-        if self.over or which in self._ended:
+        if self.over or which is self._ended:
             return
-        self._ended.add(which)
-        if len(self._ended) == 2:
-            self._finish()
-        else:
+        if self._ended is None:
+            self._ended = which
             self._other(which).end_writing()
+        else:
+            self._finish()
 
     def lost(self, which: Wire, clean: bool) -> None:
         """One side is gone: the other goes the same way, by a reset if it was one."""
@@ -109,7 +126,7 @@ class Tunnel:
         if clean:
             self._finish()
             return
-        ended = which in self._ended
+        ended = which is self._ended
         self._part()
         self._other(which).abort()
         if ended:
@@ -137,7 +154,7 @@ class Tunnel:
 
     def deadline_passed(self) -> None:
         """Nothing moved for too long, or the tunnel has lived long enough."""
-        if self.downstream.deadlines.now >= self._until:
+        if self.deadlines.now >= self._until:
             self.end("tunnel-life", "the lifetime of the tunnel is over")
         else:
             self.end("tunnel-idle", "nothing moved in the tunnel for too long")
@@ -155,7 +172,7 @@ class Tunnel:
         self.over = True
         for pump in self._pumps:
             pump.stop()
-        self.downstream.deadlines.release(self)
+        self.deadlines.release(self)
         self.downstream.fed_no_more()
         self.upstream.fed_no_more()
         self.downstream.sink = self.downstream.held
@@ -173,7 +190,7 @@ class _Outward:
 
     def octets(self, data: bytes) -> None:
         tunnel = self._tunnel
-        tunnel.downstream.exchange.account.received += len(data)
+        tunnel.account.received += len(data)
         tunnel.upstream.write(data)
         tunnel.moved()
         self._left -= len(data)

@@ -65,6 +65,22 @@ class Upstream(Wire):
     that client's connection alone.
     """
 
+    __slots__ = (
+        "_asker",
+        "_interim_octets",
+        "_method",
+        "_reader",
+        "address_class",
+        "bound",
+        "keep",
+        "keeper",
+        "received",
+        "reused",
+        "sent",
+        "server",
+        "timeouts",
+    )
+
     def __init__(
         self,
         server: Server,

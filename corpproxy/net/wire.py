@@ -13,8 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -50,28 +49,47 @@ class Sink(Protocol):
         """The connection is gone; ``clean`` unless it was reset or broke."""
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Wire(TwistedProtocol):
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class Wire:
     """
     A connection with a sink, a source and a deadline.
+
+    It is no `twisted.internet.protocol.Protocol`: those have a dictionary each, which is larger than all
+    that stands in it here.
 
     ``address`` is that of the peer.  ``gone`` is set once the connection is lost.  ``closing`` says that we
     closed it, and only wait for the peer to read the rest.  ``on_hold`` are the reasons not to read.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "address",
+        "closing",
+        "deadline",
+        "deadlines",
+        "full",
+        "gone",
+        "on_hold",
+        "read_ended",
+        "sink",
+        "source",
+        "transport",
+    )
+
     transport: Any
     sink: Sink
-    source: Wire | None = None
-    full = False
-    gone = False
-    closing = False
-    on_hold = 0
-    read_ended = False
-    deadline = NEVER
-    address = ""
 
     def __init__(self, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
+        self.deadline = NEVER
+        self.source: Wire | None = None
+        self.on_hold = 0
+        self.full = self.gone = self.closing = self.read_ended = False
+
+    def makeConnection(self, transport: Any) -> None:
+        """Begin to serve a connected transport."""
+        self.transport = transport
+        self.connectionMade()
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
@@ -96,8 +114,7 @@ class Wire(TwistedProtocol):
     def connectionLost(self, reason: Failure = LOST) -> None:
         self.deadlines.release(self)
         self.gone = True
-        clean = reason.check(ConnectionDone)  # type: ignore[no-untyped-call]
-        self.sink.lost(bool(clean))
+        self.sink.lost(isinstance(reason.value, ConnectionDone))
 
     def has_unread(self) -> bool:
         """Whether octets have come that no sink was given yet; of a stock transport nobody knows."""

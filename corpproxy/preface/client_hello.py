@@ -9,6 +9,7 @@ malformed here.
 from __future__ import annotations
 
 import re
+import struct
 
 # A hello of today, with a post-quantum key share, has 1.7 KiB; RFC 8446 allows 16 MiB.
 MAX_HELLO_OCTETS = 16 * 1024
@@ -29,6 +30,70 @@ _is_host_name = re.compile(rb"(?:[A-Za-z0-9_-]{1,63}+\.)*+[A-Za-z0-9_-]{1,63}+")
 
 class NoClientHello(ValueError):
     """These octets are no ClientHello, or none that is well-formed."""
+
+
+# A record with a handshake message in it, as far as the length of the session id.
+_BEGINNING = struct.Struct(">BHHBBHH32xB").unpack_from
+_BEGINNING_OCTETS = 44
+_KIND_AND_LENGTH = struct.Struct(">HH").unpack_from
+
+
+def quick_server_name(octets: bytes) -> str | None:
+    """
+    Read the server name off a stream that is one ClientHello in one record, as nearly every one is.
+
+    LookupError where it is anything else, or where anything is wrong with it: then it is for those below to
+    say what.  They cut a hello into parts; here nothing is cut but the name, at a fifth of the cost.
+    """
+    try:
+        kind, record, length, message, high, low, version, session = _BEGINNING(octets)
+        end = 5 + length
+        if (
+            kind != _HANDSHAKE
+            or not 0x300 <= record <= 0x304
+            or message != _CLIENT_HELLO
+            or (high << 16 | low) + 4 != length
+            or length > MAX_HELLO_OCTETS
+            or end != len(octets)
+            or version >> 8 != 3
+            or session > 32
+        ):
+            raise LookupError
+        at = _BEGINNING_OCTETS + session
+        suites = octets[at] << 8 | octets[at + 1]
+        at += 2 + suites
+        methods = octets[at]
+        at += 1 + methods
+        if not suites or suites & 1 or not methods or at + 2 + (octets[at] << 8 | octets[at + 1]) != end:
+            raise LookupError
+        at += 2
+        name = None
+        seen = set()
+        while at != end:
+            kind, length = _KIND_AND_LENGTH(octets, at)
+            at += 4
+            if kind in seen:
+                raise LookupError
+            seen.add(kind)
+            if kind == _SERVER_NAME:
+                name = octets[at : at + length]
+            at += length
+        return None if name is None else _only_name(name)
+    except struct.error:
+        raise LookupError from None
+
+
+def _only_name(content: bytes) -> str:
+    """The host name of a server_name extension that is sound."""
+    octets = len(content)
+    if octets < 6 or content[2]:
+        raise LookupError
+    listed, named = content[0] << 8 | content[1], content[3] << 8 | content[4]
+    if listed != octets - 2 or named != octets - 5 or named > _MAX_NAME_OCTETS:
+        raise LookupError
+    if not _is_host_name(content, 5):
+        raise LookupError
+    return content[5:].decode("ascii").lower()
 
 
 class _Cut:

@@ -19,7 +19,13 @@ from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.limits import DEFAULT_LIMITS, Limits
 from corpproxy.http1.steering import upgrade_protocol
 from corpproxy.http1.target import Form, parse_target
-from corpproxy.preface.client_hello import MAX_OCTETS, NoClientHello, hello_message, server_name
+from corpproxy.preface.client_hello import (
+    MAX_OCTETS,
+    NoClientHello,
+    hello_message,
+    quick_server_name,
+    server_name,
+)
 
 _TLS_FIRST = b"\x16"
 _GET = b"GET "
@@ -33,14 +39,14 @@ class Start(enum.Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """
     What a tunnel begins with.
 
     ``server_name`` is the name in the ClientHello, in lower case, None without one; ``host`` and ``port`` are
     what the Host field of a WebSocket upgrade names, as written, and ``octets`` is the length of that
-    request; ``reason`` says why it is neither.
+    request; ``reason`` says why it is neither.  Not frozen: each tunnel makes one.
     """
 
     start: Start
@@ -59,11 +65,12 @@ class TunnelStart:
     for TLS, and a head of the limit's size for a WebSocket.
     """
 
-    __slots__ = ("_reader", "_verdict", "octets")
+    __slots__ = ("_limits", "_reader", "_verdict", "octets")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.octets = b""
-        self._reader = RequestReader(limits)
+        self._limits = limits
+        self._reader: RequestReader | None = None
         self._verdict: Verdict | None = None
 
     def feed(self, data: bytes) -> Verdict | None:
@@ -86,6 +93,12 @@ class TunnelStart:
 
     def _judge_tls(self) -> Verdict | None:
         try:
+            return Verdict(Start.TLS, quick_server_name(self.octets))
+        except LookupError:
+            return self._judge_records()
+
+    def _judge_records(self) -> Verdict | None:
+        try:
             message = hello_message(self.octets)
             if message is not None:
                 return Verdict(Start.TLS, server_name(message))
@@ -94,6 +107,8 @@ class TunnelStart:
         return _other("the ClientHello is too long") if len(self.octets) > MAX_OCTETS else None
 
     def _judge_request(self, data: bytes) -> Verdict | None:
+        if self._reader is None:
+            self._reader = RequestReader(self._limits)
         try:
             head = self._reader.feed(data)
             if head is None:

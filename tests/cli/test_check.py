@@ -30,8 +30,12 @@ class CheckTests(SiteCase):
             out.splitlines(),
             [
                 "policy.yaml:1:1: unknown field 'sit'; did you mean 'site'?",
+                "    sit: Hillside",
+                "    ^^^",
                 "policy.yaml:5:48: 'do' wants one of allow, block, warn, redirect, not 'blok';"
                 " did you mean 'block'?",
+                "      - {name: games, what: {category: games}, do: blok}",
+                "                                                   ^^^^",
                 "not loaded: 2 errors",
             ],
         )
@@ -70,9 +74,35 @@ class CheckTests(SiteCase):
         self.assertFalse(found["ok"])
         (problem,) = found["problems"]
         self.assertEqual((problem["code"], problem["line"], problem["column"]), ("not-a-switch", 9, 8))
-        self.assertEqual(problem["severity"], "error")
+        self.assertEqual((problem["severity"], problem["end"]), ("error", 13))
+        self.assertEqual(problem["hint"], "Write yes or no.")
+        self.assertEqual(self.check(GOOD + "watch: maybe\n", "--json")[1], out)
 
     def test_json_fine(self):
         """A sound policy is JSON too."""
         code, out = self.check(GOOD, "--format", "json")
         self.assertEqual((code, json.loads(out)["ok"], json.loads(out)["problems"]), (0, True, []))
+
+    def test_lines(self):
+        """For other programs there is a line for each problem."""
+        code, out = self.check(GOOD + "watch: maybe\n", "--format", "lines")
+        self.assertEqual(code, 1)
+        self.assertEqual(
+            out,
+            "policy.yaml:9:8: 'watch' is a switch: write yes or no, not 'maybe'\nnot loaded: 1 error\n",
+        )
+
+    def test_sarif(self):
+        """Code hosts and editors read SARIF: the code, how bad it is, and where."""
+        code, out = self.check(GOOD + "watch: maybe\nlogo: logo.png\n", "--format", "sarif")
+        self.assertEqual(code, 1)
+        (run,) = json.loads(out)["runs"]
+        self.assertEqual(
+            [(one["ruleId"], one["level"]) for one in run["results"]],
+            [("not-a-switch", "error"), ("logo-missing", "warning")],
+        )
+        place = run["results"][0]["locations"][0]["physicalLocation"]
+        self.assertEqual(place["region"], {"startLine": 9, "startColumn": 8, "endColumn": 13})
+        self.assertEqual(
+            [one["id"] for one in run["tool"]["driver"]["rules"]], ["logo-missing", "not-a-switch"]
+        )

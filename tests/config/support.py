@@ -9,6 +9,7 @@ from datetime import UTC
 from pathlib import Path
 
 from corpproxy.backends.policy_files import fits
+from corpproxy.config.excerpt import Excerpts, below
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.objections import objections
 from corpproxy.policy.calendar import parse_instant
@@ -66,7 +67,8 @@ class ProblemCase:
     """
     One case file.
 
-    ``lines`` are the problems expected, as written.  Between the policy and the last ruler may stand further
+    ``lines`` are the problems expected, as written, each with the line that it is in and a ruler under the
+    place.  Between the policy and the last ruler may stand further
     files (``===== file NAME``) and circumstances (``===== with``): ``open NAME``, ``broken NAME``, ``gone
     NAME``, ``bound NAME NUMBER``, ``categories A B``, ``now TIME`` (in UTC: the policy's tests are run then).
     """
@@ -77,6 +79,21 @@ class ProblemCase:
     categories: frozenset[str] | None
     lines: list[str]
     now: float | None = None
+
+    @property
+    def codes(self) -> set[str]:
+        """The kinds of problems that are expected."""
+        return {line.split()[2].rstrip(":") for line in self.lines if not line.startswith(" ")}
+
+    @property
+    def ruled_codes(self) -> set[str]:
+        """Those of them that stand at a place with a ruler under it."""
+        ruled = (
+            one
+            for one, _, ruler in zip(self.lines, self.lines[1:], self.lines[2:], strict=False)
+            if not one.startswith(" ") and ruler.strip(" ^") == ""
+        )
+        return {line.split()[2].rstrip(":") for line in ruled}
 
     def load(self) -> Loaded:
         loaded = load_policy(POLICY, self.files, known_categories=lambda state: self.categories)
@@ -119,9 +136,16 @@ def read_case(path: Path) -> ProblemCase:
 
 
 def told(loaded: Loaded) -> list[str]:
-    """The problems of a policy as case files have them."""
+    """The problems of a policy as case files have them, without their lines."""
+    return [line for line in shown(loaded) if not line.startswith(" ")]
+
+
+def shown(loaded: Loaded) -> list[str]:
+    """The problems of a policy as case files have them, each with its line and a ruler under the place."""
     prefix = f"{FOLDER}/"
-    return [
-        f"{str(one.place).removeprefix(prefix)} {one.severity} {one.code}: {one.message.replace(prefix, '')}"
-        for one in loaded.problems
-    ]
+    excerpts = Excerpts(loaded.texts, FOLDER)
+    lines = []
+    for one in loaded.problems:
+        place, message = str(one.place).removeprefix(prefix), one.message.replace(prefix, "")
+        lines += [f"{place} {one.severity} {one.code}: {message}", *below(excerpts, one.place)]
+    return lines

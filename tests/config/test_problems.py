@@ -12,9 +12,10 @@ import corpproxy.config
 import corpproxy.objections
 import corpproxy.reload
 from corpproxy.config import codes, nodes, shape, sources
+from corpproxy.config.advice import ADVICE
 from corpproxy.config.checks import listen, rules
 from corpproxy.policy import lint, overdue
-from tests.config.support import read_case, told
+from tests.config.support import read_case, shown
 
 CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
 
@@ -31,7 +32,7 @@ class ProblemTests(SynchronousTestCase):
             (module,) = [one for one in BOUNDED if hasattr(one, bound)]
             self.patch(module, bound, number)
         loaded = case.load()
-        self.assertEqual(told(loaded), case.lines)
+        self.assertEqual(shown(loaded), case.lines)
         self.assertEqual(loaded.configuration is None, bool(loaded.errors))
 
 
@@ -49,6 +50,10 @@ CODE_ARGUMENT = {"Problem": 1, "_problem": 1, "say": 1, "say_of_key": 1, "wrong"
 
 # Codes of what only a service that runs can say; tests/service shows them.
 OF_THE_SERVICE = {"needs-restart", "worker-objects", "reload-failed", "stopping"}
+
+
+# Codes of problems that have no line to show.
+OF_A_WHOLE_FILE = {"empty-file", "too-large"}
 
 
 def said_codes() -> Iterator[str]:
@@ -72,13 +77,22 @@ class CodeTests(SynchronousTestCase):
 
     def test_every_code_has_a_case(self):
         """Each kind of problem is shown by a case file."""
-        shown = {line.split()[2].rstrip(":") for case in CASES.values() for line in case.lines}
+        shown = set().union(*(case.codes for case in CASES.values()))
         self.assertEqual(sorted(codes.CODES.keys() - shown - OF_THE_SERVICE), [])
+
+    def test_every_code_has_a_ruler(self):
+        """Each kind of problem is shown with a ruler under its place, but those of a whole file."""
+        shown = set().union(*(case.ruled_codes for case in CASES.values()))
+        self.assertEqual(sorted(codes.CODES.keys() - shown - OF_THE_SERVICE), sorted(OF_A_WHOLE_FILE))
 
     def test_every_code_is_listed(self):
         """Whatever the source or a case says stands in the catalogue, and so in the manual."""
-        shown = {line.split()[2].rstrip(":") for case in CASES.values() for line in case.lines}
+        shown = set().union(*(case.codes for case in CASES.values()))
         self.assertEqual(sorted((shown | set(said_codes())) - codes.CODES.keys()), [])
+
+    def test_advice(self):
+        """For each kind of problem there is a sentence on what to do."""
+        self.assertEqual(list(ADVICE), list(codes.CODES))
 
     def test_enough_cases(self):
         """The case files were found."""

@@ -52,6 +52,34 @@ class SharedTests(TestCase):
         self.assertRaises(CannotListen, bind, listener(port))
 
 
+class SmallWritesTests(TestCase):
+    """What is accepted sends small writes at once."""
+
+    async def accepted(self, begin) -> bool:
+        factory = Factory.forProtocol(Greeter)
+        factory.greeted = []  # type: ignore[attr-defined]
+        bound = Socket(listener())
+        begin(bound, factory)
+        client = socket.create_connection(bound.address, 5)
+        await deferLater(reactor, 0.05)
+        (protocol,) = factory.greeted  # type: ignore[attr-defined]
+        no_delay: bool = protocol.transport.getTcpNoDelay()
+        protocol.transport.abortConnection()
+        client.close()
+        await bound.stop()
+        return no_delay
+
+    async def test_engine(self) -> None:
+        """Sockets of the engine have it from the one that listens."""
+        engine = Engine(reactor)
+        self.addCleanup(engine.stop)
+        self.assertTrue(await self.accepted(lambda bound, factory: bound.listen_in(engine, factory)))
+
+    async def test_twisted(self) -> None:
+        """And those of Twisted."""
+        self.assertTrue(await self.accepted(lambda bound, factory: bound.listen(reactor, factory)))
+
+
 class WaitingTests(TestCase):
     """Clients in the queue of the kernel."""
 

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.preface.client_hello import MAX_OCTETS, MAX_RECORDS, NoClientHello, hello_message, server_name
+from corpproxy.preface.client_hello import (
+    MAX_OCTETS,
+    MAX_RECORDS,
+    NoClientHello,
+    hello_message,
+    quick_server_name,
+    server_name,
+)
 from tests.preface.hellos import extension, handshake, message, real_hello, record, records, server_names
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
@@ -18,7 +25,17 @@ HELLO = handshake(message(NAME))
 
 
 def outcome(octets: bytes) -> object:
-    """The server name, "more" or "no"."""
+    """The server name, "more" or "no"; who reads it quickly reads the same, or leaves it."""
+    found = slowly(octets)
+    try:
+        quick = quick_server_name(octets)
+    except LookupError:
+        return found
+    assert quick == found, (octets, quick, found)
+    return found
+
+
+def slowly(octets: bytes) -> object:
     try:
         found = hello_message(octets)
         return "more" if found is None else server_name(found)
@@ -43,6 +60,17 @@ class RecordTests(SynchronousTestCase):
         hello = real_hello(name, **settings)
         self.assertEqual(outcome(hello), expected)
         self.assertEqual({outcome(hello[:at]) for at in range(len(hello))}, {"more"})
+
+    @rows(
+        named=("www.Example.com", {}),
+        unnamed=(None, {}),
+        idna=("b\xfccher.example", {}),
+        tls_1_2=("a.test", {"maximum_version": ssl.TLSVersion.TLSv1_2}),
+    )
+    def test_quick(self, name, settings):
+        """The hello of a real client is read at one go."""
+        hello = real_hello(name, **settings)
+        self.assertEqual(quick_server_name(hello), slowly(hello))
 
     def test_many_records(self):
         """A message may lie in several records."""
@@ -145,6 +173,15 @@ class AnyOctetsTests(SynchronousTestCase):
     def test_message(self, octets):
         """Any message has a name, none, or is malformed."""
         self.assertIsInstance(outcome(record(handshake(octets))) if octets else None, str | None)
+
+    @EXAMPLES
+    @given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 255)), max_size=3), st.integers(-8, 8))
+    def test_quick(self, changes, longer):
+        """Whatever is changed in a hello, or cut off or added: read quickly it is the same, or it is left."""
+        octets = bytearray(record(HELLO))
+        for at, octet in changes:
+            octets[at % len(octets)] = octet
+        outcome(bytes(octets[:longer]) if longer < 0 else bytes(octets) + bytes(longer))
 
     @EXAMPLES
     @given(st.integers(0, len(HELLO) - 1), st.integers(0, 255))

@@ -113,7 +113,8 @@ class Engine:
                         # The fault of one connection ends that one; all others live in this loop too.
                         log.failure("a connection failed")
                         member.failed()
-            self._run_soon()
+            if self._soon:
+                self._run_soon()
         finally:
             self._running = False
             if self._soon:

@@ -7,11 +7,11 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EINTR
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet import error
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
+    IAddress,
     IConsumer,
     IHalfCloseableProtocol,
     IPushProducer,
@@ -41,6 +41,19 @@ CONNECTION_DONE = Failure(error.ConnectionDone())  # type: ignore[no-untyped-cal
 _RESET = struct.pack("ii", 1, 0)
 
 
+@implementer(IAddress)
+class Address(NamedTuple):
+    """
+    One side of a connection, IPv4 or IPv6.
+
+    It has what Twisted's addresses have; to make one of those takes as long as to read a request line.
+    """
+
+    type: str
+    host: str
+    port: int
+
+
 @implementer(ITCPTransport, IConsumer, IPushProducer)
 class Transport:
     """
@@ -64,8 +77,6 @@ class Transport:
         "_producer_paused",
         "_pump",
         "_readable",
-        "_recv",
-        "_send",
         "_socket",
         "_writing_over",
         "connected",
@@ -75,14 +86,14 @@ class Transport:
 
     protocol: Any
 
-    def __init__(self, engine: Engine, connection: socket.socket, peer: tuple[Any, ...]) -> None:
+    def __init__(self, engine: Engine, connection: Any, peer: tuple[Any, ...]) -> None:
+        """``connection`` is a socket that does not block, `socket.socket` or the one that is below it."""
         self._engine = engine
         self._socket = connection
-        self._fd = connection.fileno()
-        self._recv = connection.recv
-        self._send = connection.send
+        self._fd: int = connection.fileno()
         self._peer = peer
-        self._out: deque[bytes | memoryview] = deque()
+        # Made when something has to wait: an empty one is larger than all the rest here together.
+        self._out: deque[bytes | memoryview] | None = None
         self._out_octets = 0
         self._producer: Any = None
         self._producer_paused = False
@@ -136,7 +147,7 @@ class Transport:
         size, turn = READ_OCTETS, TURN_OCTETS
         while not self._paused and not self._closing and self.connected and not self._half:
             try:
-                data = self._recv(size)
+                data = self._socket.recv(size)
             except OSError as problem:
                 if problem.errno in (EAGAIN, EINTR):
                     self._readable = False
@@ -203,7 +214,7 @@ class Transport:
             self._out_octets += len(data)
         else:
             try:
-                sent = self._send(data)
+                sent = self._socket.send(data)
             except OSError as problem:
                 if problem.errno not in (EAGAIN, EINTR):
                     self._broken(problem)
@@ -211,8 +222,8 @@ class Transport:
                 sent = 0
             if sent == len(data):
                 return
-            self._out.append(memoryview(data)[sent:] if sent else data)
-            self._out_octets += len(data) - sent
+            self._out = deque((memoryview(data)[sent:] if sent else data,))
+            self._out_octets = len(data) - sent
         if self._out_octets > HIGH_WATER_OCTETS and not self._producer_paused and self._producer is not None:
             self._producer_paused = True
             self._producer.pauseProducing()
@@ -223,10 +234,11 @@ class Transport:
     def _flush(self) -> None:
         """Send what waits, as far as the kernel takes it."""
         out = self._out
+        assert out is not None
         while out:
             try:
                 if len(out) == 1:
-                    sent = self._send(out[0])
+                    sent = self._socket.send(out[0])
                 else:
                     sent = self._socket.sendmsg([out[i] for i in range(min(len(out), MAX_PIECES))])
             except OSError as problem:
@@ -234,7 +246,8 @@ class Transport:
                     self._broken(problem)
                 return
             self._out_octets -= sent
-            self._take_off(sent)
+            _take_off(out, sent)
+        self._out = None
         if self._closing:
             self._lose(CONNECTION_DONE)
         elif self._writing_over:
@@ -248,16 +261,6 @@ class Transport:
         if self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
-
-    def _take_off(self, sent: int) -> None:
-        out = self._out
-        while sent:
-            piece = out[0]
-            if len(piece) > sent:
-                out[0] = memoryview(piece)[sent:]
-                return
-            sent -= len(piece)
-            out.popleft()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         if not streaming:
@@ -277,7 +280,7 @@ class Transport:
         if not self._readable or not self.connected:
             return False
         try:
-            self._recv(1, socket.MSG_PEEK)
+            self._socket.recv(1, socket.MSG_PEEK)
         except OSError as problem:
             return problem.errno not in (EAGAIN, EINTR)
         return True
@@ -363,7 +366,7 @@ class Transport:
         """Close now; the peer gets a reset."""
         if self.connected:
             self._closing = self.disconnecting = True
-            self._out.clear()
+            self._out = None
             self._out_octets = 0
             self._set_option(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._engine.soon(self._aborted)
@@ -392,7 +395,7 @@ class Transport:
         """The connection broke; the protocol is told, but not from within its own call."""
         if not self._closing:
             self._closing = True
-        self._out.clear()
+        self._out = None
         self._out_octets = 0
         lost = error.ConnectionLost(problem.strerror or "")
         lost.osError = problem.errno  # type: ignore[attr-defined]
@@ -405,10 +408,11 @@ class Transport:
         self.connected = False
         self._engine.leave(self._fd)
         self._socket.close()
-        self._out.clear()
-        for pump in (self._pump, self._feeder):
-            if pump is not None:
-                pump.stop()
+        self._out = None
+        if self._pump is not None:
+            self._pump.stop()
+        if self._feeder is not None:
+            self._feeder.stop()
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
@@ -421,13 +425,13 @@ class Transport:
 
     # What the connection is.
 
-    def getPeer(self) -> IPv4Address | IPv6Address:
+    def getPeer(self) -> Address:  # type: ignore[override]
         return to_address(self._peer)
 
-    def getHost(self) -> IPv4Address | IPv6Address:
+    def getHost(self) -> Address:  # type: ignore[override]
         return to_address(self._socket.getsockname())
 
-    def getHandle(self) -> socket.socket:
+    def getHandle(self) -> Any:
         return self._socket
 
     def getTcpNoDelay(self) -> bool:
@@ -449,7 +453,17 @@ class Transport:
             pass  # the peer is gone already; that is told when it is read
 
 
-def to_address(peer: tuple[Any, ...]) -> IPv4Address | IPv6Address:
-    if len(peer) == 4:
-        return IPv6Address("TCP", *peer)
-    return IPv4Address("TCP", *peer)
+def _take_off(out: deque[bytes | memoryview], sent: int) -> None:
+    """Take the octets that were sent off the front."""
+    while sent:
+        piece = out[0]
+        if len(piece) > sent:
+            out[0] = memoryview(piece)[sent:]
+            return
+        sent -= len(piece)
+        out.popleft()
+
+
+def to_address(peer: tuple[Any, ...]) -> Address:
+    """What the kernel says of one side of a connection, as Twisted says it."""
+    return Address("TCP", peer[0], peer[1])

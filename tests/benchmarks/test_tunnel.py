@@ -1,0 +1,79 @@
+"""What a tunnel costs in calls and in memory: counted, not timed, so that it holds on any machine."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.tunnel import BATCH, Bench, by_part, kept_octets, profiled, timed
+from corpproxy.net.downstream import Downstream
+from corpproxy.net.engine.pump import PIPES
+from corpproxy.net.splice import Tunnel
+from corpproxy.net.upstream import Upstream
+
+# What the kernel must be asked for: both connections, each in the epoll; a head, a hello, an answer and two
+# ends of a stream are read; our line, the hello and the answer are written; one end is passed on.
+CALLS = {
+    "accept": 1,
+    "ioctl": 1,
+    "socket": 1,
+    "connect": 1,
+    "setsockopt": 1,
+    "epoll_ctl": 2,
+    "recv": 5,
+    "send": 3,
+    "shutdown": 1,
+    "close": 2,
+}
+
+# Octets of ours.  They are what the interpreter says, and differ a little from one version to another.
+TUNNEL_OCTETS = 5_000
+CONNECTION_OCTETS = 2_400
+
+# Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
+FUNCTION_CALLS = 520
+
+
+class TunnelCostTests(SynchronousTestCase):
+    """One tunnel after another, on an engine without a kernel."""
+
+    def setUp(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.bench = Bench(folder)
+        timed(self.bench, 50)
+
+    def test_calls(self) -> None:
+        """A short tunnel makes no call of the kernel that it could do without, and takes no pipe."""
+        self.bench.kernel.calls.clear()
+        with mock.patch.object(PIPES, "take") as take:
+            timed(self.bench, 10)
+        take.assert_not_called()
+        self.assertEqual(dict(self.bench.kernel.calls), {name: 10 * count for name, count in CALLS.items()})
+
+    def test_functions(self) -> None:
+        """The calls of functions that a tunnel takes stay few."""
+        calls = sum(row[2] for row in by_part(profiled(self.bench, BATCH), BATCH))
+        self.assertLess(calls, FUNCTION_CALLS)
+
+    def test_nothing_stays(self) -> None:
+        """Of a tunnel that is over, nothing is left."""
+        for _ in range(50):
+            self.bench.tunnel(1)
+        gc.collect()
+        left = [one for one in gc.get_objects() if isinstance(one, Downstream | Upstream | Tunnel)]
+        self.assertEqual([one for one in left if one.deadlines is self.bench.proxy.deadlines], [])
+        self.assertEqual(len(self.bench.engine), 1, "the socket that listens")
+
+    def test_idle_tunnel(self) -> None:
+        """An idle tunnel keeps little."""
+        octets, rows = kept_octets(self.bench, self.bench.open, 300)
+        self.assertLess(octets, TUNNEL_OCTETS, rows)
+
+    def test_idle_connection(self) -> None:
+        """A kept connection of a client keeps less."""
+        octets, rows = kept_octets(self.bench, self.bench.connection, 300)
+        self.assertLess(octets, CONNECTION_OCTETS, rows)
