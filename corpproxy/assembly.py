@@ -67,6 +67,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
+        recognise=lasting.reception.recognise,
         grants=lasting.grants,
         refusals=lasting.refusals,
         pages=pages,

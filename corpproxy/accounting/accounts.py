@@ -50,8 +50,16 @@ class Accounts:
     def close(self, account: Account, at: float) -> None:
         """Count what is left of an exchange, and the exchange itself."""
         self._running.discard(account)
-        received, sent = account.take()
-        self.ledger.add(at, account.user, account.groups, account.categories, account.host, received, sent)
+        self.ledger.add(
+            at,
+            account.user,
+            account.groups,
+            account.categories,
+            account.host,
+            account.received - account.counted_received,
+            account.sent - account.counted_sent,
+        )
+        account.counted_received, account.counted_sent = account.received, account.sent
 
     def collect(self, at: float) -> None:
         """Bring what the running exchanges moved since the last time into the ledger."""

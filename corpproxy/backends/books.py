@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -18,6 +20,7 @@ from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.known import Known
 from corpproxy.policy.model import Decision, Effect
 
 log = Logger()
@@ -31,6 +34,11 @@ SHORT_PATH = 256
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
+_FORWARDED = ResultCode.FORWARDED
+# What `copy.copy` comes to in the end.
+_copied: Callable[[Record], Record] = methodcaller("__copy__")
+# What of a path may have to be left out.
+_HAS_MORE = re.compile("[?;#]").search
 _ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
 
 
@@ -85,10 +93,15 @@ class Books:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
         if not exchange.account.host:
             _name(exchange)
-        kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
-        self._accounts.close(exchange.account, self._now())
+        now = self._now()
+        self._accounts.close(exchange.account, now)
+        kind = Kind.EXCHANGE
         try:
-            record = self._record(exchange, kind, exchange.result)
+            if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
+                record = self._ordinary(exchange, exchange.known, now)
+            else:
+                kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
+                record = self._record(exchange, kind, exchange.result)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -99,6 +112,36 @@ class Books:
     def deed(self, deed: Deed, policy: str) -> None:
         """Record what somebody did to the access of others."""
         self._writer.write(record_of(deed, policy))
+
+    def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
+        """
+        The record of a forwarded exchange: that of the last one like it, but for what differs from one to the
+        next.
+        """
+        path = exchange.destination.path if exchange.destination is not None else ""
+        if len(path) >= SHORT_PATH or _HAS_MORE(path):
+            return self._record(exchange, Kind.EXCHANGE, exchange.result)
+        if known.record is None:
+            record = self._record(exchange, Kind.EXCHANGE, exchange.result)
+            known.record = _copied(record)
+            return record
+        account, first_octet = exchange.account, exchange.first_octet_seconds
+        record = _copied(known.record)
+        record.id = exchange.reference
+        record.at = utc_text(exchange.started)
+        seconds = now - exchange.started
+        record.seconds = round(seconds, 6) if seconds > 0 else 0.0
+        record.path = path
+        record.status = exchange.status
+        record.received = account.received
+        record.sent = account.sent
+        record.up_sent = exchange.up_sent
+        record.up_received = exchange.up_received
+        record.upstream = exchange.upstream
+        record.first_octet_ms = _milliseconds(first_octet)
+        record.connect_ms = _milliseconds(exchange.connect_seconds)
+        record.resolve_ms = _milliseconds(exchange.resolve_seconds)
+        return record
 
     def _bare(self, exchange: Exchange, kind: Kind) -> Record:
         """The record of an exchange whose details cannot be written down: a bug of ours."""
@@ -118,7 +161,6 @@ class Books:
         in_force, identity = exchange.in_force, exchange.identity
         account, decision = exchange.account, exchange.decision or _NO_DECISION
         destination = exchange.destination or _NO_DESTINATION
-        first_octet = exchange.first_octet_seconds
         record = Record(
             id=exchange.reference,
             kind=kind,
@@ -156,12 +198,10 @@ class Books:
             upstream=exchange.upstream,
             server_name=exchange.server_name,
             agent=self._agent(exchange),
-            first_octet_ms=round(first_octet * 1000) if first_octet >= 0 else None,
+            first_octet_ms=_milliseconds(exchange.first_octet_seconds),
+            connect_ms=_milliseconds(exchange.connect_seconds),
+            resolve_ms=_milliseconds(exchange.resolve_seconds),
         )
-        if exchange.connect_seconds >= 0:
-            record.connect_ms = round(exchange.connect_seconds * 1000)
-        if exchange.resolve_seconds >= 0:
-            record.resolve_ms = round(exchange.resolve_seconds * 1000)
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
         if exchange.address_classes is not None:
@@ -178,8 +218,14 @@ class Books:
     def _agent(self, exchange: Exchange) -> str:
         if exchange.fields is None:
             return ""
-        agent = exchange.fields.get(b"user-agent")
-        return self._agents[agent] if agent is not None and exchange.in_force.audit.user_agent else ""
+        if not exchange.in_force.audit.user_agent:
+            return ""
+        notes = exchange.fields.outline.notes
+        known: str | None = notes.get("agent")
+        if known is None:
+            agent = exchange.fields.get(b"user-agent")
+            known = notes["agent"] = self._agents[agent] if agent is not None else ""
+        return known
 
 
 def _tell_ending(record: Record, ending: Ending) -> None:
@@ -213,6 +259,10 @@ _NO_DESTINATION = Destination(Host(""), 0, "", "")
 _EFFECTS = {effect: effect.value for effect in Effect}
 
 
+def _milliseconds(seconds: float) -> int | None:
+    return round(seconds * 1000) if seconds >= 0 else None
+
+
 def _add_evidence(record: Record, category: str, destination: Destination) -> None:
     """Say which list and which entry of it put the destination into the category that decided."""
     record.category = category
@@ -229,7 +279,7 @@ def _until(at: float) -> str:
 
 def _path(path: str, settings: AuditSettings) -> str:
     """The path as it is recorded; most have nothing that must be left out."""
-    if len(path) < SHORT_PATH and not ("?" in path or ";" in path or "#" in path):
+    if len(path) < SHORT_PATH and not _HAS_MORE(path):
         return path
     return recorded_path(path, settings)
 

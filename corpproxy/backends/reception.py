@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,13 @@ class Reception:
     def recall(self, value: bytes, now: float) -> Identity | None:
         """Give the identity behind credentials that were checked before."""
         return self._sign_in.recall(value, now) if self._sign_in is not None else None
+
+    def recognise(self, value: bytes) -> Callable[[float], Identity | None]:
+        """Give what recalls the same credentials later; it holds a digest of them and not their value."""
+        return partial(self._again, self._memory.digest(value))
+
+    def _again(self, digest: bytes, now: float) -> Identity | None:
+        return self._sign_in.again(digest, now) if self._sign_in is not None else None
 
     def check(self, value: bytes, address: str) -> Deferred[Identity]:
         """Give the identity behind credentials; fails with SignInRefused or SignInUnavailable."""

@@ -115,6 +115,7 @@ class SignIn:
         self.counts = SignInCounts()
         self._memory = memory
         self._known = memory.known
+        self._known_digest = memory.known_digest
         self._attempts = attempts
         self._clock = clock
         self._reactor = reactor
@@ -132,6 +133,14 @@ class SignIn:
     def recall(self, value: bytes, now: float) -> Identity | None:
         """Give the identity behind credentials that were checked before.  On the road of every exchange."""
         name = self._known(value, now)
+        if name is None:
+            return None
+        self.counts.remembered += 1
+        return self.people.identity(name)
+
+    def again(self, digest: bytes, now: float) -> Identity | None:
+        """Give the identity behind credentials that were checked before, by their digest."""
+        name = self._known_digest(digest, now)
         if name is None:
             return None
         self.counts.remembered += 1

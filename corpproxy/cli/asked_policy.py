@@ -20,11 +20,13 @@ from corpproxy.policy.question import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class AskedPolicy:
-    """A loaded policy, and what its questions are answered with."""
+    """A loaded policy from ``path``, and what its questions are answered with."""
 
+    path: Path
     configuration: Configuration
     policy: Policy
     surroundings: Surroundings
+    index: CategoryIndex | None
 
 
 def asked_policy(path: Path) -> AskedPolicy:
@@ -50,7 +52,8 @@ def asked_policy(path: Path) -> AskedPolicy:
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
     )
-    return AskedPolicy(configuration, configuration.policy.with_missing(classifier.missing), surroundings)
+    policy = configuration.policy.with_missing(classifier.missing)
+    return AskedPolicy(path, configuration, policy, surroundings, index)
 
 
 def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:

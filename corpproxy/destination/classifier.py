@@ -92,6 +92,10 @@ class Classifier:
         """The version of each list in force, by its name."""
         return self.index.versions if self.index is not None else {}
 
+    def same_categories(self, category: str) -> frozenset[str]:
+        """All names of a category: itself, and its aliases in the lists."""
+        return self._same.get(category, frozenset({category}))
+
     def classify(self, host: Host, scheme: str, port: int, path: str) -> Answer:
         """
         Give the sorted categories of a destination and the matches behind them.
@@ -105,6 +109,10 @@ class Classifier:
         if not path or not (self._reads_paths or name in self._with_paths):
             return answer
         return self._urls.get((name, path)) or self._with_path(host, path)
+
+    def looks_at_paths(self, host: Host) -> bool:
+        """Whether the path says anything about categories on this host, which was classified just now."""
+        return self._reads_paths or host.name in self._with_paths
 
     def _learned(self, host: Host) -> Answer:
         if len(self._hosts) >= MAX_REMEMBERED:

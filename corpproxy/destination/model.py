@@ -46,10 +46,10 @@ class Match:
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Destination:
     """
-    What is asked for.
+    What is asked for.  It does not change; but one is made for every exchange, and frozen it costs twice.
 
     ``scheme`` is ``http`` or ``https``; a tunnel is ``https`` unless it goes to port 80.  ``path`` is
     path and query as they were sent, empty for a tunnel.  ``categories`` are sorted;

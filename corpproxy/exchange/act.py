@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import decision_page
 from corpproxy.exchange.exchange import Exchange
@@ -19,19 +22,19 @@ _RESULTS = {
 }
 
 
-async def act(exchange: Exchange) -> ResultCode:
-    """Do what the decision says; the outcome is the result code of the record."""
+def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
+    """Do what the decision says; the outcome of what it gives is the result code of the record."""
     decision = exchange.decision
     assert decision is not None
     if decision.effect is not Effect.ALLOW:
         raise refusal(exchange, decision)
     if decision is PORTAL:
-        return await answer_portal(exchange)
+        return answer_portal(exchange)
     if exchange.method == b"CONNECT":
-        return await tunnel(exchange)
+        return tunnel(exchange)
     if ends_here(exchange):
-        return await answer_probe(exchange)
-    return await forward(exchange)
+        return answer_probe(exchange)
+    return forward(exchange)
 
 
 def refusal(exchange: Exchange, decision: Decision) -> Refusal:

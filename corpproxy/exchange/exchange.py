@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
@@ -15,6 +16,9 @@ from corpproxy.http1.head import RequestHead
 from corpproxy.http1.target import Target
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.model import Decision
+
+if TYPE_CHECKING:
+    from corpproxy.exchange.known import Known
 
 
 class Mode(enum.StrEnum):
@@ -34,7 +38,8 @@ class Exchange:
     says that no content of the request is on its way any more.  ``answered`` says that octets of an answer
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
-    the policy read them, None where it did not.
+    the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
+    ``lasts`` from when until when the decision holds for others like it.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -56,6 +61,8 @@ class Exchange:
         "identity",
         "in_force",
         "keep",
+        "known",
+        "lasts",
         "listener",
         "method",
         "mode",
@@ -91,6 +98,8 @@ class Exchange:
         self.method = b""
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
+        self.known: Known | None = None
+        self.lasts: tuple[float, float] | None = None
         self.decision: Decision | None = None
         self.standing: Decision | None = None
         self.ended: Ending | None = None

@@ -12,6 +12,7 @@ from corpproxy.exchange.refusal import AddressRefused
 from corpproxy.http1.forward import forward_request, forward_response
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
+from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -21,29 +22,33 @@ UPGRADES = frozenset({b"websocket"})
 
 async def forward(exchange: Exchange) -> ResultCode:
     """Take a request to its server and the answer back."""
-    expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
-    answer = await _fetch(exchange)
+    command = _fetch(exchange)
+    try:
+        answer = await command
+    except (UpstreamError, AddressRefused) as failure:
+        answer = await _fetch_again(exchange, command, failure)
     if answer.head.status == 101:
         return await _change_protocol(exchange, answer)
-    return await _deliver(exchange, answer)
+    await _relay(exchange, answer)
+    if not exchange.content_over:
+        await drain(exchange)
+    return ResultCode.FORWARDED
 
 
-async def _fetch(exchange: Exchange) -> Answer:
+async def _fetch_again(exchange: Exchange, command: Fetch, failure: UpstreamError | AddressRefused) -> Answer:
     """
-    Bring the head of the answer.
+    Bring the head of the answer after all, if that can be.
 
     A kept connection that the server closed just as it was reused says nothing about the request, so a safe
     one without content is sent again, once, on a new connection (RFC 9112, section 9.3.1).
     """
-    command = _command(exchange)
+    if isinstance(failure, AddressRefused):
+        raise address_refusal(exchange, failure) from failure
+    if not (failure.reused and not failure.answered and _may_repeat(exchange)):
+        raise failure
+    command.fresh = True
     try:
-        try:
-            return await command
-        except UpstreamError as error:
-            if not (error.reused and not error.answered and _may_repeat(exchange)):
-                raise
-            command.fresh = True
-            return await command
+        return await command
     except AddressRefused as refused:
         raise address_refusal(exchange, refused) from refused
 
@@ -52,7 +57,27 @@ def _may_repeat(exchange: Exchange) -> bool:
     return exchange.body.framing is Framing.NONE and is_safe(exchange.method)
 
 
-def _command(exchange: Exchange) -> Fetch:
+def _fetch(exchange: Exchange) -> Fetch:
+    """Say what to ask, of whom: as the last exchange like this one did, or from the beginning."""
+    known = exchange.known
+    if known is None or known.fields is None:
+        return _first_fetch(exchange)
+    method, head = exchange.method, exchange.head
+    target = head.target
+    line = b"%b %b HTTP/1.1" % (method, target[target.index(b"/", 7) :])
+    return Fetch(
+        known.dial,
+        known.destination.port,
+        line + known.fields.write(head.fields.section),
+        exchange.body,
+        method,
+        known.addresses,
+    )
+
+
+def _first_fetch(exchange: Exchange) -> Fetch:
+    expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
+    known = exchange.known
     destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
     assert destination is not None
     assert decision is not None
@@ -66,8 +91,12 @@ def _command(exchange: Exchange) -> Fetch:
         upgrade=_upgrade(exchange) is not None,
         max_forwards=max_forwards(exchange.head),
     )
+    dial = dial_host(exchange)
+    if known is not None:
+        known.dial, known.addresses = dial, decision.safety.addresses
+        known.fields = Recipe(exchange.head.fields, head[head.index(b"\r\n") :])
     return Fetch(
-        dial_host(exchange),
+        dial,
         destination.port,
         head,
         exchange.body,
@@ -94,7 +123,8 @@ class _Authorities(dict[tuple[str, int], bytes]):
 _AUTHORITIES = _Authorities()
 
 
-async def _deliver(exchange: Exchange, answer: Answer) -> ResultCode:
+def _relay(exchange: Exchange, answer: Answer) -> Relay:
+    """Say how an answer goes to the client."""
     version = exchange.head.version
     framing = framing_toward(answer.body, version).framing
     exchange.keep = exchange.keep and framing is not Framing.CLOSE and exchange.content_over
@@ -109,10 +139,7 @@ async def _deliver(exchange: Exchange, answer: Answer) -> ResultCode:
         )
     except ProtocolError as error:
         raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
-    await Relay(answer, head, framing)
-    if not exchange.content_over:
-        await drain(exchange)
-    return ResultCode.FORWARDED
+    return Relay(answer, head, framing)
 
 
 def _upgrade(exchange: Exchange) -> bytes | None:

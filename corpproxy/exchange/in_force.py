@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
+from corpproxy.http1.sections import Sections
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
@@ -27,7 +28,8 @@ class InForce:
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
     ``needs_addresses`` says that a rule asks for the address of a host, ``via`` is our pseudonym.  ``recall``
-    gives the identity behind the value of a Proxy-Authorization field that was checked before.
+    gives the identity behind the value of a Proxy-Authorization field that was checked before, ``recognise``
+    what gives it again later without being told the value.  ``sections`` are the heads that came before.
     ``challenges`` are the values of Proxy-Authenticate, empty where nobody can sign in.
     """
 
@@ -41,6 +43,7 @@ class InForce:
     safe_search: SafeSearch
     challenges: tuple[bytes, ...]
     recall: Callable[[bytes, float], Identity | None]
+    recognise: Callable[[bytes], Callable[[float], Identity | None]]
     grants: Grants
     refusals: Refusals
     pages: Pages
@@ -51,3 +54,5 @@ class InForce:
     forwarding: Forwarding
     via: bytes | None
     audit: AuditSettings
+    # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
+    sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)

@@ -39,7 +39,9 @@ async def decide(exchange: Exchange) -> Decision:
             if decision.effect is Effect.ALLOW:
                 raise
             return decision
-    return in_force.policy.decide(facts, in_force.grants)
+    decision = in_force.policy.decide(facts, in_force.grants)
+    exchange.lasts = in_force.policy.lasts(decision, facts)
+    return decision
 
 
 def facts_of(

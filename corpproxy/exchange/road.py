@@ -18,6 +18,7 @@ from corpproxy.exchange.commands import Respond
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.identify import identify
+from corpproxy.exchange.known import recall, remember
 from corpproxy.exchange.may import decide
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 
@@ -28,9 +29,11 @@ Failure = Refusal | ProtocolError | UpstreamError | TunnelEnded
 async def live(exchange: Exchange) -> None:
     """Take one exchange from its request head to its outcome."""
     try:
-        exchange.destination = classify(exchange)
-        exchange.identity = await identify(exchange)
-        exchange.decision = await decide(exchange)
+        if not recall(exchange):
+            exchange.destination = classify(exchange)
+            exchange.identity = await identify(exchange)
+            exchange.decision = await decide(exchange)
+            remember(exchange)
         exchange.result = await act(exchange)
     except (Refusal, ProtocolError, UpstreamError, TunnelEnded) as failure:
         await answer(failure, exchange)

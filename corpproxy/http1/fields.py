@@ -60,32 +60,61 @@ class _LowerNames(dict[bytes, bytes]):
 _lower = _LowerNames()
 
 
+# Notes on one section: it is sent to one host, seldom to two.
+MAX_NOTES = 16
+
+
+class Outline:
+    """
+    What is known of a section without its octets, kept for when the same section comes again.
+
+    ``lines`` is their number.  ``is_plain`` is what `corpproxy.http1.steering.is_plain` found, None before it
+    was asked.  ``notes`` is where those who read the fields keep what they made of them, ``known`` where an
+    exchange keeps what it found out about its like.  No value that is a secret may stand in either: this
+    outlives the exchange.
+    """
+
+    __slots__ = ("is_plain", "known", "lines", "notes")
+
+    def __init__(self, lines: int) -> None:
+        self.lines = lines
+        self.is_plain: bool | None = None
+        self.notes: dict[Any, Any] = {}
+        self.known: dict[Any, Any] = {}
+
+
 class Fields:
     """
     The field lines of one section, in their order.
 
     ``lines`` are the lines as they came, without CR LF; ``names`` their names in lower case, at the
-    same places; ``index`` maps a name to its (last) line.  None of them may be changed.  ``notes`` is where
-    those who read the fields keep what they made of them: a section that came before brings it along.
+    same places; ``index`` maps a name to its (last) line.  None of them may be changed.  They are taken off
+    ``section`` when somebody first asks for one: of a section that came before, all may be known by its
+    ``outline``.
     """
 
-    __slots__ = ("_values", "index", "lines", "names", "notes")
+    __slots__ = ("index", "lines", "names", "outline", "section")
 
+    section: bytes
+    outline: Outline
     lines: list[bytes]
     names: list[bytes]
     index: dict[bytes, bytes]
-    notes: dict[Any, Any]
 
-    def __init__(self, section: bytes) -> None:
+    def __init__(self, section: bytes, outline: Outline | None = None) -> None:
         """Take a sound section: its lines with CR LF between them and none behind the last."""
-        self.notes = {}
-        self._values: dict[bytes, bytes] | None = None
-        if section:
-            self.lines = lines = section.split(b"\r\n")
-            self.names = names = [_lower[line.partition(b":")[0]] for line in lines]
-            self.index = dict(zip(names, lines, strict=True))
-        else:
-            self.lines, self.names, self.index = [], [], {}
+        self.section = section
+        self.outline = outline or Outline(section.count(b"\r\n") + 1 if section else 0)
+
+    def __getattr__(self, name: str) -> Any:
+        """Take the lines off: Python asks here for a place that is still empty."""
+        if name not in ("lines", "names", "index"):
+            raise AttributeError(name)
+        section = self.section
+        self.lines = lines = section.split(b"\r\n") if section else []
+        self.names = names = [_lower[line.partition(b":")[0]] for line in lines]
+        self.index = dict(zip(names, lines, strict=True))
+        return getattr(self, name)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Fields:
@@ -117,19 +146,12 @@ class Fields:
         """
         The value of the first field of that (lower-case) name, without space around it; None without one.
         """
-        if self._values is not None:
-            return self._values.get(name)
         line = self.index.get(name)
         if line is None:
             return None
         if len(self.index) != len(self.names):  # some name is repeated, perhaps this one
             line = self.lines[self.names.index(name)]
         return line[len(name) + 1 :].strip(_SPACE)
-
-    def expect_readers(self) -> None:
-        """Take the values off now: these fields will be read often."""
-        pairs = zip(reversed(self.names), reversed(self.lines), strict=True)
-        self._values = {name: line[len(name) + 1 :].strip(_SPACE) for name, line in pairs}
 
     def all(self, name: bytes) -> list[bytes]:
         """The values of all fields of that (lower-case) name, in their order."""

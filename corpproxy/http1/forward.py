@@ -9,12 +9,13 @@ understood, so that the next hop meets no spelling that it could understand othe
 from __future__ import annotations
 
 from corpproxy.http1.answer import answer_head
-from corpproxy.http1.fields import Fields
+from corpproxy.http1.fields import MAX_NOTES, Fields
 from corpproxy.http1.framing import NO_BODY, Body, Framing
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.hops import CLIENT_ADDRESS, HOP_BY_HOP, forward_trailers, named_in_connection
 from corpproxy.http1.methods import is_idempotent, is_safe
 from corpproxy.http1.reasons import REASONS
+from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.refusals import refuse
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 from corpproxy.http1.target import Form, Target
@@ -47,9 +48,6 @@ _GONE = b""
 
 _Edits = dict[bytes, bytes]
 
-# Heads written from one section: it is sent to one host, seldom to two.
-MAX_NOTES = 16
-
 
 def forward_request(
     head: RequestHead,
@@ -77,14 +75,15 @@ def forward_request(
     line = _request_line(head.method, target, host, form)
     if body is not NO_BODY or max_forwards is not None:
         return line + _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
-    notes = head.fields.notes
+    notes = head.fields.outline.notes
     key = (head.version, host, via, forwarded_for, upgrade, keep)
-    written = notes.get(key)
-    if written is None:
-        written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
-        if len(notes) >= MAX_NOTES:
-            notes.clear()
-        notes[key] = written
+    recipe: Recipe | None = notes.get(key)
+    if recipe is not None:
+        return line + recipe.write(head.fields.section)
+    written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
+    if len(notes) >= MAX_NOTES:
+        notes.clear()
+    notes[key] = Recipe(head.fields, written)
     return line + written
 
 
@@ -156,22 +155,14 @@ def forward_response(
     if head.status == 407:
         raise refuse("foreign-challenge")
     line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
-    notes = head.fields.notes
-    key = (
-        head.status,
-        head.version,
-        framing is Framing.CHUNKED,
-        framing is Framing.CLOSE,
-        via,
-        keep_alive,
-        upgrade,
-        drop,
-        client_version,
-        date,
-    )
+    notes = head.fields.outline.notes
+    if upgrade or date is not None or drop is not DROPPED_FROM_ANSWERS:
+        return line + _response_fields(head, framing, via, keep_alive, upgrade, drop, client_version, date)
+    # The value of an enum's member is quicker to look up than the member.
+    key = (head.status, head.version, framing._value_, via, keep_alive, client_version)
     written: bytes | None = notes.get(key)
     if written is None:
-        written = _response_fields(head, framing, via, keep_alive, upgrade, drop, client_version, date)
+        written = _response_fields(head, framing, via, keep_alive, False, drop, client_version, None)
         if len(notes) >= MAX_NOTES:
             notes.clear()
         notes[key] = written

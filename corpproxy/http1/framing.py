@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from corpproxy.http1.fields import Fields, is_token
+from corpproxy.http1.fields import MAX_NOTES, Fields, is_token
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.limits import DEFAULT_LIMITS, Limits
 from corpproxy.http1.refusals import refuse
+from corpproxy.http1.signing_in import signs_in_connection
 
 
 class Framing(enum.Enum):
@@ -56,6 +57,32 @@ def request_body(head: RequestHead, limits: Limits = DEFAULT_LIMITS) -> Body:
     if limits.content_octets and (body.length or 0) > limits.content_octets:
         raise refuse("content-too-large", f"{body.length} octets, the limit is {limits.content_octets}")
     return body
+
+
+class AnswerFraming(NamedTuple):
+    """
+    How the content of an answer is framed, whether the connection lives on after it, and whether it asks to
+    sign in the whole connection.
+    """
+
+    body: Body
+    keeps_alive: bool
+    challenges: bool
+
+
+def answer_framing(head: ResponseHead, request_method: bytes) -> AnswerFraming:
+    """Say it of an answer to that method, once for all with the same status and section."""
+    notes = head.fields.outline.notes
+    key = (head.status, head.version, request_method)
+    known: AnswerFraming | None = notes.get(key)
+    if known is None:
+        body = response_body(head, request_method)
+        lives = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
+        known = AnswerFraming(body, lives, signs_in_connection(head.fields, b"www-authenticate"))
+        if len(notes) >= MAX_NOTES:
+            notes.clear()
+        notes[key] = known
+    return known
 
 
 def response_body(head: ResponseHead, request_method: bytes) -> Body:

@@ -14,11 +14,14 @@ Nothing is repaired: what a later hop could read otherwise is refused here.
 from __future__ import annotations
 
 import re
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, check_octets, is_token
 from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
 from corpproxy.http1.refusals import refuse
+from corpproxy.http1.sections import AnswerSections, Sections
 
 # RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters
 # that RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass;
@@ -71,6 +74,8 @@ class ResponseHead(NamedTuple):
         return self.status < 200 and self.status != 101
 
 
+_request_head: Callable[[Any], RequestHead] = partial(tuple.__new__, RequestHead)
+_response_head: Callable[[Any], ResponseHead] = partial(tuple.__new__, ResponseHead)
 _Head = TypeVar("_Head", RequestHead, ResponseHead)
 
 
@@ -129,10 +134,11 @@ class HeadReader(Generic[_Head]):
     """
     Reads one head after another from octets that come in any pieces.
 
-    ``rest`` is what lay behind the head that was read last: content, or the next head.
+    ``rest`` is what lay behind the head that was read last: content, or the next head.  ``held`` is a head
+    that has not come whole, None between heads.
     """
 
-    __slots__ = ("_held", "limits", "line_octets", "rest")
+    __slots__ = ("held", "limits", "line_octets", "rest")
 
     skips_empty_line = False
 
@@ -140,12 +146,12 @@ class HeadReader(Generic[_Head]):
         self.limits = limits
         self.line_octets = limits.head_octets
         self.rest = b""
-        self._held: _Prefix | None = None
+        self.held: _Prefix | None = None
 
     @property
     def pending(self) -> int:
         """How many octets of an unfinished head are held."""
-        return len(self._held.octets) if self._held is not None else 0
+        return len(self.held.octets) if self.held is not None else 0
 
     def take_rest(self) -> bytes:
         """Give what lay behind the head, once; feed it again for the next head."""
@@ -161,17 +167,17 @@ class HeadReader(Generic[_Head]):
         """
         if self.rest:
             data = self.take_rest() + data
-        if self._held is None:
+        if self.held is None:
             head = self._match(data)
             return head if head is not None else self._look(data)
         return self._look(data)
 
     def _look(self, data: bytes) -> _Head | None:
-        held = self._held
+        held = self.held
         if held is None:
             if not data:
                 return None
-            held = self._held = _Prefix()
+            held = self.held = _Prefix()
         held.octets += data
         end = held.end()
         if end < 0:
@@ -183,7 +189,7 @@ class HeadReader(Generic[_Head]):
             held.check(self, end)
             # The grammar refused what the closer look finds nothing in: never pass that on.
             raise refuse(self._fault)
-        self._held = None
+        self.held = None
         return head
 
     # What the two kinds of heads differ in.
@@ -202,70 +208,54 @@ class HeadReader(Generic[_Head]):
         raise refuse("head-too-large", f"the limit is {self.limits.head_octets} octets")
 
 
-class _Sections(dict[bytes, Fields]):
-    """
-    Header sections that were found sound, with what was made of them.
-
-    A browser sends the same section with all the pictures of a page, a program with all its requests, and a
-    server that has nothing new to say the same answer all second long.  Two heads with the same octets
-    after their start-line have the same fields.
-    """
-
-    BOUND = 1024
-    LONGEST = 2048
-
-    def keep(self, section: bytes, fields: Fields) -> None:
-        """Keep a section, unless it is long."""
-        if len(section) <= self.LONGEST:
-            if len(self) >= self.BOUND:
-                self.clear()
-            fields.expect_readers()
-            self[section] = fields
-
-
-_sections = _Sections()
-_answer_sections = _Sections()
+_sections = Sections()
+_answer_sections = AnswerSections()
 
 
 class RequestReader(HeadReader[RequestHead]):
     """Reads request heads (RFC 9112, section 3)."""
 
-    __slots__ = ()
+    __slots__ = ("_sections",)
     skips_empty_line = True
     _fault = "bad-request-line"
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, sections: Sections | None = None) -> None:
+        """``sections`` is the memory of those who read by the same policy; without one, that of everybody."""
         super().__init__(limits)
         self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
+        self._sections = sections if sections is not None else _sections
 
     def _match(self, data: bytes) -> RequestHead | None:
         line_end = data.find(_CRLF)
         section_end = data.find(_END, line_end + 2)
         # A head that is not whole, or has no fields, is nothing that is kept.
-        fields = _sections.get(data[line_end + 2 : section_end]) if section_end > 0 else None
-        if fields is not None:
-            match = _REQUEST_LINE(data, 0, line_end)
-            end = section_end + 4
-        else:
-            match = _REQUEST(data)
-            end = match.end() if match is not None else 0
+        section = data[line_end + 2 : section_end] if section_end > 0 else b""
+        outline = self._sections.find(section) if section else None
+        match = _REQUEST(data) if outline is None else _REQUEST_LINE(data, 0, line_end)
         if match is None:
             return None
         method, target, minor = match.groups()
-        if fields is None:
-            section = data[match.end(3) + 2 : end - 4]
-            fields = Fields(section)
-            if section:
-                _sections.keep(section, fields)
+        if outline is None:
+            fields = self._new(data[match.end(3) + 2 : match.end() - 4])
+            end = match.end()
+        else:
+            fields = Fields(section, outline)
+            end = section_end + 4
         limits = self.limits
         if (
             end > limits.head_octets
             or len(target) > limits.target_octets
-            or len(fields.lines) > limits.fields
+            or fields.outline.lines > limits.fields
         ):
             return None
         self.rest = data[end:]
-        return RequestHead(method, target, _VERSIONS[minor], fields, end)
+        # As the class would make it, without its Python.
+        return _request_head((method, target, _VERSIONS[minor], fields, end))
+
+    def _new(self, section: bytes) -> Fields:
+        fields = Fields(section)
+        self._sections.keep(section, fields.outline)
+        return fields
 
     def check_line(self, line: bytes) -> None:
         """Say what is wrong with a whole request line, if anything is."""
@@ -308,25 +298,23 @@ class ResponseReader(HeadReader[ResponseHead]):
     def _match(self, data: bytes) -> ResponseHead | None:
         line_end = data.find(_CRLF)
         section_end = data.find(_END, line_end + 2)
-        fields = _answer_sections.get(data[line_end + 2 : section_end]) if section_end > 0 else None
-        if fields is not None:
-            match = _STATUS_LINE(data, 0, line_end)
-            end = section_end + 4
-        else:
-            match = _RESPONSE(data)
-            end = match.end() if match is not None else 0
+        section = data[line_end + 2 : section_end] if section_end > 0 else b""
+        outline = _answer_sections.get(section)
+        match = _RESPONSE(data) if outline is None else _STATUS_LINE(data, 0, line_end)
         if match is None:
             return None
         minor, status, reason = match.groups(b"")
-        if fields is None:
-            section = data[line_end + 2 : end - 4]
-            fields = Fields(section)
-            if section:
-                _answer_sections.keep(section, fields)
-        if end > self.limits.head_octets or len(fields.lines) > self.limits.fields:
+        if outline is None:
+            end = match.end()
+            fields = Fields(data[line_end + 2 : end - 4])
+            _answer_sections.keep(fields.section, fields.outline)
+        else:
+            end = section_end + 4
+            fields = Fields(section, outline)
+        if end > self.limits.head_octets or fields.outline.lines > self.limits.fields:
             return None
         self.rest = data[end:]
-        return ResponseHead(int(status), reason, _VERSIONS[minor], fields, end)
+        return _response_head((int(status), reason, _VERSIONS[minor], fields, end))
 
     def check_line(self, line: bytes) -> None:
         """Say what is wrong with a whole status line, if anything is."""

@@ -6,10 +6,34 @@ from __future__ import annotations
 
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.refusals import refuse
+from corpproxy.http1.signing_in import signs_in_connection
 
 _DIGITS = b"0123456789"
+# What makes a request other than the plain ones that browsers send all day.
+_STEERING = frozenset(b"content-length transfer-encoding expect upgrade te max-forwards".split())
+_PLAINLY_ALIVE = (None, b"Connection: keep-alive", b"Connection: Keep-Alive")
 # No road has a thousand million hops; this only keeps numbers small.
 _MAX_FORWARDS_DIGITS = 9
+
+
+def is_plain(head: RequestHead) -> bool:
+    """
+    Whether a request asks nothing of the hops but to be passed on: HTTP/1.1, no content, a connection that
+    stays and that nobody signs in, no wish to change the protocol.
+
+    What this asks of the fields is asked once for all heads with the same section.
+    """
+    outline = head.fields.outline
+    plain = outline.is_plain
+    if plain is None:
+        index = head.fields.index
+        plain = outline.is_plain = (
+            _STEERING.isdisjoint(index)
+            and index.get(b"connection") in _PLAINLY_ALIVE
+            and len(index) == len(head.fields.names)
+            and not signs_in_connection(head.fields, b"authorization")
+        )
+    return plain and head.version == 11
 
 
 def upgrade_protocol(head: RequestHead | ResponseHead) -> bytes | None:
@@ -46,7 +70,7 @@ def max_forwards(head: RequestHead) -> int | None:
 
     At 0 the request is answered here and not forwarded (RFC 9110, section 7.6.2).
     """
-    if b"max-forwards" not in head.fields.index or head.method not in (b"TRACE", b"OPTIONS"):
+    if head.method not in (b"TRACE", b"OPTIONS") or b"max-forwards" not in head.fields.index:
         return None
     values = head.fields.all(b"max-forwards")
     if len(values) != 1 or not 0 < len(values[0]) <= _MAX_FORWARDS_DIGITS or values[0].strip(_DIGITS):

@@ -116,7 +116,7 @@ def parse_target(head: RequestHead, scheme: str = "http") -> Target:
 def _host_field(head: RequestHead) -> _Authority:
     """The Host field: one in HTTP/1.1, at most one in 1.0; empty is valid where the target has a host."""
     fields = head.fields
-    known: _Authority | None = fields.notes.get("host")
+    known: _Authority | None = fields.outline.notes.get("host")
     if known is not None:
         return known
     value = fields.get(b"host")
@@ -129,7 +129,7 @@ def _host_field(head: RequestHead) -> _Authority:
     if not value:
         return b"", None
     try:
-        known = fields.notes["host"] = _authorities[value]
+        known = fields.outline.notes["host"] = _authorities[value]
     except ProtocolError:
         raise refuse("bad-host-field") from None
     return known

@@ -42,10 +42,12 @@ class SignInMemory:
         return keyed.digest()
 
     def known(self, value: bytes, now: float) -> str | None:
-        """Give the name that signed in with exactly this value, or None.  On the road of every exchange."""
-        keyed = self._keyed.copy()
-        keyed.update(value)
-        entry = self._entries.get(keyed.digest())
+        """Give the name that signed in with exactly this value, or None."""
+        return self.known_digest(self.digest(value), now)
+
+    def known_digest(self, digest: bytes, now: float) -> str | None:
+        """Give the name that signed in with the value of this digest, or None."""
+        entry = self._entries.get(digest)
         if entry is None or not entry[1] <= now < entry[2]:
             return None
         return entry[0]

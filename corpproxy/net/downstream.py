@@ -19,15 +19,16 @@ from corpproxy.exchange.answers import failure_page
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.exchange.road import live, refuse
-from corpproxy.http1.framing import Framing, keeps_alive, request_body
+from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
+from corpproxy.http1.steering import is_plain
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
 from corpproxy.net.upload import Upload
-from corpproxy.net.wire import Wire
+from corpproxy.net.wire import UNTAKEN, Wire
 
 if TYPE_CHECKING:
     from corpproxy.net.proxy import Proxy
@@ -49,8 +50,8 @@ class Downstream(Wire):
     __slots__ = (
         "_began",
         "_feeding",
-        "_limits",
         "_reader",
+        "_sections",
         "abort_at_end",
         "exchange",
         "held",
@@ -86,8 +87,8 @@ class Downstream(Wire):
         self.performer = Performer(self)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
-        self._limits = proxy.in_force.limits
-        self._reader = RequestReader(self._limits)
+        self._sections = proxy.in_force.sections
+        self._reader = RequestReader(proxy.in_force.limits, self._sections)
         self._began = 0.0
         self._feeding = False
 
@@ -115,16 +116,17 @@ class Downstream(Wire):
         """Take octets of a request head."""
         if self.closing:
             return
-        if not self._reader.pending:
+        reader = self._reader
+        if reader.held is None:
             self._began = self.proxy.now()
             self.deadline = self.deadlines.now + self.timeouts.head
         try:
-            head = self._reader.feed(data)
+            head = reader.feed(data)
         except ProtocolError as error:
-            self._refuse(error, self._reader.pending)
+            self._refuse(error, reader.pending)
             return
         if head is not None:
-            self.held.octets_held = self._reader.take_rest()
+            self.held.octets_held, reader.rest = reader.rest, b""
             self._begin(head)
 
     def half_closed(self) -> None:
@@ -183,17 +185,26 @@ class Downstream(Wire):
         exchange.method = head.method
         exchange.account.received = head.octets
         self.upload = None
-        try:
-            body = exchange.body = request_body(head, exchange.in_force.limits)
-        except ProtocolError as error:
-            self._drive(refuse(exchange, error))
-            return
-        if body.framing is not Framing.NONE:
-            exchange.content_over = False
-            self.upload = Upload(self, body, exchange.in_force.limits)
-        exchange.keep = keeps_alive(head) and not self.proxy.stopping
+        if is_plain(head):
+            exchange.body = NO_BODY
+            exchange.keep = not self.proxy.stopping
+        else:
+            try:
+                body = exchange.body = request_body(head, exchange.in_force.limits)
+            except ProtocolError as error:
+                self._drive(refuse(exchange, error))
+                return
+            if body.framing is not Framing.NONE:
+                exchange.content_over = False
+                self.upload = Upload(self, body, exchange.in_force.limits)
+            exchange.keep = keeps_alive(head) and not self.proxy.stopping
         refusal = self.proxy.admission.refusal(exchange)
-        self._drive(live(exchange) if refusal is None else refuse(exchange, refusal))
+        run = self.run = Run(
+            live(exchange) if refusal is None else refuse(exchange, refusal),
+            self.performer.perform,
+            self._ended,
+        )
+        run.start()
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
         """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
@@ -251,7 +262,7 @@ class Downstream(Wire):
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
-        if self.proxy.in_force.limits is not self._limits:
+        if self.proxy.in_force.sections is not self._sections:
             self._take_up()
         self.deadline = self.deadlines.now + self.timeouts.idle
         if self.full:
@@ -264,7 +275,9 @@ class Downstream(Wire):
         self._feeding = True
         try:
             while self.sink is self and not self.closing and not self.gone:
-                held = self.held.take()
+                if self.on_hold:
+                    self.go_on(UNTAKEN)
+                held, self.held.octets_held = self.held.octets_held, b""
                 if not held:
                     return
                 self.octets(held)
@@ -274,8 +287,8 @@ class Downstream(Wire):
     def _take_up(self) -> None:
         """A reload came between two exchanges: the next one is waited for and measured by the new policy."""
         in_force = self.proxy.in_force
-        self.timeouts, self._limits = in_force.timeouts, in_force.limits
-        self._reader = RequestReader(self._limits)
+        self.timeouts, self._sections = in_force.timeouts, in_force.sections
+        self._reader = RequestReader(in_force.limits, self._sections)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -14,8 +15,8 @@ from corpproxy.errors import UpstreamError
 from corpproxy.exchange.commands import Answer, Fetch
 from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import Body, Framing
-from corpproxy.http1.steering import expects_continue
-from corpproxy.net.pins import signs_in_connection
+from corpproxy.http1.signing_in import signs_in_connection
+from corpproxy.http1.steering import expects_continue, is_plain
 from corpproxy.net.reach import Reach
 from corpproxy.net.upstream import Server, Upstream
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from corpproxy.net.run import Run
 
 log = Logger()
+
+# As the class would make it, without its Python.
+_server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
 
 # How long a client that waits for 100 (Continue) is kept waiting for the server's.  Then it gets ours,
 # because servers of HTTP/1.0 never send one, and clients give up on it in their own time (curl after 1 s).
@@ -46,28 +50,29 @@ class Fetching:
         self._run = run
         self._downstream = downstream
         self._command = command
-        self._server = Server(command.dial.name, command.port)
+        self._server = _server((command.dial.name, command.port))
         self._waiting: Deferred[Any] | Reach | None = None
         self._continue: IDelayedCall | None = None
         self._sent_at = 0.0
 
     def start(self) -> None:
         """Find a connection and send the request."""
-        command, pool = self._command, self._downstream.proxy.pool
+        command, downstream = self._command, self._downstream
+        pool, server = downstream.proxy.pool, self._server
         self._run.abandon = self.abandon
         upstream = None
         if not command.fresh:
-            pins = self._downstream.pins
+            pins = downstream.pins
             if pins is not None:
-                upstream = pins.take(self._server, command.addresses)
+                upstream = pins.take(server, command.addresses)
             if upstream is None:
-                upstream = pool.take(self._server, command.addresses)
+                upstream = pool.take(server, command.addresses)
         if upstream is not None:
             self._send(upstream)
-        elif pool.may_open(self._server):
+        elif pool.may_open(server):
             self._connect()
         else:
-            self._wait(pool.turn(self._server), self._turn)
+            self._wait(pool.turn(server), self._turn)
 
     def abandon(self) -> None:
         """The road was cancelled: what is pending is given up."""
@@ -125,12 +130,13 @@ class Fetching:
         downstream.upstream = upstream
         exchange.upstream = upstream.address
         self._sent_at = downstream.proxy.reactor.seconds()
-        if signs_in_connection(exchange.head.fields, b"authorization"):
+        head = exchange.head
+        if not is_plain(head) and signs_in_connection(head.fields, b"authorization"):
             downstream.pin(upstream)
-        upstream.ask(self, command.method, command.head)
         upload = downstream.upload
-        if upload is None or upload.over:
-            upstream.await_answer()
+        is_whole = upload is None or upload.over
+        upstream.ask(self, command.method, command.head, is_whole=is_whole)
+        if upload is None or is_whole:
             return
         if expects_continue(exchange.head):
             self._continue = downstream.proxy.reactor.callLater(CONTINUE_SECONDS, self._continue_ourselves)
@@ -164,12 +170,13 @@ class Fetching:
 
     def answered(self, head: ResponseHead, body: Body) -> None:
         """The answer has begun."""
-        self._stop_continue()
+        if self._continue is not None:
+            self._stop_continue()
         downstream = self._downstream
         exchange, upstream = downstream.exchange, downstream.upstream
         assert upstream is not None
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - self._sent_at
-        if signs_in_connection(head.fields, b"www-authenticate") and not upstream.bound:
+        if upstream.challenges and not upstream.bound:
             downstream.pin(upstream)
         self._run.succeed(Answer(head, body, upstream))
 

@@ -101,12 +101,14 @@ class Performer:
         downstream.proxy.admission.check_person(downstream)
         if not downstream.exchange.content_over:
             downstream.proxy.books.running(downstream.exchange)
-        Fetching(self._run, downstream, command).start()
+        run = downstream.run
+        assert run is not None
+        Fetching(run, downstream, command).start()
         return PENDING
 
     def _relay(self, command: commands.Relay) -> Any:
-        downstream, run = self._downstream, self._run
-        upstream = downstream.upstream
+        downstream = self._downstream
+        exchange, upstream = downstream.exchange, downstream.upstream
         assert upstream is not None
         if command.answer.head.status == 101:
             downstream.proxy.admission.open_tunnel(downstream)
@@ -118,12 +120,16 @@ class Performer:
             content = upstream.take_whole(command.answer.body.length or 0)
         if content is not None:
             # What most answers are: short, and there.
-            downstream.write(command.head + content)
+            octets = command.head + content
+            exchange.answered = True
+            exchange.account.sent += len(octets)
+            downstream.transport.write(octets)
             downstream.part()
-            upstream.release(downstream.exchange.content_over)
+            upstream.release(exchange.content_over)
             return None
-        downstream.proxy.books.running(downstream.exchange)
-        relay = ContentRelay(run, downstream, upstream, command, downstream.exchange.in_force.limits)
+        downstream.proxy.books.running(exchange)
+        run = self._run
+        relay = ContentRelay(run, downstream, upstream, command, exchange.in_force.limits)
         run.abandon = relay.abandon
         relay.start()
         return PENDING

@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from corpproxy.destination.model import AddressClass
-from corpproxy.http1.fields import Fields
 from corpproxy.net.upstream import Keeper, Server, Upstream
-
-# Schemes that sign in a connection rather than a request (RFC 4559, section 6, and NTLM).
-CONNECTION_SCHEMES = (b"ntlm", b"negotiate", b"nego2", b"kerberos")
-
-
-def signs_in_connection(fields: Fields, name: bytes) -> bool:
-    """Whether credentials or a challenge (``name`` is the field they stand in) are for a whole connection."""
-    if name not in fields.index:
-        return False
-    return any(value.lower().startswith(CONNECTION_SCHEMES) for value in fields.all(name))
 
 
 class Pins:

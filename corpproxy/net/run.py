@@ -45,7 +45,11 @@ class Run:
 
     def succeed(self, outcome: Any = None) -> None:
         """Go on with the outcome of the pending command."""
-        self._go_on(False, outcome)
+        if self._running or self.over or self._deaf:
+            self._go_on(False, outcome)
+            return
+        self.abandon = None
+        self._drive(self._coroutine.send, outcome)
 
     def fail(self, failure: BaseException | Failure) -> None:
         """Go on with the failure of the pending command."""

@@ -10,7 +10,7 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.limits import Timeouts
-from corpproxy.http1.framing import Body, Framing, keeps_alive, response_body
+from corpproxy.http1.framing import Body, answer_framing
 from corpproxy.http1.head import ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER, Deadlines
@@ -61,8 +61,8 @@ class Upstream(Wire):
 
     Between exchanges it is its own sink: what comes then was not asked for and ends it.  ``received`` and
     ``sent`` count the octets of the present exchange.  ``reused`` says that it served another one
-    before.  ``bound`` says that a client signed in on it (NTLM, Negotiate): it then belongs to
-    that client's connection alone.
+    before.  ``challenges`` says that the answer asks to sign in the whole connection, ``bound`` that a client
+    signed in on it (NTLM, Negotiate): it then belongs to that client's connection alone.
     """
 
     __slots__ = (
@@ -72,6 +72,7 @@ class Upstream(Wire):
         "_reader",
         "address_class",
         "bound",
+        "challenges",
         "keep",
         "keeper",
         "received",
@@ -97,6 +98,7 @@ class Upstream(Wire):
         self.sink = self
         self.reused = False
         self.bound = False
+        self.challenges = False
         self.keep = False
         self.received = 0
         self.sent = 0
@@ -113,12 +115,16 @@ class Upstream(Wire):
 
     # Asking.
 
-    def ask(self, asker: Asker, method: bytes, head: bytes) -> None:
-        """Send a request head; ``asker`` hears of the answer."""
+    def ask(self, asker: Asker, method: bytes, head: bytes, *, is_whole: bool) -> None:
+        """
+        Send a request head; ``asker`` hears of the answer.
+
+        ``is_whole`` says that no content follows, so that the server is waited for from now on.
+        """
         self._asker = asker
         self._method = method
         self._interim_octets = 0
-        self.deadline = NEVER
+        self.deadline = self.deadlines.now + self.timeouts.answer if is_whole else NEVER
         self.received = 0
         self.sent = len(head)
         self.transport.write(head)
@@ -129,7 +135,7 @@ class Upstream(Wire):
         self.transport.write(data)
 
     def await_answer(self) -> None:
-        """The request is sent: from now on the server is waited for, unless it has answered already."""
+        """Its content is sent, too: from now on the server is waited for, unless it has answered already."""
         if self._asker is not None:
             self.deadline = self.deadlines.now + self.timeouts.answer
 
@@ -142,7 +148,8 @@ class Upstream(Wire):
 
     def octets(self, data: bytes) -> None:
         """Take octets of an answer's head; between exchanges, octets that nobody asked for."""
-        if self._asker is None:
+        asker = self._asker
+        if asker is None:
             # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
             # octets must never become the next answer.
             if not self.closing:
@@ -150,40 +157,39 @@ class Upstream(Wire):
             return
         self.received += len(data)
         try:
-            self._read(data)
+            head = self._reader.feed(data)
+            while head is not None and head.status < 200 and head.is_interim:
+                head = self._interim(asker, head)
+            if head is None:
+                return
+            body, keep, self.challenges = answer_framing(head, self._method)
         except ProtocolError as error:
             self._fail(
                 UpstreamError(
                     "answer-invalid", f"the answer is invalid: {error.message}", phase="answer", answered=True
                 )
             )
-
-    def _read(self, data: bytes) -> None:
-        head = self._reader.feed(data)
-        while head is not None and head.is_interim:
-            asker = self._asker
-            assert asker is not None
-            self._interim_octets += head.octets
-            if self._interim_octets > MAX_INTERIM_OCTETS:
-                raise ProtocolError("too-many-interim", "1xx answers without end")
-            asker.interim(head)
-            if self._asker is not asker:
-                return
-            head = self._reader.feed(self._reader.take_rest())
-        if head is not None:
-            self._answered(head, response_body(head, self._method))
-
-    def _answered(self, head: ResponseHead, body: Body) -> None:
-        asker, self._asker = self._asker, None
-        assert asker is not None
-        self.keep = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
+            return
+        self._asker = None
+        self.keep = keep
         self.deadline = NEVER
-        rest = self._reader.take_rest()
+        reader = self._reader
+        rest, reader.rest = reader.rest, b""
         self.received -= len(rest)  # whoever takes it counts it
         self.sink = waiting = _Waiting(rest)
         asker.answered(head, body)
         if self.sink is waiting:
             self.hold(UNTAKEN)
+
+    def _interim(self, asker: Asker, head: ResponseHead) -> ResponseHead | None:
+        """Tell of a 1xx; gives the head that came behind it, if one did and is waited for."""
+        self._interim_octets += head.octets
+        if self._interim_octets > MAX_INTERIM_OCTETS:
+            raise ProtocolError("too-many-interim", "1xx answers without end")
+        asker.interim(head)
+        if self._asker is not asker:
+            return None
+        return self._reader.feed(self._reader.take_rest())
 
     def half_closed(self) -> None:
         """The server closed its side without an answer, or between exchanges: it is of no more use."""
@@ -272,7 +278,8 @@ class Upstream(Wire):
         The next exchange may begin before anything more is read: what waits behind the answer already would
         become the answer to it (RFC 9112, section 6.3).
         """
-        self.fed_no_more()
+        if self.source is not None:
+            self.fed_no_more()
         self.sink = self
         if self.gone:
             return
@@ -281,7 +288,8 @@ class Upstream(Wire):
             self.abort()
         elif self.keep and not self.has_unread():
             self.reused = True
-            self.go_on(UNTAKEN | FULL)
+            if self.on_hold:
+                self.go_on(UNTAKEN | FULL)
             self.deadline = self.deadlines.now + self.timeouts.upstream_idle
             self.keeper.give_back(self)
         else:

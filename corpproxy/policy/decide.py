@@ -38,6 +38,10 @@ REMEMBERED_HALF = 16_384
 # What the safety table reads, beside what the rules read.
 _SAFETY_READS = ("method", "port", "host.address")
 
+# What is the same for all requests with one header section, method and authority from one client.  A decision
+# that rests on anything else is asked for each time.
+_LASTING = frozenset("identity client listener method scheme host port categories at agent".split())
+
 _ALLOW = Effect.ALLOW
 _BLOCK = Effect.BLOCK
 
@@ -100,6 +104,7 @@ class Policy:
         self._periods = Periods([rule.stage.period for rule in self.rules])
         self._facts_read = tuple(sorted(self._all_reads() - {"at"} | set(_SAFETY_READS)))
         self._key = _key_reader(self._facts_read, self.stages)
+        self._is_lasting = self.reads <= _LASTING
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
         self._nothing = Decision(_BLOCK, "", NOWHERE, "no rule matches", safety=self.safety)
         # The time for which it is known which rules are in force: none yet.
@@ -147,6 +152,19 @@ class Policy:
         if effect is _ALLOW or (effect is _BLOCK and not (grants and decision.may_be_overridden)):
             return decision
         return self._settle(decision, facts, grants)
+
+    def lasts(self, decision: Decision, facts: Facts) -> tuple[float, float] | None:
+        """
+        From when until when a decision, made just now, holds for the like of these facts without being asked.
+
+        None where it does not: where something that differs between them was looked at, or where a grant
+        had a say.
+        """
+        if not self._is_lasting:
+            return None
+        key = self._key(facts)
+        plain = self._young.get(key) is decision or self._old.get(key) is decision
+        return (self._since, self._until) if plain else None
 
     def in_force(self, at: float) -> tuple[int, int]:
         """The rules and the exceptions that are in force at a time, as bits; the same until `next_change`."""

@@ -14,6 +14,7 @@ from corpproxy.backends.books import Books
 from corpproxy.destination.model import AddressClass, Destination, Host, Match
 from corpproxy.errors import Place
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.known import Known
 from corpproxy.http1.fields import Fields
 from corpproxy.identity.model import Identity
 from corpproxy.policy.model import Decision, Effect
@@ -100,3 +101,52 @@ class EvidenceTests(SynchronousTestCase):
         """A grant whose end no calendar has costs no record."""
         granted = replace(GAMES, effect=Effect.ALLOW, granted=float("inf"))
         self.assertEqual(self.record(decision=granted).granted, "9999-12-31T23:59:59.000Z")
+
+
+class OrdinaryTests(SynchronousTestCase):
+    """The records of exchanges that are like one another."""
+
+    def records(self, *begun):
+        """Their records, by one set of books."""
+        writer = Kept()
+        books = Books(Accounts(Ledger()), writer, lambda: MONDAY + 1, lambda record: None)
+        for exchange in begun:
+            books.close(exchange)
+        return writer.records
+
+    def begun(self, force, path, known=None, **more):
+        """A forwarded exchange."""
+        exchange = Exchange(force, Mode.FORWARD, "rooms", CLIENT, MONDAY + len(path), f"0s3c9d{len(path):08}")
+        exchange.method, exchange.result, exchange.status = b"GET", ResultCode.FORWARDED, 200 + len(path)
+        exchange.destination = Destination(
+            Host("www.miniclip.com"), 80, "http", path, ("chat", "games"), MATCHES
+        )
+        exchange.decision = replace(GAMES, effect=Effect.ALLOW)
+        exchange.identity = Identity("amir", ("pupils",), "basic", ("policy",))
+        exchange.fields = Fields(b"User-Agent: curl")
+        exchange.account.received, exchange.account.sent = 10 * len(path), 20
+        exchange.up_sent, exchange.up_received, exchange.upstream = len(path), 30, "192.0.2.1:80"
+        exchange.known = known
+        for name, value in more.items():
+            setattr(exchange, name, value)
+        return exchange
+
+    def test_same(self):
+        """A record says the same whether or not the exchange was like one before it."""
+        for audit in (AuditSettings(), AuditSettings(query=True, user_agent=False)):
+            force = replace(in_force(), audit=audit)
+            known = Known(force.sections, None, None, None, None, 0.0, 0.0)
+            kinds = [
+                ("/1", {"connect_seconds": 0.25, "first_octet_seconds": 0.5}),
+                ("/22", {"first_octet_seconds": 1.5}),
+                ("/333?token=x", {}),
+                ("/4444;jsessionid=x", {}),
+                ("/5555" * 200, {}),
+                ("/6", {"result": ResultCode.CLIENT_GONE, "failure": "client-gone"}),
+                ("/77", {"upstream": "192.0.2.2:80", "resolve_seconds": 0.125}),
+            ]
+            with_memory = self.records(*[self.begun(force, path, known, **more) for path, more in kinds])
+            without = self.records(*[self.begun(force, path, **more) for path, more in kinds])
+            self.assertEqual(with_memory, without)
+            self.assertEqual(len({record.path for record in without}), 7)
+            self.assertIsNotNone(known.record)

@@ -85,6 +85,7 @@ def in_force(
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
         recall=lambda value, now: remembered.get(value),
+        recognise=lambda value: lambda now: remembered.get(value),
         grants=Grants(),
         refusals=refusals,
         pages=pages,
