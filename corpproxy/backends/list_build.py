@@ -21,7 +21,7 @@ import msgspec
 import publicsuffixlist
 
 from corpproxy.backends.list_open import map_index
-from corpproxy.backends.list_read import SourceBroken, read_source, signature
+from corpproxy.backends.list_read import SourceBroken, Taking, read_source, signature
 from corpproxy.destination.entries import Entry, Kind
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import IndexBuilder, Members
@@ -74,36 +74,12 @@ def _built(
             reports.append(kept)
             continue
         try:
-            reader = _Taking(builder, source.name)
+            reader = Taking(builder, source.name)
             reports.append(read_source(source, is_public_suffix, reader.take, reader.know_aliases))
         except SourceBroken as broken:
             builder.forget(source.name)
             reports.append(_kept(builder, before, kept, source, str(broken)))
     return builder.finish(reports, now)
-
-
-class _Taking:
-    """Takes the entries of one list into the builder, with the other names of their categories."""
-
-    def __init__(self, builder: IndexBuilder, name: str) -> None:
-        self._builder = builder
-        self._name = name
-        self._names: dict[str, list[str]] = {}
-        self._members: dict[str, Members] = {}
-
-    def know_aliases(self, aliases: dict[str, str]) -> None:
-        """Learn which categories have other names."""
-        for alias, meant in aliases.items():
-            self._names.setdefault(meant, []).append(alias)
-
-    def take(self, category: str, entry: Entry) -> None:
-        """Take one entry."""
-        members = self._members.get(category)
-        if members is None:
-            names = [category, *self._names.get(category, ())]
-            members = self._builder.members(*(Membership(self._name, name) for name in names))
-            self._members[category] = members
-        self._builder.add(members, entry)
 
 
 def _is_same(source: ListSource, report: ListReport) -> bool:

@@ -67,6 +67,8 @@ class OpenedLists:
     """The category lists of a worker: whoever builds the index tells when there is a new one."""
 
     problems: tuple[Problem, ...] = ()
+    statuses: tuple[()] = ()
+    outcomes: Mapping[str, int] = {}
     ages: Mapping[str, float] = {}
     entries: Mapping[str, int] = {}
 
@@ -135,6 +137,9 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _list_keeper(self) -> OpenedLists:
+        return OpenedLists()
+
+    def _list_updates(self) -> OpenedLists:
         return OpenedLists()
 
     def _make_store(self) -> Store:

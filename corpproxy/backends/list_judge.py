@@ -1,0 +1,246 @@
+"""
+Finding out what a version of a list changes, before it comes into force.
+
+It runs in the process that fetched the list, beside the service.  Nothing here decides: what holds an
+update back is said in `corpproxy.destination.brake`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import publicsuffixlist
+
+from corpproxy.backends.list_open import map_index
+from corpproxy.backends.list_read import Taking, read_source
+from corpproxy.backends.list_traffic import Traffic, Trial, read_traffic
+from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.config.configuration import Configuration
+from corpproxy.destination.brake import TOP_HOST, Findings, Touched
+from corpproxy.destination.classifier import Classifier
+from corpproxy.destination.entries import IsPublicSuffix
+from corpproxy.destination.host import normal_host
+from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.index_build import IndexBuilder
+from corpproxy.destination.index_file import BadIndex
+from corpproxy.destination.index_meta import ListReport
+from corpproxy.destination.keys import host_key, key_text
+from corpproxy.destination.model import Host
+from corpproxy.destination.overlay import Overlay
+from corpproxy.destination.sources import ListSource
+from corpproxy.destination.suffixes import public_suffixes
+from corpproxy.errors import ProtocolError
+from corpproxy.policy.decide import Policy, categories_of
+
+# Entries that a report shows of those that came and of those that went.
+SHOWN = 20
+# Protected names that a report names; a list that touches more is not better known by them.
+MAX_TOUCHED = 50
+# Names of protected categories that are held against a list.
+MAX_PROTECTED = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of one list: its index, what was read, and the public suffixes that it names."""
+
+    index: CategoryIndex
+    octets: bytes
+    report: ListReport
+    suffixes: frozenset[str]
+
+
+def read_version(source: ListSource, now: float) -> Version:
+    """Read a list into an index of itself; raises SourceBroken."""
+    builder = IndexBuilder()
+    suffixes = _Suffixes()
+    taking = Taking(builder, source.name)
+    report = read_source(source, suffixes, taking.take, taking.know_aliases)
+    pieces, (counted,) = builder.finish([report], now)
+    octets = b"".join(pieces)
+    return Version(CategoryIndex(memoryview(octets)), octets, counted, suffixes.named)
+
+
+def index_of(path: Path) -> CategoryIndex | None:
+    """The index of a version that is kept, if it can be read."""
+    try:
+        return map_index(path)
+    except (OSError, BadIndex):
+        return None
+
+
+class _Suffixes:
+    """Answers whether a name is a public suffix, and remembers those that registries have."""
+
+    def __init__(self) -> None:
+        with open(publicsuffixlist.PSLFILE, encoding="utf-8") as lines:
+            self._ask: IsPublicSuffix = public_suffixes(lines)
+        self._seen: set[str] = set()
+
+    def __call__(self, name: str) -> bool:
+        found = self._ask(name)
+        if found:
+            self._seen.add(name)
+        return found
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Those named so far; a word without a dot is a suffix too, but lists are full of ``localhost``."""
+        tops = publicsuffixlist.PublicSuffixList(accept_unknown=False)
+        return frozenset(one for one in self._seen if "." in one or tops.publicsuffix(one) is not None)
+
+
+class Judge:
+    """
+    Holds a version of a list against the one in force.
+
+    ``index`` is that of all lists as it is in force, ``before`` that of the version in force alone (None: the
+    version is the first).
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        source: ListSource,
+        version: Version,
+        index: CategoryIndex | None,
+        before: CategoryIndex | None,
+    ) -> None:
+        self._configuration = configuration
+        self._version = version
+        self._before = before
+        own, exceptions = configuration.own, configuration.exceptions
+        self._old = Classifier(Overlay(index, before, source.name), own, exceptions)
+        self._new = Classifier(Overlay(index, version.index, source.name), own, exceptions)
+        # Without what is missing: what a list that cannot be read would say is no fault of this one.
+        self._policy = configuration.policy.with_missing(())
+        self._refused = refused_categories(self._policy)
+
+    def findings(self, suffixes_before: Iterable[str], now: float) -> Findings:
+        """Find out what the version changes."""
+        traffic = self._traffic(now)
+        came, came_shown = _count(_new_keys(self._version.index, self._before))
+        gone, gone_shown = _count(_new_keys(self._before, self._version.index))
+        before = self._before
+        return Findings(
+            after=self._version.report.entries,
+            before=None if before is None else before.meta.lists[0].entries,
+            came=came,
+            gone=gone,
+            came_shown=came_shown,
+            gone_shown=gone_shown,
+            suffixes=sorted(self._version.suffixes - set(suffixes_before)),
+            touched=list(self._touched(traffic.hosts))[:MAX_TOUCHED],
+            effect=traffic.effect,
+        )
+
+    def _traffic(self, now: float) -> Traffic:
+        folder = self._configuration.state / RECORDS_FOLDER
+        trial = Trial(self._policy, self._old, self._new)
+        return read_traffic(folder, trial, now, lambda sentence: None)
+
+    def _touched(self, hosts: Counter[str]) -> Iterator[Touched]:
+        """The protected names that come into a category by which a rule refuses."""
+        if not self._refused:
+            return
+        protected = self._configuration.protected
+        for name, why in self._protected():
+            host = _host(name)
+            if host is not None:
+                yield from self._touched_at(host, why)
+                yield from self._touched_below(host, why)
+        for name, _ in hosts.most_common(protected.top_hosts):
+            host = _host(name)
+            if host is not None:
+                yield from self._touched_at(host, TOP_HOST)
+
+    def _protected(self) -> Iterator[tuple[str, str]]:
+        protected = self._configuration.protected
+        for name in protected.domains:
+            yield name, "the policy protects it"
+        for category in protected.categories:
+            for name in self._names_in(category):
+                yield name, f"category '{category}' is protected"
+
+    def _names_in(self, category: str) -> Iterator[str]:
+        yield from self._configuration.own.get(category, ())
+        for index in {id(one): one for one in (self._old.index, self._new.index)}.values():
+            below = getattr(index, "below", None)
+            if below is None:
+                continue
+            count = 0
+            for key, categories in below.keys_below():
+                if category in categories and key[0] not in ":/":
+                    count += 1
+                    if count > MAX_PROTECTED:
+                        return
+                    yield key_text(key)
+            return
+
+    def _touched_at(self, host: Host, why: str) -> Iterator[Touched]:
+        """What the host itself newly is."""
+        old, _ = self._old.classify(host, "https", 443, "")
+        new, matches = self._new.classify(host, "https", 443, "")
+        for category in new:
+            if category in self._refused and category not in old:
+                entry = next(one.entry for one in matches if one.category == category)
+                yield Touched(host.name, entry, category, self._refused[category], why)
+
+    def _touched_below(self, host: Host, why: str) -> Iterator[Touched]:
+        """The names below a host that are newly listed."""
+        if host.address is not None:
+            return
+        for key, categories in self._version.index.keys_below(host_key(host)):
+            listed = self._before.categories_of_key(key) if self._before is not None else ()
+            for category in categories:
+                if category in self._refused and category not in listed and key != host_key(host):
+                    name = key_text(key)
+                    below = _host(name)
+                    if below is not None and category in self._new.classify(below, "https", 443, "")[0]:
+                        yield Touched(name, name, category, self._refused[category], why)
+
+
+def refused_categories(policy: Policy) -> dict[str, str]:
+    """The categories by which a rule takes something away, each with the first such rule."""
+    found: dict[str, str] = {}
+    for rule in policy.rules:
+        if rule.refuses:
+            for category in categories_of(rule.what):
+                found.setdefault(category, rule.name)
+    return found
+
+
+def _new_keys(index: CategoryIndex | None, other: CategoryIndex | None) -> Iterator[str]:
+    """The entries that an index has and another has not, or not in all their categories."""
+    if index is None:
+        return
+    for key, categories in index.keys_below():
+        if other is None or not set(categories) <= set(other.categories_of_key(key)):
+            yield key
+    known = set(other.expressions_of(other.meta.lists[0].name)) if other is not None else set()
+    name = index.meta.lists[0].name
+    yield from (f"={text}" for category, text in index.expressions_of(name) if (category, text) not in known)
+
+
+def _count(keys: Iterator[str]) -> tuple[int, list[str]]:
+    count, shown = 0, []
+    for key in keys:
+        if count < SHOWN:
+            shown.append(entry_text(key))
+        count += 1
+    return count, shown
+
+
+def entry_text(key: str) -> str:
+    """An entry for people: expressions have no key, and are marked here."""
+    return f"/{key[1:]}/" if key.startswith("=") else key_text(key)
+
+
+def _host(name: str) -> Host | None:
+    try:
+        return normal_host(name)
+    except ProtocolError:
+        return None
