@@ -416,9 +416,7 @@ class CorpproxyService(Service):
             self.lists.stop()
             self.lists = self._list_keeper()
             self.lists.start()
-            self.updates.stop()
-            self.updates = self._list_updates()
-            self.updates.start()
+            self.updates.take(configuration.lists)
         self.is_last_good, self.problems, self.refused = False, (), ()
         self.loaded_at = self.now()
 

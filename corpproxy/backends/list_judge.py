@@ -7,6 +7,7 @@ update back is said in `corpproxy.destination.brake`.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import IndexBuilder
 from corpproxy.destination.index_file import BadIndex
 from corpproxy.destination.index_meta import ListReport
-from corpproxy.destination.keys import host_key, key_text
+from corpproxy.destination.keys import host_key, is_name_key, key_text
 from corpproxy.destination.model import Host
 from corpproxy.destination.overlay import Overlay
 from corpproxy.destination.sources import ListSource
@@ -112,6 +113,7 @@ class Judge:
         self._configuration = configuration
         self._version = version
         self._before = before
+        self._index = index
         own, exceptions = configuration.own, configuration.exceptions
         self._old = Classifier(Overlay(index, before, source.name), own, exceptions)
         self._new = Classifier(Overlay(index, version.index, source.name), own, exceptions)
@@ -133,7 +135,7 @@ class Judge:
             came_shown=came_shown,
             gone_shown=gone_shown,
             suffixes=sorted(self._version.suffixes - set(suffixes_before)),
-            touched=list(self._touched(traffic.hosts))[:MAX_TOUCHED],
+            touched=_once(self._touched(traffic.hosts)),
             effect=traffic.effect,
         )
 
@@ -146,16 +148,12 @@ class Judge:
         """The protected names that come into a category by which a rule refuses."""
         if not self._refused:
             return
-        protected = self._configuration.protected
-        for name, why in self._protected():
-            host = _host(name)
-            if host is not None:
-                yield from self._touched_at(host, why)
-                yield from self._touched_below(host, why)
-        for name, _ in hosts.most_common(protected.top_hosts):
-            host = _host(name)
-            if host is not None:
-                yield from self._touched_at(host, TOP_HOST)
+        for host, why in _hosts(self._protected()):
+            yield from self._touched_at(host, why)
+            yield from self._touched_below(host, why)
+        most = hosts.most_common(self._configuration.protected.top_hosts)
+        for host, why in _hosts((name, TOP_HOST) for name, _ in most):
+            yield from self._touched_at(host, why)
 
     def _protected(self) -> Iterator[tuple[str, str]]:
         protected = self._configuration.protected
@@ -167,18 +165,11 @@ class Judge:
 
     def _names_in(self, category: str) -> Iterator[str]:
         yield from self._configuration.own.get(category, ())
-        for index in {id(one): one for one in (self._old.index, self._new.index)}.values():
-            below = getattr(index, "below", None)
-            if below is None:
-                continue
-            count = 0
-            for key, categories in below.keys_below():
-                if category in categories and key[0] not in ":/":
-                    count += 1
-                    if count > MAX_PROTECTED:
-                        return
-                    yield key_text(key)
-            return
+        if self._index is not None:
+            keys = (
+                key for key, listed in self._index.keys_below() if category in listed and is_name_key(key)
+            )
+            yield from map(key_text, itertools.islice(keys, MAX_PROTECTED))
 
     def _touched_at(self, host: Host, why: str) -> Iterator[Touched]:
         """What the host itself newly is."""
@@ -237,6 +228,24 @@ def _count(keys: Iterator[str]) -> tuple[int, list[str]]:
 def entry_text(key: str) -> str:
     """An entry for people: expressions have no key, and are marked here."""
     return f"/{key[1:]}/" if key.startswith("=") else key_text(key)
+
+
+def _once(touched: Iterable[Touched]) -> list[Touched]:
+    """Each name and category once: what is protected for two reasons is told by the first."""
+    found: dict[tuple[str, str], Touched] = {}
+    for one in touched:
+        found.setdefault((one.name, one.category), one)
+        if len(found) >= MAX_TOUCHED:
+            break
+    return list(found.values())
+
+
+def _hosts(named: Iterable[tuple[str, str]]) -> Iterator[tuple[Host, str]]:
+    """The names that are hosts; the policy's own categories have networks and URLs too."""
+    for name, why in named:
+        host = _host(name)
+        if host is not None:
+            yield host, why
 
 
 def _host(name: str) -> Host | None:

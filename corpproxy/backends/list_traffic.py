@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from corpproxy.audit.record import Record
@@ -22,13 +22,11 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.brake import Blocked, Effect
 from corpproxy.destination.classifier import Classifier
 from corpproxy.destination.fetching import DAY_SECONDS
-from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import AddressClass, Host, Match
-from corpproxy.errors import ProtocolError
-from corpproxy.identity.model import Identity
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.model import Decision, Facts
+from corpproxy.policy.model import Decision
 from corpproxy.policy.model import Effect as Does
+from corpproxy.replay.facts import address_classes_of, facts_of, host_of
 
 WEEK_SECONDS = 7 * DAY_SECONDS
 MONTH_SECONDS = 30 * DAY_SECONDS
@@ -38,9 +36,6 @@ READ_SECONDS = 300.0
 
 # Hosts that a report names; it counts all.
 SHOWN = 50
-
-# Names in their normal form, of which the record has few and cites each often.
-_MAX_HOSTS = 200_000
 
 _LET_THROUGH = frozenset({ResultCode.FORWARDED, ResultCode.TUNNELLED, ResultCode.UPGRADED})
 _ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
@@ -75,16 +70,15 @@ class Trial:
         self._policy = policy
         self._before = before
         self._after = after
-        self._names: dict[str, Host | None] = {}
         self._exchanges = 0
         self._people: set[str] = set()
         self._blocked: dict[str, _Host] = {}
 
     def take(self, record: Record, at: float) -> None:
         """Decide one exchange of last week, which began at ``at``, in POSIX seconds."""
-        host = self._host(record.host)
-        if host is None or not record.decision:
+        if not record.decision:
             return
+        host = host_of(record.host)
         person = record.user or record.client
         self._exchanges += 1
         self._people.add(person)
@@ -92,9 +86,10 @@ class Trial:
         new, matches = self._after.classify(host, record.scheme, record.port, record.path)
         if old == new:
             return
-        if self._policy.decide(_facts(record, host, old, at)).effect is not Does.ALLOW:
+        facts = replace(facts_of(record), address_classes=_address_classes(record, host))
+        if self._policy.decide(replace(facts, categories=old)).effect is not Does.ALLOW:
             return
-        decision = self._policy.decide(_facts(record, host, new, at))
+        decision = self._policy.decide(replace(facts, categories=new))
         if decision.effect is Does.ALLOW:
             return
         found = self._blocked.get(host.name)
@@ -124,36 +119,12 @@ class Trial:
             is_whole=is_whole,
         )
 
-    def _host(self, name: str) -> Host | None:
-        if name not in self._names:
-            if len(self._names) >= _MAX_HOSTS:
-                self._names.clear()
-            try:
-                self._names[name] = normal_host(name)
-            except ProtocolError:
-                self._names[name] = None
-        return self._names[name]
-
-
-def _facts(record: Record, host: Host, categories: tuple[str, ...], at: float) -> Facts:
-    """What was known of a recorded exchange when it was decided, but for its categories."""
-    return Facts(
-        Identity(record.user, record.groups, record.source or "anonymous"),
-        record.client,
-        record.listener,
-        record.method,
-        record.scheme,
-        host,
-        record.port,
-        record.path,
-        categories,
-        at,
-        _address_classes(record, host),
-    )
-
 
 def _address_classes(record: Record, host: Host) -> frozenset[AddressClass]:
-    """The class of the address that was dialled; what was never dialled counts as public."""
+    """The classes as recorded, or that of the address that was dialled; what was never dialled is public."""
+    recorded = address_classes_of(record)
+    if recorded:
+        return recorded
     written = host.name if host.address is not None else record.upstream.rpartition(":")[0].strip("[]")
     try:
         return frozenset({address_class(written)})

@@ -89,17 +89,30 @@ class ListUpdates:
         if self.sources:
             self._loop.start(LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Look no more; a child that is at work is ended, and goes on where it was another time."""
+    def take(self, sources: Sequence[ListSource]) -> None:
+        """Keep other lists up to date from now on; a child that is at work goes on."""
+        self.sources = tuple(one for one in sources if one.fetch is not None)
+        self._states = {one.name: self._states[one.name] for one in self.sources if one.name in self._states}
+        if self.sources and not self._loop.running:
+            self._loop.start(LOOK_SECONDS)
+        elif not self.sources and self._loop.running:
+            self._loop.stop()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Look no more; a child that is at work is ended, and goes on where it was another time.
+
+        The Deferred fires when it has ended.
+        """
         if self._loop.running:
             self._loop.stop()
-        if self._child is not None:
-            self._child.abandon()
-            self._child = None
+        over: Deferred[None] = succeed(None) if self._child is None else self._child.abandon()
+        self._child = None
         waiting = [*self._served, *(waits for _, waits in self._waiting)]
         self._served, self._waiting = [], []
         for waits in waiting:
             waits.errback(ShelfError("stopping", "corpproxy stops; the lists are fetched another time"))
+        return over
 
     @property
     def is_updating(self) -> bool:
@@ -249,6 +262,7 @@ class _Child(ProcessProtocol):
         self._line = b""
         self._said = b""
         self._limit: IDelayedCall | None = None
+        self._over: Deferred[None] = Deferred()
 
     def start(self, reactor: Any, job: bytes) -> None:
         """Start the child and give it its job."""
@@ -258,11 +272,12 @@ class _Child(ProcessProtocol):
         self.transport.writeToChild(0, job)
         self.transport.closeStdin()
 
-    def abandon(self) -> None:
-        """End the child; nobody is told."""
+    def abandon(self) -> Deferred[None]:
+        """End the child, of which nobody is told any more; the Deferred fires when it has ended."""
         self._ended = None
         self._stop_waiting()
         self._kill()
+        return self._over
 
     def outReceived(self, data: bytes) -> None:
         """Take the outcomes, a line each."""
@@ -280,6 +295,7 @@ class _Child(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell how it went."""
         self._stop_waiting()
+        self._over.callback(None)
         ended, self._ended = self._ended, None
         if ended is None:
             return

@@ -125,6 +125,12 @@ class _Fetched:
         assert source.fetch is not None
         return Shelf(source.path, source.fetch.keep)
 
+    def _asked(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Ask the service that runs; raises ControlError, ``not-running`` where there is none."""
+        if not self._socket.exists():
+            raise ControlError("not-running", "corpproxy is not running")
+        return ask(self._socket, command, **arguments)
+
     # Updating.
 
     def _update(self) -> int:
@@ -142,7 +148,7 @@ class _Fetched:
     def _by_service(self, names: list[str]) -> list[Outcome] | None:
         """Let the running service update; None where none runs."""
         try:
-            answer = ask(self._socket, "lists-update", timeout=UPDATE_SECONDS, names=names)
+            answer = self._asked("lists-update", timeout=UPDATE_SECONDS, names=names)
         except ControlError as error:
             if error.code == "not-running":
                 return None
@@ -192,7 +198,7 @@ class _Fetched:
 
     def _settled(self, command: str, source: ListSource, version: str) -> dict[str, Any]:
         try:
-            return ask(self._socket, command, name=source.name, version=version)
+            return self._asked(command, name=source.name, version=version)
         except ControlError as error:
             if error.code not in ("not-running", "unknown-list"):
                 raise
@@ -229,7 +235,7 @@ class _Fetched:
         state = shelf.state
         old, new, findings = self._pair(state)
         before, after = self._index(shelf, old), self._index(shelf, new)
-        came, gone = list(_new_entries(after, before)), list(_new_entries(before, after))
+        came, gone = sorted(_new_entries(after, before)), sorted(_new_entries(before, after))
         lines = max(0, self._options.lines)
         if self._options.json:
             told = {"list": source.name, "from": old, "to": new, "came": came, "gone": gone}

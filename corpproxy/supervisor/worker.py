@@ -31,6 +31,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.config.transports import Transports
 from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.sources import ListSource
 from corpproxy.errors import NOWHERE, Problem
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -84,6 +85,9 @@ class OpenedLists:
 
     def start(self) -> None:
         """The index was opened before."""
+
+    def take(self, sources: tuple[ListSource, ...]) -> None:
+        """Nothing is fetched here."""
 
     def stop(self) -> None:
         """Nothing is watched here."""

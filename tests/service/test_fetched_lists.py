@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import threading
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
 from corpproxy.backends import list_updates, list_watch
+from corpproxy.backends.list_build import NICENESS
+from corpproxy.backends.list_update import MEMORY_OCTETS
 from tests.backends.bad_server import BadServer, answer, serving, stall
 from tests.service.test_reload import ReloadCase
 
@@ -181,6 +185,42 @@ class FetchedTests(FetchedCase):
         self.assertEqual(code, 0, err)
         await self.status_of("bets.test", 403)
         self.assertEqual((await self.get()).status, 200)
+
+    async def test_child(self):
+        """The child goes behind the service, and its memory is bounded."""
+        await self.in_force()
+        await self.until(lambda: not self.service.updates.is_updating)
+        self.server.answers_with(stall())
+        updating = self.service.updates.update(["fun"])
+        await self.until(lambda: len(self.server.seen) == 2)
+        child = self.service.updates._child.transport.pid
+        limits = Path(f"/proc/{child}/limits").read_text()
+        self.assertRegex(limits, rf"(?m)^Max data size +{MEMORY_OCTETS} +{MEMORY_OCTETS} ")
+        self.assertEqual(
+            os.getpriority(os.PRIO_PROCESS, child), min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        )
+        self.service.updates.stop()
+        self.failureResultOf(updating)
+
+    async def test_reload_meanwhile(self):
+        """A reload that moves the line of the list lets a fetch that is under way go on."""
+        await self.in_force()
+        await self.until(lambda: not self.service.updates.is_updating)
+        hold = threading.Event()
+        self.addCleanup(hold.set)
+
+        def slowly(connection, asked):
+            hold.wait(20)
+            serving(NEW)(connection, asked)
+
+        self.server.answers_with(slowly)
+        updating = self.service.updates.update(["fun"])
+        await self.until(lambda: len(self.server.seen) == 2)
+        await self.take("# moved\n" + self.policy)
+        hold.set()
+        ((outcome),) = await updating
+        self.assertEqual(outcome.result, "taken")
+        await self.status_of("bets.test", 403)
 
     async def test_stopped_while_fetching(self):
         """A service that stops leaves no child behind."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path as PathOfFile
+from urllib.parse import urlsplit
 
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nodes import Path
@@ -90,6 +92,15 @@ def _brought(examined: Examined, path: Path, one: ListTable) -> None:
 _OF_FETCHED = {"stale", "checksum", "signature", "public_key", "size", "keep", "brake"}
 
 
+def _is_here(url: str) -> bool:
+    """Whether a URL leads to this machine: nobody is on the way there."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _fetched(examined: Examined, path: Path, one: ListTable) -> None:
     """A list that is fetched can be proved where it says so, and should be where anybody could change it."""
     if (one.signature is None) != (one.public_key is None):
@@ -99,6 +110,6 @@ def _fetched(examined: Examined, path: Path, one: ListTable) -> None:
     is_digest = one.checksum is not None and "://" not in one.checksum
     is_proved = one.signature is not None or is_digest
     for number, url in enumerate(one.url):
-        if url.startswith("http:") and not is_proved:
+        if url.startswith("http:") and not is_proved and not _is_here(url):
             said = "anybody on the way can change what comes over plain http; use https, or a signature"
             examined.say((*path, "url", number), "not-proved", said, "warning")
