@@ -70,7 +70,7 @@ def _built(
     for source in sources:
         kept = before.report(source.name) if before is not None else None
         if before is not None and kept is not None and kept.state == READ and _is_same(source, kept):
-            _carry_over(builder, before, source)
+            carry_over(builder, before, source)
             reports.append(kept)
             continue
         try:
@@ -86,7 +86,7 @@ def _is_same(source: ListSource, report: ListReport) -> bool:
     return bool(report.signature) and signature(source) == report.signature
 
 
-def _carry_over(builder: IndexBuilder, before: CategoryIndex, source: ListSource) -> None:
+def carry_over(builder: IndexBuilder, before: CategoryIndex, source: ListSource) -> None:
     """Take the entries of a list from the index of before."""
     members: dict[str, Members] = {}
 
@@ -112,7 +112,7 @@ def _kept(
     seen = signature(source)
     if before is None or report is None or report.state == MISSING:
         return ListReport(source.name, source.format, MISSING, problem=problem, signature=seen)
-    _carry_over(builder, before, source)
+    carry_over(builder, before, source)
     return msgspec.structs.replace(report, state=KEPT, problem=problem, signature=seen)
 
 

@@ -143,7 +143,7 @@ def failure_in_words(code: int | None, stderr: bytes) -> str:
     """Say why a child that builds an index failed."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     said = lines[-1] if lines else "it said nothing"
-    return said if code == 1 and len(lines) == 1 else f"the building process ended with {code}: {said}"
+    return said if code == 1 and len(lines) == 1 else f"the process ended with {code}: {said}"
 
 
 def _state(source: ListSource, index: CategoryIndex | None, now: float | None) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from corpproxy import __version__
+from corpproxy.audit.line import printable
 from corpproxy.backends.list_shelf import Validators
 
 AGENT = f"corpproxy/{__version__}"
@@ -35,6 +36,9 @@ MAX_REDIRECTS = 5
 MAX_SMALL_OCTETS = 1024 * 1024
 # A server that asks us to stay away for a month is heard, but not believed.
 MAX_RETRY_AFTER_SECONDS = 2 * 86_400.0
+
+# Validators are said back to the server with each request; real ones have fifty characters.
+MAX_VALIDATOR = 512
 
 _READ_OCTETS = 64 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -70,7 +74,8 @@ class FetchFailed(Exception):
     """
 
     def __init__(self, said: str, *, again: bool = False, after: float = 0.0) -> None:
-        super().__init__(said)
+        # A server writes parts of it, and must not speak to the terminal of who reads it.
+        super().__init__(printable(said))
         self.again = again
         self.after = after
 
@@ -398,14 +403,14 @@ def _strong_validator(answer: http.client.HTTPResponse) -> str:
     """What tells that two parts belong together: a strong ETag, or a time that lies well in the past."""
     etag = answer.getheader("ETag", "")
     if etag:
-        return etag if etag.startswith('"') else ""
+        return _sendable(etag) if etag.startswith('"') else ""
     modified, date = answer.getheader("Last-Modified", ""), answer.getheader("Date", "")
     try:
         gap = parsedate_to_datetime(date) - parsedate_to_datetime(modified)
     except (ValueError, TypeError):
         return ""
     # RFC 9110, section 8.8.2.2: what was written a moment ago may be written again in the same second.
-    return modified if gap.total_seconds() >= 60 else ""
+    return _sendable(modified) if gap.total_seconds() >= 60 else ""
 
 
 def _conditions(kept: Validators | None) -> dict[str, str]:
@@ -476,7 +481,13 @@ class _Pace:
 
 
 def _validators(answer: http.client.HTTPResponse, url: str) -> Validators:
-    return Validators(url, answer.getheader("ETag", ""), answer.getheader("Last-Modified", ""))
+    etag, modified = answer.getheader("ETag", ""), answer.getheader("Last-Modified", "")
+    return Validators(url, _sendable(etag), _sendable(modified))
+
+
+def _sendable(written: str) -> str:
+    """What a server said, if it can be said back to it."""
+    return written if len(written) <= MAX_VALIDATOR and written.isprintable() else ""
 
 
 def _media(answer: http.client.HTTPResponse) -> str:

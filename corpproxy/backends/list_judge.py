@@ -15,19 +15,21 @@ from pathlib import Path
 
 import publicsuffixlist
 
+from corpproxy.backends.list_build import carry_over
 from corpproxy.backends.list_open import map_index
 from corpproxy.backends.list_read import Taking, read_source
 from corpproxy.backends.list_traffic import Traffic, Trial, read_traffic
 from corpproxy.backends.record_segments import RECORDS_FOLDER
 from corpproxy.config.configuration import Configuration
 from corpproxy.destination.brake import TOP_HOST, Findings, Touched
+from corpproxy.destination.changes import new_entries
 from corpproxy.destination.classifier import Classifier
 from corpproxy.destination.entries import IsPublicSuffix
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import IndexBuilder
 from corpproxy.destination.index_file import BadIndex
-from corpproxy.destination.index_meta import ListReport
+from corpproxy.destination.index_meta import MISSING, ListReport
 from corpproxy.destination.keys import host_key, is_name_key, key_text
 from corpproxy.destination.model import Host
 from corpproxy.destination.overlay import Overlay
@@ -71,6 +73,17 @@ def index_of(path: Path) -> CategoryIndex | None:
         return map_index(path)
     except (OSError, BadIndex):
         return None
+
+
+def taken_out(index: CategoryIndex | None, source: ListSource) -> CategoryIndex | None:
+    """A list as the index of all lists has it, in an index of itself; None when it has nothing of it."""
+    report = index.report(source.name) if index is not None else None
+    if index is None or report is None or report.state == MISSING:
+        return None
+    builder = IndexBuilder()
+    carry_over(builder, index, source)
+    pieces, _ = builder.finish([report], index.meta.built)
+    return CategoryIndex(memoryview(b"".join(pieces)))
 
 
 class _Suffixes:
@@ -121,11 +134,13 @@ class Judge:
         self._policy = configuration.policy.with_missing(())
         self._refused = refused_categories(self._policy)
 
-    def findings(self, suffixes_before: Iterable[str], now: float) -> Findings:
-        """Find out what the version changes."""
+    def findings(self, suffixes_before: Iterable[str] | None, now: float) -> Findings:
+        """Find out what the version changes; None are suffixes of which nobody knows what there were."""
+        suffixes = self._version.suffixes
+        new_suffixes = suffixes - set(suffixes if suffixes_before is None else suffixes_before)
         traffic = self._traffic(now)
-        came, came_shown = _count(_new_keys(self._version.index, self._before))
-        gone, gone_shown = _count(_new_keys(self._before, self._version.index))
+        came, came_shown = _count(new_entries(self._version.index, self._before))
+        gone, gone_shown = _count(new_entries(self._before, self._version.index))
         before = self._before
         return Findings(
             after=self._version.report.entries,
@@ -134,7 +149,7 @@ class Judge:
             gone=gone,
             came_shown=came_shown,
             gone_shown=gone_shown,
-            suffixes=sorted(self._version.suffixes - set(suffixes_before)),
+            suffixes=sorted(new_suffixes),
             touched=_once(self._touched(traffic.hosts)),
             effect=traffic.effect,
         )
@@ -204,30 +219,10 @@ def refused_categories(policy: Policy) -> dict[str, str]:
     return found
 
 
-def _new_keys(index: CategoryIndex | None, other: CategoryIndex | None) -> Iterator[str]:
-    """The entries that an index has and another has not, or not in all their categories."""
-    if index is None:
-        return
-    for key, categories in index.keys_below():
-        if other is None or not set(categories) <= set(other.categories_of_key(key)):
-            yield key
-    known = set(other.expressions_of(other.meta.lists[0].name)) if other is not None else set()
-    name = index.meta.lists[0].name
-    yield from (f"={text}" for category, text in index.expressions_of(name) if (category, text) not in known)
-
-
-def _count(keys: Iterator[str]) -> tuple[int, list[str]]:
-    count, shown = 0, []
-    for key in keys:
-        if count < SHOWN:
-            shown.append(entry_text(key))
-        count += 1
-    return count, shown
-
-
-def entry_text(key: str) -> str:
-    """An entry for people: expressions have no key, and are marked here."""
-    return f"/{key[1:]}/" if key.startswith("=") else key_text(key)
+def _count(entries: Iterator[tuple[str, str]]) -> tuple[int, list[str]]:
+    """How many there are, and the first of them."""
+    shown = [f"{text} ({category})" for category, text in itertools.islice(entries, SHOWN)]
+    return len(shown) + sum(1 for _ in entries), shown
 
 
 def _once(touched: Iterable[Touched]) -> list[Touched]:

@@ -27,7 +27,7 @@ from corpproxy.backends.list_build import NICENESS
 from corpproxy.backends.list_download import Bringing, Brought
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.list_http import PATIENCE, FetchFailed, Patience
-from corpproxy.backends.list_judge import Judge, Version, index_of, read_version
+from corpproxy.backends.list_judge import Judge, Version, index_of, read_version, taken_out
 from corpproxy.backends.list_read import SourceBroken
 from corpproxy.backends.list_shelf import (
     FAILED,
@@ -175,8 +175,9 @@ class Updating:
         if name in state.rejected or (state.held is not None and state.held.version == name):
             shelf.note(**known)
             return self._unchanged(source, shelf)
-        index, suffixes = self._before(source, shelf, state)
-        judge = Judge(self.configuration, source, version, open_index(self.configuration.state), index)
+        of_all = open_index(self.configuration.state)
+        index, suffixes = self._before(source, shelf, state, of_all)
+        judge = Judge(self.configuration, source, version, of_all, index)
         findings = judge.findings(suffixes, self.now())
         reasons = reasons_to_hold(findings, source.fetch.brake)
         shelf.add(_kept(brought, version, self.now()), brought.path, version.octets)
@@ -193,9 +194,9 @@ class Updating:
         return self._good(source, shelf, TAKEN, f"{said}; it {effect_text(findings.effect)}")
 
     def _before(
-        self, source: ListSource, shelf: Shelf, state: ShelfState
-    ) -> tuple[CategoryIndex | None, Iterable[str]]:
-        """The index of the version in force and the public suffixes that it names; None without one."""
+        self, source: ListSource, shelf: Shelf, state: ShelfState, of_all: CategoryIndex | None
+    ) -> tuple[CategoryIndex | None, Iterable[str] | None]:
+        """The index of the version in force and the public suffixes that it names, None where unknown."""
         kept = state.in_force
         index = index_of(shelf.index_of(kept.version)) if kept is not None else None
         if kept is not None and index is not None:
@@ -204,7 +205,8 @@ class Updating:
         try:
             version = read_version(source, self.now())
         except SourceBroken:
-            return None, ()
+            # Or somebody else brought it until now.
+            return taken_out(of_all, source), None
         return version.index, version.suffixes
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,10 +24,10 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.load import Loaded
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.destination.brake import Findings, changes_text, effect_text
+from corpproxy.destination.changes import new_entries
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_file import BadIndex
 from corpproxy.destination.sources import ListSource
-from corpproxy.errors import CorpproxyError
 from corpproxy.net.ask import ControlError, ask
 
 # A service that brings a list answers when it is done, which a slow server draws out.
@@ -235,7 +235,7 @@ class _Fetched:
         state = shelf.state
         old, new, findings = self._pair(state)
         before, after = self._index(shelf, old), self._index(shelf, new)
-        came, gone = sorted(_new_entries(after, before)), sorted(_new_entries(before, after))
+        came, gone = sorted(new_entries(after, before)), sorted(new_entries(before, after))
         lines = max(0, self._options.lines)
         if self._options.json:
             told = {"list": source.name, "from": old, "to": new, "came": came, "gone": gone}
@@ -281,19 +281,6 @@ class _Fetched:
             known = ", ".join(shelf.state.versions) or "none"
             said = f"version {version} is not kept ({known} are): {error}"
             raise CommandFailed(said) from error
-
-
-def _new_entries(index: CategoryIndex | None, other: CategoryIndex | None) -> Iterable[tuple[str, str]]:
-    """The entries, with their category, that one index has and the other has not."""
-    from corpproxy.destination.keys import key_text
-
-    if index is None:
-        return
-    for key, categories in index.keys_below():
-        listed = other.categories_of_key(key) if other is not None else ()
-        for category in categories:
-            if category not in listed:
-                yield category, key_text(key)
 
 
 def _print_outcome(outcome: Outcome) -> None:
@@ -367,6 +354,3 @@ def _own_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-__all__ = ["COMMANDS", "CorpproxyError", "add_commands", "run"]

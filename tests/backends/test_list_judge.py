@@ -343,6 +343,16 @@ class HeldTests(JudgedCase):
             "it names ac.uk, com, below which anybody registers names; the version before did not",
         )
 
+    def test_brought_before(self):
+        """What somebody else brought until now is what the first version that is fetched is held to."""
+        fetched = self.policy
+        (self.folder / "fun.txt").write_bytes(b"".join(b"h%d.example\n" % n for n in range(200)))
+        self.policy = lambda: fetched().replace(f'url: "{self.url}", refresh: 1d', "path: fun.txt")
+        self.build()
+        self.policy = fetched
+        (reason,) = self.held(listed("co.uk"))
+        self.assertIn("it shrinks from 200 entries to 2", reason)
+
     def test_category_gone(self):
         """A category of a tree that vanishes holds an update, though the whole hardly shrinks."""
         self.format = "ut1"

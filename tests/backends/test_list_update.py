@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import socket
 import ssl
 import tarfile
 from email.utils import formatdate
@@ -110,6 +111,25 @@ class BrokenTests(FetchedCase):
         self.assertTrue(self.is_game("chess.example"))
         self.assertEqual(self.state.failures, 0)
 
+    def test_terminal(self):
+        """What a server says of itself cannot speak to a terminal."""
+        page = b"<html><title>\x1b[2Jhello</title>"
+        self.assertIn(r"hello", self.update(answer(page))[1])
+        for said in (self.state.said, self.update(answer(status="404 \x1b[31mNo"))[1]):
+            self.assertTrue(said.isprintable(), said)
+
+    def test_no_such_name(self):
+        """A name that nobody knows is told as that."""
+
+        def unknown(*_, **__):
+            raise socket.gaierror(-2, "Name or service not known")
+
+        self.patch(socket, "getaddrinfo", unknown)
+        self.url = "http://lists.example/list.txt"
+        self.assertEqual(
+            self.update(), ("failed", "lists.example cannot be looked up: Name or service not known")
+        )
+
     def test_nobody_listens(self):
         """A server that is down is told by its name."""
         self.taken()
@@ -196,6 +216,12 @@ class UnchangedTests(FetchedCase):
         state = self.state
         self.assertEqual((state.checked, state.next_at), (NOON + 3600, NOON + 3600 + 86400))
         self.assertEqual(state.in_force.modified, 1780308000.0)
+
+    def test_endless_validator(self):
+        """A validator that is no validator is not said back."""
+        self.taken(ETag='"' + "x" * 60_000 + '"')
+        self.update(serving(LIST))
+        self.assertNotIn("if-none-match", self.server.seen[0].fields)
 
     def test_same_content(self):
         """The same content sent once more changes nothing."""
