@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import resource
 import shutil
 import sys
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from corpproxy.backends.list_build import NICENESS
+from corpproxy.backends.list_build import MEMORY_OCTETS, go_behind
 from corpproxy.backends.list_download import Bringing, Brought
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.list_http import PATIENCE, FetchFailed, Patience
@@ -51,9 +50,6 @@ from corpproxy.destination.brake import changes_text, effect_text, reasons_to_ho
 from corpproxy.destination.formats import AUTO, UT1
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.sources import ListSource
-
-# The largest list that there is takes 0.8 GiB; what takes more would take it from the service.
-MEMORY_OCTETS = 3 * 1024 * 1024 * 1024
 
 # A list whose server fails is asked for again after so long, then after twice that, until it is a refresh.
 FIRST_RETRY_SECONDS = 300.0
@@ -250,8 +246,7 @@ def configuration_of(policy: Path, texts: Mapping[str, bytes]) -> Configuration 
 
 def main() -> int:
     """Read a job from stdin, update, write an outcome a line to stdout."""
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_OCTETS, MEMORY_OCTETS))
+    go_behind()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=UpdateJob)
     configuration = configuration_of(Path(job.policy), job.texts)
     if configuration is None:

@@ -11,8 +11,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from corpproxy.backends import list_updates, list_watch
-from corpproxy.backends.list_build import NICENESS
-from corpproxy.backends.list_update import MEMORY_OCTETS
+from corpproxy.backends.list_build import MEMORY_OCTETS, NICENESS
 from tests.backends.bad_server import BadServer, answer, serving, stall
 from tests.service.test_reload import ReloadCase
 
