@@ -15,6 +15,7 @@ from corpproxy.cli.failed import FAILED, CommandFailed
 from corpproxy.cli.init import PASSWORDS_FILE, POLICY_FILE, STATE_FOLDER, time_zone_name
 from corpproxy.cli.problems import line
 from corpproxy.foreign.draft import Imported, report
+from corpproxy.foreign.settle import CannotBeLoaded
 
 DESCRIPTION = (
     "Write the configuration of another proxy as a policy that decides the same, with a comment where "
@@ -63,7 +64,13 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(f"{folder / POLICY_FILE} is there already; name another folder with --into")
     if not options.configuration.exists():
         raise CommandFailed(f"there is no {options.configuration}")
-    made = _importer(options.source)(options.configuration, SourceFiles(), folder, time_zone=time_zone_name())
+    try:
+        made = _importer(options.source)(
+            options.configuration, SourceFiles(), folder, time_zone=time_zone_name()
+        )
+    except CannotBeLoaded as wrong:
+        said = f"the policy that came of it cannot be loaded, which is a fault of the import: {wrong}"
+        raise CommandFailed(said) from wrong
     for problem in made.problems:
         print(line(problem), file=sys.stderr)
     if not made.files:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from corpproxy.config.configuration import Configuration
 from corpproxy.config.files import Files
 from corpproxy.config.load import load_policy
 from corpproxy.errors import Place, Problem
 from corpproxy.foreign.draft import Draft
+from corpproxy.foreign.examples import tests_for
 from corpproxy.foreign.overlay import Overlay
 
 POLICY_FILE = "policy.yaml"
@@ -55,16 +57,29 @@ def settle(compose: Callable[[dict[str, str], bool], Composes], files: Files, fo
     for _ in range(MAX_ROUNDS):
         composer = compose(dropped, alone)
         overlay = Overlay({folder / name: octets for name, octets in composer.files().items()}, files)
-        problems = load_policy(folder / POLICY_FILE, overlay).problems
+        loaded = load_policy(folder / POLICY_FILE, overlay)
+        problems = loaded.problems
         more = _never_matching(problems, composer)
         is_open = any(one.code == "open-to-strangers" for one in problems)
         if not more.keys() - dropped.keys() and (alone or not is_open):
-            errors = [one for one in problems if one.is_error]
-            if errors:
-                raise CannotBeLoaded(str(errors[0]))
+            if loaded.configuration is None:
+                raise CannotBeLoaded(str(loaded.errors[0]))
+            _write_tests(composer.draft, loaded.configuration)
             return composer
         dropped, alone = dropped | more, alone or is_open
     raise CannotBeLoaded("rules come and go")
+
+
+def _write_tests(draft: Draft, configuration: Configuration) -> None:
+    """Write the tests that keep what was taken over as it is."""
+    lines = tests_for(configuration)
+    if lines:
+        draft.blank()
+        draft.comment(
+            "What comes out now, a request for each rule: an edit that changes it is refused until its "
+            "test is changed too."
+        )
+        draft.add(*lines)
 
 
 def _never_matching(problems: Iterable[Problem], composer: Composes) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corpproxy.config.load import load_policy
+from corpproxy.config.configuration import Configuration
+from corpproxy.config.load import Loaded, load_policy
 from corpproxy.foreign.draft import Imported
 from corpproxy.foreign.overlay import Overlay
 from corpproxy.foreign.squid.policy import import_squid
@@ -42,5 +43,16 @@ def said(made: Imported) -> list[str]:
 
 def loads(made: Imported) -> bool:
     """Whether the policy loads without a word."""
+    return _load(made).problems == ()
+
+
+def loaded(made: Imported) -> Configuration:
+    """The policy, loaded."""
+    configuration = _load(made).configuration
+    assert configuration is not None
+    return configuration
+
+
+def _load(made: Imported) -> Loaded:
     texts = {SITE / name: octets for name, octets in made.files.items()}
-    return load_policy(SITE / "policy.yaml", Overlay(texts, MemoryFiles())).problems == ()
+    return load_policy(SITE / "policy.yaml", Overlay(texts, MemoryFiles()))

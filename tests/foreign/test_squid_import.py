@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.backends.policy_files import DISK
 from corpproxy.foreign.draft import report
 from corpproxy.foreign.squid.policy import import_squid
-from tests.foreign.importing import SITE, loads, rules_of, said, squid
+from corpproxy.objections import objections
+from tests.foreign.importing import SITE, loaded, loads, rules_of, said, squid
 from tests.support.examples import EXAMPLES
 from tests.support.realdata import real_data
 from tests.support.rows import rows, tabular
@@ -163,6 +164,16 @@ class RuleTests(SynchronousTestCase):
             "# http_access deny manager: this never matches here: pages of Squid about itself", policy
         )
 
+    def test_ports(self):
+        """A port that is there twice is told; ports with one name get another."""
+        made = squid(
+            "http_port 3128\nhttp_port 127.0.0.1:3128\nhttp_port 81 name=a\nhttp_port 82 name=a\n" + NETWORK
+        )
+        self.assertEqual(said(made), ["squid.conf:2:1: port 3128 is taken by a line before this one"])
+        policy = made.files["policy.yaml"].decode()
+        self.assertIn("- {name: '0.0.0.0:82', forward: '0.0.0.0:82'}", policy)
+        self.assertTrue(loads(made))
+
     def test_strangers(self):
         """A proxy that everybody could use listens to its own machine until somebody is named."""
         made = squid("http_port 3128\nhttp_access allow all\n")
@@ -180,6 +191,33 @@ class RuleTests(SynchronousTestCase):
                      "site: proxy.hillside.example", "servers: [10.0.0.53]"):  # fmt: skip
             self.assertIn(line, policy)
         self.assertTrue(loads(made))
+
+
+class OwnTests(SynchronousTestCase):
+    """An imported policy brings tests, which it passes."""
+
+    def test_each_rule(self):
+        """A rule is reached by a test where a plain request reaches it."""
+        made = squid(
+            "auth_param basic program /usr/lib/squid/basic_ncsa_auth /etc/squid/passwd\n"
+            "acl in proxy_auth REQUIRED\nacl a dstdomain .a.example\nacl night time 20:00-24:00\n"
+            "acl lan src 10.0.0.0/8\nhttp_access deny a\nhttp_access deny night\nhttp_access allow lan in\n"
+            + END,
+            passwd="",
+        )
+        configuration = loaded(made)
+        self.assertEqual(
+            {case.rule or case.expect for case in configuration.cases},
+            {"a", "night", "lan, in", "everything else", "challenge"},
+        )
+        self.assertEqual(objections(configuration, None, 0.0), [])
+
+    def test_samples(self):
+        """All that is written passes when it is loaded."""
+        for name in ("office.conf", "kinds.conf", "library.conf"):
+            configuration = loaded(import_squid(SAMPLES / name, DISK, SITE))
+            self.assertGreaterEqual(len(configuration.cases), 5)
+            self.assertEqual(objections(configuration, None, 0.0), [], name)
 
 
 class MapTests(SynchronousTestCase):

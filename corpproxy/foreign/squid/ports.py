@@ -41,6 +41,14 @@ class Port:
         return f"[{self.address}]:{self.number}" if ":" in self.address else f"{self.address}:{self.number}"
 
 
+def overlaps(one: Port, other: Port) -> bool:
+    """Whether two ports cannot be listened on both."""
+    first, second = ip_address(one.address), ip_address(other.address)
+    if one.number != other.number or first.version != second.version:
+        return False
+    return first == second or first.is_unspecified or second.is_unspecified
+
+
 def read_port(line: Line, found: Lines) -> Port | None:
     """Read an ``http_port`` or ``https_port`` line; what is wrong is told."""
     if not line.words:

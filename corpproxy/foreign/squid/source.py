@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from corpproxy.config.files import Files
@@ -10,7 +10,7 @@ from corpproxy.config.nearest import did_you_mean
 from corpproxy.foreign.squid.access import Access, read_access
 from corpproxy.foreign.squid.acls import Acls
 from corpproxy.foreign.squid.lines import Line, Lines, find_file, read_lines
-from corpproxy.foreign.squid.ports import Port, read_port
+from corpproxy.foreign.squid.ports import Port, overlaps, read_port
 from corpproxy.foreign.squid.reasons import reason_for
 from corpproxy.foreign.squid.settings import Settings, read_setting
 
@@ -65,11 +65,22 @@ def _take(line: Line, source: Source) -> None:
     elif line.name == "http_port":
         port = read_port(line, source.found)
         if port is not None:
-            source.ports.append(port)
+            _port(port, source)
     elif line.name == "external_acl_type":
         _helper(line, source)
     elif not read_setting(line, source.settings, source.found):
         _left(line, source)
+
+
+def _port(port: Port, source: Source) -> None:
+    """Take a port, unless an earlier one has it already; each gets a name of its own."""
+    if any(overlaps(one, port) for one in source.ports if not one.left_out):
+        said = f"port {port.number} is taken by a line before this one"
+        source.found.say(port.line.place, "port-twice", said, "warning")
+        port = replace(port, left_out=said)
+    elif any(one.name == port.name for one in source.ports):
+        port = replace(port, name=port.endpoint)
+    source.ports.append(port)
 
 
 def _helper(line: Line, source: Source) -> None:
