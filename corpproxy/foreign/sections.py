@@ -82,7 +82,7 @@ def write_safety(draft: Draft, program: str) -> None:
 
 def write_lists(draft: Draft, lists: Iterable[NamedList], places: Callable[[str], list[Place]]) -> None:
     """The named lists, those with many entries as files."""
-    made = list(lists)
+    made = [one for one in lists if not one.is_category]
     if not made:
         return
     draft.blank()
@@ -91,6 +91,31 @@ def write_lists(draft: Draft, lists: Iterable[NamedList], places: Callable[[str]
         table: dict[str, Value] = {"of": one.key}
         table |= {"file": one.file} if one.file else {"entries": list(one.values)}
         draft.add(*block({one.name: table}, 2), sources=places(one.name))
+
+
+def write_categories(
+    draft: Draft,
+    own: Mapping[str, Sequence[str]],
+    lists: Iterable[NamedList],
+    places: Callable[[str], list[Place]],
+) -> None:
+    """Addresses that stand in URLs, and lists that are too long for the policy to be read with each time."""
+    categories = [one for one in lists if one.is_category]
+    if not own and not categories:
+        return
+    draft.blank()
+    draft.add("categories:")
+    if categories:
+        draft.comment("Long lists have an index of their own: 'corpproxy lists build' makes it.", 2)
+        draft.add("  lists:")
+        for one in categories:
+            table: dict[str, Value] = {"name": one.name, "format": "names", "path": one.file}
+            draft.add(*item(table, 4), sources=places(one.name))
+    if own:
+        draft.comment("Addresses that stand in URLs.", 2)
+        draft.add("  own:")
+        for name, values in own.items():
+            draft.add(*block({name: list(values)}, 4), sources=places(name))
 
 
 def write_calendars(

@@ -11,6 +11,8 @@ from corpproxy.foreign.yaml_text import Value
 # Values that stand in the rule itself; more get a name, and many more a file.
 MAX_INLINE = 6
 MAX_ENTRIES = 60
+# Names in one list of a policy, which is read at each load.  More become a category, which has an index.
+MAX_LISTED = 50_000
 
 # The keys whose values can have a name.
 LISTED = frozenset({"domain", "host", "network", "user"})
@@ -28,6 +30,11 @@ class NamedList:
     def file(self) -> str:
         """The file of a long list below the folder of the policy, empty for a short one."""
         return f"lists/{self.name}.txt" if len(self.values) > MAX_ENTRIES else ""
+
+    @property
+    def is_category(self) -> bool:
+        """Whether there are so many names that they are a category of their own."""
+        return self.key == "domain" and len(self.values) > MAX_LISTED
 
 
 @dataclass(slots=True)
@@ -69,7 +76,8 @@ class Tables:
 
     def _ask(self, part: Ask) -> dict[str, Value]:
         if part.key in LISTED and len(part.values) > MAX_INLINE:
-            return {"list": self._named(part).name}
+            named = self._named(part)
+            return {"category" if named.is_category else "list": named.name}
         return {part.key: _one_or_many(part.values)}
 
     def _all(self, made: list[dict[str, Value]]) -> dict[str, Value]:

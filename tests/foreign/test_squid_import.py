@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends.policy_files import DISK
+from corpproxy.foreign import tables
 from corpproxy.foreign.draft import report
 from corpproxy.foreign.squid.policy import import_squid
 from corpproxy.objections import objections
@@ -142,6 +143,22 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(
             rules_of(made)[1:3], ["a | what: {list: a} | do: block", "b | what: {list: b} | do: block"]
         )
+        self.assertTrue(loads(made))
+
+    def test_very_long_list(self):
+        """More names than a policy is read with become a category, whose list has an index."""
+        self.patch(tables, "MAX_LISTED", 70)
+        many = "\n".join(f".m{number}.example" for number in range(100))
+        made = squid(
+            f'acl b dstdomain "/etc/squid/many.txt"\nacl n dst 203.0.113.0/24\n{NETWORK}'
+            f"http_access deny b\nhttp_access deny n\nhttp_access allow lan\n{END}",
+            many_txt=many,
+        )
+        policy = made.files["policy.yaml"].decode()
+        self.assertIn("categories:\n  # Long lists", policy)
+        self.assertIn("    - name: b\n      format: names\n      path: lists/b.txt\n", policy)
+        self.assertIn("  own:\n    n: [203.0.113.0/24]\n", policy)
+        self.assertEqual(rules_of(made)[1], "b | what: {category: b} | do: block")
         self.assertTrue(loads(made))
 
     def test_redirect(self):

@@ -15,6 +15,7 @@ from corpproxy.foreign.sections import (
     Rule,
     RuleWriter,
     write_calendars,
+    write_categories,
     write_head,
     write_left_out,
     write_lists,
@@ -65,10 +66,7 @@ class Composer:
         write_safety(draft, "e2guardian")
         self._listen()
         self._identity()
-        for name, values in source.own.items():
-            draft.blank()
-            draft.comment("Addresses that stand in URLs.")
-            draft.add("categories:", "  own:", *block({name: list(values)}, 4))
+        write_categories(draft, source.own, self._tables.lists.values(), lambda name: [])
         write_lists(draft, self._tables.lists.values(), lambda name: [])
         if source.calendars:
             draft.blank()

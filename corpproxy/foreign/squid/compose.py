@@ -12,6 +12,7 @@ from corpproxy.foreign.sections import (
     Rule,
     RuleWriter,
     write_calendars,
+    write_categories,
     write_head,
     write_left_out,
     write_lists,
@@ -82,6 +83,7 @@ class Composer:
         self._listen()
         self._identity()
         self._other_tables()
+        write_categories(self.draft, self._around.own, self._tables.lists.values(), self._acl_places)
         write_lists(self.draft, self._tables.lists.values(), self._acl_places)
         self._calendars()
         self._writer.write(rules, lambda rule: [*rule.sources, *self._asked_places(rule)])
@@ -245,12 +247,6 @@ class Composer:
                 self.draft.add(f"{table}:")
             for name, value, line in fields:
                 self.draft.add(*block({name: value}, 2), sources=[line.place])
-        for name, values in self._around.own.items():
-            self.draft.blank()
-            self.draft.comment("Addresses that stand in URLs.")
-            self.draft.add(
-                "categories:", "  own:", *block({name: list(values)}, 4), sources=self._acl_places(name)
-            )
 
     def _calendars(self) -> None:
         calendars = {name: spans for name, spans in self._around.calendars.items() if name in self._used}
