@@ -131,7 +131,7 @@ def _tell(made: Imported, folder: Path) -> None:
     if PASSWORDS_FILE in made.files:
         _tell_passwords(made.files[PASSWORDS_FILE], folder / PASSWORDS_FILE)
     if b"'corpproxy lists build'" in made.files[POLICY_FILE]:
-        print(f"'corpproxy lists build --policy {policy}' makes the index of its long lists")
+        print(f"'corpproxy --policy {policy} lists build' makes the index of its long lists")
     for problem in made.open:
         print(line(problem), file=sys.stderr)
     if made.open:
