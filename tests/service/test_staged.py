@@ -127,6 +127,17 @@ class ExceptionTests(StagedCase):
         (record,) = await self.closed(1, result=ResultCode.ENDED)
         self.assertEqual((record.exception, record.ended_rule), ("chess club", "no games"))
 
+    async def test_watched(self):
+        """With ``watch:`` a file that appears in the folder is taken up by itself."""
+        self.write_exceptions(CLUB)
+        self.write("watch: yes" + BLOCKED)
+        self.start()
+        later = CLUB.replace("chess club", "drama club")
+        (self.folder / "exceptions.d" / "drama.yaml").write_text(later)
+        await self.until(lambda: "exceptions.d/drama.yaml" in self.service.texts)
+        entries = self.service.configuration.policy.exceptions.entries
+        self.assertEqual([entry.name for entry in entries], ["chess club", "drama club"])
+
     async def test_broken_file(self):
         """A mistake in a file of exceptions, or anything else in it, changes nothing of what runs."""
         self.write_exceptions(CLUB)
