@@ -151,6 +151,17 @@ class RuleTests(SynchronousTestCase):
             ["lists/people:2:1: 'dora = filter7' names no group; write NAME=filter1 to filter2"],
         )
 
+    def test_defined(self):
+        """Names that a file defines stand for what they say, and paths may go up."""
+        made = e2guardian(
+            group=f"{GROUP}{STORY}.Define LISTDIR </etc/e2guardian/lists/a>  # for a start\n"
+            "sitelist = 'name=bad,path=__LISTDIR__/../common/l'\n",
+            f1_story="function(checkrequest)\nif(urlin, bad) return setblock\n",
+            lists__common__l="a.example\n",
+        )
+        self.assertEqual(said(made), [])
+        self.assertIn("domain: a.example", rules_of(made)[0])
+
     def test_contents(self):
         """What it knows of contents has no counterpart, and a comment says so."""
         made = e2guardian(MAIN + "weightedphrasemode = 2\ncontentscanner = 'clamd'\n")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import normpath
 
 from corpproxy.config.files import Files
 from corpproxy.errors import Place, Problem
@@ -17,6 +18,7 @@ MAX_ENTRIES = 8_000_000
 
 _SETTING = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=\s*(?:'([^']*)'|([^#]*?))\s*(?:#.*)?")
 _INCLUDE = re.compile(r"\.Include<([^>]*)>\s*")
+_DEFINE = re.compile(r"\.Define\s+([A-Za-z0-9]+)\s*<([^>]*)>\s*(?:#.*)?")
 _TIME = re.compile(r"#time:\s*([0-9]{1,2})\s+([0-9]{1,2})\s+([0-9]{1,2})\s+([0-9]{1,2})\s+([0-6]+)\s*")
 
 
@@ -69,6 +71,7 @@ class Folder:
     files: Files
     problems: list[Problem] = field(default_factory=list)
     read_files: dict[Path, list[str]] = field(default_factory=dict)
+    defined: dict[str, str] = field(default_factory=dict)
 
     def say(self, place: Place, code: str, message: str, severity: str = "error") -> None:
         """Add a problem."""
@@ -76,13 +79,20 @@ class Folder:
 
     def find(self, written: str) -> Path | None:
         """The file that a path of the configuration means."""
-        parts = Path(written).parts
+        written = self.expanded(written)
+        parts = Path(normpath(written)).parts
         below = [part for part in parts if part not in ("/", "..")]
         for number in range(len(below)):
             path = self.path.joinpath(*below[number:])
             if self.files.exists(path):
                 return path
         return Path(written) if self.files.exists(Path(written)) else None
+
+    def expanded(self, written: str) -> str:
+        """A text with what ``.Define`` gave a name in the place of ``__NAME__``."""
+        for name, value in self.defined.items():
+            written = written.replace(f"__{name}__", value)
+        return written
 
     def lines(self, written: str, asked: Place) -> tuple[Path, list[str]] | None:
         """The lines of a file, or None after a problem was told at the place that asks for it."""
@@ -112,11 +122,13 @@ class Folder:
             bare = line.strip()
             if not bare or bare.startswith("#"):
                 continue
-            if match := _INCLUDE.fullmatch(bare):
+            if match := _DEFINE.fullmatch(bare):
+                self.defined[match[1]] = match[2]
+            elif match := _INCLUDE.fullmatch(bare):
                 made += self.settings(match[1], place, depth + 1)
             elif match := _SETTING.fullmatch(line):
                 value = match[2] if match[2] is not None else match[3] or ""
-                made.append(Setting(match[1].lower(), value.strip(), place, bare))
+                made.append(Setting(match[1].lower(), self.expanded(value.strip()), place, bare))
             else:
                 self.say(place, "e2guardian-setting", f"'{bare[:60]}' is no setting; they are name = 'value'")
         return made

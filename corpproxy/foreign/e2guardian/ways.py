@@ -41,13 +41,18 @@ _LISTS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule to be: what it asks, whether it lets through, what to call it, and where it comes from."""
+    """
+    One rule to be: what it asks, whether it lets through, what to call it, and where it comes from.
+
+    One that is an exception lets answers through as well, of whatever kind they are.
+    """
 
     condition: Condition
     allows: bool
     name: str
     places: tuple[Place, ...]
     said: str = ""
+    is_exception: bool = False
 
 
 # The order of versions 3 and 4, which had no storyboards.  A grey list goes past the banned ones.
@@ -130,7 +135,9 @@ class Ways:
             on_hosts = Storyboard(story, self._asker(hosts))
             tunnels = self._of(on_hosts, "checkrequest", hosts, all_of([who, TUNNEL]), named, connect=True)
         made = [*tunnels, *self._of(board, "checkrequest", group.lists, who, named)]
-        past = any_of(step.condition for step in made if step.allows and step.condition not in (who, ALWAYS))
+        past = any_of(
+            step.condition for step in made if step.is_exception and step.condition not in (who, ALWAYS)
+        )
         return [*self._answers(board, group, who, past, named), *made, last]
 
     def _differs(self, board: Storyboard) -> bool:
@@ -173,7 +180,8 @@ class Ways:
             suffix = " (https)" if connect else ""
             name = f"{named}{self._name(way) or 'everything else'}{suffix}"
             allows = way.outcome != "block"
-            made.append(Step(all_of([who, condition]), allows, name, self._places(way, lists)))
+            places, is_exception = self._places(way, lists), way.outcome == "allow"
+            made.append(Step(all_of([who, condition]), allows, name, places, is_exception=is_exception))
         return made
 
     def _ways(self, board: Storyboard, function: str, *, connect: bool) -> Sequence[Way]:
