@@ -19,7 +19,8 @@ from tests.foreign.real_squid import ANSWER_SECONDS, AT_ONCE, START_SECONDS, Ask
 
 _OURS = re.compile(
     r"\s*(filterip|filterports|nodaemon|httpworkers|transparenthttpsport|proxyip|proxyport|loglocation|"
-    r"pidfilename|ipcfilename|urlipcfilename|daemonuser|daemongroup|checkip|downloadmanager)\s*="
+    r"pidfilename|ipcfilename|urlipcfilename|daemonuser|daemongroup|checkip|downloadmanager|"
+    r"usecustombanned\w+)\s*="
 )
 _RUNNING = """
 filterip = 127.0.0.1
@@ -33,6 +34,8 @@ pidfilename = '{folder}/pid'
 ipcfilename = '{folder}/ipc'
 urlipcfilename = '{folder}/urlipc'
 daemonuser = '{user}'
+usecustombannedimage = off
+usecustombannedflash = off
 daemongroup = '{user}'
 downloadmanager = '/etc/e2guardian/downloadmanagers/default.conf'
 """
