@@ -63,6 +63,7 @@ calendars: {{lessons: {{days: mon-fri, hours: "08:30-15:30"}}}}
 names: {{hosts: {{{HOSTS}}}}}
 rules:
   - {{name: no ads, what: {{category: ads}}, do: block}}
+  - {{name: no banners, what: {{expression: ["/banners?/[0-9]+x[0-9]+/"]}}, do: block}}
   - {{name: homework, what: {{category: homework}}, do: allow}}
   - {{name: lessons, who: {{group: pupils}}, what: {{category: games}}, when: lessons, do: block}}
 {RULES}

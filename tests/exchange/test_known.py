@@ -159,8 +159,9 @@ class NeverTests(SynchronousTestCase):
     def test_path(self, what, own):
         """Where rules or lists look at paths, each path is looked at."""
         others = Others(rule("private", Effect.BLOCK, what=what), own=own)
-        others.fetched()
+        _, first = others.fetched()
         others.ask(b"http://news.example/private/x").answers(403)
+        self.assertEqual(others.fetched(b"http://news.example/3")[1].decision, first.decision)
 
     @rows(warned=(WARNED, b"http://bet.example/", 403), moved=(MOVED, b"http://old.example/", 302))
     def test_refused(self, refuses, target, status):
