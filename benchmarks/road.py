@@ -27,11 +27,12 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble
-from corpproxy.audit.record import Record, append
+from corpproxy.audit.record import Record, append_all
 from corpproxy.audit.reference import References
 from corpproxy.backends.books import Books
 from corpproxy.backends.policy_start import start_configuration
 from corpproxy.backends.reception import Reception
+from corpproxy.backends.record_files import BATCH_RECORDS
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
@@ -132,12 +133,13 @@ class Lines:
     """A writer that encodes as the real one does, and throws the lines away."""
 
     def __init__(self) -> None:
-        self.lines = bytearray()
+        self.records: list[Record] = []
 
     def write(self, record: Record) -> None:
-        append(record, self.lines)
-        if len(self.lines) > 100_000:
-            self.lines.clear()
+        self.records.append(record)
+        if len(self.records) >= BATCH_RECORDS:
+            append_all(self.records, bytearray())
+            self.records.clear()
 
     def accepts(self) -> bool:
         return True
