@@ -30,6 +30,9 @@ class Place:
 
 NOWHERE = Place("")
 
+# How bad a problem is, the worst first.
+SEVERITIES = ("error", "warning", "hint")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:

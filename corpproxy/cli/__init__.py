@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": ("corpproxy.cli.explain", "show which rule decides on a URL, and why the others do not"),
     "test": ("corpproxy.cli.test", "run the policy's own tests"),
     "exceptions": ("corpproxy.cli.exceptions", "list who may have what in spite of rules, and until when"),
+    "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),
     "rotate": ("corpproxy.cli.rotate", "make the running service begin a new file of records"),

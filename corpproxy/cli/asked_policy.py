@@ -14,17 +14,20 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.destination.index import CategoryIndex
+from corpproxy.identity.settings import Ask
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.question import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
 class AskedPolicy:
-    """A loaded policy, and what its questions are answered with."""
+    """A loaded policy from ``path``, and what its questions are answered with."""
 
+    path: Path
     configuration: Configuration
     policy: Policy
     surroundings: Surroundings
+    index: CategoryIndex | None
 
 
 def asked_policy(path: Path) -> AskedPolicy:
@@ -49,8 +52,10 @@ def asked_policy(path: Path) -> AskedPolicy:
         people_of(configuration.identity),
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
+        asks_always=configuration.identity.ask is Ask.ALWAYS,
     )
-    return AskedPolicy(configuration, configuration.policy.with_missing(classifier.missing), surroundings)
+    policy = configuration.policy.with_missing(classifier.missing)
+    return AskedPolicy(path, configuration, policy, surroundings, index)
 
 
 def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:

@@ -86,21 +86,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 class Complaints:
-    """Tells of lines that are no records: the first ten one by one, the others as a number."""
+    """
+    Tells of lines that are no records: the first ten one by one, the others as a number.
 
-    def __init__(self) -> None:
-        self._count = 0
+    :ivar count: how many there were.
+    """
+
+    def __init__(self, what: str = "are no records") -> None:
+        self._what = what
+        self.count = 0
 
     def __call__(self, sentence: str) -> None:
         """Tell of one."""
-        self._count += 1
-        if self._count <= MAX_COMPLAINTS:
+        self.count += 1
+        if self.count <= MAX_COMPLAINTS:
             print(sentence, file=sys.stderr)
 
     def sum_up(self) -> None:
         """Say how many more there were."""
-        if self._count > MAX_COMPLAINTS:
-            print(f"{self._count - MAX_COMPLAINTS} more lines are no records", file=sys.stderr)
+        if self.count > MAX_COMPLAINTS:
+            print(f"{self.count - MAX_COMPLAINTS} more lines {self._what}", file=sys.stderr)
 
 
 def _print_records(options: argparse.Namespace, complaints: Complaints) -> None:

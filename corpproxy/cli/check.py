@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from corpproxy.backends.policy_files import DISK
@@ -15,7 +15,7 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.excerpt import Excerpts
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.errors import Problem
+from corpproxy.errors import SEVERITIES, Problem
 
 DESCRIPTION = "Find every problem in a policy, and run its tests. Exits with 1 when there is an error."
 
@@ -51,7 +51,12 @@ def checked(path: Path) -> tuple[Loaded, tuple[Problem, ...]]:
     problems = loaded.problems
     if loaded.configuration is not None:
         problems += tuple(objections(loaded.configuration, opened[0] if opened else None, time.time()))
-    return loaded, problems
+    return loaded, worst_first(problems)
+
+
+def worst_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems as they are shown: errors, warnings and hints apart, each as they stand in the files."""
+    return tuple(sorted(problems, key=lambda one: SEVERITIES.index(one.severity)))
 
 
 def checked_shape(path: Path) -> Loaded:
@@ -72,10 +77,7 @@ def _categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | No
 
 def summary(configuration: Configuration | None, problems: Sequence[Problem]) -> str:
     """The last line: what was found, or what there is when nothing was."""
-    counts = {
-        severity: sum(one.severity == severity for one in problems)
-        for severity in ("error", "warning", "hint")
-    }
+    counts = {severity: sum(one.severity == severity for one in problems) for severity in SEVERITIES}
     found = ", ".join(_counted(count, severity) for severity, count in counts.items() if count)
     if configuration is None or counts["error"]:
         return f"not loaded: {found}"

@@ -7,8 +7,8 @@ from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from typing import TypeGuard, TypeVar
 
+from corpproxy.config.build_cases import cases_of
 from corpproxy.config.nodes import Path, Table, place_of
-from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
@@ -22,7 +22,6 @@ from corpproxy.policy.calendar import (
     Hours,
     NotIn,
     days_in_words,
-    parse_instant,
 )
 from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import What, When, Who
@@ -138,26 +137,11 @@ class Rules:
 
     def cases(self) -> list[Case]:
         """The ``tests:`` table; raises ValueError for a time that is none."""
-        return [self.case(number) for number in range(len(self._model.tests))]
-
-    def case(self, number: int) -> Case:
-        """One test, counted from 0; raises ValueError for a time that is none."""
-        table = self._model.tests[number]
-        url, method = _request(table)
-        return Case(
-            url=url,
-            expect=table.expect,
-            method=method,
-            user=table.user or "",
-            groups=None if table.groups is None else tuple(table.groups),
-            client=table.client or "",
-            listener=table.listener or "",
-            at=None if table.at is None else parse_instant(table.at, self.time_zone),
-            rule=table.rule or "",
-            would_block=table.would_block,
-            exception=table.exception,
-            place=self._place(("tests", number)),
-        )
+        return [
+            case
+            for number, table in enumerate(self._model.tests)
+            for case in cases_of(table, ("tests", number), self._root, self.time_zone)
+        ]
 
     def hours(self, name: str, above: Sequence[str] = ()) -> Calendar | None:
         """A calendar, None when there is none of this name or it stands on itself."""
@@ -306,9 +290,3 @@ def _safety(table: SafetyTable, above: Safety, place: Place) -> Safety:
         above.addresses if table.addresses is None else frozenset(table.addresses),
         place,
     )
-
-
-def _request(table: CaseTable) -> tuple[str, str]:
-    if table.connect is not None:
-        return table.connect, "CONNECT"
-    return table.get or table.url or "", table.method or "GET"

@@ -92,6 +92,10 @@ class Classifier:
         """The version of each list in force, by its name."""
         return self.index.versions if self.index is not None else {}
 
+    def same_categories(self, category: str) -> frozenset[str]:
+        """All names of a category: itself, and its aliases in the lists."""
+        return self._same.get(category, frozenset({category}))
+
     def classify(self, host: Host, scheme: str, port: int, path: str) -> Answer:
         """
         Give the sorted categories of a destination and the matches behind them.

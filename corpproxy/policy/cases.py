@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.policy.decide import Policy
@@ -64,28 +64,54 @@ class Failure:
         return f"{self.place}: {self.message}"
 
 
+@dataclass(slots=True)
+class Covered:
+    """The names of rules, also of those in shadow, and of exceptions that decided some case."""
+
+    rules: set[str] = field(default_factory=set)
+    exceptions: set[str] = field(default_factory=set)
+
+    def take(self, policy: Policy, facts: Facts) -> None:
+        """Note what decides here."""
+        found = policy.find(facts)
+        self.rules |= {policy.rules[one].name for one in (found.rule, found.rehearsed) if one >= 0}
+        if found.exception >= 0:
+            self.exceptions.add(policy.exceptions.entries[found.exception].name)
+
+
 def run_cases(
-    policy: Policy, surroundings: Surroundings, cases: Sequence[Case], now: float
+    policy: Policy,
+    surroundings: Surroundings,
+    cases: Sequence[Case],
+    now: float,
+    covered: Covered | None = None,
 ) -> tuple[Failure, ...]:
     """
     Run cases and give those that fail, in their order.
 
     A case without a time is tried now and whenever hours begin or end in the week that follows, since it must
-    not depend on when it is run.
+    not depend on when it is run.  What decided is noted in ``covered``.
     """
     instants = tuple(_instants(policy, now))
-    return tuple(
-        Failure(case, message) for case in cases if (message := _run(policy, surroundings, case, instants))
-    )
+    tried = ((case, _run(policy, surroundings, case, instants, covered)) for case in cases)
+    return tuple(Failure(case, message) for case, message in tried if message)
 
 
-def _run(policy: Policy, surroundings: Surroundings, case: Case, instants: Sequence[float]) -> str:
+def _run(
+    policy: Policy,
+    surroundings: Surroundings,
+    case: Case,
+    instants: Sequence[float],
+    covered: Covered | None,
+) -> str:
     """What is wrong with the outcome of a case, empty when nothing is."""
     for at in instants if case.at is None else (case.at,):
         try:
-            asked = facts_for(case.question(at), surroundings)
+            asked = facts_for(case.question(at), surroundings, policy.asks_who)
         except ValueError as wrong:
             return str(wrong)
+        if covered is not None and not asked.is_challenged:
+            covered.take(policy, asked.facts)
         wrong_words = _difference(case, asked, policy.decide(asked.facts))
         if wrong_words:
             return f"{wrong_words}, {_request(asked.facts)} at {clock(at, policy.time_zone)}"

@@ -1,4 +1,4 @@
-"""What can be said against a policy without asking it anything: rules that can never match."""
+"""What can be said against a policy without asking it anything: rules that never match, or say nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def lint(policy: Policy) -> tuple[Problem, ...]:
     found = [
         *_shadowed(policy),
         *_contradictions(policy.rules, policy.networks),
+        *_silent(policy.rules),
         *_open_end(policy.rules),
     ]
     return tuple(sorted(found))
@@ -33,11 +34,20 @@ def _shadowed(policy: Policy) -> Iterator[Problem]:
             # Who goes past the earlier rule by an exception may meet the later one.
             if not _counts_before(earlier, rule) or earlier.name in passed:
                 continue
-            why = f"'{earlier.name}' {_at(earlier.place, rule.place)} comes first"
-            if implies(earlier, rule, networks):
-                why += " and asks the same"
-            yield _never(rule, why)
+            yield _shadow(rule, earlier, asks_the_same=implies(earlier, rule, networks))
             break
+
+
+def _shadow(rule: Rule, earlier: Rule, *, asks_the_same: bool) -> Problem:
+    """That an earlier rule leaves nothing for another: a contradiction where both ask the same."""
+    where = f"'{earlier.name}' {_at(earlier.place, rule.place)}"
+    if asks_the_same and rule.effect is not earlier.effect:
+        said = (
+            f"rule '{rule.name}' has 'do: {rule.effect}' and {where} 'do: {earlier.effect}' for the same; "
+            "only the first counts, so take one of them out"
+        )
+        return Problem(rule.place, "contradiction", said)
+    return _never(rule, f"{where} comes first" + (" and asks the same" if asks_the_same else ""))
 
 
 def _counts_before(earlier: Rule, later: Rule) -> bool:
@@ -59,6 +69,20 @@ def _contradictions(rules: Sequence[Rule], networks: Networks) -> Iterator[Probl
         else:
             continue
         yield _never(rule, why)
+
+
+def _silent(rules: Sequence[Rule]) -> Iterator[Problem]:
+    """Each rule in shadow that allows and keeps no other one from refusing: it leaves no trace."""
+    rehearsed = False
+    for rule in reversed(rules):
+        if rule.refuses and not rule.stage.is_enforced:
+            rehearsed = True
+        elif rule.stage.is_shadow and not rehearsed:
+            said = (
+                f"rule '{rule.name}' is in shadow and allows, which the record does not tell; "
+                "rehearse the rule that refuses"
+            )
+            yield Problem(rule.place, "shadow-says-nothing", said, "hint")
 
 
 def _open_end(rules: Sequence[Rule]) -> Iterator[Problem]:

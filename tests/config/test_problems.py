@@ -13,14 +13,14 @@ import corpproxy.objections
 import corpproxy.reload
 from corpproxy.config import codes, nodes, shape, sources
 from corpproxy.config.advice import ADVICE
-from corpproxy.config.checks import listen, rules
+from corpproxy.config.checks import cases, listen, rules
 from corpproxy.policy import lint, overdue
 from tests.config.support import read_case, shown
 
 CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
 
 # Where the bounds stand that a case may lower.
-BOUNDED = (nodes, sources, shape, rules, listen)
+BOUNDED = (nodes, sources, shape, rules, listen, cases)
 
 
 class ProblemTests(SynchronousTestCase):

@@ -9,11 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.policy.calendar import Hours
 from corpproxy.policy.conditions import What, When, Who, parse_url
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.implication import implies
 from corpproxy.policy.lint import lint
 from corpproxy.policy.model import Effect
+from corpproxy.policy.staged import Mode, Period, Stage
 from tests.policy import slowly
-from tests.policy.builders import LESSONS, NETWORKS, NIGHT, rule, rules, some_facts
+from tests.policy.builders import LESSONS, MONDAY, NETWORKS, NIGHT, rule, rules, some_facts
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
@@ -48,7 +50,7 @@ class LintTests(SynchronousTestCase):
         hours=(rule(when=(LESSONS, NIGHT)), rule(when=(NIGHT,))),
         same_hours_other_name=(rule(when=(LESSONS,)), rule(when=(When("school", LESSONS.hours),))),
         network=(rule(who=Who(network=("labs",))), rule(who=Who(network=("10.1.2.0/24",)))),
-        another_effect=(rule(effect=Effect.ALLOW, who=PUPILS), rule(who=PUPILS)),
+        another_effect=(rule(effect=Effect.ALLOW), rule(who=PUPILS)),
     )
     def test_never_matches(self, earlier, later):
         """The later rule is named with the earlier one and its line."""
@@ -84,6 +86,36 @@ class LintTests(SynchronousTestCase):
             found,
             ["policy.yaml:9:5: rule 'two' can never match: 'one' at line 8 comes first and asks the same"],
         )
+
+    def test_contradiction_of_two(self):
+        """Two rules that ask the same and do different things contradict each other."""
+        (found,) = lint(
+            Policy([rule("no", who=PUPILS, line=8), rule("yes", Effect.ALLOW, who=PUPILS, line=9), rule("z")])
+        )
+        self.assertEqual((found.code, found.place.line, found.severity), ("contradiction", 9, "error"))
+        self.assertIn("rule 'yes' has 'do: allow' and 'no' at line 8 'do: block' for the same", found.message)
+
+    @rows(
+        shadow=(Stage(mode=Mode.SHADOW), Stage(), 0),
+        canary=(Stage(share=1_000), Stage(), 0),
+        ends=(Stage(period=Period(end=MONDAY)), Stage(), 0),
+        both_in_shadow=(Stage(mode=Mode.SHADOW), Stage(mode=Mode.SHADOW), 1),
+        canary_before_shadow=(Stage(share=1_000), Stage(mode=Mode.SHADOW), 1),
+        enforced=(Stage(), Stage(share=1_000), 1),
+        within=(Stage(period=Period(end=MONDAY)), Stage(period=Period(0, MONDAY)), 1),
+        longer=(Stage(period=Period(end=MONDAY)), Stage(period=Period(end=MONDAY + 1)), 0),
+    )
+    def test_staged(self, first, second, count):
+        """An earlier rule leaves nothing for a later one only where it counts whenever the later one does."""
+        found = said(rule("a", who=PUPILS, stage=first), rule("b", who=PUPILS, stage=second))
+        self.assertEqual(len(found), count)
+
+    def test_gone_past(self):
+        """Who goes past the earlier rule by an exception may meet the later one."""
+        written = [rule("a", who=PUPILS), rule("b", who=PUPILS), rule("c")]
+        excepting = [ExceptionEntry("club", ("a",), who=Who(user=("amir",)))]
+        self.assertEqual(len(lint(Policy(written))), 1)
+        self.assertEqual(lint(Policy(written, exceptions=excepting)), ())
 
     @rows(
         category=(

@@ -6,10 +6,10 @@ Each module checks one concern and says every problem it finds.
 
 from __future__ import annotations
 
-from corpproxy.config.checks import exceptions, files, listen, names, rules, site
+from corpproxy.config.checks import cases, exceptions, files, listen, names, rules, site, values
 from corpproxy.config.checks.examined import Examined
 
-CONCERNS = (names.check, rules.check, exceptions.check, listen.check, files.check, site.check)
+CONCERNS = tuple(module.check for module in (names, rules, exceptions, cases, listen, files, site, values))
 
 
 def check_meaning(examined: Examined) -> None:

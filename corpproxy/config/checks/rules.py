@@ -71,7 +71,8 @@ def _order(examined: Examined) -> None:
     model, shaped = examined.model, examined.shaped
     sound = [number for number in range(len(model.rules)) if not shaped.is_damaged(("rules", number))]
     rules = Rules(model, shaped.root)
-    found = lint(Policy([rule for n in sound if (rule := rules.rule(n))], networks=rules.networks))
+    written = [rule for n in sound if (rule := rules.rule(n))]
+    found = lint(Policy(written, networks=rules.networks, exceptions=rules.exceptions()))
     is_end_known = bool(sound) and sound[-1] == len(model.rules) - 1 and not shaped.is_damaged(("rules",))
     examined.problems += [one for one in found if one.code != "no-last-rule" or is_end_known]
     if not model.rules and not shaped.is_damaged(("rules",)):
@@ -103,8 +104,17 @@ def _tunnels(examined: Examined, number: int, rule: RuleTable) -> None:
         return
     only_tunnels = what.scheme == ["https"] or what.method == ["CONNECT"]
     if what.scheme == ["https"] and what.method and "CONNECT" not in what.method:
-        said = f"rule '{rule.name}' can never match: an https request reaches the proxy as CONNECT"
+        said = (
+            f"rule '{rule.name}' can never match: an https request reaches the proxy as CONNECT; "
+            "leave the method out"
+        )
         examined.say(("rules", number, "what", "method"), "never-in-tunnel", said)
+    if only_tunnels and what.url and all(url.path != "/" for url in what.url):
+        said = (
+            f"rule '{rule.name}' can never match: of https the proxy sees host and port, and no path; "
+            "write the hosts under 'domain'"
+        )
+        examined.say(("rules", number, "what", "url"), "never-in-tunnel", said)
     if only_tunnels and rule.do in (Effect.WARN, Effect.REDIRECT):
         then = "confirms it on the portal" if rule.do is Effect.WARN else "is not led anywhere"
         said = f"rule '{rule.name}' meets https only, where browsers show no page: the person {then}"

@@ -76,13 +76,8 @@ def _names(examined: Examined) -> None:
 
 
 def _times(examined: Examined) -> None:
-    """The times of tests, read in the site's time zone; calendars that take themselves out."""
+    """Calendars that stand on themselves."""
     rules = Rules(examined.model, examined.shaped.root)
-    for number in range(len(examined.model.tests)):
-        try:
-            rules.case(number)
-        except ValueError as error:
-            examined.say(("tests", number, "at"), "bad-time", str(error))
     for name, path in _circles(examined, rules):
         said = f"'{name}' stands on itself, or on more than {MAX_ABOVE} others"
         examined.say(path, "calendar-circle", said)

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import model_validator
 
 from corpproxy.config.schema.leaves import Leaf, OneOrMany, Text, words, wrong
-from corpproxy.config.schema.table import Table, asked, optional
+from corpproxy.config.schema.table import Table, mapping, optional
 from corpproxy.policy.cases import CHALLENGE
 from corpproxy.policy.model import Effect
 
@@ -22,23 +22,30 @@ NameOrNone = Annotated[
 
 class CaseTable(Table):
     """
-    One test: who asks for what, when and from where, and what the policy must answer.
+    Who asks for what, when and from where, and what must come out.
 
+    Several users, times, clients and requests make a test for each combination of them.
     An https URL is what the proxy sees of it: CONNECT to host and port.
     """
 
-    user: Text | None = optional("Who is asking; nobody who signed in when left out.")
+    user: OneOrMany[Text] | None = optional("Who is asking; nobody who signed in when left out.")
     groups: OneOrMany[Text] | None = optional("The groups of ``user``; those of the policy when left out.")
-    client: Text | None = optional("The client's address.", alias="from")
+    client: OneOrMany[Text] | None = optional("The client's address.", alias="from")
     listener: Text | None = optional("The listener asked; the first forward listener when left out.")
-    at: Text | None = optional(
+    at: OneOrMany[Text] | None = optional(
         "Date and time, as ``2026-11-23T10:00``, in the site's time zone; at any time when left out."
     )
-    get: Text | None = optional("The URL of a GET.")
-    connect: Text | None = optional("Host and port of a CONNECT.")
-    url: Text | None = optional("The URL of a request by another ``method``.")
+    get: OneOrMany[Text] | None = optional("The URL of a GET.")
+    connect: OneOrMany[Text] | None = optional("Host and port of a CONNECT.")
+    url: OneOrMany[Text] | None = optional("The URL of a request by another ``method``.")
     method: Text | None = optional("The method for ``url``.")
-    expect: Expected = asked("What must come out; ``challenge`` when the proxy must ask to sign in.")
+    expect: Expected | None = optional(
+        "What must come out; ``challenge`` when the proxy must ask to sign in."
+    )
+    times: dict[Text, OneOrMany[Expected]] = mapping(
+        "In place of ``at`` and ``expect``: for each time what must come out, for each user in their order, "
+        "or one word for all."
+    )
     rule: Text | None = optional("The rule that must have decided.")
     would_block: NameOrNone | None = optional(
         "The rule in shadow that would have refused it; ``no`` for none."
@@ -52,4 +59,16 @@ class CaseTable(Table):
             raise wrong("one-request", "wants exactly one of get, connect and url")
         if self.method is not None and self.url is None:
             raise wrong("one-request", "has a method, which goes with url")
+        for key in ("user", "client", "at", "get", "connect", "url"):
+            if getattr(self, key) == []:
+                raise wrong("one-request", f"has an empty list for '{'from' if key == 'client' else key}'")
+        return self
+
+    @model_validator(mode="after")
+    def one_expectation(self) -> CaseTable:
+        """Refuse a test that says twice, or not at all, what must come out."""
+        if (self.expect is None) == (not self.times):
+            raise wrong("one-expectation", "wants either expect or times")
+        if self.times and self.at is not None:
+            raise wrong("one-expectation", "has times, which say when, and at")
         return self

@@ -1,0 +1,87 @@
+"""A record turned back into the facts that were decided on, and what of them it does not hold."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from corpproxy.audit.record import Record
+from corpproxy.audit.redact import BLANK, MAX_AGENT, MAX_METHOD, MAX_PATH
+from corpproxy.audit.times import posix_seconds
+from corpproxy.destination.host import normal_host
+from corpproxy.destination.model import AddressClass, Host
+from corpproxy.errors import ProtocolError
+from corpproxy.identity.model import Identity
+from corpproxy.policy.model import Facts
+from corpproxy.policy.partial import Gaps
+
+# What a missing fact is called where people read of it.
+PATH = "the whole path"
+METHOD = "the whole method"
+AGENT = "the User-Agent"
+LISTENER = "the listener"
+ADDRESSES = "the addresses of the host"
+
+# Hosts remembered in their normal form; a week of a school names a few ten thousand.
+MAX_HOSTS = 65_536
+
+_CUT = "…"
+_CLASSES = {kind.value: kind for kind in AddressClass}
+
+
+def facts_of(record: Record) -> Facts:
+    """
+    Give the facts that a record holds: who asked, with the groups of that time, for what, when.
+
+    Where something was not recorded, the fact is as if it were not there; `gaps_of` says what that is.
+    Raises ValueError for a record whose moment cannot be read.
+    """
+    return Facts(
+        Identity(record.user, record.groups, record.source, record.groups_from),
+        record.client,
+        record.listener,
+        record.method,
+        record.scheme,
+        host_of(record.host),
+        record.port,
+        record.path,
+        record.categories,
+        posix_seconds(record.at),
+        address_classes_of(record),
+    )
+
+
+def gaps_of(record: Record) -> Gaps:
+    """Say what a record does not hold of what rules may read."""
+    missing: dict[str, str] = {}
+    path = record.path
+    if BLANK in path or _is_cut(path, MAX_PATH):
+        missing["path"] = PATH
+    if _is_cut(record.method, MAX_METHOD):
+        missing["method"] = METHOD
+    if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT):
+        missing["agent"] = AGENT
+    if "listener" in record.left_out:
+        missing["listener"] = LISTENER
+    if not record.addresses and host_of(record.host).address is None:
+        missing["address_classes"] = ADDRESSES
+    return Gaps(missing, query="query" in record.left_out)
+
+
+def address_classes_of(record: Record) -> frozenset[AddressClass] | None:
+    """The classes of the host's addresses, where they were read."""
+    if not record.addresses:
+        return None
+    return frozenset(_CLASSES[one] for one in record.addresses if one in _CLASSES)
+
+
+@lru_cache(maxsize=MAX_HOSTS)
+def host_of(name: str) -> Host:
+    """A recorded host; it is in its normal form already."""
+    try:
+        return normal_host(name)
+    except ProtocolError:
+        return Host(name)
+
+
+def _is_cut(text: str, length: int) -> bool:
+    return len(text) >= length and text.endswith(_CUT)

@@ -1,0 +1,1 @@
+"""Tests of what a policy would have decided in the past."""

@@ -1,0 +1,64 @@
+"""A record gives back the facts that were decided on, and says which it does not hold."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.destination.model import AddressClass
+from corpproxy.identity.model import Identity
+from corpproxy.replay.facts import facts_of, gaps_of
+from tests.audit.test_record import a_record
+from tests.support.rows import rows, tabular
+
+
+def of(**fields):
+    """A record of a request for a host by name."""
+    return a_record(**{"host": "www.example.com", "port": 80, "method": "GET", "path": "/", **fields})
+
+
+@tabular
+class FactsTests(SynchronousTestCase):
+    """Facts and gaps."""
+
+    def test_facts(self):
+        """Everything that rules read is as it was."""
+        who = {"user": "amir", "groups": ("pupils",), "source": "basic", "client": "10.1.2.3"}
+        asked = of(**who, listener="rooms", scheme="http", categories=("news",), addresses=("public",))
+        facts = facts_of(asked)
+        self.assertEqual(facts.identity, Identity("amir", ("pupils",), "basic"))
+        self.assertEqual((facts.client, facts.listener, facts.method), ("10.1.2.3", "rooms", "GET"))
+        self.assertEqual((facts.host.name, facts.port, facts.path), ("www.example.com", 80, "/"))
+        self.assertEqual((facts.categories, facts.at), (("news",), 1_795_428_000.123))
+        self.assertEqual(facts.address_classes, frozenset({AddressClass.PUBLIC}))
+
+    def test_literal_address(self):
+        """A host that is an address is one again."""
+        self.assertEqual(str(facts_of(of(host="10.0.0.7")).host.address), "10.0.0.7")
+
+    @rows(
+        nothing=({"addresses": ("public",)}, {}, False),
+        query=({"addresses": ("public",), "left_out": ("query",)}, {}, True),
+        agent=({"addresses": ("public",), "left_out": ("agent",)}, {"agent": "the User-Agent"}, False),
+        cut_agent=({"addresses": ("none",), "agent": "x" * 299 + "…"}, {"agent": "the User-Agent"}, False),
+        cut_path=(
+            {"addresses": ("none",), "path": "/" + "x" * 2046 + "…"},
+            {"path": "the whole path"},
+            False,
+        ),
+        blank=({"addresses": ("none",), "path": "/a;jsessionid=***"}, {"path": "the whole path"}, False),
+        cut_method=(
+            {"addresses": ("none",), "method": "X" * 63 + "…"},
+            {"method": "the whole method"},
+            False,
+        ),
+        addresses=({}, {"address_classes": "the addresses of the host"}, False),
+        literal=({"host": "10.0.0.7"}, {}, False),
+    )
+    def test_gaps(self, fields, missing, query):
+        """What was left out, cut or blanked is known to be missing."""
+        gaps = gaps_of(of(**fields))
+        self.assertEqual((dict(gaps.facts), gaps.query), (missing, query))
+
+    def test_unresolved(self):
+        """A host that could not be looked up has no addresses, which is a fact."""
+        self.assertEqual(facts_of(of(addresses=("none",))).address_classes, frozenset())
