@@ -33,7 +33,7 @@ SHORT_PATH = 256
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
-_FORWARDED = ResultCode.FORWARDED
+_FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
 # What `copy.copy` comes to in the end.
 _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
@@ -94,7 +94,7 @@ class Books:
             _name(exchange)
         now = self._now()
         self._accounts.close(exchange.account, now)
-        kind = Kind.EXCHANGE
+        kind = _EXCHANGE
         try:
             if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
                 record = self._ordinary(exchange, exchange.known, now)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from corpproxy.policy.decide import Lasting
 
 
+_FAILED = ResultCode.FAILED
+
+
 class Mode(enum.StrEnum):
     """What we are to the client of a listener."""
 
@@ -105,7 +108,7 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
-        self.result: ResultCode = ResultCode.FAILED
+        self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""
         self.status = 0
