@@ -107,6 +107,10 @@ ADVICE = {
     "rule-ended": "Take the rule out, or give it another end.",
     "exception-ended": "Take the exception out, or give it another end.",
     "never-in-force": "Mend the dates of the calendar.",
+    # With the record
+    "unreached-rule": "Take the rule out if nobody needs it.",
+    "unreached-exception": "Take the exception out if nobody needs it.",
+    "record-too-short": "Ask for less time, or keep records for longer.",
     # Listeners and files
     "no-listener": "Write a listener with 'forward:'.",
     "too-many-listeners": "Take listeners out.",
