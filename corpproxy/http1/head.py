@@ -235,7 +235,7 @@ class RequestReader(HeadReader[RequestHead]):
     _fault = "bad-request-line"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, sections: Sections | None = None) -> None:
-        """``sections`` is the memory of all who read by the same limits; without it the reader has its own."""
+        """``sections`` is the memory of all who read by the same limits; without, the reader has its own."""
         super().__init__(limits)
         self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
         self._sections = sections if sections is not None else Sections()
