@@ -91,10 +91,13 @@ class Books:
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
-        if not exchange.account.host:
-            _name(exchange)
         now = self._now()
-        self._accounts.close(exchange.account, now)
+        account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        if account.host or destination is None:
+            self._accounts.close(account, now)
+        else:
+            host, categories = destination.host.name, destination.categories
+            self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
             if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:

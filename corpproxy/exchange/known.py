@@ -88,6 +88,8 @@ def recall(exchange: Exchange) -> bool:
     # A head may be read by the memory of a policy that was replaced before its exchange began.
     if known is None or known.sections is not in_force.sections or head.version != 11:
         return False
+    if known.fields is None:
+        return False  # the one before never got as far as its server
     if known.again(now) is not known.identity:
         return False
     path = target[cut:].decode("latin-1")

@@ -142,6 +142,15 @@ class NoLongerTests(SynchronousTestCase):
         head = RequestReader(sections=before.sections).feed(request(b"GET", NEWS))
         Script(exchange(head, force=others.force)).answers(403)
 
+    def test_not_fetched(self):
+        """An exchange that never got as far as its server leaves nothing to go by."""
+        others = Others()
+        _, first = others.fetched()
+        first.known.fields = None
+        fetch, second = others.fetched()
+        self.assertIsNot(second.known, first.known)
+        self.assertIn(b"Host: news.example", fetch.head)
+
     def test_lists(self):
         """New lists, under the same policy, begin with nothing remembered."""
         force = in_force()
