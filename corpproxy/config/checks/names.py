@@ -66,6 +66,7 @@ class _Names:
         self._group_names((*path, "group"), who.group)
         self._tell("listener", (*path, "listener"), who.listener, self._listeners)
         self._network_names((*path, "network"), who.network)
+        self._tell("network", (*path, "device"), who.device, self._networks)
 
     def _group_names(self, path: Path, written: Iterable[str]) -> None:
         file = self._examined.model.identity.groups_file
@@ -87,6 +88,8 @@ class _Names:
     def _exceptions(self) -> None:
         if not self._categories_are_known:
             return
+        protected = self._examined.model.categories.protect.category
+        self._tell("category", ("categories", "protect", "category"), protected, self._categories)
         for name in self._examined.model.categories.exceptions:
             if name not in self._categories:
                 said = f"there is no category '{name}'" + self._offer("category", name, self._categories)
