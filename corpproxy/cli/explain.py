@@ -20,8 +20,10 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Match
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place
+from corpproxy.policy.conditions import parse_media_type, parse_octets
 from corpproxy.policy.explain import explain
 from corpproxy.policy.explanation_text import as_mapping, as_text
+from corpproxy.policy.model import Answer
 from corpproxy.policy.question import Asked, Question, facts_for, read_request
 
 DESCRIPTION = (
@@ -55,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", default="", metavar="TEXT", help="what the client says it is: its User-Agent"
     )
+    parser.add_argument(
+        "--media-type", metavar="TYPE", help="what the server answers, for rules about answers"
+    )
+    parser.add_argument("--size", metavar="SIZE", help="how long its content is, as 10MiB")
     parser.add_argument("--method", metavar="NAME", help="the request method (default: GET)")
     parser.add_argument(
         "--address",
@@ -119,6 +125,7 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
         listener=options.listener,
         address_classes=classes,
         agent=options.agent,
+        answer=_answer(options),
     )
 
 
@@ -126,6 +133,14 @@ def _method(options: argparse.Namespace) -> str:
     if "://" not in options.url:
         return "CONNECT"
     return options.method or "GET"
+
+
+def _answer(options: argparse.Namespace) -> Answer | None:
+    """The answer that is asked about; None where only the request is."""
+    if options.media_type is None and options.size is None:
+        return None
+    media_type = "" if options.media_type is None else parse_media_type(options.media_type)
+    return Answer(media_type, None if options.size is None else parse_octets(options.size))
 
 
 def _at(written: str, time_zone: tzinfo) -> float:

@@ -69,6 +69,7 @@ def build(
         cases=tuple(rules.cases()),
         version=version,
         transports=model.transports,
+        calendars=rules.calendars(),
         workers=model.workers,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
@@ -59,6 +60,7 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:

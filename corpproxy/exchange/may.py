@@ -75,6 +75,7 @@ def facts_of(
         categories,
         at,
         agent=agent_of(exchange) if exchange.in_force.needs_agent else "",
+        answer=exchange.answer,
     )
 
 

@@ -181,6 +181,12 @@ class Policy:
         rules = self.table.in_force(at) & self._periods.in_force(at)
         return rules, self.exceptions.in_force(at) if self.exceptions.entries else 0
 
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of answers, in octets and ascending, from which on a rule may decide otherwise."""
+        asking: list[Rule | ExceptionEntry] = [*self.rules, *self.exceptions.entries]
+        return tuple(sorted({size for one in asking for size in _sizes(one.what)}))
+
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other rules or exceptions may be in force."""
         return min(self.table.next_change(at), self._periods.next_change(at), self.exceptions.next_change(at))
@@ -346,6 +352,17 @@ class _Answer:
 def categories_of(what: What) -> frozenset[str]:
     """The categories by which a part may hold."""
     return frozenset(category for part in demanded(what) for category in part.category)
+
+
+def _sizes(what: What) -> Iterator[int]:
+    """Where the sizes that a part asks for begin and end, also below ``not``."""
+    for one in what.size:
+        if one.least:
+            yield one.least
+        if one.most is not None:
+            yield one.most + 1
+    for inner in (*what.all_, *what.any_, *((what.not_,) if what.not_ is not None else ())):
+        yield from _sizes(inner)
 
 
 def _located(template: str, facts: Facts) -> str:

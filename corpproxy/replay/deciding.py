@@ -45,6 +45,7 @@ _FIELDS = {
     "scheme": ("scheme",),
     "path": ("path",),
     "agent": ("agent",),
+    "answer": ("media_type", "size"),
 }
 
 
