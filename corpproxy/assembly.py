@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.backends.geography import open_geography
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -24,6 +25,7 @@ from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
+from corpproxy.policy.decide import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         site=site,
         classifier=classifier,
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
+        geography=open_geography(configuration.geography),
         needs_agent="agent" in policy.reads,
         needs_answer="answer" in policy.reads,
         safe_search=configuration.safe_search,
@@ -82,6 +85,11 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
     )
+
+
+def reads_addresses(policy: Policy) -> bool:
+    """Whether a rule asks for what is known of the addresses of a host."""
+    return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -117,7 +125,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         lists=list_versions(index),
         classifier=classifier,
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
     )
 
 

@@ -45,6 +45,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar categories: the categories of the destination, sorted.
     :ivar addresses: the classes of the host's addresses, where a rule or the safety table read them; ``none``
         where the host could not be looked up.
+    :ivar countries: the countries of its addresses, where a rule asks for them; ``none`` without any.
+    :ivar asns: the networks that have its addresses, as AS13335, where a rule asks; ``none`` without any.
     :ivar media_type: that of the answer, where a rule asks for it; ``none`` where it has no content,
         ``unknown`` where it does not say.
     :ivar size: the octets of its content as it was announced, where a rule asks for that.
@@ -92,6 +94,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     path: str = ""
     categories: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    asns: tuple[str, ...] = ()
     media_type: str = ""
     size: int | None = None
     lists: tuple[str, ...] = ()

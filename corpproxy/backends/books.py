@@ -204,6 +204,10 @@ class Books:
         )
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
+        if exchange.countries is not None:
+            record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
+        if exchange.asns is not None:
+            record.asns = tuple(f"AS{one}" for one in sorted(exchange.asns)) or _UNRESOLVED
         if exchange.answer is not None:
             _tell_answer(record, exchange.answer)
         if exchange.address_classes is not None:

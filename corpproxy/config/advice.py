@@ -55,6 +55,8 @@ ADVICE = {
     "bad-port": "Write a port from 1 to 65535, or a range such as 8000-8999.",
     "bad-media-type": "Write a media type such as video/mp4, or video/*.",
     "bad-size-range": "Write a range such as 'over 100MiB' or 'up to 64KiB'.",
+    "bad-country": "Write the two letters of ISO 3166-1, such as GB.",
+    "bad-network-number": "Write the number as AS13335.",
     "bad-method": "Write a request method in capitals.",
     "bad-days": "Write days such as mon-fri or [sat, sun].",
     "bad-hours": 'Write hours such as "08:30-15:30".',
@@ -133,6 +135,9 @@ ADVICE = {
     "groups-file-missing": "Put the file there, or correct the path.",
     "list-missing": "Fetch the list, or correct the path.",
     "logo-missing": "Put the picture there, or correct the path.",
+    "geography-missing": "Fetch the database, or correct the path.",
+    "bad-geography": "Fetch the database again.",
+    "no-geography": "Name a database in 'geography:'.",
     "no-time-zone": "Write 'time_zone:' with the zone that the site is in.",
     "pac-not-served": "Write a listener with 'portal:'.",
     # When the running service is to take it up

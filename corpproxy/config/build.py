@@ -17,6 +17,7 @@ from corpproxy.config.names import NameSettings
 from corpproxy.config.nodes import Path as Steps
 from corpproxy.config.nodes import Table, place_of
 from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place
@@ -69,6 +70,7 @@ def build(
         cases=tuple(rules.cases()),
         version=version,
         transports=model.transports,
+        geography=parts.geography(),
         calendars=rules.calendars(),
         workers=model.workers,
     )
@@ -161,6 +163,15 @@ class _Parts:
                 )
                 for number, one in enumerate(table.exempt)
             ),
+        )
+
+    def geography(self) -> GeographySettings:
+        table = self._model.geography
+        return GeographySettings(
+            self._file(table.country),
+            self._file(table.asn),
+            self._place("geography", "country"),
+            self._place("geography", "asn"),
         )
 
     def lists(self) -> tuple[ListSource, ...]:

@@ -264,6 +264,8 @@ class Rules:
             scheme=tuple(table.scheme),
             port=tuple(table.port),
             address=tuple(table.address),
+            country=tuple(table.country),
+            asn=tuple(table.asn),
             media_type=tuple(table.media_type),
             size=tuple(table.size),
             all_=(*map(self._what, table.all_), *self._listed(What, table.list_)),

@@ -52,6 +52,8 @@ CODES = {
     "bad-port": "A value is not a port, nor a range of ports.",
     "bad-media-type": "A value is not a media type.",
     "bad-size-range": "A value is not a range of sizes.",
+    "bad-country": "A value is not the two letters of a country.",
+    "bad-network-number": "A value is not the number of a network.",
     "bad-method": "A value is not a request method.",
     "bad-days": "A value is not a weekday or a range of them.",
     "bad-hours": "A value is not a span of hours.",
@@ -130,6 +132,9 @@ CODES = {
     "groups-file-missing": "The file of groups is not there yet.",
     "list-missing": "A category list is not there.",
     "logo-missing": "The logo cannot be read.",
+    "geography-missing": "A database of addresses is not there.",
+    "bad-geography": "A file is no database of addresses.",
+    "no-geography": "A rule asks where an address is, and no database tells.",
     "no-time-zone": "There are hours but no time zone to read them in.",
     "pac-not-served": "There is a PAC file, but no listener that serves it.",
     # When the running service is to take it up

@@ -11,6 +11,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.config.transports import Transports
+from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
@@ -60,6 +61,7 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
+    geography: GeographySettings = field(default_factory=GeographySettings)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
 

@@ -49,10 +49,12 @@ class Exchange:
         "address_classes",
         "answer",
         "answered",
+        "asns",
         "body",
         "client",
         "connect_seconds",
         "content_over",
+        "countries",
         "decision",
         "destination",
         "ended",
@@ -106,6 +108,8 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
+        self.countries: frozenset[str] | None = None
+        self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None
         self.result: ResultCode = ResultCode.FAILED
         self.failure = ""

@@ -42,6 +42,8 @@ class Case:
     would_block: str | None = None
     exception: str | None = None
     agent: str = ""
+    countries: frozenset[str] | None = None
+    asns: frozenset[int] | None = None
     answer: Answer | None = None
     place: Place = NOWHERE
 
@@ -56,6 +58,8 @@ class Case:
             client=self.client,
             listener=self.listener,
             agent=self.agent,
+            countries=self.countries,
+            asns=self.asns,
             answer=self.answer,
         )
 

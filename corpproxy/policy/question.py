@@ -31,7 +31,8 @@ class Question:
     ``groups`` None are those that the policy gives the user.  ``client`` empty is an address in no
     network of the policy, ``listener`` empty the site's first.  ``at`` is POSIX seconds.
     ``answer`` is what the server answers, None asks about the request alone.  ``agent`` is the User-Agent.
-    ``address_classes`` None looks nothing up: a name is then taken to have a public address.
+    ``address_classes`` None looks nothing up: a name is then taken to have a public address, whose
+    ``countries`` and ``asns`` are not known when they are None.
     """
 
     url: str
@@ -43,6 +44,8 @@ class Question:
     listener: str = ""
     address_classes: frozenset[AddressClass] | None = None
     agent: str = ""
+    countries: frozenset[str] | None = None
+    asns: frozenset[int] | None = None
     answer: Answer | None = None
 
 
@@ -110,6 +113,8 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         question.at,
         _address_classes(question, seen.host),
         question.agent,
+        question.countries,
+        question.asns,
         # A tunnel shows no answer.
         answer=None if seen.method == "CONNECT" else question.answer,
     )

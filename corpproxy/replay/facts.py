@@ -20,6 +20,8 @@ METHOD = "the whole method"
 AGENT = "the User-Agent"
 LISTENER = "the listener"
 ADDRESSES = "the addresses of the host"
+COUNTRIES = "the countries of the host"
+NETWORKS = "the networks of the host"
 ANSWER = "what the answer was"
 
 # Hosts remembered in their normal form; a week of a school names a few ten thousand.
@@ -49,6 +51,8 @@ def facts_of(record: Record) -> Facts:
         posix_seconds(record.at),
         address_classes_of(record),
         agent=record.agent,
+        countries=_known(record.countries),
+        asns=_numbers(record.asns),
         answer=_answer(record),
     )
 
@@ -69,7 +73,21 @@ def gaps_of(record: Record) -> Gaps:
         missing["listener"] = LISTENER
     if not record.addresses and host_of(record.host).address is None:
         missing["address_classes"] = ADDRESSES
+    if not record.countries:
+        missing["countries"] = COUNTRIES
+    if not record.asns:
+        missing["asns"] = NETWORKS
     return Gaps(missing, query="query" in record.left_out)
+
+
+def _known(recorded: tuple[str, ...]) -> frozenset[str] | None:
+    """What was known, where a rule read it; ``none`` stands for nothing at all."""
+    return frozenset(recorded) - {"none"} if recorded else None
+
+
+def _numbers(recorded: tuple[str, ...]) -> frozenset[int] | None:
+    known = _known(recorded)
+    return None if known is None else frozenset(int(one.removeprefix("AS")) for one in known)
 
 
 def _answer(record: Record) -> Answer | None:

@@ -15,7 +15,8 @@ from tests.support.rows import rows, tabular
 def of(**fields):
     """A record of a request for a host by name."""
     asked = {"host": "www.example.com", "port": 80, "method": "GET", "path": "/", "media_type": "text/html"}
-    return a_record(**{**asked, **fields})
+    placed = {"countries": ("GB",), "asns": ("AS786",)}
+    return a_record(**{**asked, **placed, **fields})
 
 
 @tabular
@@ -55,6 +56,12 @@ class FactsTests(SynchronousTestCase):
         ),
         addresses=({}, {"address_classes": "the addresses of the host"}, False),
         answer=({"addresses": ("none",), "media_type": ""}, {"answer": "what the answer was"}, False),
+        countries=(
+            {"addresses": ("none",), "countries": ()},
+            {"countries": "the countries of the host"},
+            False,
+        ),
+        asns=({"addresses": ("none",), "asns": ()}, {"asns": "the networks of the host"}, False),
         tunnel=({"addresses": ("none",), "media_type": "", "method": "CONNECT"}, {}, False),
         literal=({"host": "10.0.0.7"}, {}, False),
     )
@@ -62,6 +69,14 @@ class FactsTests(SynchronousTestCase):
         """What was left out, cut or blanked is known to be missing."""
         gaps = gaps_of(of(**fields))
         self.assertEqual((dict(gaps.facts), gaps.query), (missing, query))
+
+    def test_places(self):
+        """Where the host was is as it was known."""
+        facts = facts_of(of())
+        self.assertEqual((facts.countries, facts.asns), ({"GB"}, {786}))
+        self.assertEqual(facts_of(of(asns=("none",))).asns, frozenset())
+        facts = facts_of(of(countries=(), asns=()))
+        self.assertEqual((facts.countries, facts.asns), (None, None))
 
     @rows(
         stated=({"media_type": "video/mp4", "size": 5}, Answer("video/mp4", 5)),

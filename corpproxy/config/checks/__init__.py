@@ -11,6 +11,7 @@ from corpproxy.config.checks import (
     cases,
     exceptions,
     files,
+    geography,
     listen,
     lists,
     names,
@@ -22,7 +23,7 @@ from corpproxy.config.checks.examined import Examined
 
 CONCERNS = tuple(
     module.check
-    for module in (names, lists, rules, exceptions, cases, listen, files, site, calendars, values)
+    for module in (names, lists, rules, exceptions, cases, listen, files, geography, site, calendars, values)
 )
 
 

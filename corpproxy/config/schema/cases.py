@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import model_validator
 
+from corpproxy.config.schema.conditions import Country, NetworkNumber
 from corpproxy.config.schema.leaves import Leaf, OneOrMany, SizeOrNone, Text, parsed, words, wrong
 from corpproxy.config.schema.table import Table, mapping, optional
 from corpproxy.policy.cases import CHALLENGE
@@ -44,6 +45,10 @@ class CaseTable(Table):
     answer: AnswerTable | None = optional(
         "What the server answers, for rules about answers; without it the request alone is asked about."
     )
+    country: OneOrMany[Country] | None = optional(
+        "Where the server's address is; not known when left out, for a test looks nothing up."
+    )
+    asn: OneOrMany[NetworkNumber] | None = optional("The number of the network that has the address.")
     agent: Text | None = optional("What the client says it is: its User-Agent.")
     at: OneOrMany[Text] | None = optional(
         "Date and time, as ``2026-11-23T10:00``, in the site's time zone; at any time when left out."

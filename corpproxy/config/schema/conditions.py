@@ -13,6 +13,8 @@ from corpproxy.policy.conditions import (
     PortRange,
     SizeRange,
     UrlPrefix,
+    parse_asn,
+    parse_country,
     parse_domain,
     parse_expression,
     parse_extension,
@@ -30,6 +32,8 @@ Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
 Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
 MediaType = Annotated[str, parsed("media type", parse_media_type, "bad-media-type")]
 SizeRangeText = Annotated[SizeRange, parsed("range of sizes", parse_size_range, "bad-size-range")]
+Country = Annotated[str, parsed("country", parse_country, "bad-country")]
+NetworkNumber = Annotated[int, parsed("network number", parse_asn, "bad-network-number")]
 HostName = Annotated[str, parsed("name or address", parse_host, "bad-host")]
 Extension = Annotated[str, parsed("extension", parse_extension, "bad-extension")]
 Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
@@ -93,6 +97,10 @@ class WhatTable(Table):
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
+    country: OneOrMany[Country] = listing("Countries of the server's address, as ``GB``.")
+    asn: OneOrMany[NetworkNumber] = listing(
+        "Numbers of the networks that have the server's address, as ``AS13335``."
+    )
     media_type: OneOrMany[MediaType] = listing(
         "What the answer is, as ``video/*``; it is decided again when the answer is there."
     )
