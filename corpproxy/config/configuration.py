@@ -11,6 +11,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.config.transports import Transports
+from corpproxy.destination.fetching import UNPROTECTED, Protected
 from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
@@ -61,6 +62,7 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
+    protected: Protected = UNPROTECTED
     geography: GeographySettings = field(default_factory=GeographySettings)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
