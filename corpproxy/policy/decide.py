@@ -176,6 +176,10 @@ class Policy:
         plain = self._young.get(key) is decision or self._old.get(key) is decision
         return (self._since, self._until) if plain else None
 
+    def forget(self) -> None:
+        """Forget the decisions that are remembered; who measures calls it."""
+        self._young, self._old = {}, {}
+
     def in_force(self, at: float) -> tuple[int, int]:
         """The rules and the exceptions that are in force at a time, as bits; the same until `next_change`."""
         rules = self.table.in_force(at) & self._periods.in_force(at)

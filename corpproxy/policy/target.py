@@ -39,8 +39,12 @@ def extensions_of(path: str) -> tuple[str, ...]:
 
     What stands behind ``;`` in the segment is a parameter.  A tunnel shows no path.
     """
-    segment = normal_path(path).partition("?")[0].rpartition("/")[2].partition(";")[0].lower()
-    parts = segment.split(".")[1:]
+    if "%" in path or "/." in path:
+        path = normal_path(path)
+    segment = path.partition("?")[0].rpartition("/")[2]
+    if "." not in segment:
+        return ()
+    parts = segment.partition(";")[0].lower().split(".")[1:]
     return tuple(".".join(parts[-count:]) for count in range(1, min(len(parts), 2) + 1) if parts[-1])
 
 
