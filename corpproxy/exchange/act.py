@@ -14,6 +14,9 @@ from corpproxy.exchange.ourselves import answer_portal, answer_probe, ends_here
 from corpproxy.exchange.tunnel import tunnel
 from corpproxy.policy.model import Effect
 
+# A member of an enum that is looked up for every exchange costs more than a name of this module.
+_ALLOW = Effect.ALLOW
+
 
 def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
     """
@@ -23,12 +26,12 @@ def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
     """
     decision = exchange.decision
     assert decision is not None
-    if decision.effect is not Effect.ALLOW:
+    if decision.effect is not _ALLOW:
         raise refusal(exchange, decision)
     if decision is PORTAL:
         return answer_portal(exchange)
     if exchange.method == b"CONNECT":
         return tunnel(exchange)
-    if ends_here(exchange):
+    if exchange.known is None and ends_here(exchange):
         return answer_probe(exchange)
     return forward(exchange)

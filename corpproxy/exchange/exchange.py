@@ -20,6 +20,10 @@ from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
+    from corpproxy.policy.decide import Lasting
+
+
+_FAILED = ResultCode.FAILED
 
 
 class Mode(enum.StrEnum):
@@ -40,7 +44,7 @@ class Exchange:
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` from when until when the decision holds for others like it.
+    ``lasts`` how long the decision holds for others like it.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -103,7 +107,7 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.known: Known | None = None
-        self.lasts: tuple[float, float] | None = None
+        self.lasts: Lasting | None = None
         self.decision: Decision | None = None
         self.standing: Decision | None = None
         self.ended: Ending | None = None
@@ -111,7 +115,7 @@ class Exchange:
         self.countries: frozenset[str] | None = None
         self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None
-        self.result: ResultCode = ResultCode.FAILED
+        self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""
         self.status = 0

@@ -20,6 +20,10 @@ from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_pro
 # requests past the policy, is not forwarded (RFC 9110, section 7.8).
 UPGRADES = frozenset({b"websocket"})
 
+# Members of enums that are looked up for every exchange cost more than names of this module.
+_FORWARDED = ResultCode.FORWARDED
+_CLOSE = Framing.CLOSE
+
 
 async def forward(exchange: Exchange) -> ResultCode:
     """Take a request to its server and the answer back."""
@@ -37,7 +41,7 @@ async def forward(exchange: Exchange) -> ResultCode:
         raise too_long(exchange, limit) from grew
     if not exchange.content_over:
         await drain(exchange)
-    return ResultCode.FORWARDED
+    return _FORWARDED
 
 
 async def _fetch_again(exchange: Exchange, command: Fetch, failure: UpstreamError | AddressRefused) -> Answer:
@@ -132,7 +136,7 @@ def _relay(exchange: Exchange, answer: Answer, limit: int) -> Relay:
     """Say how an answer goes to the client."""
     version = exchange.head.version
     framing = framing_toward(answer.body, version).framing
-    exchange.keep = exchange.keep and framing is not Framing.CLOSE and exchange.content_over
+    exchange.keep = exchange.keep and framing is not _CLOSE and exchange.content_over
     exchange.status = answer.head.status
     try:
         head = forward_response(
