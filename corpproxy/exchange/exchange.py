@@ -127,7 +127,7 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target = _NO_HEAD, _NO_TARGET
+        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
         if self.fields is not None:
             self.fields = _agents[self.fields.get(b"user-agent") or b""]
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.http1.head import RequestHead
 from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.sections import Sections
 from corpproxy.http1.steering import is_plain
@@ -27,6 +28,8 @@ from corpproxy.policy.model import Decision, Effect
 # Exchanges remembered with one section.  Without signing in, a room full of the same browsers sends the same.
 MAX_KNOWN = 64
 
+# What goes to servers: requests, and tunnels.
+_FORMS = (Form.ABSOLUTE, Form.AUTHORITY)
 # Where an authority begins in an absolute target of the only scheme that is served: behind http://
 _AUTHORITY = 7
 
@@ -82,9 +85,8 @@ class Known:
 def recall(exchange: Exchange) -> bool:
     """Take over what is known of an exchange; False when nothing is, and it has to find out itself."""
     head = exchange.head
-    target = head.target
-    cut = target.find(b"/", _AUTHORITY)
-    known = head.fields.outline.known.get((head.method, target[:cut], exchange.client, exchange.listener))
+    authority, path = _parts(head)
+    known = head.fields.outline.known.get((head.method, authority, exchange.client, exchange.listener))
     now = exchange.started
     if known is None or head.version != 11 or not known.since <= now < known.until:
         return False
@@ -96,7 +98,7 @@ def recall(exchange: Exchange) -> bool:
     exchange.identity = known.identity
     exchange.decision = known.decision
     exchange.destination = Destination(
-        like.host, like.port, like.scheme, target[cut:].decode("latin-1"), like.categories, like.matches
+        like.host, like.port, like.scheme, path.decode("latin-1"), like.categories, like.matches
     )
     return True
 
@@ -113,18 +115,26 @@ def remember(exchange: Exchange) -> None:
         return
     if decision.effect is not Effect.ALLOW or exchange.mode is not Mode.FORWARD or not is_plain(head):
         return
-    target = head.target
-    cut = target.find(b"/", _AUTHORITY)
-    if exchange.target.form is not Form.ABSOLUTE or exchange.target.path != target[cut:]:
+    authority, path = _parts(head)
+    if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
     in_force = exchange.in_force
-    if in_force.classifier.looks_at_paths(destination.host):
+    if path and in_force.classifier.looks_at_paths(destination.host):
         return
     known = Known(in_force.sections, destination, exchange.identity, _again(exchange), decision, *lasts)
     remembered = head.fields.outline.known
     if len(remembered) >= MAX_KNOWN:
         remembered.clear()
-    remembered[head.method, target[:cut], exchange.client, exchange.listener] = exchange.known = known
+    remembered[head.method, authority, exchange.client, exchange.listener] = exchange.known = known
+
+
+def _parts(head: RequestHead) -> tuple[bytes, bytes]:
+    """The target as far as its authority, and the path behind it; that of a tunnel has none."""
+    target = head.target
+    if head.method == b"CONNECT":
+        return target, b""
+    cut = target.find(b"/", _AUTHORITY)
+    return target[:cut], target[cut:]
 
 
 def _again(exchange: Exchange) -> Callable[[float], Identity | None]:

@@ -243,8 +243,7 @@ class Upstream(Wire):
 
     def await_taker(self) -> None:
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
-        self.sink = _Waiting(b"")
-        self.hold(UNTAKEN)
+        self.sink = _Waiting(b"", self)
 
     def take_whole(self, length: int) -> bytes | None:
         """Give the content of an answer if it came with its head, exactly so long, and nothing else did."""
@@ -304,16 +303,23 @@ class Upstream(Wire):
 
 
 class _Waiting:
-    """Holds what comes between the head of an answer and the moment somebody takes its content."""
+    """
+    Holds what comes between the head of an answer and the moment somebody takes its content.
 
-    __slots__ = ("ended", "held")
+    A ``fresh`` connection is held when something comes: few servers speak before they are spoken to.
+    """
 
-    def __init__(self, rest: bytes) -> None:
+    __slots__ = ("_fresh", "ended", "held")
+
+    def __init__(self, rest: bytes, fresh: Upstream | None = None) -> None:
         self.held = rest
         self.ended = ""
+        self._fresh = fresh
 
     def octets(self, data: bytes) -> None:
         self.held += data
+        if self._fresh is not None:
+            self._fresh.hold(UNTAKEN)
 
     def half_closed(self) -> None:
         self.ended = self.ended or "half"

@@ -34,7 +34,7 @@ TUNNEL_OCTETS = 4_400
 CONNECTION_OCTETS = 1_500
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
-FUNCTION_CALLS = 560
+FUNCTION_CALLS = 520
 
 
 class TunnelCostTests(SynchronousTestCase):
