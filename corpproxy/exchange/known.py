@@ -97,9 +97,12 @@ def recall(exchange: Exchange) -> bool:
     exchange.known = known
     exchange.identity = known.identity
     exchange.decision = known.decision
-    exchange.destination = Destination(
-        like.host, like.port, like.scheme, path.decode("latin-1"), like.categories, like.matches
-    )
+    # That of a tunnel is the same for all.
+    exchange.destination = like
+    if path:
+        exchange.destination = Destination(
+            like.host, like.port, like.scheme, path.decode("latin-1"), like.categories, like.matches
+        )
     return True
 
 

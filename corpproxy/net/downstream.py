@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+# For connections on which no head comes any more.
+_NO_HEADS = RequestReader()
+
 
 class Downstream(Wire):
     """
@@ -299,6 +302,10 @@ class Downstream(Wire):
             self.waits_for_room = False
             if not self.closing:
                 self._next()
+
+    def expect_no_head(self) -> None:
+        """What comes on this connection is a tunnel's from now on."""
+        self._reader = _NO_HEADS
 
     # The service stops.
 

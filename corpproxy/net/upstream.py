@@ -68,6 +68,7 @@ class Upstream(Wire):
     __slots__ = (
         "_asker",
         "_interim_octets",
+        "_limits",
         "_method",
         "_reader",
         "address_class",
@@ -102,7 +103,7 @@ class Upstream(Wire):
         self.keep = False
         self.received = 0
         self.sent = 0
-        self._reader = ResponseReader(limits)
+        self._limits = limits
         self._asker: Asker | None = None
         self._method = b""
         self._interim_octets = 0
@@ -121,6 +122,9 @@ class Upstream(Wire):
 
         ``is_whole`` says that no content follows, so that the server is waited for from now on.
         """
+        if not self.reused:
+            # Nobody asks over a tunnel.
+            self._reader = ResponseReader(self._limits)
         self._asker = asker
         self._method = method
         self._interim_octets = 0
