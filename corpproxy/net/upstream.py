@@ -21,6 +21,23 @@ from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
 MAX_INTERIM_OCTETS = 256 * 1024
 
 
+class _Written(dict[tuple[str, int], str]):
+    """Addresses as they are recorded: thousands of tunnels to one server keep one text."""
+
+    BOUND = 4096
+
+    def __missing__(self, address: tuple[str, int]) -> str:
+        host, port = address
+        text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if len(self) >= self.BOUND:
+            self.clear()
+        self[address] = text
+        return text
+
+
+_written = _Written()
+
+
 class Server(NamedTuple):
     """
     What makes two connections interchangeable: the pool's key.
@@ -111,7 +128,7 @@ class Upstream(Wire):
     def connectionMade(self) -> None:
         super().connectionMade()
         peer = self.transport.getPeer()
-        self.address = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+        self.address = _written[peer.host, peer.port]
         self.address_class = address_class(peer.host)
 
     # Asking.
