@@ -203,11 +203,7 @@ class Downstream(Wire):
                 self.upload = Upload(self, body, exchange.in_force.limits)
             exchange.keep = keeps_alive(head) and not self.proxy.stopping
         refusal = self.proxy.admission.refusal(exchange)
-        run = self.run = Run(
-            live(exchange) if refusal is None else refuse(exchange, refusal),
-            self.performer.perform,
-            self._ended,
-        )
+        run = self.run = Run(live(exchange) if refusal is None else refuse(exchange, refusal), self.performer)
         run.start()
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
@@ -221,10 +217,10 @@ class Downstream(Wire):
         self._drive(refuse(exchange, error))
 
     def _drive(self, road: object) -> None:
-        self.run = Run(road, self.performer.perform, self._ended)  # type: ignore[arg-type]
+        self.run = Run(road, self.performer)  # type: ignore[arg-type]
         self.run.start()
 
-    def _ended(self, error: BaseException | None) -> None:
+    def ended(self, error: BaseException | None) -> None:
         """The road is over: account, audit, and go on with the next request or close."""
         exchange = self.exchange
         self.run = None

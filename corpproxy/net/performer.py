@@ -57,6 +57,10 @@ class Performer:
         """Do what a command asks; its outcome, or PENDING."""
         return self._METHODS[type(command)](self, command)
 
+    def ended(self, error: BaseException | None) -> None:
+        """The road of the present exchange is over."""
+        self._downstream.ended(error)
+
     @property
     def _run(self) -> Run:
         run = self._downstream.run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.python.failure import Failure
 
@@ -13,26 +13,30 @@ from corpproxy.exchange.commands import Command
 # What a performer returns when the outcome comes later, through `Run.succeed` or `Run.fail`.
 PENDING = object()
 
-Perform = Callable[[Command[Any]], Any]
-Ended = Callable[[BaseException | None], None]
+
+class Performs(Protocol):
+    """Does what a road asks."""
+
+    def perform(self, command: Command[Any]) -> Any:
+        """Give the outcome at once, raise the failure, or give ``PENDING``."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """The road is over; ``error`` is the exception that it did not expect."""
 
 
 class Run:
     """
     One coroutine on its way.
 
-    ``perform`` does what a command asks and returns its outcome at once, raises its failure, or
-    returns ``PENDING``.  No Deferred is made for what need not wait.  ``abandon`` is set by whoever is
-    pending, and called when the road is cancelled instead.  ``ended`` is told the end: None,
-    or the exception that the road did not expect.
+    No Deferred is made for what need not wait.  ``abandon`` is set by whoever is pending, and called when the
+    road is cancelled instead.
     """
 
-    __slots__ = ("_coroutine", "_deaf", "_ended", "_perform", "_ready", "_running", "abandon", "over")
+    __slots__ = ("_coroutine", "_deaf", "_performer", "_ready", "_running", "abandon", "over")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], perform: Perform, ended: Ended) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], performer: Performs) -> None:
         self._coroutine = coroutine
-        self._perform = perform
-        self._ended = ended
+        self._performer = performer
         self._ready: tuple[bool, Any] | None = None
         self._running = False
         self._deaf = False
@@ -93,7 +97,7 @@ class Run:
                 return
             step = self._coroutine.send
             try:
-                value = self._perform(command)
+                value = self._performer.perform(command)
             except CorpproxyError as failure:
                 step, value = self._coroutine.throw, failure
             except Exception as bug:
@@ -109,4 +113,4 @@ class Run:
     def _end(self, error: BaseException | None) -> None:
         self.over = True
         self.abandon = None
-        self._ended(error)
+        self._performer.ended(error)

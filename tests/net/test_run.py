@@ -37,8 +37,11 @@ class RunTests(SynchronousTestCase):
                 except (ProtocolError, ClientGone) as failure:
                     self.seen.append((name, failure.code))
 
-        self.run_ = Run(road(), self.perform, self.ends.append)
+        self.run_ = Run(road(), self)
         self.run_.start()
+
+    def ended(self, error):
+        self.ends.append(error)
 
     def perform(self, step):
         outcome = self.outcomes.get(step.name, step.name.upper())
