@@ -35,6 +35,7 @@ from corpproxy.backends.reception import Reception
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
+from corpproxy.identity.requests import Requests
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.downstream import Downstream
 from corpproxy.net.names import Names
@@ -167,7 +168,7 @@ def make_proxy(folder: Path) -> tuple[Proxy, Connector]:
     connector = Connector()
     accounts = Accounts(Ledger())
     books = Books(accounts, Lines(), time.time, Telemetry().exchange)
-    lasting = Lasting(Grants(), Refusals(), Signer(bytes(32)), reception)
+    lasting = Lasting(Grants(), Requests(), Refusals(), Signer(bytes(32)), reception)
     proxy = Proxy(
         reactor=reactor,
         connector=connector,
