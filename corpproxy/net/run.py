@@ -20,6 +20,14 @@ class Performs(Protocol):
     def perform(self, command: Command[Any]) -> Any:
         """Give the outcome at once, raise the failure, or give ``PENDING``."""
 
+
+class Owner(Protocol):
+    """Whose road it is."""
+
+    @property
+    def performer(self) -> Performs:
+        """Who does what it asks."""
+
     def ended(self, error: BaseException | None) -> None:
         """The road is over; ``error`` is the exception that it did not expect."""
 
@@ -32,11 +40,11 @@ class Run:
     road is cancelled instead.
     """
 
-    __slots__ = ("_coroutine", "_deaf", "_performer", "_ready", "_running", "abandon", "over")
+    __slots__ = ("_coroutine", "_deaf", "_owner", "_ready", "_running", "abandon", "over")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], performer: Performs) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], owner: Owner) -> None:
         self._coroutine = coroutine
-        self._performer = performer
+        self._owner = owner
         self._ready: tuple[bool, Any] | None = None
         self._running = False
         self._deaf = False
@@ -97,7 +105,7 @@ class Run:
                 return
             step = self._coroutine.send
             try:
-                value = self._performer.perform(command)
+                value = self._owner.performer.perform(command)
             except CorpproxyError as failure:
                 step, value = self._coroutine.throw, failure
             except Exception as bug:
@@ -113,4 +121,4 @@ class Run:
     def _end(self, error: BaseException | None) -> None:
         self.over = True
         self.abandon = None
-        self._performer.ended(error)
+        self._owner.ended(error)

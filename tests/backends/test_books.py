@@ -134,7 +134,7 @@ class OrdinaryTests(SynchronousTestCase):
     def test_openings(self):
         """So it is with the records of tunnels that open."""
         force = in_force()
-        known = Known(force.sections, None, None, None, None, 0.0, 0.0)
+        known = Known(force.sections, None, None, None, None, (0.0, 0.0, None))
         more = {"result": ResultCode.FAILED, "status": 200, "method": b"CONNECT", "opened": True}
         each = [{"connect_seconds": 0.25}, {"upstream": "192.0.2.2:443"}, {"resolve_seconds": 0.125}]
         found = []
@@ -153,7 +153,7 @@ class OrdinaryTests(SynchronousTestCase):
         """A record says the same whether or not the exchange was like one before it."""
         for audit in (AuditSettings(), AuditSettings(query=True, user_agent=False)):
             force = replace(in_force(), audit=audit)
-            known = Known(force.sections, None, None, None, None, 0.0, 0.0)
+            known = Known(force.sections, None, None, None, None, None)
             kinds = [
                 ("/1", {"connect_seconds": 0.25, "first_octet_seconds": 0.5}),
                 ("/22", {"first_octet_seconds": 1.5}),

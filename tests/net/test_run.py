@@ -26,6 +26,7 @@ class RunTests(SynchronousTestCase):
         self.outcomes = {}
         self.seen = []
         self.ends = []
+        self.performer = self
 
     def start(self, *names):
         """Run a road that asks these steps, and notes what comes of each."""
