@@ -31,7 +31,11 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         service.reopen()
         return {}
 
-    return {"reload": reload, "status": status, "rotate": rotate, **grant_commands(service)}
+    def people(caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        service.look_at_people()
+        return {}
+
+    return {"people": people, "reload": reload, "status": status, "rotate": rotate, **grant_commands(service)}
 
 
 def status_of(service: CorpproxyService) -> dict[str, Any]:

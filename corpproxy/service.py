@@ -424,6 +424,10 @@ class CorpproxyService(Service):
         reloaded: Deferred[Reloaded] = self.reloading.reload(by, uid, why)
         return reloaded
 
+    def look_at_people(self) -> None:
+        """Take up the password file and the groups file as they are now."""
+        self.reception.look()
+
     def give(self, grant: Grant) -> Deferred[None]:
         """Put a grant into force at once, and keep it; fails with StoreError, and holds all the same."""
         self.lasting.grants.add(grant)

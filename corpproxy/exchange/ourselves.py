@@ -18,7 +18,8 @@ from corpproxy.exchange.refusal import SignInUnavailable
 from corpproxy.http1.answer import answer_head
 from corpproxy.http1.steering import max_forwards
 from corpproxy.pages import portal
-from corpproxy.pages.desk import Ask, Desk, DeskAction, End, Let
+from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let
+from corpproxy.pages.desk import Desk
 from corpproxy.pages.forms import MAX_FORM_OCTETS
 from corpproxy.pages.page import Page
 from corpproxy.pages.portal import PortalRequest
@@ -95,6 +96,9 @@ async def _at_the_desk(desk: Desk, request: PortalRequest, action: DeskAction) -
     if isinstance(action, End):
         await EndGrant(action.grant.id)
         return desk.ended(request, action)
+    if isinstance(action, Give):
+        await SaveGrant(action.grant)
+        return desk.let_through(request, action)
     if isinstance(action, Let):
         await SaveGrant(action.grant)
     await SaveRequest(action.request)

@@ -84,6 +84,7 @@ def waiting(
     site: Site,
     requests: tuple[AccessRequest, ...],
     grants: tuple[tuple[Grant, str], ...],
+    unasked: Form,
 ) -> Sheet:
     """Give the requests that somebody may decide on, and the grants to end, each with its token."""
     lead = words.say("requests.lead" if requests else "requests.none")
@@ -93,12 +94,13 @@ def waiting(
     given = Section(
         words.say("requests.given"), cards=tuple(_given(words, site, one, token) for one, token in grants)
     )
+    letting = Section(words.say("requests.new_title"), form=unasked, folded=True)
     return Sheet(
         status=200,
         kind="requests",
         tone=Tone.KEY,
         title=words.say("requests.title"),
-        sections=(asking, given) if grants else (asking,),
+        sections=(asking, *((given,) if grants else ()), letting),
         links=(home(words, site),),
     )
 
@@ -151,6 +153,34 @@ def named(words: Catalogue, hosts: tuple[str, ...]) -> str:
     return words.say("access.and_more", hosts=told, count=more) if more > 0 else told
 
 
+def unasked_form(words: Catalogue, site: Site, token: str, choices: tuple[Choice, ...]) -> Form:
+    """Give the form that lets somebody through who did not ask."""
+    return Form(
+        f"{site.portal_uri}requests/new",
+        words.say("requests.let"),
+        hidden=(("token", token),),
+        inputs=(
+            Input("host", words.say("requests.new_host"), kind="text"),
+            Input("name", words.say("requests.new_name"), kind="text", required=False),
+            Input("why", words.say("requests.new_why"), kind="text"),
+        ),
+        choices=choices,
+        note=words.say("requests.let_note"),
+    )
+
+
+def not_let(words: Catalogue, site: Site) -> Sheet:
+    """Say that this person may not be let through by the one who decides, or is nobody."""
+    return Sheet(
+        status=403,
+        kind="access-not-given",
+        tone=Tone.WARN,
+        title=words.say("requests.not_title"),
+        lead=(words.say("requests.not_lead"),),
+        links=(back(words, site),),
+    )
+
+
 def decide(
     words: Catalogue,
     site: Site,
@@ -189,7 +219,7 @@ def decide(
     )
 
 
-def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str) -> Sheet:
+def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str, path: str = "sure") -> Sheet:
     """Ask once more before many are let through; ``count`` is how many are known, 0 when nobody knows."""
     many = words.say("requests.sure_count", count=count) if count else words.say("requests.sure_all")
     values = {"who": whom(words, grant.who), "host": named(words, grant.hosts)}
@@ -200,7 +230,7 @@ def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str) -> 
         tone=Tone.WARN,
         title=words.say("requests.sure_title", **values),
         lead=(words.say("requests.sure_lead", until=until, **values), many),
-        form=Form(f"{site.portal_uri}requests/sure", words.say("requests.let"), hidden=(("token", token),)),
+        form=Form(f"{site.portal_uri}requests/{path}", words.say("requests.let"), hidden=(("token", token),)),
         links=(back(words, site),),
     )
 

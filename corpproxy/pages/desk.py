@@ -8,80 +8,48 @@ must be done is an action for the road.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.forms import BadForm
-from corpproxy.identity.grants import GROUP, MAX_ALSO, NETWORK, Grant, Grants, grantee
-from corpproxy.identity.model import Identity
+from corpproxy.identity.grants import ANY_RULE, GROUP, MAX_ALSO, NETWORK, Grant, Grants, grantee
+from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import MAX_REASON_CHARACTERS, AccessRequest, Requests, State, TooMany
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages import access
+from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let, Refuse
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Seal, Unseal
 from corpproxy.pages.forms import parse_form
 from corpproxy.pages.page import Page
 from corpproxy.pages.refusals import PastRefusal, Refusals
 from corpproxy.pages.render import ASK_PURPOSE, ASK_SECONDS, Pages
-from corpproxy.pages.sheet import Choice, Sheet
+from corpproxy.pages.sheet import Choice, Form, Sheet
 from corpproxy.policy.approvals import Approvals, Party
 
 if TYPE_CHECKING:
     from corpproxy.pages.portal import PortalRequest
 
-LET_PURPOSE, REFUSE_PURPOSE, SURE_PURPOSE, END_PURPOSE = (
-    "let-through",
-    "refuse-access",
-    "let-many",
-    "end-grant",
-)
+LET_PURPOSE, REFUSE_PURPOSE, END_PURPOSE = "let-through", "refuse-access", "end-grant"
+SURE_PURPOSE = "let-many"
+NEW_PURPOSE, MANY_PURPOSE = "let-unasked", "let-many-unasked"
 FORM_SECONDS = 3600.0
+
+_BEHIND_AUTHORITY = re.compile("[/?#]")
+_PORT = re.compile(r":[0-9]*\Z")
 
 # What those who decide choose from, as far as the policy lets them.
 LIVES_SECONDS = (900, 1800, 2700, 3600, 5400, 7200, 14_400, 28_800, 86_400)
 
 # Refusals of the same person, so long before and after the one that is asked about, belong to its pages.
 NEEDED_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Keep a request, and record that it was asked; then `Desk.asked` gives the page."""
-
-    request: AccessRequest
-    deed: Deed
-
-
-@dataclass(frozen=True, slots=True)
-class Let:
-    """Put a grant into force, keep what became of the request, record it; then `Desk.let` gives the page."""
-
-    grant: Grant
-    request: AccessRequest
-    deed: Deed
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Keep what became of a request, and record it; then `Desk.refused` gives the page."""
-
-    request: AccessRequest
-    deed: Deed
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """End a grant, and record it; then `Desk.ended` gives the page."""
-
-    grant: Grant
-    deed: Deed
-
-
-DeskAction = Ask | Let | Refuse | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +151,88 @@ class Desk:
         mine = [one for one in self._access.grants.all(request.now) if _is_given_by(one, request)]
         tokens = [self._sealed(END_PURPOSE, request, one.id) for one in mine]
         sheet = access.waiting(
-            self._words(request), self._site, self.waiting(request), tuple(zip(mine, tokens, strict=True))
+            self._words(request),
+            self._site,
+            self.waiting(request),
+            tuple(zip(mine, tokens, strict=True)),
+            self._unasked(request),
         )
         return self._page(sheet, request)
+
+    def _unasked(self, request: PortalRequest) -> Form:
+        """The form that lets somebody through who did not ask: a person by name, a group, a room."""
+        words = self._words(request)
+        wholes = [(who, access.whom(words, who)) for who in self._all_wholes(request)]
+        choices = (
+            Choice("whom", words.say("requests.whom"), (("", words.say("requests.new_person")), *wholes)),
+            Choice("seconds", words.say("requests.how_long"), _lives(words, LIVES_SECONDS[-1])),
+        )
+        return access.unasked_form(words, self._site, self._sealed(NEW_PURPOSE, request, ""), choices)
+
+    def _all_wholes(self, request: PortalRequest) -> tuple[str, ...]:
+        """The groups and rooms that this person may let through as a whole."""
+        approvals, people = self._access.approvals, self._access.people
+        if approvals.at_most_whole(_party(request)) <= 0:
+            return ()
+        among = set(approvals.groups_of(_party(request)))
+        members = people.members().values()
+        groups = {group for mine in members if not among or among & set(mine) for group in mine}
+        rooms = sorted(people.network_names)
+        return (*(GROUP + one for one in sorted(groups | among)), *(NETWORK + one for one in rooms))
+
+    def new(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that lets somebody through who did not ask."""
+        fields = form_fields(request, {"token", "host", "name", "why", "whom", "seconds"})
+        values = self._unseal(NEW_PURPOSE, fields["token"], request.now)
+        if values.get("by") != request.identity.name or not request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        grant = self._unasked_grant(request, fields)
+        if grant is None:
+            return self._page(access.not_let(self._words(request), self._site), request)
+        if not grant.who.startswith((GROUP, NETWORK)):
+            return self._give(request, grant)
+        sealed = {name: fields[name] for name in ("host", "name", "why", "whom", "seconds")}
+        token = self._sealed(MANY_PURPOSE, request, "", sealed)
+        sheet = access.sure(self._words(request), self._site, grant, self._count(grant), token, "many")
+        return self._page(sheet, request)
+
+    def many(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that says once more that many are let through who did not ask."""
+        values = self._unseal(MANY_PURPOSE, form_fields(request, {"token"})["token"], request.now)
+        if values.get("by") != request.identity.name or not request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        grant = self._unasked_grant(request, values)
+        if grant is None:
+            return self._page(access.not_let(self._words(request), self._site), request)
+        return self._give(request, grant)
+
+    def _unasked_grant(self, request: PortalRequest, chosen: Mapping[str, str]) -> Grant | None:
+        """The grant that was chosen; None for people whom this person may not let through."""
+        seconds, approvals, me = _number(chosen["seconds"]), self._access.approvals, _party(request)
+        who, among = chosen["whom"], approvals.groups_of(me)
+        if who:
+            most = approvals.at_most_whole(me) if who in self._all_wholes(request) else 0.0
+        else:
+            who, among = normal_name(chosen["name"].strip()), ()
+            known = self._access.people.identity(who) if who and ":" not in who else ANONYMOUS
+            most = approvals.at_most(me, Party(known, "")) if known.name else 0.0
+        if most <= 0 or seconds <= 0:
+            return None
+        return Grant(
+            who=who,
+            host=_host_of(chosen["host"]),
+            rule=ANY_RULE,
+            until=request.now + min(seconds, most),
+            given_by=request.identity.name,
+            why=chosen["why"].strip()[:MAX_REASON_CHARACTERS],
+            id=request.reference,
+            among=among,
+            since=request.now,
+        )
+
+    def _give(self, request: PortalRequest, grant: Grant) -> Give:
+        deed = _deed(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        return Give(grant, replace(deed, until=grant.until, grant=grant.id))
 
     def one(self, request: PortalRequest) -> Page:
         """Give the page of one request."""
@@ -244,7 +291,7 @@ class Desk:
         deed = _deed(DeedName.ENDED, request, grant.who, grant.hosts, grant.rule, why=grant.why)
         return End(grant, replace(deed, grant=grant.id))
 
-    def let_through(self, request: PortalRequest, done: Let) -> Page:
+    def let_through(self, request: PortalRequest, done: Let | Give) -> Page:
         """Say who is let through."""
         return self._page(access.given(self._words(request), self._site, done.grant), request)
 
@@ -271,24 +318,18 @@ class Desk:
     def _choices(self, words: Catalogue, request: PortalRequest, asked: AccessRequest) -> tuple[Choice, ...]:
         whole = [(who, access.whom(words, who)) for who in self._wholes(request, asked)]
         most = self._at_most(request, asked)
-        lives = [seconds for seconds in LIVES_SECONDS if seconds <= most] or [int(most)]
         hosts = [("alone", words.say("requests.alone"))]
         if asked.also:
             hosts.insert(0, ("also", words.say("requests.with")))
         return (
             Choice("whom", words.say("requests.whom"), ((asked.who, access.whom(words, asked.who)), *whole)),
-            Choice(
-                "seconds",
-                words.say("requests.how_long"),
-                tuple((str(seconds), words.duration(seconds)) for seconds in lives),
-            ),
+            Choice("seconds", words.say("requests.how_long"), _lives(words, most)),
             Choice("hosts", words.say("requests.what"), tuple(hosts)),
         )
 
     def _grant(self, request: PortalRequest, asked: AccessRequest, chosen: Mapping[str, str]) -> Grant:
         """The grant that was chosen; `BadForm` for a choice that was not offered."""
-        who, written = chosen["whom"], chosen["seconds"]
-        seconds = int(written) if written.isascii() and written.isdigit() and len(written) < 9 else 0
+        who, seconds = chosen["whom"], _number(chosen["seconds"])
         if not 0 < seconds <= self._at_most(request, asked):
             raise BadForm("form-forged", "it was not offered for so long")
         among: tuple[str, ...] = ()
@@ -362,6 +403,24 @@ def form_fields(request: PortalRequest, wanted: set[str]) -> dict[str, str]:
     if fields.keys() != wanted:
         raise ProtocolError("form-invalid", f"the form has exactly the fields {', '.join(sorted(wanted))}")
     return fields
+
+
+def _lives(words: Catalogue, most: float) -> tuple[tuple[str, str], ...]:
+    """For how long, as far as the policy goes."""
+    lives = [seconds for seconds in LIVES_SECONDS if seconds <= most] or [int(most)]
+    return tuple((str(seconds), words.duration(seconds)) for seconds in lives)
+
+
+def _number(written: str) -> int:
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 9 else 0
+
+
+def _host_of(written: str) -> str:
+    """The host that somebody typed, or copied with the rest of its address; ProtocolError for none."""
+    authority = _BEHIND_AUTHORITY.split(written.strip().rpartition("://")[2])[0]
+    if authority.startswith("[") or authority.count(":") == 1:
+        authority = _PORT.sub("", authority)
+    return normal_host(authority).name
 
 
 def _party(request: PortalRequest) -> Party:

@@ -20,8 +20,9 @@ from corpproxy.identity.forms import BadForm
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages import account
+from corpproxy.pages.actions import DeskAction
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
-from corpproxy.pages.desk import Access, Desk, DeskAction, form_fields
+from corpproxy.pages.desk import Access, Desk, form_fields
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import MEDIA_TYPE as PAC_TYPE
@@ -146,6 +147,8 @@ class Portal:
             "/requests/sure": {"POST": self.desk.sure},
             "/requests/refuse": {"POST": self.desk.refuse},
             "/requests/end": {"POST": self.desk.end},
+            "/requests/new": {"POST": self.desk.new},
+            "/requests/many": {"POST": self.desk.many},
         }
 
     def answer(self, request: PortalRequest) -> Page | Action:

@@ -91,6 +91,26 @@ class Approvals:
                 groups += entry.for_.group
         return tuple(dict.fromkeys(groups)) if groups else None
 
+    def at_most_whole(self, decider: Party) -> float:
+        """For how many seconds somebody may let groups and rooms through by themselves; 0 for not at all."""
+        return max((entry.at_most for entry in self._by_groups(decider)), default=0.0)
+
+    def groups_of(self, decider: Party) -> tuple[str, ...]:
+        """The groups among which that is; empty for everybody."""
+        entries = tuple(self._by_groups(decider))
+        if any(entry.for_ == _NOBODY_IN_PARTICULAR for entry in entries):
+            return ()
+        return tuple(dict.fromkeys(group for entry in entries for group in entry.for_.group))
+
+    def _by_groups(self, decider: Party) -> Iterator[Approval]:
+        if self.may_decide(decider):
+            fit = _matching(self._who, decider)
+            for number, entry in enumerate(self.entries):
+                if fit >> number & 1 and (
+                    entry.for_ == _NOBODY_IN_PARTICULAR or _asks_only_groups(entry.for_)
+                ):
+                    yield entry
+
     def _between(self, decider: Party, asker: Party) -> Iterator[Approval]:
         if self.may_decide(decider):
             both = _matching(self._who, decider) & _matching(self._for, asker)

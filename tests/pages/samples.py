@@ -19,7 +19,8 @@ from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import AccessRequest, State
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
-from corpproxy.pages.desk import Access, Ask, End, Let, Refuse
+from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
+from corpproxy.pages.desk import Access
 from corpproxy.pages.negotiate import Audience, Media
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import PacTable, compile_pac
@@ -283,6 +284,18 @@ def _access_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     over = mine.answer(sent("/requests/end", {"token": token_of(listed, "/requests/end")}, **beth))
     assert isinstance(over, End), over
     yield "access-ended", mine.desk.ended(request(**beth), over)
+    unasked = {
+        "token": token_of(listed, "/requests/new"), "host": "https://maps.example/world", "name": "amir",
+        "why": "geography", "whom": "", "seconds": "1800",
+    }  # fmt: skip
+    single = mine.answer(sent("/requests/new", unasked, **beth))
+    assert isinstance(single, Give), single
+    yield "access-new", mine.desk.let_through(request(**beth), single)
+    yield (
+        "access-new-many",
+        _page(mine.answer(sent("/requests/new", {**unasked, "whom": "group:9b"}, **beth))),
+    )
+    yield "access-new-nobody", _page(mine.answer(sent("/requests/new", {**unasked, "name": "zoe"}, **beth)))
     yield "access-settled", _page(mine.answer(request(f"/requests/{refused.id}", **beth)))
     many = [access_request(id=f"0nk4x7a2k4006{n}", host=f"h{n}.example") for n in range(5)]
     full = access_portal(access(*many)).answer(sent("/ask", fields, **pupil))

@@ -10,7 +10,8 @@ from corpproxy.audit.deeds import DeedName
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.requests import State
-from corpproxy.pages.desk import FORM_SECONDS, NEEDED_SECONDS, Ask, End, Let, Refuse
+from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
+from corpproxy.pages.desk import FORM_SECONDS, NEEDED_SECONDS
 from corpproxy.pages.page import Page
 from corpproxy.pages.refusals import Refusals
 from tests.pages.samples import (
@@ -216,3 +217,63 @@ class DecideTests(DeskCase):
         self.assertEqual((done.grant.id, done.deed.name, done.deed.by), ("one", DeedName.ENDED, "beth"))
         self.known.grants.end("one")
         self.refused("/requests/end", {"token": token}, 409)
+
+
+@tabular
+class UnaskedTests(DeskCase):
+    """Letting somebody through who did not ask: the override."""
+
+    def fields(self, **more):
+        token = token_of(self.get("/requests"), "/requests/new")
+        chosen = {"host": "maps.example", "name": "amir", "why": "geography", "whom": "", "seconds": "1800"}
+        return {"token": token, **chosen, **more}
+
+    @rows(
+        name=("maps.example",), address=("https://maps.example:8443/world?x=1",), written=(" Maps.Example ",)
+    )
+    def test_person(self, written):
+        """A person by name, at a host as people write it, past whatever may be overridden."""
+        done = self.post("/requests/new", self.fields(host=written))
+        self.assertIsInstance(done, Give)
+        grant = done.grant
+        self.assertEqual(
+            (grant.who, grant.host, grant.rule, grant.until), ("amir", "maps.example", "", NOW + 1800)
+        )
+        self.assertEqual((grant.given_by, grant.why, done.deed.name), ("beth", "geography", DeedName.GIVEN))
+
+    @rows(
+        group=("group:9b", b"2 people"),
+        room=("network:lab 1", b"is not known"),
+    )
+    def test_many(self, whom, said):
+        """A class or a room, after it is asked once more, and pupils alone."""
+        page = self.post("/requests/new", self.fields(whom=whom))
+        self.assertIn(said, page.content)
+        done = self.post("/requests/many", {"token": token_of(page, "/requests/many")})
+        self.assertEqual((done.grant.who, done.grant.among), (whom, ("pupils",)))
+
+    def test_at_most(self):
+        """What is chosen for longer than the policy says lasts as long as it says."""
+        self.assertEqual(self.post("/requests/new", self.fields(seconds="86400")).grant.until, NOW + 7200)
+
+    @rows(
+        teacher=({"name": "carol"}, 403),
+        unknown=({"name": "zoe"}, 403),
+        nobody=({"name": " "}, 403),
+        group_as_name=({"name": "group:9b"}, 403),
+        other_group=({"whom": "group:teachers"}, 403),
+        other_room=({"whom": "network:hall"}, 403),
+        no_time=({"seconds": "0"}, 403),
+        no_host=({"host": "a b"}, 400),
+    )
+    def test_not_let(self, fields, status):
+        """Nobody is let through whom the policy does not give into these hands."""
+        self.refused("/requests/new", self.fields(**fields), status)
+
+    def test_somebody_else(self):
+        """The form is taken from whom it was shown to."""
+        fields = self.fields()
+        for identity in (CAROL, PUPIL, ANONYMOUS):
+            self.refused("/requests/new", fields, identity=identity)
+        page = self.post("/requests/new", self.fields(whom="group:9b"))
+        self.refused("/requests/many", {"token": token_of(page, "/requests/many")}, identity=CAROL)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
+import io
+import json
 import re
 from urllib.parse import urlencode
 
 from corpproxy.audit.results import Kind
+from corpproxy.cli import main
 from tests.service.case import ServiceCase
 from tests.service.client import Answer, Client, ask
 from tests.supervisor.case import WorkersCase
@@ -186,6 +191,46 @@ class AccessOnThePortal:
             self.assertEqual((await self.page("/requests/let", user, form=form)).status, 403)
         self.assertNotIn("Ask for access", (await self.page(self.url("bets.test"), "amir")).text)
         self.assertNotIn("Ask for access", (await self.page(self.url("games.test"), "carol")).text)
+
+    async def command(self, *words: str) -> tuple[int, str, str]:
+        """Give a command of the command line; exit code, output, complaints."""
+
+        def run() -> tuple[int, str, str]:
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(["requests", words[0], "--policy", str(self.file), *words[1:]])
+            return code, out.getvalue(), err.getvalue()
+
+        return await self.thread(run)
+
+    async def test_command_line(self) -> None:
+        """An administrator on the machine sees the same requests, lets through and refuses."""
+        await self.all_serve()
+        self.assertEqual(await self.command("list"), (0, "no request waits\n", ""))
+        await self.asks()
+        _, text, _ = await self.command("list")
+        id = text.split()[0]
+        self.assertIn("amir (9b, pupils): games.test, past 'no games'", text)
+        self.assertIn("    chess club\n", text)
+        code, out, err = await self.command("grant", id, "--for", "30m", "--group", "9b")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("group:9b may have games.test until ", out)
+        await self.settle()
+        self.assertEqual(await self.statuses("dan"), {200})
+        self.assertIn("Open to you until", (await self.page("/", "amir")).text)
+        code, _, err = await self.command("grant", id, "--for", "30m")
+        self.assertEqual((code, err.count("has decided on it already: granted")), (1, 1), err)
+        await self.asks("amir", "news.test", "the news")
+        (waiting,) = json.loads((await self.command("list", "--format", "json"))[1])
+        self.assertEqual((waiting["host"], waiting["reason"]), ("news.test", "the news"))
+        code, out, _ = await self.command("refuse", waiting["id"], "--why", "Read a book.")
+        self.assertEqual((code, out), (0, "refused\n"))
+        await self.settle()
+        self.assertIn("Read a book.", (await self.page("/", "amir")).text)
+        _, text, _ = await self.command("list", "--all")
+        self.assertIn(f"refused by {getpass.getuser()} Read a book.", text)
+        code, _, err = await self.command("refuse", "nothing")
+        self.assertIn("there is no request 'nothing'", err)
 
     async def test_restart(self) -> None:
         """A request that waits, and a grant that holds, outlive a restart."""
