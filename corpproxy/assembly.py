@@ -67,6 +67,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         policy=policy,
         approvals=configuration.approvals,
         needs_addresses="address_classes" in policy.reads,
+        needs_agent="agent" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,

@@ -85,6 +85,7 @@ def in_force(
         policy=policy,
         approvals=Approvals(),
         needs_addresses="address_classes" in policy.reads,
+        needs_agent="agent" in policy.reads,
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
         recall=lambda value, now: remembered.get(value),
