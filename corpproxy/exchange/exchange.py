@@ -15,6 +15,7 @@ from corpproxy.http1.framing import Body
 from corpproxy.http1.head import RequestHead
 from corpproxy.http1.target import Form, Target
 from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.policy.model import Answer as AnswerFacts
 from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ class Exchange:
     __slots__ = (
         "account",
         "address_classes",
+        "answer",
         "answered",
+        "asns",
         "body",
         "client",
         "connect_seconds",
         "content_over",
+        "countries",
         "decision",
         "destination",
         "ended",
@@ -108,6 +112,9 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
+        self.countries: frozenset[str] | None = None
+        self.asns: frozenset[int] | None = None
+        self.answer: AnswerFacts | None = None
         self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""
@@ -131,9 +138,17 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target = _NO_HEAD, _NO_TARGET
-        if self.fields is not None:
-            self.fields = _agents[self.fields.get(b"user-agent") or b""]
+        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
+        fields = self.fields
+        if fields is not None:
+            notes = fields.outline.notes
+            self.fields = notes.get(_AGENT_ALONE)
+            if self.fields is None:
+                self.fields = notes[_AGENT_ALONE] = _agents[fields.get(b"user-agent") or b""]
+
+
+# Where a section notes what of it stays: to look for the field takes all lines off.
+_AGENT_ALONE = "agent alone"
 
 
 class _Agents(dict[bytes, Fields]):
