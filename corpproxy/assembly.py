@@ -56,6 +56,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     pac, uri = pac_file(configuration), pac_uri(configuration)
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
+    exemptions = configuration.exemptions.with_missing(classifier.missing)
     settings = configuration.identity
     people = lasting.reception.take(settings)
     lasting.grants.rooms = people.networks_of
@@ -70,7 +71,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         approvals=configuration.approvals,
         needs_addresses=reads_addresses(policy),
         geography=open_geography(configuration.geography),
-        needs_agent="agent" in policy.reads,
+        needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
@@ -88,6 +89,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         via=configuration.forwarding.via.encode() or None,
         audit=configuration.audit,
         people=people,
+        exemptions=exemptions,
     )
 
 
@@ -130,6 +132,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         classifier=classifier,
         policy=policy,
         needs_addresses=reads_addresses(policy),
+        exemptions=configuration.exemptions.with_missing(classifier.missing),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from corpproxy.assembly import classifier_of, people_of
 from corpproxy.backends.geography import geography_problems
@@ -54,7 +55,9 @@ def _failing(configuration: Configuration, index: CategoryIndex | None, at: floa
     )
 
     def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:
-        return run_cases(configuration.policy.with_missing(missing), surroundings, cases, at)
+        exemptions = configuration.exemptions.with_missing(frozenset(missing))
+        asked = replace(surroundings, exemptions=exemptions)
+        return run_cases(configuration.policy.with_missing(missing), asked, cases, at)
 
     failed = failures(configuration.cases, classifier.missing)
     lists = tuple(unread(configuration.lists, index)) if failed else ()

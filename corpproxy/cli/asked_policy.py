@@ -53,6 +53,7 @@ def asked_policy(path: Path) -> AskedPolicy:
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
         asks_always=configuration.identity.ask is Ask.ALWAYS,
+        exemptions=configuration.exemptions.with_missing(classifier.missing),
     )
     policy = configuration.policy.with_missing(classifier.missing)
     return AskedPolicy(path, configuration, policy, surroundings, index)

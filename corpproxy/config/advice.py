@@ -118,6 +118,8 @@ ADVICE = {
     "unknown-exception": "Correct the spelling of the exception's name.",
     "nothing-to-pass": "Name the rule that refuses.",
     "no-exceptions": "Take the name out, or ask whoever wrote the rule.",
+    # Exemptions
+    "asked-too-soon": "Take the key out, or let the rules ask it.",
     # With time
     "test-failed": "Change the policy, or what the test expects; 'corpproxy explain' shows why.",
     "rule-ended": "Take the rule out, or give it another end.",

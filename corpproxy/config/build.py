@@ -26,11 +26,12 @@ from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place, ProtocolError
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
-from corpproxy.identity.settings import BasicMethod, Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.settings import BasicMethod, IdentitySettings, NetworkIdentity
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import Exemptions
 from corpproxy.policy.safe_search import SafeSearch
 
 _Settings = TypeVar("_Settings")
@@ -79,6 +80,7 @@ def build(
         geography=parts.geography(),
         calendars=rules.calendars(),
         workers=model.workers,
+        exemptions=Exemptions(rules.exemptions(), rules.networks),
     )
 
 
@@ -205,14 +207,6 @@ class _Parts:
                     self._place("identity", "networks", name),
                 )
                 for name, network in table.networks.items()
-            ),
-            exempt=tuple(
-                Exemption(
-                    frozenset(one.what.domain if one.what else ()),
-                    frozenset(one.who.network if one.who else ()),
-                    self._place("identity", "exempt", number),
-                )
-                for number, one in enumerate(table.exempt)
             ),
         )
 

@@ -31,6 +31,7 @@ from corpproxy.policy.calendar_events import Events
 from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import PartT, What, When, Who
 from corpproxy.policy.exceptions import ExceptionEntry
+from corpproxy.policy.exempt import Exemption
 from corpproxy.policy.model import Safety
 from corpproxy.policy.reasons import both, either
 from corpproxy.policy.rules import Rule
@@ -142,6 +143,16 @@ class Rules:
                 entries.append(
                     SafeSearchEntry(who, engines, table.youtube, self._place(("safe_search", number)))
                 )
+        return entries
+
+    def exemptions(self) -> list[Exemption]:
+        """The ``identity: exempt:`` table."""
+        entries = []
+        for number, table in enumerate(self._model.identity.exempt):
+            who, when = self._who(table.who), self._when(table.when)
+            if who is not None and when is not None:
+                place = self._place(("identity", "exempt", number))
+                entries.append(Exemption(who, self._what(table.what), when, place))
         return entries
 
     def approvals(self) -> list[Approval]:

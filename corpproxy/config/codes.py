@@ -115,6 +115,8 @@ CODES = {
     "unknown-exception": "No exception has this name.",
     "nothing-to-pass": "An exception names a rule that refuses nothing.",
     "no-exceptions": "An exception names a rule that nothing may go past.",
+    # Exemptions
+    "asked-too-soon": "An exemption asks what nobody knows before signing in.",
     # With time
     "test-failed": "A test of the policy does not come out as it says.",
     "rule-ended": "A rule is past its end.",

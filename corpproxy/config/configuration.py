@@ -24,6 +24,7 @@ from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.safe_search import SafeSearch
 
 
@@ -68,6 +69,7 @@ class Configuration:
     geography: GeographySettings = field(default_factory=GeographySettings)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
+    exemptions: Exemptions = NO_EXEMPTIONS
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""

@@ -60,13 +60,19 @@ def _or_short(schema: dict[str, Any], table: type[Table]) -> None:
 def fields_page() -> str:
     """The tables of fields, as reStructuredText to be included in the manual."""
     lines = [".. Written by docs/write_reference.py from the schema; edit the schema.", ""]
-    names: dict[type[Table], list[str]] = {}
-    for name, table in tables_below(PolicyFile):
-        names.setdefault(table, []).append(name)
-    for table, where in names.items():
+    for table, where in _sections().items():
         lines += _table_section(table, where)
     lines += _codes_section()
     return "\n".join(lines)
+
+
+def _sections() -> dict[type[Table], list[str]]:
+    """Every table with its names; one that stands in several places is shown at the least deep of them."""
+    names: dict[type[Table], list[str]] = {}
+    order = [name for name, _ in tables_below(PolicyFile)]
+    for name, table in sorted(tables_below(PolicyFile), key=lambda one: one[0].count(".")):
+        names.setdefault(table, []).append(name)
+    return dict(sorted(names.items(), key=lambda one: order.index(one[1][0])))
 
 
 def _table_section(table: type[Table], where: list[str]) -> Iterator[str]:

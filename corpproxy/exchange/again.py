@@ -17,11 +17,12 @@ from corpproxy.errors import NOWHERE, CorpproxyError
 from corpproxy.exchange.answers import decision_page, remember_refusal
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.facts import agent_of, facts_of
 from corpproxy.exchange.in_force import InForce
-from corpproxy.exchange.may import PORTAL, agent_of, facts_of
+from corpproxy.exchange.may import PORTAL
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.identity.model import ANONYMOUS, Identity
-from corpproxy.policy.model import Decision, Effect, TunnelContent
+from corpproxy.policy.model import Decision, Effect, Facts, TunnelContent
 from corpproxy.policy.safety import refuse_address, refuse_content
 
 # How an identity is known that rests on an address, on an exemption, or on nothing at all.
@@ -38,10 +39,12 @@ def decide_again(exchange: Exchange, in_force: InForce, now: float, because: str
     decision = exchange.decision
     if decision is None or decision is PORTAL:
         return None
-    identity = _identity(exchange, in_force)
+    facts = _facts(exchange, in_force, now)
+    identity = _identity(exchange, in_force, facts)
     if identity is None:
         return Ending("sign-in-needed", _SIGN_IN, in_force.version, because)
-    again = _decide(exchange, in_force, identity, now)
+    facts.identity = identity
+    again = _decide(exchange, in_force, facts)
     if again.effect is not Effect.ALLOW:
         return Ending("decided-again", again, in_force.version, because)
     exchange.standing = again
@@ -70,29 +73,33 @@ def end(exchange: Exchange, ending: Ending) -> CorpproxyError:
 _SIGN_IN = Decision(Effect.BLOCK, "sign-in", NOWHERE, "credentials are asked for now, and none were sent")
 
 
-def _identity(exchange: Exchange, in_force: InForce) -> Identity | None:
+def _identity(exchange: Exchange, in_force: InForce, facts: Facts) -> Identity | None:
     """Who is asking, by what is known now; None where credentials would be asked for (see `identify`)."""
     identity, people = exchange.identity, in_force.people
     if identity.source not in WITHOUT_CREDENTIALS and in_force.challenges:
         return people.identity(identity.name, identity.source)
-    assert exchange.destination is not None
-    known = people.without_credentials(exchange.destination.host, exchange.client)
+    known = in_force.exemptions.who(facts, people)
     return ANONYMOUS if known is None and not in_force.challenges else known
 
 
-def _decide(exchange: Exchange, in_force: InForce, identity: Identity, now: float) -> Decision:
+def _facts(exchange: Exchange, in_force: InForce, now: float) -> Facts:
+    """What is known now of an exchange of somebody without a name."""
     destination = exchange.destination
     assert destination is not None
     host = destination.host
     categories, _ = in_force.classifier.classify(host, destination.scheme, destination.port, destination.path)
-    facts = facts_of(exchange, destination, identity, categories, now)
+    facts = facts_of(exchange, destination, ANONYMOUS, categories, now)
     facts.agent = agent_of(exchange) if in_force.needs_agent else ""
     if in_force.needs_addresses:
         facts.address_classes = _classes(exchange)
+    return facts
+
+
+def _decide(exchange: Exchange, in_force: InForce, facts: Facts) -> Decision:
     decision = in_force.policy.decide(facts, in_force.grants)
     if decision.effect is not Effect.ALLOW:
         return decision
-    return still_safe(exchange, decision) or _still_strict(exchange, in_force, identity, decision)
+    return still_safe(exchange, decision) or _still_strict(exchange, in_force, facts.identity, decision)
 
 
 def still_safe(exchange: Exchange, decision: Decision) -> Decision | None:

@@ -18,7 +18,7 @@ from corpproxy.exchange.answers import refusal
 from corpproxy.exchange.commands import Answer, GiveUp
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
-from corpproxy.exchange.may import facts_of
+from corpproxy.exchange.facts import facts_of
 from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import Framing
 from corpproxy.policy.model import NO_CONTENT, Decision, Effect

@@ -6,6 +6,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import challenge_page, unavailable_page
 from corpproxy.exchange.commands import CheckCredentials
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.facts import facts_of
 from corpproxy.exchange.refusal import Refusal, SignInRefused, SignInUnavailable
 from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
 
@@ -24,8 +25,7 @@ async def identify(exchange: Exchange) -> Identity:
     value = exchange.head.fields.get(b"proxy-authorization")
     if value is not None and in_force.challenges:
         return in_force.recall(value, exchange.started) or await _check(value, exchange)
-    assert exchange.destination is not None
-    known = in_force.people.without_credentials(exchange.destination.host, exchange.client)
+    known = _without_credentials(exchange)
     if known is not None:
         return known
     if not in_force.challenges:
@@ -33,6 +33,16 @@ async def identify(exchange: Exchange) -> Identity:
     if not in_force.people.asks_always:
         return UNASKED
     raise challenge(exchange)
+
+
+def _without_credentials(exchange: Exchange) -> Identity | None:
+    """Who asks by what is known without a name; None for who must be asked."""
+    in_force, destination = exchange.in_force, exchange.destination
+    assert destination is not None
+    if not in_force.exemptions.entries:
+        return in_force.people.by_network(exchange.client)
+    facts = facts_of(exchange, destination, ANONYMOUS, destination.categories, exchange.started)
+    return in_force.exemptions.who(facts, in_force.people)
 
 
 async def _check(value: bytes, exchange: Exchange) -> Identity:

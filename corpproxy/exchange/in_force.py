@@ -21,6 +21,7 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.safe_search import SafeSearch
 
 
@@ -31,7 +32,8 @@ class InForce:
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
     ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent,
-    ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are;
+    ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are,
+    ``exemptions`` say who need not sign in;
     ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
     that was checked before, ``recognise`` what gives it again later without being told the value.
     ``sections`` are the heads that came before.
@@ -64,5 +66,6 @@ class InForce:
     needs_agent: bool = False
     needs_answer: bool = False
     geography: Geography | None = None
+    exemptions: Exemptions = NO_EXEMPTIONS
     # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
     sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)

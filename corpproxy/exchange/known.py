@@ -18,11 +18,12 @@ from collections.abc import Callable
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.facts import facts_of
 from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.sections import Sections
 from corpproxy.http1.steering import is_plain
 from corpproxy.http1.target import Form
-from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.model import ANONYMOUS, EXEMPT, Identity
 from corpproxy.policy.decide import Lasting
 from corpproxy.policy.model import Decision, Effect
 
@@ -136,24 +137,46 @@ def remember(exchange: Exchange) -> None:
     in_force = exchange.in_force
     if path and in_force.classifier.looks_at_paths(destination.host):
         return
-    known = Known(in_force.sections, destination, exchange.identity, _again(exchange), decision, lasts)
+    again = _again(exchange, path)
+    if again is None:
+        return
+    known = Known(in_force.sections, destination, exchange.identity, again, decision, lasts)
     remembered = head.fields.outline.known
     if len(remembered) >= MAX_KNOWN:
         remembered.clear()
     remembered[head.method, target[:cut], exchange.client, exchange.listener] = exchange.known = known
 
 
-def _again(exchange: Exchange) -> Callable[[float], Identity | None]:
-    """Give what says, later, who asks: by the credentials that were sent, or by the address."""
+def _again(exchange: Exchange, path: bytes) -> Callable[[float], Identity | None] | None:
+    """
+    Give what says, later, who asks: by the credentials that were sent, or by the address.
+
+    None where that rests on the path, and there is one.
+    """
     in_force = exchange.in_force
     value = exchange.head.fields.get(b"proxy-authorization")
     if value is not None and in_force.challenges:
         return in_force.recognise(value)
-    people, challenges, client = in_force.people, in_force.challenges, exchange.client
-    assert exchange.destination is not None
-    host = exchange.destination.host
+    if path and "path" in in_force.exemptions.reads:
+        return None
+    people, client = in_force.people, exchange.client
+    unnamed = None if in_force.challenges else ANONYMOUS
+    if "at" in in_force.exemptions.reads:
+        return _at_its_time(exchange, unnamed)
+    if exchange.identity is EXEMPT:
+        # All else that exemptions look at is the same for exchanges like this one.
+        unnamed = EXEMPT
+    return lambda _: people.by_network(client) or unnamed
 
-    def by_address(_: float) -> Identity | None:
-        return people.without_credentials(host, client) or (None if challenges else ANONYMOUS)
 
-    return by_address
+def _at_its_time(exchange: Exchange, unnamed: Identity | None) -> Callable[[float], Identity | None]:
+    """Give what says who asks where exemptions have hours."""
+    destination, in_force = exchange.destination, exchange.in_force
+    assert destination is not None
+    facts = facts_of(exchange, destination, ANONYMOUS, destination.categories, exchange.started)
+
+    def at_its_time(now: float) -> Identity | None:
+        facts.at = now
+        return in_force.exemptions.who(facts, in_force.people) or unnamed
+
+    return at_its_time

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Destination
+from corpproxy.destination.model import AddressClass
 from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.facts import facts_of
 from corpproxy.exchange.identify import challenge
-from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
+from corpproxy.identity.model import ANONYMOUS, UNASKED
 from corpproxy.policy.model import Decision, Effect, Facts
-
-_METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
 
 # The portal is ours: no rule of a policy can shut people out of the page that explains a refusal.
 PORTAL = Decision(Effect.ALLOW, "portal", NOWHERE, "the portal answers everybody")
@@ -60,35 +59,6 @@ def _ask_who(exchange: Exchange, facts: Facts) -> None:
     if exchange.in_force.policy.asks_who(facts):
         raise challenge(exchange)
     exchange.identity = facts.identity = ANONYMOUS
-
-
-def facts_of(
-    exchange: Exchange, destination: Destination, identity: Identity, categories: tuple[str, ...], at: float
-) -> Facts:
-    """Give the facts of an exchange for this person and these categories, at a time in POSIX seconds."""
-    return Facts(
-        identity,
-        exchange.client,
-        exchange.listener,
-        _METHODS.get(exchange.method) or exchange.method.decode("latin-1"),
-        destination.scheme,
-        destination.host,
-        destination.port,
-        destination.path,
-        categories,
-        at,
-        agent=agent_of(exchange) if exchange.in_force.needs_agent else "",
-        countries=exchange.countries,
-        asns=exchange.asns,
-        answer=exchange.answer,
-    )
-
-
-def agent_of(exchange: Exchange) -> str:
-    """What the client says it is, in its own words; empty when it says nothing."""
-    fields = exchange.fields
-    value = None if fields is None else fields.get(b"user-agent")
-    return "" if value is None else value.decode("latin-1")
 
 
 async def _look_up(exchange: Exchange, facts: Facts) -> None:

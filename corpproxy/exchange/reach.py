@@ -6,7 +6,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.answers import decision_page
 from corpproxy.exchange.exchange import Exchange
-from corpproxy.exchange.may import agent_of
+from corpproxy.exchange.facts import agent_of
 from corpproxy.exchange.refusal import AddressRefused, Refusal
 from corpproxy.policy.safety import refuse_address
 

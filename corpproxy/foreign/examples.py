@@ -84,6 +84,7 @@ class _Finder:
             forward[0].name if forward else "",
             asks_to_sign_in=bool(identity.methods),
             asks_always=False,
+            exemptions=configuration.exemptions,
         )
         members = sorted({name for names in identity.groups.values() for name in names})
         self._people = (*members[:3], "somebody") if identity.methods or members else ()

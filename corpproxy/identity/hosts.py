@@ -6,7 +6,7 @@ Destinations stand after identities on the road, so their `Host` cannot be named
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -31,8 +31,3 @@ def upward(host: NormalHost) -> Iterator[str]:
         if not dot:
             return
         yield name
-
-
-def is_below(host: NormalHost, domains: Container[str]) -> bool:
-    """Whether ``host`` is one of ``domains`` or below one."""
-    return any(name in domains for name in upward(host))

@@ -1,15 +1,14 @@
-"""The people of a site: their groups, the identities of rooms and devices, and who need not sign in."""
+"""The people of a site: their groups, and the identities of rooms and devices."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
-from corpproxy.identity.hosts import NormalHost, is_below
-from corpproxy.identity.model import EXEMPT, GroupSource, Identity
-from corpproxy.identity.settings import Ask, Exemption, IdentitySettings, IpNetwork, NetworkIdentity
+from corpproxy.identity.model import GroupSource, Identity
+from corpproxy.identity.settings import Ask, IdentitySettings, IpNetwork, NetworkIdentity
 
 # Entries per person and per client address of a large site; past it all are made anew, in microseconds each.
 MAX_REMEMBERED = 50_000
@@ -35,8 +34,6 @@ class People:
         self.asks_always = settings.ask is Ask.ALWAYS
         self._networks = settings.networks
         self._ranges = _most_specific_first(settings.networks)
-        named = {network.name: network for network in settings.networks}
-        self._exemptions = tuple(_Exempt(one, named) for one in settings.exempt)
         self._policy_groups = _by_member(settings.groups)
         self._policy_group_names = frozenset(settings.groups)
         self.version = 0
@@ -68,21 +65,6 @@ class People:
         except KeyError:
             found = _bounded(self._by_address)[address] = self._find_network(address)
             return found
-
-    def is_exempt(self, host: NormalHost, address: str) -> bool:
-        """Whether no credentials are asked for ``host``, or from ``address``."""
-        return any(one.holds(host, address) for one in self._exemptions)
-
-    def without_credentials(self, host: NormalHost, address: str) -> Identity | None:
-        """
-        Give the identity of a client that sent no credentials, or None: then it must be asked for them.
-
-        A network of the policy names its clients; an exemption lets others through unnamed.
-        """
-        named = self.by_network(address)
-        if named is None and self._exemptions and self.is_exempt(host, address):
-            return EXEMPT
-        return named
 
     @property
     def group_names(self) -> frozenset[str]:
@@ -121,26 +103,6 @@ class People:
             if ip is not None and ip in addresses:
                 return self._by_network[network.name]
         return None
-
-
-class _Exempt:
-    """One exemption, ready to be asked; at most one label walk and a few range tests."""
-
-    def __init__(self, exemption: Exemption, networks: Mapping[str, NetworkIdentity]) -> None:
-        self._domains = exemption.domains
-        self._asks_network = bool(exemption.networks)
-        self._ranges: list[IpNetwork] = []
-        for written in exemption.networks:
-            known = networks.get(written)
-            self._ranges.extend(known.addresses if known else (ip_network(written),))
-
-    def holds(self, host: NormalHost, address: str) -> bool:
-        if self._domains and not is_below(host, self._domains):
-            return False
-        if self._asks_network:
-            ip = _address(address)
-            return ip is not None and any(ip in one for one in self._ranges)
-        return bool(self._domains)
 
 
 def _by_member(groups: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:

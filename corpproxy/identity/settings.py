@@ -32,21 +32,6 @@ class NetworkIdentity:
     place: Place = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
-    """
-    Where no credentials are asked for.
-
-    ``domains`` are hosts in normal form, each with all names below it.  ``networks`` are names from
-    ``identity.networks`` or addresses in CIDR form.  What is given must all hold; one of each is
-    enough.
-    """
-
-    domains: frozenset[str] = frozenset()
-    networks: frozenset[str] = frozenset()
-    place: Place = NOWHERE
-
-
 class Ask(enum.StrEnum):
     """When somebody who has not signed in is asked to."""
 
@@ -71,7 +56,6 @@ class IdentitySettings:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups_file: Path | None = None
     networks: tuple[NetworkIdentity, ...] = ()
-    exempt: tuple[Exemption, ...] = ()
 
     @property
     def htpasswd(self) -> Path | None:

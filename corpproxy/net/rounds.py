@@ -195,7 +195,7 @@ class _Seen:
         self._grants = in_force.grants.version
         self._grants_until = in_force.grants.next_end(now)
         self._now = now
-        self._until = in_force.policy.next_change(now)
+        self._until = min(in_force.policy.next_change(now), in_force.exemptions.next_change(now))
 
     def changes(self, proxy: Proxy, now: float) -> list[str]:
         """What of it is another now, in words; without grants."""

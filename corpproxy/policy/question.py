@@ -12,6 +12,7 @@ from corpproxy.errors import ProtocolError
 from corpproxy.identity.model import ANONYMOUS, GroupSource, Identity
 from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
+from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.networks import client_address
 from corpproxy.policy.target import normal_path
@@ -55,7 +56,8 @@ class Surroundings:
     What a question is answered with: the lists, the people, the site's first listener.
 
     ``asks_to_sign_in`` says whether there is a way to sign in: then those who must are asked (407)
-    before any rule is, or unless ``asks_always`` those on whose name the rules depend.
+    before any rule is, or unless ``asks_always`` those on whose name the rules depend; ``exemptions`` say who
+    need not.
     """
 
     classify: Classify
@@ -63,6 +65,7 @@ class Surroundings:
     listener: str = ""
     asks_to_sign_in: bool = False
     asks_always: bool = True
+    exemptions: Exemptions = NO_EXEMPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,9 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
     seen = read_request(question.method, question.url)
     if question.client and client_address(question.client) is None:
         raise ValueError(f"'{question.client}' is no IP address of a client")
-    identity = _identity(question, seen.host, surroundings)
     categories, matches = surroundings.classify(seen.host, seen.scheme, seen.port, seen.path)
     facts = Facts(
-        identity or ANONYMOUS,
+        ANONYMOUS,
         question.client,
         question.listener or surroundings.listener,
         seen.method,
@@ -118,6 +120,8 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         # A tunnel shows no answer.
         answer=None if seen.method == "CONNECT" else question.answer,
     )
+    identity = _identity(question, facts, surroundings)
+    facts.identity = identity or ANONYMOUS
     is_challenged = (
         identity is None
         and surroundings.asks_to_sign_in
@@ -168,11 +172,11 @@ def _address_classes(question: Question, host: Host) -> frozenset[AddressClass]:
     return frozenset({AddressClass.PUBLIC}) if question.address_classes is None else question.address_classes
 
 
-def _identity(question: Question, host: Host, surroundings: Surroundings) -> Identity | None:
+def _identity(question: Question, facts: Facts, surroundings: Surroundings) -> Identity | None:
     """Who asks; None where the proxy knows nobody."""
     people = surroundings.people
     if not question.user:
-        return people.without_credentials(host, question.client)
+        return surroundings.exemptions.who(facts, people)
     identity = people.identity(normal_name(question.user))
     if question.groups is None:
         return identity

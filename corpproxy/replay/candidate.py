@@ -15,6 +15,7 @@ from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.people import People
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.model import Facts
 from corpproxy.policy.partial import Gaps
 from corpproxy.replay.facts import facts_of, gaps_of
@@ -73,21 +74,28 @@ class Candidate:
         self._owns: dict[str, _OwnEntries | None] = {}
         self._given = _categories_given(configuration.lists, index)
         self._policies: dict[frozenset[str], Policy] = {}
+        self._exempting: dict[frozenset[str], Exemptions] = {}
 
     def put(self, record: Record) -> Put:
         """Turn a record into what the candidate is asked; raises ValueError for one that cannot be."""
         facts, gaps = facts_of(record), gaps_of(record)
-        if self.as_of.groups:
-            gaps = self._identify(record, facts, gaps)
+        missing = self._missing_now
         if self.as_of.lists:
             facts.categories = self._now.classify(facts.host, facts.scheme, facts.port, facts.path)[0]
-            return Put(self._policy(self._missing_now), facts, gaps)
-        facts.categories, unknown = self._categories_then(record, facts)
-        missing, unheard_of = self._lists_then(record)
-        unknown |= unheard_of.difference(facts.categories)
-        if unknown:
-            gaps = replace(gaps, categories=unknown)
+        else:
+            facts.categories, unknown = self._categories_then(record, facts)
+            missing, unheard_of = self._lists_then(record)
+            unknown |= unheard_of.difference(facts.categories)
+            if unknown:
+                gaps = replace(gaps, categories=unknown)
+        if self.as_of.groups:
+            gaps = self._identify(record, facts, gaps, missing)
         return Put(self._policy(missing), facts, gaps)
+
+    @property
+    def exemptions(self) -> Exemptions:
+        """The exemptions that count: those of the candidate, where people are looked up anew."""
+        return self.configuration.exemptions if self.as_of.groups else NO_EXEMPTIONS
 
     def _policy(self, missing: frozenset[str]) -> Policy:
         found = self._policies.get(missing)
@@ -95,19 +103,28 @@ class Candidate:
             found = self._policies[missing] = self.configuration.policy.with_missing(missing)
         return found
 
-    def _identify(self, record: Record, facts: Facts, gaps: Gaps) -> Gaps:
+    def _identify(self, record: Record, facts: Facts, gaps: Gaps, missing: frozenset[str]) -> Gaps:
         """Put the identity of now into the facts."""
         known: Identity | None = None
         if record.user and record.source not in ("network", "exempt", "anonymous"):
             known = self._people.identity(record.user, record.source)
         else:
-            known = self._people.without_credentials(facts.host, record.client)
+            known = self._people.by_network(record.client)
+            if known is None and not _is_doubtful(self.exemptions, gaps):
+                known = self._without_credentials(facts, missing)
         if known is None and self.configuration.identity.methods:
             # The candidate would ask to sign in, and nobody knows who would have.
             who = {"identity.name": WHO, "identity.groups": WHO, "identity": WHO, "identity.source": WHO}
             return replace(gaps, facts={**gaps.facts, **who})
         facts.identity = known or ANONYMOUS
         return gaps
+
+    def _without_credentials(self, facts: Facts, missing: frozenset[str]) -> Identity | None:
+        facts.identity = ANONYMOUS
+        found = self._exempting.get(missing)
+        if found is None:
+            found = self._exempting[missing] = self.exemptions.with_missing(missing)
+        return found.who(facts, self._people)
 
     def _lists_then(self, record: Record) -> tuple[frozenset[str], frozenset[str]]:
         """
@@ -187,6 +204,14 @@ class _OwnEntries:
         own = self._own.classify(host, "", 0, path)[0]
         excepted = self._exceptions.classify(host, "", 0, path)[0]
         return frozenset(own), frozenset().union(*(self._same(one) for one in excepted))
+
+
+def _is_doubtful(exemptions: Exemptions, gaps: Gaps) -> bool:
+    """Whether exemptions look at something that is not known."""
+    missing = {name.partition(".")[0] for name in gaps.facts}
+    missing |= {"path"} if gaps.query else set()
+    missing |= {"categories"} if gaps.categories else set()
+    return not exemptions.reads.isdisjoint(missing)
 
 
 def _missing(sources: Iterable[ListSource]) -> frozenset[str]:

@@ -71,7 +71,7 @@ class Deciding:
     def __init__(self, candidate: Candidate) -> None:
         self._candidate = candidate
         policy = candidate.configuration.policy
-        self._windows = Windows(policy)
+        self._windows = Windows(policy, candidate.exemptions)
         self._key = self._key_reader(policy)
         self._verdicts: dict[object, Verdict] = {}
         self._partial: dict[int, PartialPolicy] = {}
@@ -95,7 +95,7 @@ class Deciding:
         if self._candidate.reads_paths:
             reads.add("path")
         if self._candidate.as_of.groups:
-            reads |= {"identity", "client"}
+            reads |= {"identity", "client", *self._candidate.exemptions.reads}
         for name in sorted(reads):
             fields += _FIELDS.get(name, ())
         return attrgetter(*fields)

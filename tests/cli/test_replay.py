@@ -165,6 +165,17 @@ class RecordsTests(ReplayCase):
         self.assertEqual(found["changes"]["newly blocked"]["rules"][0]["after"], "everything else")
         self.assertEqual(found["people_in_no_group"], ["zoe"])
 
+    def test_exemptions_of_now(self):
+        """With --groups now who signed in nowhere is asked by the exemptions of the new policy."""
+        self.exchange("news.example", user="", source="anonymous", at="2026-11-23T10:00:00.000Z")
+        self.exchange("news.example", user="", source="anonymous", at="2026-11-23T20:00:00.000Z")
+        self.exchange("other.example", user="", source="anonymous", at="2026-11-23T10:00:00.000Z")
+        self.save()
+        exempt = '{what: {domain: news.example}, when: {hours: "08:00-12:00"}}'
+        self.edit("identity:", f"identity:\n  exempt: [{exempt}]")
+        found = self.replay(*self.SINCE, "--groups", "now")
+        self.assertEqual(found["undecidable"]["exchanges"], 2)
+
     def test_new_list(self):
         """What a list says that was not there then cannot be known, unless it is asked now."""
         self.exchange("other.example")

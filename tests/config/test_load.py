@@ -108,15 +108,16 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual([one.is_loopback for one in self.configuration.listeners], [False, False, True])
 
     def test_identity(self):
-        """Groups, networks and exemptions reach the identity settings."""
+        """Groups and networks reach the identity settings, exemptions the table that is asked before them."""
         identity = self.configuration.identity
         self.assertEqual(identity.htpasswd, FOLDER / "users.htpasswd")
         self.assertEqual(identity.remember_seconds, 1800)
         self.assertEqual(identity.groups, {"pupils": ("amir", "beth"), "staff": ("carol",)})
         self.assertEqual(identity.networks[0].addresses, (ip_network("10.1.4.0/24"),))
         self.assertEqual(identity.networks[0].groups, ("devices",))
-        self.assertEqual([one.domains for one in identity.exempt], [{"windowsupdate.com"}, set()])
-        self.assertEqual(identity.exempt[1].networks, {"print-room"})
+        exempt = self.configuration.exemptions.entries
+        self.assertEqual([one.what.domain for one in exempt], [("windowsupdate.com",), ()])
+        self.assertEqual([one.who.network for one in exempt], [(), ("print-room",)])
 
     def test_categories(self):
         """Lists know their files; own names and exceptions are kept by category."""

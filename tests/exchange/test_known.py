@@ -12,6 +12,7 @@ from corpproxy.http1.head import RequestReader
 from corpproxy.identity.model import Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
 from corpproxy.policy.conditions import What, When, Who, parse_url
+from corpproxy.policy.exempt import Exemption
 from corpproxy.policy.model import Effect
 from tests.exchange.asking import CREDENTIALS, MOVED, WARNED, answer
 from tests.support.builders import AMIR, BASIC, MONDAY, domain, exchange, in_force, request, rule
@@ -146,6 +147,35 @@ class NoLongerTests(SynchronousTestCase):
         _, first = others.fetched(at=MONDAY)
         self.assertIsNotNone(first.known)
         others.ask(at=MONDAY + 3600).answers(403)
+
+    def test_exempt(self):
+        """Who need not sign in need not the next time; another host is asked."""
+        others = Others(sign_in=True, exempt=[Exemption(Who(agent=("apt",)), domain("news.example"))])
+        agent = b"User-Agent: apt"
+        _, first = others.fetched(NEWS, agent)
+        _, second = others.fetched(NEWS, agent)
+        self.assertIsNotNone(first.known)
+        self.assertIs(second.known, first.known)
+        self.assertEqual(second.identity.source, "exempt")
+        others.ask(NEWS, b"User-Agent: curl").answers(407)
+        others.ask(b"http://other.example/1", agent).answers(407)
+
+    def test_exempt_hours(self):
+        """An exemption ends with its hours, whatever is known."""
+        lessons = When("lessons", Hours(parse_days("mon-fri"), parse_spans("10:00-11:00")))
+        others = Others(sign_in=True, exempt=[Exemption(when=(lessons,))])
+        _, first = others.fetched(at=MONDAY)
+        _, second = others.fetched(at=MONDAY + 60)
+        self.assertIsNotNone(first.known)
+        self.assertIs(second.known, first.known)
+        others.ask(at=MONDAY + 3600).answers(407)
+
+    def test_exempt_path(self):
+        """An exemption for one path opens no other."""
+        others = Others(sign_in=True, exempt=[Exemption(what=What(url=(parse_url("news.example/1"),)))])
+        _, first = others.fetched(NEWS)
+        self.assertIsNone(first.known)
+        others.ask(NEWS.replace(b"/1", b"/2")).answers(407)
 
     def test_reload(self):
         """Another policy knows nothing of what the one before it found, whoever read the head."""

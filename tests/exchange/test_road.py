@@ -17,8 +17,9 @@ from corpproxy.exchange.commands import (
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
 from corpproxy.exchange.road import refuse
 from corpproxy.identity.model import ANONYMOUS, Identity
-from corpproxy.identity.settings import Ask, Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.settings import Ask, IdentitySettings, NetworkIdentity
 from corpproxy.policy.conditions import What, Who
+from corpproxy.policy.exempt import Exemption
 from corpproxy.policy.model import Effect
 from tests.exchange.asking import (
     ADDRESSES,
@@ -31,6 +32,7 @@ from tests.exchange.asking import (
 from tests.support.builders import (
     AMIR,
     BASIC,
+    domain,
     exchange,
     request_head,
     rule,
@@ -162,10 +164,37 @@ class IdentifyTests(SynchronousTestCase):
 
     def test_exempt(self):
         """What may be reached unnamed is."""
-        settings = IdentitySettings(exempt=(Exemption(frozenset({"update.example"})),))
-        script = get(b"http://www.update.example/", sign_in=True, identity=settings)
+        update = Exemption(what=domain("update.example"))
+        script = get(b"http://www.update.example/", sign_in=True, exempt=[update])
         script.asks(Fetch)
         self.assertEqual(script.exchange.identity.source, "exempt")
+
+    @rows(
+        agent=(Exemption(Who(agent=("^apt/",))), b"User-Agent: apt/2.6"),
+        listener=(Exemption(Who(listener=("rooms",))), b"Accept: */*"),
+        category=(Exemption(what=What(category=("updates",))), b"Accept: */*"),
+        method=(Exemption(Who(network=("10.1.0.0/16",)), What(method=("GET",), port=(80,))), b"Accept: */*"),
+        extension=(Exemption(what=What(host=("www.update.example",), extension=("deb",))), b"Accept: */*"),
+    )
+    def test_exempt_by(self, entry, field):
+        """Whatever is known without a name can make an exemption."""
+        own = {"updates": ("update.example",)}
+        script = get(b"http://www.update.example/a.deb", field, sign_in=True, exempt=[entry], own=own)
+        script.asks(Fetch)
+        self.assertEqual(script.exchange.identity.source, "exempt")
+
+    @rows(
+        agent=(Exemption(Who(agent=("^apt/",))),),
+        listener=(Exemption(Who(listener=("office",))),),
+        category=(Exemption(what=What(category=("games",))),),
+        method=(Exemption(what=What(method=("POST",))),),
+        other_than=(Exemption(what=What(not_=What(domain=("update.example",)))),),
+    )
+    def test_not_exempt(self, entry):
+        """What does not fit an exemption is asked for a name."""
+        own = {"updates": ("update.example",)}
+        script = get(b"http://www.update.example/a.deb", sign_in=True, exempt=[entry], own=own)
+        script.answers(407)
 
     def test_nobody_signs_in(self):
         """Without any method everybody is anonymous, whatever they send."""

@@ -1,4 +1,4 @@
-"""Groups, rooms and exemptions."""
+"""Groups and rooms."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.destination.model import Host
-from corpproxy.identity.model import EXEMPT, Identity
+from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
-from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
 from tests.support.rows import rows, tabular
 
 
@@ -23,11 +22,6 @@ SETTINGS = IdentitySettings(
         network("site", "10.0.0.0/8", "2001:db8::/32", user="anyone"),
         network("print-room", "10.1.4.0/24", groups=("devices",)),
         network("wall", "10.1.4.9/32", "2001:db8:1::/64"),
-    ),
-    exempt=(
-        Exemption(domains=frozenset({"windowsupdate.com", "198.51.100.7"})),
-        Exemption(networks=frozenset({"print-room", "192.0.2.0/24"})),
-        Exemption(domains=frozenset({"radio.example"}), networks=frozenset({"site"})),
     ),
 )
 
@@ -89,41 +83,6 @@ class PeopleTests(SynchronousTestCase):
         """A groups file reaches the users of networks too."""
         self.people.take_groups({"wall": ("bright",)})
         self.assertEqual(self.people.by_network("10.1.4.9").groups, ("bright", "quiet"))
-
-    @rows(
-        itself=("windowsupdate.com", "203.0.113.1", True),
-        below=("download.windowsupdate.com", "203.0.113.1", True),
-        not_a_suffix=("notwindowsupdate.com", "203.0.113.1", False),
-        above=("com", "203.0.113.1", False),
-        network=("www.example.com", "10.1.4.77", True),
-        cidr=("www.example.com", "192.0.2.9", True),
-        other_network=("www.example.com", "203.0.113.1", False),
-        both=("www.radio.example", "10.9.9.9", True),
-        one_of_two=("www.radio.example", "203.0.113.1", False),
-        nonsense_address=("www.example.com", "?", False),
-    )
-    def test_exempt(self, name, address, expected):
-        """An exempt destination or network is asked for nothing; where both are given, both must hold."""
-        self.assertIs(self.people.is_exempt(Host(name), address), expected)
-
-    def test_exempt_address(self):
-        """An IP address is exempt as itself only; its last numbers are no domain."""
-        inside = ip_network("198.51.100.7/32")[0]
-        self.assertTrue(self.people.is_exempt(Host("198.51.100.7", inside), "203.0.113.1"))
-        people = People(IdentitySettings(exempt=(Exemption(domains=frozenset({"100.7"})),)))
-        self.assertFalse(people.is_exempt(Host("198.51.100.7", inside), "203.0.113.1"))
-
-    def test_without_credentials(self):
-        """A network names its clients first; then exemptions let through; the rest must sign in."""
-        ask = self.people.without_credentials
-        self.assertEqual(ask(Host("windowsupdate.com"), "10.1.4.5").name, "print-room")
-        self.assertIs(ask(Host("windowsupdate.com"), "203.0.113.1"), EXEMPT)
-        self.assertIsNone(ask(Host("www.example.com"), "203.0.113.1"))
-
-    def test_empty_exemption_holds_nowhere(self):
-        """An exemption that names nothing exempts nothing."""
-        people = People(IdentitySettings(exempt=(Exemption(),)))
-        self.assertFalse(people.is_exempt(Host("www.example.com"), "10.0.0.1"))
 
     def test_members(self):
         """Everybody who is in a group is listed with all groups."""

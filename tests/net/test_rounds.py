@@ -16,11 +16,12 @@ from corpproxy.exchange.limits import Timeouts
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
-from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
 from corpproxy.net.rounds import LONG_SECONDS, SLICE_SECONDS, TICK_SECONDS
 from corpproxy.policy.calendar import Hours, parse_spans
 from corpproxy.policy.conditions import What, When, Who
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import Exemption, Exemptions
 from corpproxy.policy.model import Effect, Safety, TunnelContent
 from corpproxy.policy.safe_search import SafeSearch, SafeSearchEntry
 from tests.support.builders import (
@@ -216,11 +217,31 @@ class ChangedTests(RoundsCase):
 
     def test_sign_in_needed(self):
         """Where nobody was asked to sign in and everybody is now, open tunnels are asked, too."""
-        games = Exemption(frozenset({"school.example"}))
+        school = Exemption(what=domain("school.example"))
         self.begin()
         self.both()
-        self.take(people=People(IdentitySettings(exempt=(games,))), challenges=(b'Basic realm="Hillside"',))
+        self.take(exemptions=Exemptions([school]), challenges=(b'Basic realm="Hillside"',))
         self.game_ended("sign-in", "credentials are asked for now", failure="sign-in-needed")
+
+    def test_exemption_ends(self):
+        """Where nobody had to sign in during the lesson, an open tunnel is asked when the lesson is over."""
+        lesson = Exemption(what=domain("games.example"), when=(LESSONS,))
+        self.begin(sign_in=True, exempt=[Exemption(what=domain("school.example")), lesson])
+        self.site.wait(20 * 60)
+        self.both()
+        self.site.wait(54 * 60)
+        self.assertEqual(self.ended(), {})
+        self.site.wait(60)
+        self.game_ended("sign-in", "hours began or ended: credentials", failure="sign-in-needed")
+
+    def test_exempt_by_category(self):
+        """What was exempt by a category is asked when the lists say something else of it."""
+        games = Exemption(what=What(category=("games",)))
+        own = {"games": ("games.example", "school.example")}
+        self.begin(sign_in=True, exempt=[games], own=own)
+        self.both()
+        self.take(version="3fa9c1d200aa", classifier=Classifier(None, {"games": ("school.example",)}))
+        self.game_ended("sign-in", "the category lists changed", failure="sign-in-needed")
 
     def test_network(self):
         """The person behind an address is looked up anew."""

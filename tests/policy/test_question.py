@@ -11,16 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.destination.model import AddressClass, Match
 from corpproxy.identity.model import ANONYMOUS, EXEMPT, Identity
 from corpproxy.identity.people import People
-from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
+from corpproxy.policy.conditions import What, Who
+from corpproxy.policy.exempt import Exemption, Exemptions
 from corpproxy.policy.question import Question, Surroundings, facts_for, read_request
-from tests.policy.builders import MONDAY
+from tests.policy.builders import LESSONS, MONDAY, local
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 SETTINGS = IdentitySettings(
     groups={"pupils": ("amir",)},
     networks=(NetworkIdentity("print-room", (ip_network("10.1.4.0/24"),), "print-room", ("devices",)),),
-    exempt=(Exemption(domains=frozenset({"windowsupdate.com"})),),
 )
 
 
@@ -31,12 +32,18 @@ def classify(host, scheme, port, path):
     return (), ()
 
 
-SURROUNDINGS = Surroundings(classify, People(SETTINGS), "rooms", asks_to_sign_in=True)
+EXEMPTIONS = Exemptions(
+    [
+        Exemption(what=What(domain=("windowsupdate.com",))),
+        Exemption(Who(agent=("^apt/",)), What(category=("games",)), (LESSONS,)),
+    ]
+)
+SURROUNDINGS = Surroundings(classify, People(SETTINGS), "rooms", asks_to_sign_in=True, exemptions=EXEMPTIONS)
 
 
 def ask(url="http://www.miniclip.com/", **more):
     """The facts of a question."""
-    return facts_for(Question(url, MONDAY, **more), SURROUNDINGS)
+    return facts_for(Question(url, **{"at": MONDAY, **more}), SURROUNDINGS)
 
 
 @tabular
@@ -91,6 +98,7 @@ class RequestTests(SynchronousTestCase):
         self.assertTrue(1 <= seen.port <= 65535 and seen.host.name)
 
 
+@tabular
 class WhoTests(SynchronousTestCase):
     """Who asks, as the proxy would know it."""
 
@@ -116,6 +124,19 @@ class WhoTests(SynchronousTestCase):
         """What is exempt is reached without a name."""
         asked = ask("https://download.windowsupdate.com/")
         self.assertEqual((asked.facts.identity, asked.is_challenged), (EXEMPT, False))
+
+    @rows(
+        all_of_it=({"agent": "apt/2.6"}, False),
+        another_agent=({"agent": "curl/8"}, True),
+        another_category=({"agent": "apt/2.6", "url": "http://a.example/"}, True),
+        another_hour=({"agent": "apt/2.6", "at": local("2026-11-23T20:00")}, True),
+    )
+    def test_exempt_by(self, question, is_challenged):
+        """An exemption counts with all that it asks: agent, category and time."""
+        asked = facts_for(
+            Question(**{"url": "http://www.miniclip.com/", "at": MONDAY, **question}), SURROUNDINGS
+        )
+        self.assertIs(asked.is_challenged, is_challenged)
 
     def test_facts(self):
         """Categories come with their evidence, the listener is the site's first."""

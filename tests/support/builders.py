@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from corpproxy.pages.render import Pages
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.exempt import Exemption, Exemptions
 from corpproxy.policy.model import Effect, Safety
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import SafeSearch
@@ -73,9 +74,11 @@ def in_force(
     connections: ConnectionLimits | None = None,
     timeouts: Timeouts | None = None,
     forwarding: Forwarding | None = None,
+    exempt: Sequence[Exemption] = (),
 ) -> InForce:
     """What is in force: these rules before one that allows, nobody signs in, default limits."""
     pages, refusals, remembered = _pages(), Refusals(), known or {}
+    exemptions = Exemptions(exempt)
     policy, forwarding = Policy([*rules, ALLOW], safety), forwarding or Forwarding()
     return InForce(
         version="3fa9c1d200aa",
@@ -86,7 +89,7 @@ def in_force(
         policy=policy,
         approvals=Approvals(),
         needs_addresses=reads_addresses(policy),
-        needs_agent="agent" in policy.reads,
+        needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
@@ -103,6 +106,7 @@ def in_force(
         forwarding=forwarding,
         via=forwarding.via.encode() or None,
         audit=AuditSettings(),
+        exemptions=exemptions,
     )
 
 

@@ -10,6 +10,7 @@ from corpproxy.config.checks import (
     calendars,
     cases,
     exceptions,
+    exempt,
     files,
     geography,
     listen,
@@ -23,7 +24,20 @@ from corpproxy.config.checks.examined import Examined
 
 CONCERNS = tuple(
     module.check
-    for module in (names, lists, rules, exceptions, cases, listen, files, geography, site, calendars, values)
+    for module in (
+        names,
+        lists,
+        rules,
+        exceptions,
+        exempt,
+        cases,
+        listen,
+        files,
+        geography,
+        site,
+        calendars,
+        values,
+    )
 )
 
 

@@ -19,6 +19,8 @@ def each_part(examined: Examined) -> Iterator[tuple[Path, WhoTable | WhatTable]]
         yield from _sides(("rules", number), rule.who, rule.what)
     for number, exception in enumerate(model.exceptions):
         yield from _sides(("exceptions", number), exception.who, exception.what)
+    for number, exemption in enumerate(model.identity.exempt):
+        yield from _sides(("identity", "exempt", number), exemption.who, exemption.what)
     for number, entry in enumerate(model.safe_search):
         yield from _sides(("safe_search", number), entry.who, None)
     for number, approval in enumerate(model.approve):
@@ -37,6 +39,9 @@ def each_time(examined: Examined) -> Iterator[tuple[Path, CalendarTable]]:
     for number, exception in enumerate(examined.model.exceptions):
         if exception.when is not None:
             yield from _with_inner(("exceptions", number, "when"), exception.when)
+    for number, exemption in enumerate(examined.model.identity.exempt):
+        if exemption.when is not None:
+            yield from _with_inner(("identity", "exempt", number, "when"), exemption.when)
 
 
 def _sides(

@@ -21,6 +21,7 @@ def check(examined: Examined) -> None:
 
 def _unanswered(examined: Examined, key: str) -> None:
     for path, part in each_part(examined):
-        if isinstance(part, WhatTable) and getattr(part, key):
+        # That nobody can ask it of an exemption is told elsewhere.
+        if isinstance(part, WhatTable) and getattr(part, key) and path[0] != "identity":
             said = f"nothing tells the {key} of an address; write 'geography: {{{key}: FILE.mmdb}}'"
             examined.say_of_key((*path, key), "no-geography", said)

@@ -51,9 +51,6 @@ class _Names:
                 self._who(path, part)
             else:
                 self._what(path, part)
-        for number, exemption in enumerate(model.identity.exempt):
-            path = ("identity", "exempt", number, "who", "network")
-            self._network_names(path, exemption.who.network if exemption.who else ())
         for path, time in each_time(self._examined):
             self._tell("calendar", (*path, "calendar"), time.calendar, self._calendars)
         for number, case in enumerate(model.tests):

@@ -16,9 +16,6 @@ from corpproxy.policy.model import Effect
 # rules, which belong in a category.
 MAX_RULES = 2_000
 
-# The path of a *who* or *what* that stands in no other one: table, number, key.
-MAX_OUTERMOST = 3
-
 
 def check(examined: Examined) -> None:
     """Say which rules cannot match, contradict themselves or are missing."""
@@ -56,11 +53,16 @@ def _empty_conditions(examined: Examined) -> None:
             if isinstance(value, Sequence) and not value.items and whole:
                 said = f"'{key}' is an empty list, which asks for nothing; name something, or leave it out"
                 examined.say((*path, key), "empty-condition", said)
-        if len(path) > MAX_OUTERMOST and not fields and not examined.shaped.is_damaged(path):
+        if _is_inner(path) and not fields and not examined.shaped.is_damaged(path):
             said = (
                 f"this asks for nothing, and so {_meaning_of_nothing(path)}; name something, or leave it out"
             )
             examined.say(path, "empty-condition", said)
+
+
+def _is_inner(path: Path) -> bool:
+    """Whether a *who* or *what* stands in another one."""
+    return path[-1] == "not" or path[-2] in ("all", "any")
 
 
 def _meaning_of_nothing(path: Path) -> str:

@@ -146,7 +146,7 @@ def _own_categories(examined: Examined) -> None:
 
 
 def _unused_calendars(examined: Examined) -> None:
-    if any(examined.shaped.is_damaged((table,)) for table in ("rules", "exceptions")):
+    if any(examined.shaped.is_damaged((table,)) for table in ("rules", "exceptions", "identity")):
         return
     used = {name for _, time in each_time(examined) for name in time.calendar}
     if not used <= examined.names_in(("calendars",)):

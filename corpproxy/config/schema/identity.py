@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Annotated
 
-from corpproxy.config.schema.conditions import Domain
+from corpproxy.config.schema.conditions import CalendarTable, WhatTable, WhoTable
 from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, words, wrong
 from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
 from corpproxy.identity.names import fault_of_name, normal_name
@@ -66,23 +66,17 @@ class NetworkTable(Table):
     groups: OneOrMany[PersonName] = listing("The groups that ``user`` belongs to there.")
 
 
-class ExemptWhoTable(Table):
-    """Clients that need not sign in."""
-
-    network: OneOrMany[Text] = asked("Names from ``identity.networks``, or networks.")
-
-
-class ExemptWhatTable(Table):
-    """Destinations that need no sign-in."""
-
-    domain: OneOrMany[Domain] = asked("Names, each with all below it.")
-
-
 class ExemptTable(Table):
-    """Where no credentials are asked for; what is given must all hold."""
+    """
+    Where no credentials are asked for; what is given must all hold.
 
-    who: ExemptWhoTable | None = optional("From which networks.")
-    what: ExemptWhatTable | None = optional("To which destinations.")
+    It is asked before anybody has a name: of ``who`` it takes no ``user``, ``group`` and ``anonymous``, of
+    ``what`` nothing that is known only of the server's address or of the answer.
+    """
+
+    who: WhoTable | None = optional("Who is asking; everybody when left out.")
+    what: WhatTable | None = optional("What is asked for; everything when left out.")
+    when: CalendarTable | None = optional("When, as in a rule; always when left out.")
 
 
 AskWord = Annotated[Ask, words(Ask)]
