@@ -134,6 +134,8 @@ class Candidate:
         """
         host, path = facts.host, facts.path
         before = self._own_of(record.policy)
+        if before is self._own:
+            return record.categories, frozenset()
         recorded = frozenset(record.categories)
         own, excepted = self._own.at(host, path)
         if before is not None:
@@ -158,8 +160,14 @@ class Candidate:
     def _own_of(self, version: str) -> _OwnEntries | None:
         if version not in self._owns:
             then = self._then(version)
-            self._owns[version] = None if then is None else _OwnEntries(then, self._now)
+            self._owns[version] = None if then is None else self._entries(then)
         return self._owns[version]
+
+    def _entries(self, then: Configuration) -> _OwnEntries:
+        """The own entries of an earlier policy: those of the candidate where they are the same."""
+        now = self.configuration
+        is_same = (then.own, then.exceptions) == (now.own, now.exceptions)
+        return self._own if is_same else _OwnEntries(then, self._now)
 
     @property
     def reads_paths(self) -> bool:

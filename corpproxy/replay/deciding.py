@@ -17,6 +17,7 @@ from corpproxy.audit.times import posix_seconds
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.identity.model import Identity
+from corpproxy.policy.conditions import parts_of
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Decision, Effect, TunnelContent
 from corpproxy.policy.partial import Doubt, PartialPolicy
@@ -38,13 +39,15 @@ _CONTENT_REFUSED = frozenset({"tunnel-content", "server-name"})
 _ALWAYS = ("host", "port", "method", "categories", "lists", "policy", "left_out", "addresses")
 # The fields of a record behind each attribute of the facts.
 _FIELDS = {
-    "identity": ("user", "groups", "source"),
+    "identity.name": ("user",),
+    "identity.groups": ("groups",),
+    "identity.source": ("source",),
     "client": ("client",),
     "listener": ("listener",),
     "scheme": ("scheme",),
-    "path": ("path",),
     "agent": ("agent",),
 }
+_WHO = frozenset({"identity.name", "identity.groups", "identity.source", "client"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Deciding:
         policy = candidate.configuration.policy
         self._windows = Windows(policy)
         self._key = self._key_reader(policy)
+        self._are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
         self._verdicts: dict[object, Verdict] = {}
         self._partial: dict[int, PartialPolicy] = {}
 
@@ -77,7 +81,8 @@ class Deciding:
         if record.granted:
             # A grant is somebody's, for something: there are few, and nothing to share.
             return self._finished(record, self._decided(record))
-        key = (self._windows.in_force(record.at), self._key(record))
+        path = record.path if record.path and self._are_paths_read[record.host] else ""
+        key = (self._windows.in_force(record.at), path, self._key(record))
         verdict = self._verdicts.get(key)
         if verdict is None:
             if len(self._verdicts) >= MAX_REMEMBERED:
@@ -87,11 +92,9 @@ class Deciding:
 
     def _key_reader(self, policy: Policy) -> Callable[[Record], object]:
         fields = list(_ALWAYS)
-        reads = set(policy.reads)
-        if self._candidate.reads_paths:
-            reads.add("path")
-        if self._candidate.as_of.groups:
-            reads |= {"identity", "client"}
+        reads = policy.table.reads | policy.exceptions.reads
+        if self._candidate.as_of.groups or policy.stages.has_canaries:
+            reads |= _WHO
         for name in sorted(reads):
             fields += _FIELDS.get(name, ())
         return attrgetter(*fields)
@@ -105,7 +108,7 @@ class Deciding:
         if put.gaps:
             doubt = self._partial_of(policy).doubt(facts, put.gaps, found)
         if doubt is None:
-            decision = policy.answer(found, facts, _Granted(record) if record.granted else None)
+            decision = policy.answer(found, facts, RecordedGrant(record) if record.granted else None)
         return Verdict(decision, doubt, facts.identity.groups, facts.categories)
 
     def _partial_of(self, policy: Policy) -> PartialPolicy:
@@ -154,6 +157,35 @@ def _peeked(record: Record, decision: Decision, verdict: Verdict) -> Verdict:
     return verdict
 
 
+class _PathsRead(dict[str, bool]):
+    """
+    Whether the path of a request may matter, by its host.
+
+    Where only beginnings of URLs are asked for, paths on all other hosts are as good as none.
+    """
+
+    def __init__(self, policy: Policy, *, always: bool) -> None:
+        super().__init__()
+        tables = (policy.table, policy.exceptions.table)
+        reading = {column.key for table in tables for column in table.columns if "path" in column.reads}
+        self._always = always or bool(reading - {"url"})
+        self._hosts = {
+            url.host
+            for table in tables
+            for row in table.rows
+            for part in parts_of(row.what)
+            for url in part.url
+        }
+
+    def __missing__(self, host: str) -> bool:
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        answer = self[host] = self._always or any(
+            host == one or host.endswith("." + one) for one in self._hosts
+        )
+        return answer
+
+
 @lru_cache(maxsize=65_536)
 def _class_of(upstream: str) -> AddressClass | None:
     """The class of an address that was dialled, which is recorded with its port."""
@@ -163,13 +195,14 @@ def _class_of(upstream: str) -> AddressClass | None:
         return None
 
 
-class _Granted:
+class RecordedGrant:
     """The grant that a record tells of: it held for its rule, whatever stood in its way afterwards."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
 
     def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> float:
+        """Until when the grant holds, in POSIX seconds; 0 for a rule that it is not for."""
         record = self._record
         is_its = record.rule == rule or record.rule.startswith("safety: ")
         return posix_seconds(record.granted) if is_its else 0.0

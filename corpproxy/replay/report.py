@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corpproxy.audit.line import printable
 from corpproxy.policy.partial import Doubt
 from corpproxy.policy.reasons import either
 from corpproxy.replay.tally import KINDS, Change, Share, Tally
@@ -87,7 +88,7 @@ def _counts(share: Share) -> dict[str, int]:
 
 def as_text(tally: Tally, about: About, rows: int = ROWS) -> str:
     """Give a rehearsal as lines for a terminal: what changes first, of each table the first rows."""
-    return "\n".join(_lines(tally, about, rows)) + "\n"
+    return "\n".join(map(printable, _lines(tally, about, rows))) + "\n"
 
 
 def _lines(tally: Tally, about: About, rows: int) -> Iterator[str]:

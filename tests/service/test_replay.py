@@ -113,6 +113,26 @@ class ReplayTests(ServiceCase):
         self.assertEqual(found["changes"]["refused in another way"]["exchanges"], 3)
         self.assertEqual(self.service.configuration.version, self.records()[0].policy)
 
+    async def test_explained(self):
+        """The reference on a block page leads to what was decided and why, by the policy of that time."""
+        page = await self.get("bets.test", "/", "amir", lines=["Accept: text/html"])
+        (record,) = await self.closed(1)
+        self.assertIn(record.id, page.text)
+        self.write(self.policy.replace("no bets", "bets are for the old"))
+        self.assertTrue((await self.service.reload("test", 0)).taken)
+        out = io.StringIO()
+        words = ["explain", "--policy", str(self.file), "--ref", record.id]
+        with contextlib.redirect_stdout(out):
+            self.assertEqual(await self.thread(cli.main, words), 0)
+        for said in (
+            f"{record.id}: blocked. ",
+            f"policy: version {record.policy}, last put into force",
+            "who: amir (basic), groups pupils, from 127.0.0.1, listener rooms\n",
+            "category betting: list own, entry bets.test\n",
+            "block by 'no bets' at ",
+        ):
+            self.assertIn(said, out.getvalue())
+
     async def test_query(self):
         """Where a rule asks for a query that was left out, the exchange cannot be decided, and says so."""
         await self.get("origin.test", "/hello?q=1", "amir")
