@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.duties import Neglected
@@ -24,6 +24,7 @@ from benchmarks.peers import PEERS
 from benchmarks.place import INSIDE, can_be_private, go_private
 from benchmarks.profiling import profile
 from benchmarks.session import measure, show
+from benchmarks.soak import soak
 from benchmarks.workloads import WORKLOADS
 
 
@@ -45,6 +46,12 @@ def options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--profile", action="store_true", help="show where the time goes (of get-all, or --only)"
     )
+    parser.add_argument(
+        "--soak",
+        type=int,
+        metavar="COUNT",
+        help="so many mixed exchanges: do all counts agree, does it grow?",
+    )
     return parser.parse_args(words)
 
 
@@ -57,6 +64,13 @@ def take_turn() -> None:
     except BlockingIOError:
         print("# another run is under way: this one waits", flush=True)
         fcntl.flock(folder, fcntl.LOCK_EX)
+
+
+def kind_of(chosen: argparse.Namespace) -> Callable[[argparse.Namespace, Path], int]:
+    """What the options ask for."""
+    if chosen.soak:
+        return soak
+    return profile if chosen.profile else measure
 
 
 def main(words: Sequence[str]) -> int:
@@ -74,7 +88,7 @@ def main(words: Sequence[str]) -> int:
         take_turn()
     with tempfile.TemporaryDirectory(prefix="corpproxy-bench-") as folder:
         try:
-            return (profile if chosen.profile else measure)(chosen, Path(folder))
+            return kind_of(chosen)(chosen, Path(folder))
         except (NotThere, Neglected) as error:
             print(error, file=sys.stderr)
             return 1

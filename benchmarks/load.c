@@ -14,6 +14,7 @@
  *   path=/s200       of the target of a GET
  *   answer=200       octets that a tunnel asks for
  *   users=FILE       name:password on each line; connection i signs in as line i, in turn
+ *   limit=100000     begin so many exchanges, let all of them end, and end then; 0: no limit but the time
  *   secs=3 warm=1    counted seconds, and seconds before them; warm_turns=1: go through all hosts before, too
  *   timeout=30       seconds that an exchange may take
  *
@@ -67,11 +68,11 @@ static double rate, secs = 3, warm = 1, timeout = 30;
 
 static struct connection *all;
 static int epoll, timer = -1;
-static uint64_t turn, sent_turns;
+static uint64_t turn, sent_turns, limit;
 static char scratch[1 << 18];
 
 static struct {
-    uint64_t count, refused, octets, stale, opened, errors[ERR_KINDS];
+    uint64_t count, refused, octets, sent, stale, opened, errors[ERR_KINDS];
     double began, last, longest_gap, longest;
 } seen;
 static uint32_t micros[200000], millis[700000];     /* how many answers took so long */
@@ -128,7 +129,10 @@ static void reach(struct connection *c) {
 }
 
 static int put(struct connection *c, const char *octets, int many) {
-    if (send(c->fd, octets, many, MSG_NOSIGNAL) == many) return 1;
+    if (send(c->fd, octets, many, MSG_NOSIGNAL) == many) {
+        seen.sent += many;
+        return 1;
+    }
     failed(c, ERR_CUT);
     return 0;
 }
@@ -165,7 +169,7 @@ static struct connection *next_free(double at) {
 /* As fast as they go: as many exchanges as may wait at a time. */
 static void fill(double at) {
     struct connection *c;
-    while (in_flight < busy && (c = next_free(at))) begin(c, at);
+    while (in_flight < busy && (!limit || turn < limit) && (c = next_free(at))) begin(c, at);
 }
 
 static void count(struct connection *c) {
@@ -382,8 +386,8 @@ static double own_cpu(void) {
 }
 
 static void report(double began, double ended, double cpu) {
-    printf("{\"count\": %lu, \"refused\": %lu, \"seconds\": %.6f, \"octets\": %lu, \"opened\": %lu, \"stale\": %lu, ",
-        seen.count, seen.refused, ended - began, seen.octets, seen.opened, seen.stale);
+    printf("{\"count\": %lu, \"refused\": %lu, \"seconds\": %.6f, \"octets\": %lu, \"sent\": %lu, \"opened\": %lu, \"stale\": %lu, ",
+        seen.count, seen.refused, ended - began, seen.octets, seen.sent, seen.opened, seen.stale);
     printf("\"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"longest_ms\": %.3f, \"gap_ms\": %.3f, ",
         percentile(0.5), percentile(0.9), percentile(0.99), seen.longest * 1e3, seen.longest_gap * 1e3);
     printf("\"cpu_seconds\": %.3f, \"errors\": {", own_cpu() - cpu);
@@ -407,6 +411,7 @@ static void option(char *word) {
     else if (!strcmp(word, "users")) users_file = value;
     else if (!strcmp(word, "answer")) answer = atoll(value);
     else if (!strcmp(word, "rate")) rate = atof(value);
+    else if (!strcmp(word, "limit")) limit = strtoull(value, NULL, 10);
     else if (!strcmp(word, "secs")) secs = atof(value);
     else if (!strcmp(word, "warm")) warm = atof(value);
     else if (!strcmp(word, "timeout")) timeout = atof(value);
@@ -428,6 +433,7 @@ static void checked_options(int argc, char **argv) {
     if (busy < 1 || busy > conns) busy = conns;
     if (hosts < 1 || hosts > MAX_HOSTS) die("hosts must be 1 to %d", MAX_HOSTS);
     if (!(secs > 0) || !(warm >= 0) || secs + warm > MAX_SECONDS) die("secs and warm must be 0 to %d", MAX_SECONDS);
+    if (limit && (hold || rate || warm > 0)) die("limit goes with neither hold, rate nor warm");
     if (answer < 1 || rate < 0 || rate > 1e6 || !(timeout > 0)) die("answer, rate or timeout out of range");
     if (strlen(path) > 256) die("path is too long");
     if (users_file) read_users();
@@ -451,6 +457,7 @@ static int loop(void) {
             cpu = own_cpu();
         }
         if (began && at - began >= secs) break;
+        if (limit && turn >= limit && !in_flight) break;
         if (at - started > MAX_SECONDS) break;
         if (hold) open_more(at);
         if (hold && !opening && !told) {

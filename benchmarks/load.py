@@ -18,7 +18,8 @@ class Seen:
     """
     What the load saw.
 
-    ``count`` exchanges were answered with 200 and ``refused`` with 403, in ``seconds``; ``octets`` came back;
+    ``count`` exchanges were answered with 200 and ``refused`` with 403, in ``seconds``; ``octets`` came back
+    for those that were ``sent``;
     ``longest_ms`` is the slowest answer and ``gap_ms`` the longest time without any.
     """
 
@@ -26,6 +27,7 @@ class Seen:
     refused: int
     seconds: float
     octets: int
+    sent: int
     opened: int
     stale: int
     p50_ms: float

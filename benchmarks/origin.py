@@ -21,7 +21,8 @@ error_log {folder}/nginx.log warn;
 worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; }}
 http {{
-    access_log off;
+    log_format octets '$request_length $bytes_sent';
+    access_log {log};
     default_type application/octet-stream;
     sendfile on;
     tcp_nopush on;
@@ -59,13 +60,16 @@ def compiled(name: str, folder: Path) -> Path:
 class Origin:
     """Both servers, on the core of the load."""
 
-    def __init__(self, place: Place, fixtures: Fixtures) -> None:
+    def __init__(self, place: Place, fixtures: Fixtures, *, counts: bool = False) -> None:
+        """``counts`` lets the origin write down the octets of each exchange; see `octets`."""
         nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
         if nginx is None:
             raise NotThere("no origin: install nginx-light")
         folder = place.folder / "origin"
         folder.mkdir()
-        text = NGINX.format(folder=folder, port=place.web_port, web=fixtures.web)
+        self._octets = folder / "octets"
+        log = f"{self._octets} octets buffer=256k flush=1s" if counts else "off"
+        text = NGINX.format(folder=folder, port=place.web_port, web=fixtures.web, log=log)
         (folder / "nginx.conf").write_text(text)
         far_end = compiled("tunnel_origin", folder)
         commands = [
@@ -90,6 +94,15 @@ class Origin:
     def seconds(self) -> float:
         """Processor time so far."""
         return sum(program.seconds() for program in self._programs)
+
+    def octets(self) -> tuple[int, int, int]:
+        """How many plain exchanges there were, and the octets of their requests and answers, so far."""
+        exchanges = asked = answered = 0
+        with self._octets.open() as lines:
+            for line in lines:
+                request, answer = line.split()
+                exchanges, asked, answered = exchanges + 1, asked + int(request), answered + int(answer)
+        return exchanges, asked, answered
 
     def stop(self) -> None:
         """End both."""

@@ -1,0 +1,310 @@
+"""
+A million mixed exchanges, and what is left of them: ``python -m benchmarks --soak 1000000``.
+
+The load, the origin and corpproxy each count for themselves.  In the end every exchange must have one closing
+record, the octets in the records and in the ledger must be those that client and server counted, and no
+process may have grown.  Some exchanges are cut off on purpose, by a person of their own; for those the
+difference has a bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+
+from benchmarks import fixtures
+from benchmarks.duties import ALL, Neglected
+from benchmarks.fixtures import SMALL, credentials, user_name
+from benchmarks.load import Load, Seen
+from benchmarks.origin import Origin, compiled
+from benchmarks.peers.corpproxy import Corpproxy
+from benchmarks.place import enter, name_hosts
+from corpproxy.accounting.report import By, UsageQuestion
+from corpproxy.audit.record import Record, decode
+from corpproxy.audit.results import Kind
+from corpproxy.backends.store import STORE_FILE
+from corpproxy.backends.store_sqlite import report_from
+
+DOMAINS = 50_000
+WORKERS = 2
+# Content that is moved by the kernel.
+LONG = 100 * 1024
+# A ClientHello of the load, as asking.h makes it.
+HELLO = 517
+CONNECTIONS = 64
+ROUND = 50_000
+# Memories fill in the first ones.
+LEAST_ROUNDS = 4
+# The person whose exchanges are cut off.
+HASTY = 0
+CUT_SECONDS = 0.5
+# How much of an exchange that is cut off may be counted on one side alone: its head, its content.
+BOUND_SENT = LONG + 1024
+BOUND_RECEIVED = 2048
+QUIET_SECONDS = 2.5
+# Beyond this a process has grown: memory by a share, descriptors by a number (pipes that are kept at hand).
+MAX_GROWTH = 0.05
+MAX_DESCRIPTORS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One kind of exchange; ``share`` of a round of all."""
+
+    name: str
+    share: float
+    options: Mapping[str, object]
+    tunnels: bool = False
+
+
+PHASES = (
+    Phase("kept connections", 0.5, {"act": "get", "path": "/s200"}),
+    Phase("new connections", 0.2, {"act": "get", "path": "/s200", "close": 1}),
+    Phase("tunnels", 0.2, {"act": "tunnel", "answer": SMALL}, tunnels=True),
+    Phase("long content", 0.1, {"act": "get", "path": "/long"}),
+)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one side counted."""
+
+    exchanges: int = 0
+    received: int = 0
+    sent: int = 0
+
+    def add(self, exchanges: int, received: int, sent: int) -> None:
+        """Count more."""
+        self.exchanges += exchanges
+        self.received += received
+        self.sent += sent
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A process: memory that is its own, in octets, and open descriptors."""
+
+    memory: int
+    descriptors: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """All that the load saw, and how the processes grew."""
+
+    whole: Counts = field(default_factory=Counts)
+    cut: Counts = field(default_factory=Counts)
+    cuts: int = 0
+    tunnels: int = 0
+    stale: int = 0
+    sizes: list[dict[int, Size]] = field(default_factory=list)
+
+
+class Soaked(Corpproxy):
+    """Ourselves, with two workers."""
+
+    def tables(self) -> dict[str, object]:
+        return {**super().tables(), "workers": WORKERS}
+
+
+def soak(options: argparse.Namespace, folder: Path) -> int:
+    """Run it, print what came of it; gives the exit code."""
+    return Soak(folder).run(max(LEAST_ROUNDS, round(options.soak / ROUND)))
+
+
+class Soak:
+    """The servers, the proxy and the load of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._place = place = enter(folder)
+        made = fixtures.make(place.folder / "fixtures", DOMAINS)
+        (made.web / "long").write_bytes(b"x" * LONG)
+        steady = [credentials(number) for number in range(1, fixtures.USERS)]
+        (place.folder / "steady").write_text("".join(f"{one}\n" for one in steady))
+        (place.folder / "hasty").write_text(f"{credentials(HASTY)}\n")
+        name_hosts(place, ALL.hosts)
+        self._binary = compiled("load", place.folder)
+        self._origin = Origin(place, made, counts=True)
+        self._peer = Soaked(place, made, ALL)
+        self._tally = Tally()
+
+    def run(self, rounds: int) -> int:
+        """Do so many rounds and compare; gives the exit code."""
+        try:
+            self._peer.lay_out()
+            self._peer.start()
+            for number in range(1, rounds + 1):
+                self._round()
+                time.sleep(QUIET_SECONDS)
+                self._tally.sizes.append(dict(_sizes(self._peer)))
+                memory = sum(size.memory for size in self._tally.sizes[-1].values()) / 1e6
+                done = self._tally.whole.exchanges
+                print(f"# round {number}: {done:,} exchanges, {memory:.1f} MB of their own", flush=True)
+            self._peer.stop()
+            time.sleep(QUIET_SECONDS)
+            return verdict(self._tally, self._peer, self._origin)
+        except Neglected as error:
+            print(error)
+            return 1
+        finally:
+            self._peer.stop()
+            self._origin.stop()
+
+    def _round(self) -> None:
+        tally = self._tally
+        for phase in PHASES:
+            seen = self._loaded(phase, "steady", limit=round(ROUND * phase.share), secs=500)
+            if seen.lost:
+                raise Neglected(f"{phase.name}: {seen.lost} exchanges failed: {seen.errors}")
+            tally.whole.add(seen.count + seen.refused, seen.sent, seen.octets)
+            tally.stale += seen.stale
+            tally.tunnels += seen.count if phase.tunnels else 0
+        for phase in PHASES:
+            seen = self._loaded(phase, "hasty", secs=CUT_SECONDS)
+            tally.cut.add(seen.count + seen.refused, seen.sent, seen.octets)
+            tally.cuts += CONNECTIONS
+
+    def _loaded(self, phase: Phase, people: str, **more: object) -> Seen:
+        port = self._place.tunnel_port if phase.tunnels else self._place.web_port
+        chosen = {"port": port, "conns": CONNECTIONS, "warm": 0, "users": self._place.folder / people}
+        load = Load(self._binary, self._place, self._peer.port, {**chosen, **phase.options, **more})
+        try:
+            load.line()
+            return Seen(**load.line())
+        finally:
+            load.stop()
+
+
+def _sizes(peer: Corpproxy) -> Iterator[tuple[int, Size]]:
+    for status in peer.runs.members():
+        rollup = Path(f"/proc/{status.pid}/smaps_rollup").read_text()
+        own = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+        yield status.pid, Size(own * 1024, len(os.listdir(f"/proc/{status.pid}/fd")))
+
+
+def verdict(tally: Tally, peer: Corpproxy, origin: Origin) -> int:
+    """Compare all counts; gives the exit code."""
+    rows = list(itertools.chain(_counts(tally, peer, origin), _growth(tally.sizes)))
+    for name, figures, holds in rows:
+        print(f"{'ok   ' if holds else 'WRONG'} {name}: {figures}")
+    return int(not all(holds for _, _, holds in rows))
+
+
+Row = tuple[str, str, bool]
+
+
+@dataclass(slots=True)
+class Recorded:
+    """
+    What the records say.
+
+    ``whole`` and ``cut`` are those of the load, ``named`` those of people whose exchanges are not cut off;
+    ``up`` and ``tunnelled`` count toward the servers: all plain exchanges, the tunnels that were not cut off.
+    """
+
+    whole: Counts = field(default_factory=Counts)
+    cut: Counts = field(default_factory=Counts)
+    named: Counts = field(default_factory=Counts)
+    up: Counts = field(default_factory=Counts)
+    tunnelled: Counts = field(default_factory=Counts)
+    closings: Counter[str] = field(default_factory=Counter)
+    opened: set[str] = field(default_factory=set)
+
+    def take(self, record: Record) -> None:
+        """Count one."""
+        if record.kind in {Kind.OPENING, Kind.PROGRESS}:
+            self.opened.add(record.id)
+            return
+        self.closings[record.id] += 1
+        is_cut = record.user == user_name(HASTY)
+        if record.user and not is_cut:
+            self.named.add(1, record.received, record.sent)
+        if record.agent:  # those without one were not asked by the load
+            (self.cut if is_cut else self.whole).add(1, record.received, record.sent)
+        if record.method != "CONNECT":
+            self.up.add(bool(record.up_sent), record.up_sent, record.up_received)
+        elif not is_cut and record.up_sent:
+            self.tunnelled.add(1, record.up_sent, record.up_received)
+
+
+def _counts(tally: Tally, peer: Corpproxy, origin: Origin) -> Iterator[Row]:
+    ours = Recorded()
+    for path in peer.records():
+        with path.open("rb") as lines:
+            for line in lines:
+                ours.take(decode(line))
+    most = max(ours.closings.values())
+    yield "closing records, and the most of one exchange", f"{len(ours.closings):,}, {most}", most == 1
+    yield "tunnels that opened and closed", f"{len(ours.opened):,}", ours.opened <= ours.closings.keys()
+    yield _equal("exchanges, records and load", ours.whole.exchanges, tally.whole.exchanges)
+    yield _equal("octets received, records and load", ours.whole.received, tally.whole.received)
+    yield _equal("octets sent, records and load", ours.whole.sent, tally.whole.sent)
+    yield _equal("octets into tunnels, records and far end", ours.tunnelled.received, tally.tunnels * HELLO)
+    yield _equal("octets out of tunnels, records and far end", ours.tunnelled.sent, tally.tunnels * SMALL)
+    if tally.stale:
+        print(f"# {tally.stale} requests met a connection that was being closed, and were sent again")
+    yield from _cut(tally, ours.cut)
+    yield from _origin(origin, ours.up, tally.cuts)
+    yield from _ledger(peer, ours.named)
+
+
+def _origin(origin: Origin, up: Counts, cuts: int) -> Iterator[Row]:
+    """The origin counts an exchange that we gave up as well as one that ended."""
+    exchanges, asked, answered = origin.octets()
+    name = "at the origin and in the records"
+    # One request asks the origin directly whether it is there.
+    direct = 1
+    yield (
+        f"plain exchanges {name}",
+        f"{exchanges:,} and {up.exchanges:,}",
+        0 <= exchanges - up.exchanges <= direct,
+    )
+    yield f"octets asked {name}", f"{asked:,} and {up.received:,}", 0 <= asked - up.received <= BOUND_RECEIVED
+    more = answered - up.sent
+    yield (
+        f"octets answered {name}",
+        f"{answered:,} and {up.sent:,}",
+        0 <= more <= (cuts + direct) * BOUND_SENT,
+    )
+
+
+def _ledger(peer: Corpproxy, named: Counts) -> Iterator[Row]:
+    usage = report_from(peer.folder / "state" / STORE_FILE, UsageQuestion(By.USER, UTC))
+    total = Counts()
+    for row in usage.rows:
+        if row.name not in {"", user_name(HASTY)}:
+            total.add(row.exchanges, row.received, row.sent)
+    yield _equal("exchanges, ledger and records", total.exchanges, named.exchanges)
+    yield _equal("octets received, ledger and records", total.received, named.received)
+    yield _equal("octets sent, ledger and records", total.sent, named.sent)
+
+
+def _cut(tally: Tally, cut: Counts) -> Iterator[Row]:
+    missing, more = tally.cut.received - cut.received, cut.sent - tally.cut.sent
+    name = f"octets on one side alone, of {tally.cuts:,} exchanges that were cut off at the most"
+    yield f"received {name}", f"{missing:,}", 0 <= missing <= tally.cuts * BOUND_RECEIVED
+    yield f"sent {name}", f"{more:,}", 0 <= more <= tally.cuts * BOUND_SENT
+
+
+def _equal(name: str, ours: int, theirs: int) -> Row:
+    return name, f"{ours:,} and {theirs:,}", ours == theirs
+
+
+def _growth(sizes: list[dict[int, Size]]) -> Iterator[Row]:
+    """Whether the processes of the half of the run still run and have not grown since."""
+    early, late = sizes[(len(sizes) - 1) // 2], sizes[-1]
+    yield "the same processes serve", f"{len(late)}", early.keys() == late.keys()
+    for pid in early.keys() & late.keys():
+        was, now = early[pid], late[pid]
+        figures = (
+            f"{was.memory / 1e6:.1f} to {now.memory / 1e6:.1f} MB, {was.descriptors} to {now.descriptors}"
+        )
+        grown = now.memory > was.memory * (1 + MAX_GROWTH)
+        yield f"process {pid}", figures, not grown and now.descriptors <= was.descriptors + MAX_DESCRIPTORS
