@@ -12,6 +12,7 @@ from corpproxy.destination.classifier import unread
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Problem
+from corpproxy.identity.settings import Ask
 from corpproxy.policy.cases import Case, Failure, run_cases
 from corpproxy.policy.overdue import overdue
 from corpproxy.policy.question import Surroundings
@@ -44,6 +45,7 @@ def _failing(configuration: Configuration, index: CategoryIndex | None, at: floa
         people_of(configuration.identity),
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
+        asks_always=configuration.identity.ask is Ask.ALWAYS,
     )
 
     def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:

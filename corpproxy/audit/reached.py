@@ -22,6 +22,7 @@ class _Line(msgspec.Struct, gc=False, tag_field="v", tag=FORMAT):
     rule: str = ""
     would_block: str = ""
     exception: str = ""
+    ended_rule: str = ""
 
 
 _DECODE = msgspec.json.Decoder(_Line).decode
@@ -35,7 +36,8 @@ class Reached:
     """
     Exchanges since a moment, in all and by what decided them.
 
-    A rule, or an exception, that stands here with 0 has decided exchanges that are still open.
+    A rule, or an exception, that stands here with 0 has decided exchanges that are still open.  A rule that
+    ended a tunnel, which another one had let through, has decided it, too.
     """
 
     since: str
@@ -60,13 +62,9 @@ class Reached:
         self.exchanges += number
         if record.rule:
             self.rules[record.rule] += number
+        if record.ended_rule:
+            self.rules[record.ended_rule] += number
         if record.would_block:
             self.rehearsed[record.would_block] += number
         if record.exception:
             self.exceptions[record.exception] += number
-
-    def times(self, name: str) -> int | None:
-        """How many exchanges a rule decided, or would have refused in shadow; None when it met none."""
-        if name not in self.rules and name not in self.rehearsed:
-            return None
-        return self.rules[name] + self.rehearsed[name]

@@ -14,6 +14,7 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.destination.index import CategoryIndex
+from corpproxy.identity.settings import Ask
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.question import Surroundings
 
@@ -51,6 +52,7 @@ def asked_policy(path: Path) -> AskedPolicy:
         people_of(configuration.identity),
         forward[0].name if forward else "",
         asks_to_sign_in=bool(configuration.identity.methods),
+        asks_always=configuration.identity.ask is Ask.ALWAYS,
     )
     policy = configuration.policy.with_missing(classifier.missing)
     return AskedPolicy(path, configuration, policy, surroundings, index)

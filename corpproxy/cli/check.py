@@ -6,7 +6,9 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.failed import FAILED
@@ -17,7 +19,13 @@ from corpproxy.config.load import Loaded, load_policy
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import SEVERITIES, Problem
 
-DESCRIPTION = "Find every problem in a policy, and run its tests. Exits with 1 when there is an error."
+if TYPE_CHECKING:
+    from corpproxy.cli.check_record import Evidence
+
+DESCRIPTION = (
+    "Find every problem in a policy, and run its tests. Exits with 1 when there is an error. "
+    "With --since, look into the record for rules that nothing meets."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="for people (default), a line for each problem, JSON, or SARIF for editors and CI",
     )
+    parser.add_argument(
+        "--since", metavar="WHEN", help="name the rules that no exchange of the record since then reached"
+    )
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="as --format json")
 
 
@@ -38,8 +49,29 @@ def run(options: argparse.Namespace) -> int:
     """Print what is found; gives the exit code."""
     path = options.file or options.policy
     loaded, problems = checked(path)
-    _PRINTERS[options.format](loaded, problems, excerpts_of(loaded, path))
+    found = _evidence(options.since, loaded, path)
+    if found is not None:
+        problems = worst_first(problems + found.problems)
+    _PRINTERS[options.format](Checked(loaded, problems, excerpts_of(loaded, path), found))
     return FAILED if any(problem.is_error for problem in problems) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in a policy, and in the record where that was asked for."""
+
+    loaded: Loaded
+    problems: tuple[Problem, ...]
+    excerpts: Excerpts
+    evidence: Evidence | None
+
+
+def _evidence(since: str | None, loaded: Loaded, path: Path) -> Evidence | None:
+    if since is None or loaded.configuration is None:
+        return None
+    from corpproxy.cli.check_record import evidence
+
+    return evidence(loaded.configuration, since, str(path))
 
 
 def checked(path: Path) -> tuple[Loaded, tuple[Problem, ...]]:
@@ -94,29 +126,42 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def _print_text(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
-    for shown in text(problems, excerpts):
+def _print_text(found: Checked) -> None:
+    for shown in text(found.problems, found.excerpts):
         print(shown)
-    print(summary(loaded.configuration, problems))
+    _print_summary(found)
 
 
-def _print_lines(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
-    for problem in problems:
+def _print_lines(found: Checked) -> None:
+    for problem in found.problems:
         print(line(problem))
-    print(summary(loaded.configuration, problems))
+    _print_summary(found)
 
 
-def _print_json(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
-    document = {
-        "ok": not any(problem.is_error for problem in problems),
-        "version": loaded.version,
-        "problems": [mapping(problem, excerpts) for problem in problems],
+def _print_summary(found: Checked) -> None:
+    configuration = found.loaded.configuration
+    if found.evidence is not None and configuration is not None:
+        from corpproxy.cli import check_record
+
+        print(check_record.summary(found.evidence, configuration.time_zone))
+    print(summary(configuration, found.problems))
+
+
+def _print_json(found: Checked) -> None:
+    document: dict[str, object] = {
+        "ok": not any(problem.is_error for problem in found.problems),
+        "version": found.loaded.version,
+        "problems": [mapping(problem, found.excerpts) for problem in found.problems],
     }
+    if found.evidence is not None and found.loaded.configuration is not None:
+        from corpproxy.cli import check_record
+
+        document["record"] = check_record.mapping(found.evidence, found.loaded.configuration)
     print(json.dumps(document, indent=2))
 
 
-def _print_sarif(loaded: Loaded, problems: Sequence[Problem], excerpts: Excerpts) -> None:
-    print(sarif(problems, excerpts))
+def _print_sarif(found: Checked) -> None:
+    print(sarif(found.problems, found.excerpts))
 
 
 _PRINTERS = {"text": _print_text, "lines": _print_lines, "json": _print_json, "sarif": _print_sarif}

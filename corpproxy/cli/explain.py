@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     site = asked_policy(options.policy)
     time_zone = site.configuration.time_zone
     try:
-        asked = facts_for(_question(options, site), site.surroundings)
+        asked = facts_for(_question(options, site), site.surroundings, site.policy.asks_who)
     except ValueError as wrong:
         raise CommandFailed(str(wrong), WRONG_USAGE) from wrong
     explanation = explain(site.policy, asked.facts, asked.matches, safe_search=site.configuration.safe_search)

@@ -21,7 +21,9 @@ DESCRIPTION = (
     "What is there already is kept."
 )
 
-PRESETS = ("office", "school")
+PRESETS = ("office", "primary-school", "secondary-school", "library")
+# What presets were called before.
+FORMER_NAMES = {"school": "secondary-school"}
 POLICY_FILE = "policy.yaml"
 PASSWORDS_FILE = "users.htpasswd"
 STATE_FOLDER = "state"
@@ -33,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to make it")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="office", help="the policy to begin with (default: office)"
+        "--preset",
+        type=lambda name: FORMER_NAMES.get(name, name),
+        choices=PRESETS,
+        default="office",
+        help="the policy to begin with (default: office)",
     )
     parser.add_argument(
         "--user", default=FIRST_USER, metavar="NAME", help=f"the user (default: {FIRST_USER})"

@@ -51,6 +51,7 @@ ADVICE = {
     "bad-host": "Write the name of a host.",
     "bad-url": "Write the beginning of a URL, such as example.com/news.",
     "bad-expression": "Write it without look-around and back references, which RE2 does not have.",
+    "bad-port": "Write a port from 1 to 65535, or a range such as 8000-8999.",
     "bad-method": "Write a request method in capitals.",
     "bad-days": "Write days such as mon-fri or [sat, sun].",
     "bad-hours": 'Write hours such as "08:30-15:30".',
@@ -106,6 +107,10 @@ ADVICE = {
     "rule-ended": "Take the rule out, or give it another end.",
     "exception-ended": "Take the exception out, or give it another end.",
     "never-in-force": "Mend the dates of the calendar.",
+    # With the record
+    "unreached-rule": "Take the rule out if nobody needs it.",
+    "unreached-exception": "Take the exception out if nobody needs it.",
+    "record-too-short": "Ask for less time, or keep records for longer.",
     # Listeners and files
     "no-listener": "Write a listener with 'forward:'.",
     "too-many-listeners": "Take listeners out.",

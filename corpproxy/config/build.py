@@ -135,6 +135,7 @@ class _Parts:
                 BasicMethod(self._folder / one.basic.htpasswd, self._place("identity", "methods", number))
                 for number, one in enumerate(table.methods)
             ),
+            ask=table.ask,
             remember_seconds=int(table.remember),
             groups=_tuples(table.groups),
             groups_file=self._file(table.groups_file),

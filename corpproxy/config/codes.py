@@ -48,6 +48,7 @@ CODES = {
     "bad-host": "A value is not a host name.",
     "bad-url": "A value is not the beginning of a URL.",
     "bad-expression": "RE2 does not take the regular expression.",
+    "bad-port": "A value is not a port, nor a range of ports.",
     "bad-method": "A value is not a request method.",
     "bad-days": "A value is not a weekday or a range of them.",
     "bad-hours": "A value is not a span of hours.",
@@ -103,6 +104,10 @@ CODES = {
     "rule-ended": "A rule is past its end.",
     "exception-ended": "An exception is past its end.",
     "never-in-force": "A rule or an exception waits for a time that does not come.",
+    # With the record
+    "unreached-rule": "The record has no exchange that a rule decided.",
+    "unreached-exception": "The record has no exchange that an exception let through.",
+    "record-too-short": "The record does not go back as far as was asked.",
     # Listeners and files
     "no-listener": "Nothing listens as the proxy.",
     "too-many-listeners": "There are more listeners than one service has.",

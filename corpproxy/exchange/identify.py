@@ -7,7 +7,7 @@ from corpproxy.exchange.answers import challenge_page, unavailable_page
 from corpproxy.exchange.commands import CheckCredentials
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import Refusal, SignInRefused, SignInUnavailable
-from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
 
 
 async def identify(exchange: Exchange) -> Identity:
@@ -15,7 +15,8 @@ async def identify(exchange: Exchange) -> Identity:
     Give the identity behind an exchange.
 
     Credentials that were sent count first; without them a network of the policy names its
-    clients, an exemption lets them through unnamed, and everybody else is asked (407).
+    clients, an exemption lets them through unnamed, and everybody else is asked (407): now, or once the
+    rules prove to depend on it (`corpproxy.exchange.may`).
     """
     in_force = exchange.in_force
     if exchange.mode is Mode.PORTAL:
@@ -29,14 +30,16 @@ async def identify(exchange: Exchange) -> Identity:
         return known
     if not in_force.challenges:
         return ANONYMOUS
-    raise _challenge(exchange, "credentials-missing")
+    if not in_force.people.asks_always:
+        return UNASKED
+    raise challenge(exchange)
 
 
 async def _check(value: bytes, exchange: Exchange) -> Identity:
     try:
         return await CheckCredentials(value)
     except SignInRefused as refused:
-        raise _challenge(exchange, refused.code) from refused
+        raise challenge(exchange, refused.code) from refused
     except SignInUnavailable as down:
         raise unavailable(exchange, down) from down
 
@@ -47,5 +50,6 @@ def unavailable(exchange: Exchange, down: SignInUnavailable) -> Refusal:
     return Refusal(ResultCode.UNAVAILABLE, down.code, page, down.message)
 
 
-def _challenge(exchange: Exchange, code: str) -> Refusal:
+def challenge(exchange: Exchange, code: str = "credentials-missing") -> Refusal:
+    """Give the refusal that asks to sign in."""
     return Refusal(ResultCode.CHALLENGED, code, challenge_page(exchange, code))

@@ -10,7 +10,8 @@ from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
 from corpproxy.exchange.exchange import Exchange, Mode
-from corpproxy.identity.model import Identity
+from corpproxy.exchange.identify import challenge
+from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
 from corpproxy.policy.model import Decision, Effect, Facts
 
 _METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
@@ -26,6 +27,9 @@ async def decide(exchange: Exchange) -> Decision:
     if exchange.mode is Mode.PORTAL or (
         destination.path and is_portal(exchange, destination.host, destination.port)
     ):
+        if exchange.identity is UNASKED:
+            # Its pages are a person's own.
+            raise challenge(exchange)
         return PORTAL
     in_force = exchange.in_force
     facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
@@ -35,13 +39,24 @@ async def decide(exchange: Exchange) -> Decision:
         except UpstreamError:
             # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
             facts.address_classes = exchange.address_classes = frozenset()
+            _ask_who(exchange, facts)
             decision = in_force.policy.decide(facts, in_force.grants)
             if decision.effect is Effect.ALLOW:
                 raise
             return decision
+    _ask_who(exchange, facts)
     decision = in_force.policy.decide(facts, in_force.grants)
     exchange.lasts = in_force.policy.lasts(decision, facts)
     return decision
+
+
+def _ask_who(exchange: Exchange, facts: Facts) -> None:
+    """Ask to sign in where the rules depend on who it is and nobody has been asked yet."""
+    if facts.identity is not UNASKED:
+        return
+    if exchange.in_force.policy.asks_who(facts):
+        raise challenge(exchange)
+    exchange.identity = facts.identity = ANONYMOUS
 
 
 def facts_of(

@@ -38,4 +38,5 @@ class Identity:
 
 
 ANONYMOUS = Identity("", (), "anonymous")
+UNASKED = Identity("", (), "unasked")
 EXEMPT = Identity("", (), "exempt")

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from corpproxy.identity.hosts import NormalHost, is_below
 from corpproxy.identity.model import EXEMPT, GroupSource, Identity
-from corpproxy.identity.settings import Exemption, IdentitySettings, IpNetwork, NetworkIdentity
+from corpproxy.identity.settings import Ask, Exemption, IdentitySettings, IpNetwork, NetworkIdentity
 
 # Entries per person and per client address of a large site; past it all are made anew, in microseconds each.
 MAX_REMEMBERED = 50_000
@@ -27,10 +27,12 @@ class People:
 
     The same name gives the same `Identity` object until the groups change, so that decisions can be
     remembered by it.  A user in no group has no groups, which is no problem.  ``version`` is another one
-    whenever groups have changed.
+    whenever groups have changed.  ``asks_always`` is false where people are asked to sign in only when the
+    rules depend on who they are.
     """
 
     def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
+        self.asks_always = settings.ask is Ask.ALWAYS
         self._networks = settings.networks
         self._ranges = _most_specific_first(settings.networks)
         named = {network.name: network for network in settings.networks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -46,17 +47,26 @@ class Exemption:
     place: Place = NOWHERE
 
 
+class Ask(enum.StrEnum):
+    """When somebody who has not signed in is asked to."""
+
+    ALWAYS = "always"
+    WHEN_NEEDED = "when-needed"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """
     How people become known.
 
     ``groups`` maps a group to its members, as the policy says it; ``groups_file`` adds more of them.
-    ``remember_seconds`` is how long credentials that were right need not be checked again.
+    ``remember_seconds`` is how long credentials that were right need not be checked again.  ``ask`` says
+    whether all who have no name are asked to sign in, or those on whose name the rules depend.
     """
 
     realm: str = "corpproxy"
     methods: tuple[BasicMethod, ...] = ()
+    ask: Ask = Ask.ALWAYS
     remember_seconds: int = 7200
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups_file: Path | None = None

@@ -92,7 +92,8 @@ def run_cases(
     A case without a time is tried now and whenever hours begin or end in the week that follows, since it must
     not depend on when it is run.  What decided is noted in ``covered``.
     """
-    instants = tuple(_instants(policy, now))
+    is_any_time = any(case.at is None for case in cases)
+    instants = tuple(_instants(policy, now)) if is_any_time else ()
     tried = ((case, _run(policy, surroundings, case, instants, covered)) for case in cases)
     return tuple(Failure(case, message) for case, message in tried if message)
 
@@ -107,7 +108,7 @@ def _run(
     """What is wrong with the outcome of a case, empty when nothing is."""
     for at in instants if case.at is None else (case.at,):
         try:
-            asked = facts_for(case.question(at), surroundings)
+            asked = facts_for(case.question(at), surroundings, policy.asks_who)
         except ValueError as wrong:
             return str(wrong)
         if covered is not None and not asked.is_challenged:

@@ -10,12 +10,13 @@ rules.  `explain` reads the same columns, bit by bit.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from corpproxy.policy.conditions import Conditions, UrlPrefix, compile_expression
+from corpproxy.policy.conditions import Conditions, PortRange, UrlPrefix, compile_expression
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import ClientNetworks, Networks
 from corpproxy.policy.target import normal_path, target_uri
@@ -75,7 +76,7 @@ def columns(rows: Sequence[Conditions], networks: Networks, missing: frozenset[s
         _domain(rows),
         _single(rows, "method", "method", [row.what.method for row in rows]),
         _single(rows, "scheme", "scheme", [row.what.scheme for row in rows]),
-        _single(rows, "port", "port", [row.what.port for row in rows]),
+        _port(rows),
         _address(rows),
         _url(rows),
         _expression(rows),
@@ -103,6 +104,28 @@ def _single(
     bits = _Bits(asked)
     by_value, free = bits.or_free(), bits.free
     return Column(key, (reads,), lambda facts: by_value.get(getattr(facts, reads), free))
+
+
+def _port(rows: Sequence[Conditions]) -> Column | None:
+    """Single ports are looked up; ranges are cut at their ends into pieces that the same rows accept."""
+    if not any(isinstance(port, PortRange) for row in rows for port in row.what.port):
+        singles = [[port for port in row.what.port if isinstance(port, int)] for row in rows]
+        return _single(rows, "port", "port", singles)
+    asked = [[_ends(port) for port in row.what.port] for row in rows]
+    cuts = sorted({0} | {cut for ends in asked for low, high in ends for cut in (low, high + 1)})
+    accepted = [
+        sum(
+            1 << number
+            for number, ends in enumerate(asked)
+            if not ends or any(low <= cut <= high for low, high in ends)
+        )
+        for cut in cuts
+    ]
+    return Column("port", ("port",), lambda facts: accepted[bisect_right(cuts, facts.port) - 1])
+
+
+def _ends(port: int | PortRange) -> tuple[int, int]:
+    return (port, port) if isinstance(port, int) else (port.first, port.last)
 
 
 def _user(rows: Sequence[Conditions]) -> Column | None:

@@ -8,6 +8,7 @@ A part may hold others of its kind: ``all_`` of them must hold, one of ``any_`` 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeVar
@@ -66,6 +67,20 @@ class UrlPrefix:
 
 
 @dataclass(frozen=True, slots=True)
+class PortRange:
+    """Ports from one to another, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
 class What:
     """
     What is asked for.
@@ -82,7 +97,7 @@ class What:
     expression: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     scheme: tuple[str, ...] = ()
-    port: tuple[int, ...] = ()
+    port: tuple[int | PortRange, ...] = ()
     address: tuple[AddressClass, ...] = ()
     all_: tuple[What, ...] = ()
     any_: tuple[What, ...] = ()
@@ -187,6 +202,19 @@ def parse_domain(written: str) -> str:
         return normal_host(bare).name
     except ProtocolError as wrong:
         raise ValueError(f"'{written}' is no host name: {wrong.message}") from None
+
+
+def parse_ports(written: str) -> int | PortRange:
+    """
+    Read a port, or a range of them as ``1025-65535``.
+
+    Raises ValueError with what is wrong.
+    """
+    low, is_range, high = written.replace(" ", "").partition("-")
+    ends = [int(end) for end in (low, high or low) if re.fullmatch("[0-9]{1,5}", end)]
+    if len(ends) != 2 or not 1 <= ends[0] <= ends[1] <= 65535 or (is_range and not high):
+        raise ValueError(f"'{written}' is no port from 1 to 65535 and no range of them such as 1025-65535")
+    return ends[0] if ends[0] == ends[1] else PortRange(ends[0], ends[1])
 
 
 def parse_url(written: str) -> UrlPrefix:

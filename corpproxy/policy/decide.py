@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import What, demanded
+from corpproxy.policy.doorway import Doorway
 from corpproxy.policy.exceptions import ExceptionEntry, Exceptions
 from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
@@ -137,6 +139,14 @@ class Policy:
             missing_categories=frozenset(missing_categories),
             exceptions=self.exceptions.entries,
         )
+
+    def asks_who(self, facts: Facts) -> bool:
+        """Whether what is decided depends on who asks; ``facts`` are those of somebody without a name."""
+        return self._doorway.asks(facts, self.in_force(facts.at))
+
+    @cached_property
+    def _doorway(self) -> Doorway:
+        return Doorway(self.rules, self.exceptions, self.networks, self.missing_categories)
 
     def decide(self, facts: Facts, grants: Grants | None = None) -> Decision:
         """Decide on one exchange: the first rule that matches, then what stays refused whatever it says."""

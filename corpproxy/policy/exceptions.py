@@ -8,6 +8,7 @@ What ``safety:`` refuses stays refused, and so does what a rule refuses that no 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -67,8 +68,13 @@ class Exceptions:
         self.entries = tuple(entries)
         self.table = Table(self.entries, networks, missing)
         self._periods = Periods([entry.period for entry in self.entries])
+        open_: dict[str, int] = defaultdict(int)
+        for number, rule in enumerate(rules):
+            if rule.refuses and rule.exceptions:
+                open_[rule.name] |= 1 << number
+        every = sum(open_.values())
         self._past = [
-            sum(1 << number for number, rule in enumerate(rules) if entry.goes_past(rule))
+            every if ALL_RULES in entry.past else sum(open_.get(name, 0) for name in entry.past)
             for entry in self.entries
         ]
 

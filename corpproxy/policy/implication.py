@@ -19,6 +19,7 @@ from corpproxy.policy.conditions import (
     NESTING,
     Conditions,
     Part,
+    PortRange,
     UrlPrefix,
     What,
     Who,
@@ -201,6 +202,16 @@ def _domain(said: Any, earlier: Any, networks: Networks) -> bool:
     return bool(names) and all(_is_below(name, earlier.domain) for name in names)
 
 
+def _port(said: Any, earlier: Any, networks: Networks) -> bool:
+    return bool(said.port) and all(any(_has_ports(wide, one) for wide in earlier.port) for one in said.port)
+
+
+def _has_ports(wide: int | PortRange, narrow: int | PortRange) -> bool:
+    if isinstance(wide, int):
+        return wide == narrow
+    return narrow in wide if isinstance(narrow, int) else narrow.first in wide and narrow.last in wide
+
+
 def _names(part: Any) -> Sequence[str]:
     """The names of which one must be asked for: those of domains, else those of URLs."""
     return part.domain or [url.host for url in part.url]
@@ -220,6 +231,7 @@ _SPECIAL: dict[str, Callable[[Any, Any, Networks], bool]] = {
     "anonymous": _anonymous,
     "uncategorised": _uncategorised,
     "domain": _domain,
+    "port": _port,
     "url": _url,
 }
 

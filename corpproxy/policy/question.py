@@ -49,13 +49,14 @@ class Surroundings:
     What a question is answered with: the lists, the people, the site's first listener.
 
     ``asks_to_sign_in`` says whether there is a way to sign in: then those who must are asked (407)
-    before any rule is.
+    before any rule is, or unless ``asks_always`` those on whose name the rules depend.
     """
 
     classify: Classify
     people: People
     listener: str = ""
     asks_to_sign_in: bool = False
+    asks_always: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ class Asked:
     is_challenged: bool = False
 
 
+# Whether the rules depend on who somebody without a name is: `Policy.asks_who`.
+AsksWho = Callable[[Facts], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What the proxy sees of a URL."""
@@ -82,7 +87,7 @@ class Request:
     path: str
 
 
-def facts_for(question: Question, surroundings: Surroundings) -> Asked:
+def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho | None = None) -> Asked:
     """Give the facts of a question; raises ValueError for what no proxy can be asked, and by nobody."""
     seen = read_request(question.method, question.url)
     if question.client and client_address(question.client) is None:
@@ -102,7 +107,12 @@ def facts_for(question: Question, surroundings: Surroundings) -> Asked:
         question.at,
         _address_classes(question, seen.host),
     )
-    return Asked(facts, matches, is_challenged=identity is None and surroundings.asks_to_sign_in)
+    is_challenged = (
+        identity is None
+        and surroundings.asks_to_sign_in
+        and (surroundings.asks_always or asks_who is None or asks_who(facts))
+    )
+    return Asked(facts, matches, is_challenged)
 
 
 def read_request(method: str, url: str) -> Request:

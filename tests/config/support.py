@@ -13,6 +13,7 @@ from corpproxy.config.excerpt import Excerpts, below
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.objections import objections
 from corpproxy.policy.calendar import parse_instant
+from corpproxy.policy.unreached import unreached
 
 FOLDER = Path("/site")
 POLICY = FOLDER / "policy.yaml"
@@ -70,7 +71,8 @@ class ProblemCase:
     ``lines`` are the problems expected, as written, each with the line that it is in and a ruler under the
     place.  Between the policy and the last ruler may stand further
     files (``===== file NAME``) and circumstances (``===== with``): ``open NAME``, ``broken NAME``, ``gone
-    NAME``, ``bound NAME NUMBER``, ``categories A B``, ``now TIME`` (in UTC: the policy's tests are run then).
+    NAME``, ``bound NAME NUMBER``, ``categories A B``, ``now TIME`` (in UTC: the policy's tests are run then),
+    ``reached NAME`` (of a rule or exception: the record of the month before has it).
     """
 
     name: str
@@ -79,6 +81,7 @@ class ProblemCase:
     categories: frozenset[str] | None
     lines: list[str]
     now: float | None = None
+    reached: frozenset[str] = frozenset()
 
     @property
     def codes(self) -> set[str]:
@@ -100,6 +103,10 @@ class ProblemCase:
         if self.now is None or loaded.configuration is None:
             return loaded
         found = tuple(objections(loaded.configuration, None, self.now))
+        if self.reached:
+            since = self.now - 30 * 86_400
+            policy = loaded.configuration.policy
+            found += tuple(unreached(policy, self.reached, self.reached, since, self.now))
         broken = any(problem.is_error for problem in found)
         return Loaded(None if broken else loaded.configuration, loaded.problems + found, loaded.texts)
 
@@ -110,6 +117,7 @@ def read_case(path: Path) -> ProblemCase:
     texts: dict[str, str | bytes] = {"policy.yaml": policy}
     bounds: dict[str, int] = {}
     categories, now = None, None
+    reached: set[str] = set()
     expected: list[str] = []
     circumstances: list[list[str]] = []
     for title, text in zip(parts[::2], parts[1::2], strict=True):
@@ -128,11 +136,13 @@ def read_case(path: Path) -> ProblemCase:
             categories = frozenset(words)
         elif what == "now":
             now = parse_instant(words[0], UTC)
+        elif what == "reached":
+            reached.add(" ".join(words))
         elif what == "gone":
             del files.texts[FOLDER / words[0]]
         else:
             {"open": files.open_to_all, "broken": files.broken}[what].add(FOLDER / words[0])
-    return ProblemCase(path.stem, files, bounds, categories, expected, now)
+    return ProblemCase(path.stem, files, bounds, categories, expected, now, frozenset(reached))
 
 
 def told(loaded: Loaded) -> list[str]:

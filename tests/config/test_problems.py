@@ -14,7 +14,7 @@ import corpproxy.reload
 from corpproxy.config import codes, nodes, shape, sources
 from corpproxy.config.advice import ADVICE
 from corpproxy.config.checks import cases, listen, rules
-from corpproxy.policy import lint, overdue
+from corpproxy.policy import lint, overdue, unreached
 from tests.config.support import read_case, shown
 
 CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
@@ -50,6 +50,8 @@ CODE_ARGUMENT = {"Problem": 1, "_problem": 1, "say": 1, "say_of_key": 1, "wrong"
 
 # Codes of what only a service that runs can say; tests/service shows them.
 OF_THE_SERVICE = {"needs-restart", "worker-objects", "reload-failed", "stopping"}
+# And those of the record alone, which stand in the case of a command: tests/cli/test_check_record.py.
+OF_THE_SERVICE |= {"record-too-short"}
 
 
 # Codes of problems that have no line to show.
@@ -59,7 +61,7 @@ OF_A_WHOLE_FILE = {"empty-file", "too-large"}
 def said_codes() -> Iterator[str]:
     """Every code that stands in the source where a problem is made."""
     folder = Path(corpproxy.config.__file__).parent
-    modules = (lint, overdue, corpproxy.objections, corpproxy.reload)
+    modules = (lint, overdue, unreached, corpproxy.objections, corpproxy.reload)
     for path in (*folder.rglob("*.py"), *(Path(str(module.__file__)) for module in modules)):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call):

@@ -74,10 +74,11 @@ class FirstHourTests(SynchronousTestCase):
 
     def write_first_rule(self, rules: str) -> None:
         """Do what the tutorial says up to its first rule."""
-        *there, games = self.own.rstrip("\n").split("\n")[2:]
+        *there, puzzles = self.own.rstrip("\n").split("\n")[2:]
         for line in there:
             self.assertIn(line, self.policy.read_text(encoding="utf-8"))
-        self.edit(f"{there[-1]}\n", f"{there[-1]}\n{games}\n\n{self.calendars}")
+        self.edit(f"{there[-1]}\n", f"{there[-1]}\n{puzzles}\n")
+        self.edit("\nrules:\n", f"\n{self.calendars}\nrules:\n")
         rule = rules.removeprefix("rules:\n").partition(BEFORE_LAST)[0]
         self.edit(NEXT, f"{rule}\n{NEXT}")
 
@@ -93,7 +94,7 @@ class FirstHourTests(SynchronousTestCase):
         said = self.run_command("check")
         (checked,) = [line for line in pages()[PAGE].split("\n") if "ok: " in line]
         self.assertEqual(general(said), general(checked.strip()))
-        self.run_shown("corpproxy explain --user admin --url http://www.miniclip.com/ --at 2026-11-23T10:00")
+        self.run_shown("corpproxy explain --user admin --url http://www.chess.com/ --at 2026-11-23T10:00")
 
     def test_list_and_tests(self) -> None:
         """The list is built and found, the tests pass, and hold against the edit that breaks them."""
@@ -111,5 +112,5 @@ class FirstHourTests(SynchronousTestCase):
         self.run_shown("corpproxy test")
         self.edit('"08:00-18:00"', '"08:00-21:00"')
         self.assertIn(
-            "expected allow, got block by 'games wait until the evening'", self.run_command("check")
+            "expected allow, got block by 'puzzles wait until the evening'", self.run_command("check")
         )

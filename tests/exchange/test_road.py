@@ -16,8 +16,8 @@ from corpproxy.exchange.commands import (
 )
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
 from corpproxy.exchange.road import refuse
-from corpproxy.identity.model import Identity
-from corpproxy.identity.settings import Exemption, IdentitySettings, NetworkIdentity
+from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.settings import Ask, Exemption, IdentitySettings, NetworkIdentity
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.model import Effect
 from tests.exchange.asking import (
@@ -258,3 +258,52 @@ class BugTests(SynchronousTestCase):
         script = get()
         asked = script.asks(Fetch)
         self.assertRaises(KeyError, asked.fail, KeyError("bug"))
+
+
+class AskedWhenNeededTests(SynchronousTestCase):
+    """``ask: when-needed``: a name is asked for once the rules prove to depend on it."""
+
+    def start(self, target=b"http://www.example.com/", *fields, rules=(), **more):
+        settings = IdentitySettings(ask=Ask.WHEN_NEEDED)
+        return get(target, *fields, rules=rules, sign_in=True, identity=settings, **more)
+
+    def test_not_needed(self):
+        """What everybody may see is fetched for somebody without a name."""
+        script = self.start()
+        script.asks(Fetch)
+        self.assertIs(script.exchange.identity, ANONYMOUS)
+
+    def test_needed(self):
+        """What depends on the name is answered with a challenge."""
+        script = self.start(rules=[rule("staff", Effect.BLOCK, who=Who(group=("staff",)))])
+        script.answers(407)
+        ended = script.ends()
+        self.assertEqual((ended.result, ended.failure), (ResultCode.CHALLENGED, "credentials-missing"))
+
+    def test_refused_to_all(self):
+        """What everybody is refused gets the block page, and no challenge."""
+        script = self.start(b"http://games.example/", rules=[BLOCKED])
+        script.answers(403)
+        self.assertEqual(script.ends().decision.rule, "no games")
+
+    def test_needed_after_the_address(self):
+        """Where a rule before it asks for the address, that is looked up first."""
+        people = rule("people", Effect.BLOCK, who=Who(anonymous=True))
+        script = self.start(rules=[ADDRESSES, people])
+        script.asks(Resolve).answer(("93.184.216.34",))
+        script.answers(407)
+        script.ends()
+
+    def test_no_address(self):
+        """A name that cannot be looked up is no way around the sign-in."""
+        people = rule("people", Effect.BLOCK, who=Who(anonymous=True))
+        script = self.start(rules=[ADDRESSES, people])
+        script.asks(Resolve).fail(UpstreamError("name-unknown", "no such name", phase="resolve"))
+        script.answers(407)
+        script.ends()
+
+    def test_own_pages(self):
+        """A person's own pages are for somebody who has signed in."""
+        script = self.start(b"http://proxy.internal/")
+        script.answers(407)
+        script.ends()

@@ -14,7 +14,7 @@ from corpproxy.destination.model import AddressClass
 from corpproxy.errors import Place
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
-from corpproxy.policy.conditions import What, When, Who, parse_url
+from corpproxy.policy.conditions import PortRange, What, When, Who, parse_url
 from corpproxy.policy.exceptions import ALL_RULES, ExceptionEntry
 from corpproxy.policy.model import ConnectTo, Effect, Facts, Safety
 from corpproxy.policy.rules import Rule
@@ -109,7 +109,7 @@ plain_whats = st.builds(
     expression=_maybe(_some("mini", r":443$", "^http://", "news|x=1"), ()),
     method=_maybe(_some("GET", "POST", "CONNECT"), ()),
     scheme=_maybe(_some("http", "https"), ()),
-    port=_maybe(_some(80, 443, 22), ()),
+    port=_maybe(_some(80, 443, 22, PortRange(1, 80), PortRange(443, 8080)), ()),
     address=_maybe(_some(AddressClass.PUBLIC, AddressClass.PRIVATE), ()),
 )
 

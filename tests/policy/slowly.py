@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import re2
 
-from corpproxy.policy.conditions import What, Who
+from corpproxy.policy.conditions import PortRange, What, Who
 from corpproxy.policy.target import normal_path, target_uri
 from tests.policy.builders import NETWORKS
 
@@ -60,7 +60,7 @@ def _keys(who, what, refuses, facts, missing):
     yield not what.expression or any(re2.search(one.encode(), uri) for one in what.expression)
     yield not what.method or facts.method in what.method
     yield not what.scheme or facts.scheme in what.scheme
-    yield not what.port or facts.port in what.port
+    yield not what.port or any(facts.port == one or _in_range(facts.port, one) for one in what.port)
     if what.address and facts.address_classes is None:
         yield refuses
     else:
@@ -91,3 +91,7 @@ def _begins(prefix, facts):
         return True
     rest = path.removeprefix(prefix.path)
     return path.startswith(prefix.path) and (prefix.path[-1] in "/?&=" or rest[:1] in ("", "/", "?"))
+
+
+def _in_range(port, written):
+    return isinstance(written, PortRange) and written.first <= port <= written.last

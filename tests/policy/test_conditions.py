@@ -11,6 +11,7 @@ from corpproxy.identity.model import ANONYMOUS
 from corpproxy.policy import networks
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import (
+    PortRange,
     What,
     Who,
     asked_keys,
@@ -99,6 +100,11 @@ class MatchTests(SynchronousTestCase):
         scheme=(Who(), What(scheme=("https",)), TUNNEL, True),
         other_scheme=(Who(), What(scheme=("https",)), GAMES, False),
         port=(Who(), What(port=(443, 8443)), TUNNEL, True),
+        port_in_range=(Who(), What(port=(22, PortRange(400, 500))), TUNNEL, True),
+        port_first=(Who(), What(port=(PortRange(443, 450),)), TUNNEL, True),
+        port_last=(Who(), What(port=(PortRange(1, 443), PortRange(8000, 9000))), TUNNEL, True),
+        port_before=(Who(), What(port=(PortRange(444, 65535), 80)), TUNNEL, False),
+        port_after=(Who(), What(port=(PortRange(1, 442),)), TUNNEL, False),
         other_port=(Who(), What(port=(443,)), GAMES, False),
         address=(Who(), What(address=(AddressClass.PRIVATE,)), facts(address_classes=PRIVATE), True),
         other_address=(Who(), What(address=(AddressClass.LOOPBACK,)), facts(address_classes=PRIVATE), False),

@@ -6,9 +6,10 @@ from ipaddress import ip_address
 from itertools import combinations
 
 from corpproxy.config.checks.examined import Examined
-from corpproxy.config.schema.conditions import WhoTable
+from corpproxy.config.schema.conditions import WhatTable, WhoTable
 from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.rules import RuleTable
+from corpproxy.identity.settings import Ask
 from corpproxy.policy.model import Effect
 
 # An address for each room of a large site; each takes a socket and is held against every other one.
@@ -78,9 +79,13 @@ def _overlap(first: tuple[str, int], second: tuple[str, int]) -> bool:
 def _strangers(examined: Examined) -> None:
     """Without sign-in every way through must name somebody: strangers find an open proxy within hours."""
     damaged = any(examined.shaped.is_damaged((table,)) for table in ("identity", "rules"))
-    if examined.model.identity.methods or damaged:
+    identity = examined.model.identity
+    can_sign_in = bool(identity.methods)
+    if damaged or (can_sign_in and identity.ask is Ask.ALWAYS):
         return
-    loose = _rule_for_anyone(examined.model.rules)
+    # Where people can sign in, places that nobody need sign in for are meant: updates, the own pages.
+    open_ones = [one for one in examined.model.rules if not (can_sign_in and _names_places(one.what))]
+    loose = _rule_for_anyone(open_ones)
     if loose is None:
         return
     advice = f"give 'identity:' a method, listen on 127.0.0.1, or let rule '{loose.name}' name networks"
@@ -99,6 +104,17 @@ def _rule_for_anyone(rules: list[RuleTable]) -> RuleTable | None:
         elif not _names_somebody(rule.who):
             return rule
     return None
+
+
+def _names_places(what: WhatTable | None) -> bool:
+    """Whether a rule is for some destinations only."""
+    if what is None:
+        return False
+    return (
+        bool(what.category or what.domain or what.url or what.expression)
+        or any(_names_places(one) for one in what.all_)
+        or (bool(what.any_) and all(_names_places(one) for one in what.any_))
+    )
 
 
 def _names_somebody(who: WhoTable | None) -> bool:

@@ -9,7 +9,14 @@ from corpproxy.config.schema.leaves import Leaf, OneOrMany, Port, Switch, Text, 
 from corpproxy.config.schema.table import Table, listing, optional
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
-from corpproxy.policy.conditions import UrlPrefix, parse_domain, parse_expression, parse_url
+from corpproxy.policy.conditions import (
+    PortRange,
+    UrlPrefix,
+    parse_domain,
+    parse_expression,
+    parse_ports,
+    parse_url,
+)
 from corpproxy.policy.model import ConnectTo, Safety, TunnelContent
 
 AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
@@ -17,6 +24,7 @@ Scheme = Annotated[str, words(("http", "https"))]
 Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
 Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
 Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
+Ports = Annotated[int | PortRange, parsed("port or range", parse_ports, "bad-port")]
 Days = Annotated[frozenset[int], parsed("days", parse_days, "bad-days")]
 HoursOfDay = Annotated[tuple[Span, ...], parsed("hours", parse_spans, "bad-hours")]
 DateRange = Annotated[Dates, parsed("dates", parse_dates, "bad-dates")]
@@ -64,7 +72,7 @@ class WhatTable(Table):
     expression: OneOrMany[Expression] = listing("Regular expressions (RE2) that are found in the URL.")
     method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
-    port: OneOrMany[Port] = listing("Ports of the server.")
+    port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
     all_: list[WhatTable] = listing("Further conditions that must all hold.", alias="all")
     any_: list[WhatTable] = listing("Further conditions of which one must hold.", alias="any")

@@ -6,10 +6,10 @@ from ipaddress import ip_network
 from typing import Annotated
 
 from corpproxy.config.schema.conditions import Domain
-from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, wrong
+from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, words, wrong
 from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
 from corpproxy.identity.names import fault_of_name, normal_name
-from corpproxy.identity.settings import IdentitySettings, IpNetwork
+from corpproxy.identity.settings import Ask, IdentitySettings, IpNetwork
 
 
 def _person(written: str) -> str:
@@ -78,10 +78,18 @@ class ExemptTable(Table):
     what: ExemptWhatTable | None = optional("To which destinations.")
 
 
+AskWord = Annotated[Ask, words(Ask)]
+
+
 class IdentityTable(Table):
     """How people become known."""
 
     realm: Text = as_in(IdentitySettings, "realm", "What browsers show when they ask for the password.")
+    ask: AskWord = as_in(
+        IdentitySettings,
+        "ask",
+        "Who is asked to sign in: all who have no name, or only those on whose name the rules depend.",
+    )
     methods: list[MethodTable] = listing("The ways to sign in; without one nobody can.")
     remember: Duration = as_in(
         IdentitySettings, "remember_seconds", "How long right credentials need not be checked again."
