@@ -36,7 +36,8 @@ class ProgressTests(SynchronousTestCase):
     def test_terminal(self):
         """On a terminal the share is told now and then, and the line is gone at the end."""
         shown = self.shown(Terminal())
-        self.assertIn("rehearsing 25 %", shown)
+        self.assertIn("rehearsing 49 %", shown)
+        self.assertNotIn("25 %", shown)
         self.assertTrue(shown.endswith("\r\x1b[K"))
 
     def test_elsewhere(self):
