@@ -124,7 +124,7 @@ def _happened(record: Record) -> Iterator[str]:
         parts.append(f"answered {record.status}")
     parts.append(f"{record.received} octets from the client, {record.sent} to it")
     yield ", ".join(parts)
-    if record.failure:
+    if record.failure and record.failure != record.result:
         yield printable(f"failure: {record.failure}" + (f" ({record.phase})" if record.phase else ""))
     if record.ended_rule:
         yield printable(f"ended by '{record.ended_rule}' at {record.ended_place}: {record.ended_reason}")

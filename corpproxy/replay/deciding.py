@@ -6,10 +6,8 @@ Many exchanges share all that a decision rests on, so that a verdict is remember
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import ResultCode
@@ -17,13 +15,13 @@ from corpproxy.audit.times import posix_seconds
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.identity.model import Identity
-from corpproxy.policy.conditions import parts_of
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Decision, Effect, TunnelContent
 from corpproxy.policy.partial import Doubt, PartialPolicy
 from corpproxy.policy.safety import refuse_address
 from corpproxy.replay.candidate import Candidate
 from corpproxy.replay.facts import ADDRESSES, address_classes_of, host_of
+from corpproxy.replay.sharing import key_reader
 from corpproxy.replay.windows import Windows
 
 # Verdicts remembered; one costs about 0.5 KiB, most of it the key.
@@ -35,32 +33,18 @@ FIRST_OCTETS = "the first octets of the tunnel"
 _ADDRESS_REFUSED = "address-refused"
 _CONTENT_REFUSED = frozenset({"tunnel-content", "server-name"})
 
-# Always part of what a verdict is remembered by.
-_ALWAYS = ("host", "port", "method", "categories", "lists", "policy", "left_out", "addresses")
-# The fields of a record behind each attribute of the facts.
-_FIELDS = {
-    "identity.name": ("user",),
-    "identity.groups": ("groups",),
-    "identity.source": ("source",),
-    "client": ("client",),
-    "listener": ("listener",),
-    "scheme": ("scheme",),
-    "agent": ("agent",),
-}
-_WHO = frozenset({"identity.name", "identity.groups", "identity.source", "client"})
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
     What the candidate says of one exchange: a decision, or the doubt that stands in its way.
 
-    ``groups`` and ``categories`` are those it was decided with.
+    ``categories`` are those it was decided with, and so are ``groups`` where they are those of now.
     """
 
     decision: Decision | None
     doubt: Doubt | None = None
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
 
 
@@ -71,8 +55,7 @@ class Deciding:
         self._candidate = candidate
         policy = candidate.configuration.policy
         self._windows = Windows(policy)
-        self._key = self._key_reader(policy)
-        self._are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
+        self._key = key_reader(candidate)
         self._verdicts: dict[object, Verdict] = {}
         self._partial: dict[int, PartialPolicy] = {}
 
@@ -81,23 +64,13 @@ class Deciding:
         if record.granted:
             # A grant is somebody's, for something: there are few, and nothing to share.
             return self._finished(record, self._decided(record))
-        path = record.path if record.path and self._are_paths_read[record.host] else ""
-        key = (self._windows.in_force(record.at), path, self._key(record))
+        key = (self._windows.in_force(record.at), self._key(record))
         verdict = self._verdicts.get(key)
         if verdict is None:
             if len(self._verdicts) >= MAX_REMEMBERED:
                 self._verdicts.clear()
             verdict = self._verdicts[key] = self._decided(record)
         return self._finished(record, verdict)
-
-    def _key_reader(self, policy: Policy) -> Callable[[Record], object]:
-        fields = list(_ALWAYS)
-        reads = policy.table.reads | policy.exceptions.reads
-        if self._candidate.as_of.groups or policy.stages.has_canaries:
-            reads |= _WHO
-        for name in sorted(reads):
-            fields += _FIELDS.get(name, ())
-        return attrgetter(*fields)
 
     def _decided(self, record: Record) -> Verdict:
         """What the rules and the safety table say of the request."""
@@ -109,7 +82,9 @@ class Deciding:
             doubt = self._partial_of(policy).doubt(facts, put.gaps, found)
         if doubt is None:
             decision = policy.answer(found, facts, RecordedGrant(record) if record.granted else None)
-        return Verdict(decision, doubt, facts.identity.groups, facts.categories)
+        # Of then each record has its own, and this verdict may be shared by people of several groups.
+        groups = facts.identity.groups if self._candidate.as_of.groups else None
+        return Verdict(decision, doubt, groups, facts.categories)
 
     def _partial_of(self, policy: Policy) -> PartialPolicy:
         found = self._partial.get(id(policy))
@@ -155,35 +130,6 @@ def _peeked(record: Record, decision: Decision, verdict: Verdict) -> Verdict:
     if record.result is ResultCode.TUNNELLED and not was_looked_at and verdict.decision is not None:
         return replace(verdict, decision=None, doubt=Doubt("safety: tunnel_content", FIRST_OCTETS))
     return verdict
-
-
-class _PathsRead(dict[str, bool]):
-    """
-    Whether the path of a request may matter, by its host.
-
-    Where only beginnings of URLs are asked for, paths on all other hosts are as good as none.
-    """
-
-    def __init__(self, policy: Policy, *, always: bool) -> None:
-        super().__init__()
-        tables = (policy.table, policy.exceptions.table)
-        reading = {column.key for table in tables for column in table.columns if "path" in column.reads}
-        self._always = always or bool(reading - {"url"})
-        self._hosts = {
-            url.host
-            for table in tables
-            for row in table.rows
-            for part in parts_of(row.what)
-            for url in part.url
-        }
-
-    def __missing__(self, host: str) -> bool:
-        if len(self) >= MAX_REMEMBERED:
-            self.clear()
-        answer = self[host] = self._always or any(
-            host == one or host.endswith("." + one) for one in self._hosts
-        )
-        return answer
 
 
 @lru_cache(maxsize=65_536)

@@ -79,7 +79,7 @@ class Change:
         self.rules[record.rule, decision.rule].add(person, host)
         self.hosts[host].add(person, host)
         self.users[person].add(person, host)
-        for group in verdict.groups or ("",):
+        for group in groups_of(record, verdict) or ("",):
             self.groups[group].add(person, host)
         self.categories[host] = verdict.categories
         self.examples[host] = record.id
@@ -169,7 +169,7 @@ class Rehearsal:
             tally.passed_over[UNREADABLE] += 1
             return
         decision = verdict.decision
-        if record.user and not verdict.groups:
+        if record.user and not groups_of(record, verdict):
             tally.ungrouped.add(record.user)
         if decision is None:
             if verdict.doubt is not None:
@@ -187,6 +187,11 @@ def kind_of(before: str, after: str) -> str:
     if after == Effect.ALLOW:
         return NEWLY_ALLOWED
     return _NEW_REFUSALS[after] if before == Effect.ALLOW else OTHERWISE
+
+
+def groups_of(record: Record, verdict: Verdict) -> tuple[str, ...]:
+    """The groups that somebody was decided with."""
+    return record.groups if verdict.groups is None else verdict.groups
 
 
 def person_of(record: Record) -> str:

@@ -113,6 +113,17 @@ class RecordsTests(ReplayCase):
         self.assertIn("1 were decided by no rule: challenged 1\n", out)
         self.assertLess(out.index("newly blocked"), out.index("newly allowed"))
 
+    def test_groups(self):
+        """People of several groups whom no rule tells apart are told apart in the report."""
+        for groups in (("pupils",), ("staff",), ("pupils", "choir"), ()):
+            self.exchange(groups=groups, user="-".join(groups) or "zoe")
+        self.save()
+        self.policy.write_text(POLICY[: POLICY.index("rules:")] + "rules: [{name: none, do: block}]\n")
+        found = self.replay(*self.SINCE)
+        groups = {one["group"]: one["exchanges"] for one in found["changes"]["newly blocked"]["groups"]}
+        self.assertEqual(groups, {"": 1, "choir": 1, "pupils": 2, "staff": 1})
+        self.assertEqual(found["people_in_no_group"], ["zoe"])
+
     def test_rows(self):
         """A table has so many rows, and says how many more there are."""
         for number in range(15):

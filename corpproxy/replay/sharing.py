@@ -1,0 +1,131 @@
+"""
+What a decision rests on, as a key that exchanges share: people whom no rule tells apart are the same here.
+
+Of who asks, a table sees only which of its rows accept it (``policy/columns.py``).  So names, groups and
+client addresses stand in the key as these rows, which are few, and not as themselves, who are many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from corpproxy.audit.record import Record
+from corpproxy.destination.model import Host
+from corpproxy.identity.model import Identity
+from corpproxy.policy.columns import Column
+from corpproxy.policy.conditions import parts_of
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.model import Facts
+from corpproxy.replay.candidate import Candidate
+
+# Names, addresses and hosts remembered, each.
+MAX_REMEMBERED = 200_000
+
+# Always part of the key.
+_ALWAYS = ("host", "port", "method", "categories", "lists", "policy", "left_out", "addresses")
+
+# The field of a record behind each attribute of the facts.
+_FIELDS = {
+    "identity.name": "user",
+    "identity.groups": "groups",
+    "identity.source": "source",
+    "client": "client",
+    "listener": "listener",
+    "scheme": "scheme",
+    "agent": "agent",
+}
+_WHO = ("identity.name", "identity.groups", "identity.source", "client")
+# Those of which rules see rows, and how facts come to have them.
+_SEEN_AS_ROWS: dict[str, Callable[[Any], Facts]] = {
+    "identity.name": lambda name: _facts(Identity(name)),
+    "identity.groups": lambda groups: _facts(Identity("", groups)),
+    "client": lambda client: _facts(Identity(""), client),
+}
+
+
+def key_reader(candidate: Candidate) -> Callable[[Record], object]:
+    """Give what verdicts of a candidate are remembered by, beside what is in force at the time."""
+    policy = candidate.configuration.policy
+    columns = [column for table in (policy.table, policy.exceptions.table) for column in table.columns]
+    raw = set(_WHO if candidate.as_of.groups else ())
+    raw |= {read for column in columns if len(set(column.reads) & set(_FIELDS)) > 1 for read in column.reads}
+    raw |= {read for column in columns for read in column.reads if read not in _SEEN_AS_ROWS}
+    rows = [
+        (attrgetter(_FIELDS[read]), _Rows(made, [one for one in columns if one.reads == (read,)]))
+        for read, made in _SEEN_AS_ROWS.items()
+        if read not in raw and any(one.reads == (read,) for one in columns)
+    ]
+    fields = attrgetter(*_ALWAYS, *(_FIELDS[read] for read in sorted(raw) if read in _FIELDS))
+    are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
+    canaries = _Canaries(policy) if policy.stages.has_canaries and not candidate.as_of.groups else None
+
+    def key(record: Record) -> object:
+        return (
+            fields(record),
+            record.path if record.path and are_paths_read[record.host] else "",
+            canaries[record.user, record.client] if canaries is not None else 0,
+            *[seen[read(record)] for read, seen in rows],
+        )
+
+    return key
+
+
+class _Rows(dict[Any, tuple[int, ...]]):
+    """What some columns say of one value of one fact."""
+
+    def __init__(self, made: Callable[[Any], Facts], columns: list[Column]) -> None:
+        super().__init__()
+        self._made = made
+        self._columns = columns
+
+    def __missing__(self, value: Any) -> tuple[int, ...]:
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        facts = self._made(value)
+        answer = self[value] = tuple([column.mask(facts) for column in self._columns])
+        return answer
+
+
+class _Canaries(dict[tuple[str, str], int]):
+    """The rules that count for a person."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self._stages = policy.stages
+
+    def __missing__(self, who: tuple[str, str]) -> int:
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        answer = self[who] = self._stages.enforced_for(_facts(Identity(who[0]), who[1]))
+        return answer
+
+
+class _PathsRead(dict[str, bool]):
+    """
+    Whether the path of a request may matter, by its host.
+
+    Where only beginnings of URLs are asked for, paths on all other hosts are as good as none.
+    """
+
+    def __init__(self, policy: Policy, *, always: bool) -> None:
+        super().__init__()
+        tables = (policy.table, policy.exceptions.table)
+        reading = {column.key for table in tables for column in table.columns if "path" in column.reads}
+        self._always = always or bool(reading - {"url"})
+        parts = (part for table in tables for row in table.rows for part in parts_of(row.what))
+        self._hosts = {url.host for part in parts for url in part.url}
+
+    def __missing__(self, host: str) -> bool:
+        if len(self) >= MAX_REMEMBERED:
+            self.clear()
+        answer = self[host] = self._always or any(
+            host == one or host.endswith("." + one) for one in self._hosts
+        )
+        return answer
+
+
+def _facts(identity: Identity, client: str = "") -> Facts:
+    """Facts of which only who asks is looked at."""
+    return Facts(identity, client, "", "GET", "http", Host(""), 80, "/", (), 0.0)
