@@ -84,6 +84,7 @@ class Rules:
                 table.reason or "",
             ),
             exceptions=table.exceptions,
+            override=table.override,
             place=self._place(path),
         )
 

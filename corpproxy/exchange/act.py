@@ -23,7 +23,11 @@ _RESULTS = {
 
 
 def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
-    """Do what the decision says; the outcome of what it gives is the result code of the record."""
+    """
+    Do what the decision says; awaiting it gives the result code of the record.
+
+    It only chooses: as a coroutine of its own it would stand in memory for as long as a tunnel lives.
+    """
     decision = exchange.decision
     assert decision is not None
     if decision.effect is not Effect.ALLOW:

@@ -13,7 +13,7 @@ from corpproxy.exchange.in_force import InForce
 from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import Body
 from corpproxy.http1.head import RequestHead
-from corpproxy.http1.target import Target
+from corpproxy.http1.target import Form, Target
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.model import Decision
 
@@ -120,3 +120,33 @@ class Exchange:
         self.fields: Fields | None = None
         self.connect_seconds = -1.0
         self.first_octet_seconds = -1.0
+
+    def forget_head(self) -> None:
+        """
+        A tunnel is open: of the request for it the User-Agent stays, which its closing record names.
+
+        A head is as large as all else that an idle tunnel keeps together.
+        """
+        self.head, self.target = _NO_HEAD, _NO_TARGET
+        if self.fields is not None:
+            self.fields = _agents[self.fields.get(b"user-agent") or b""]
+
+
+class _Agents(dict[bytes, Fields]):
+    """Sections with nothing but a User-Agent; the tunnels of a browser share one."""
+
+    BOUND = 1024
+    LONGEST = 512
+
+    def __missing__(self, agent: bytes) -> Fields:
+        fields = Fields(b"User-Agent: " + agent if agent else b"")
+        if len(agent) <= self.LONGEST:
+            if len(self) >= self.BOUND:
+                self.clear()
+            self[agent] = fields
+        return fields
+
+
+_agents = _Agents()
+_NO_HEAD = RequestHead(b"", b"", 11, _agents[b""], 0)
+_NO_TARGET = Target(Form.AUTHORITY, "", b"", 0, b"")

@@ -7,7 +7,7 @@ import re
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
-from corpproxy.exchange.commands import Establish, OpenTunnel, Peek, Splice, Upgrade
+from corpproxy.exchange.commands import Connection, Establish, OpenTunnel, Peek, Splice, Upgrade
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, TunnelEnded
@@ -33,14 +33,18 @@ async def tunnel(exchange: Exchange) -> ResultCode:
     exchange.status = 200
     exchange.opened = True
     await Establish(ESTABLISHED)
-    if decision.safety.tunnel_content is not TunnelContent.ANY:
-        verdict = await Peek()
-        _check(exchange, verdict)
-        # What follows is looked at no more, so it must be what was agreed on: a WebSocket, and no request.
-        if verdict.start is Start.WEBSOCKET and not await Upgrade(connection, verdict.octets):
-            return ResultCode.TUNNELLED
-    await Splice(connection)
+    exchange.forget_head()
+    if decision.safety.tunnel_content is TunnelContent.ANY or await _begins_well(exchange, connection):
+        await Splice(connection)
     return ResultCode.TUNNELLED
+
+
+async def _begins_well(exchange: Exchange, connection: Connection) -> bool:
+    """Look at the first octets; whether a tunnel follows them."""
+    verdict = await Peek()
+    _check(exchange, verdict)
+    # What follows is looked at no more, so it must be what was agreed on: a WebSocket, and no request.
+    return verdict.start is not Start.WEBSOCKET or await Upgrade(connection, verdict.octets)
 
 
 def _check(exchange: Exchange, verdict: Verdict) -> None:
@@ -55,13 +59,15 @@ def _check(exchange: Exchange, verdict: Verdict) -> None:
         raise TunnelEnded(
             "tunnel-content", f"neither TLS nor a WebSocket begins the tunnel: {verdict.reason}"
         )
-    asked = exchange.server_name = _asked_name(verdict)
+    name, asked = destination.host.name, _asked_name(verdict)
+    # One text for both: it stays as long as the tunnel.
+    exchange.server_name = name if asked == name else asked
     if not asked and destination.host.address is not None:
         return  # an address cannot stand in a ClientHello (RFC 6066, section 3)
-    if asked != destination.host.name:
+    if asked != name:
         raise TunnelEnded(
             "server-name",
-            f"the tunnel is for {destination.host.name}, its first octets ask for {asked or 'no name'}",
+            f"the tunnel is for {name}, its first octets ask for {asked or 'no name'}",
         )
 
 

@@ -69,6 +69,7 @@ class Downstream(Wire):
         "when_late",
     )
 
+    # There is none between two exchanges.
     exchange: Exchange
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
@@ -242,6 +243,8 @@ class Downstream(Wire):
             self.held.octets_held = b""
         self.proxy.books.close(exchange)
         if keep:
+            # An idle connection keeps nothing of it: its head alone is as large as all the rest.
+            del self.exchange
             self._next()
         elif self.abort_at_end:
             self.abort()

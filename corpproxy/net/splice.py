@@ -61,7 +61,10 @@ class Tunnel:
     def start(self) -> None:
         """Join the two, first with what the client sent ahead."""
         downstream, upstream = self.downstream, self.upstream
+        # One of three is watched: the two others rest, and there may be thousands.
         self.deadlines.watch(self)
+        self.deadlines.release(downstream)
+        self.deadlines.release(upstream)
         downstream.deadline = upstream.deadline = NEVER
         downstream.fed_by(upstream)
         upstream.fed_by(downstream)
@@ -173,6 +176,9 @@ class Tunnel:
         for pump in self._pumps:
             pump.stop()
         self.deadlines.release(self)
+        for wire in (self.downstream, self.upstream):
+            if not wire.gone:
+                self.deadlines.watch(wire)
         self.downstream.fed_no_more()
         self.upstream.fed_no_more()
         self.downstream.sink = self.downstream.held

@@ -86,7 +86,8 @@ class Decision:
     ``warn_seconds`` is how long a confirmed warning lasts; ``safety`` is what
     stays refused in this exchange.  ``would_block`` names the first rule in shadow that would have refused
     it, ``exception`` the exception without which a rule would have.  ``granted`` is until when a grant lifts
-    what the rule does, in POSIX seconds; 0 without one.
+    what the rule does, in POSIX seconds, and ``grant`` its id; 0 and empty without one.
+    ``may_be_overridden`` says that a grant could.
     """
 
     effect: Effect
@@ -101,6 +102,8 @@ class Decision:
     would_block: str = ""
     exception: str = ""
     granted: float = 0.0
+    grant: str = ""
+    may_be_overridden: bool = False
     # The place as the record writes it: decisions are remembered, records are many.
     place_text: str = field(init=False, repr=False, compare=False)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from corpproxy.accounting.ledger import Usage
-from corpproxy.identity.grants import Row
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.pages.refusals import PastRefusal
 
@@ -13,6 +14,7 @@ __all__ = [
     "Beginning",
     "Crowd",
     "Edition",
+    "GrantEnded",
     "Granted",
     "HandedSocket",
     "LookAgain",
@@ -20,6 +22,7 @@ __all__ = [
     "Notice",
     "RefusedOnce",
     "Report",
+    "Requested",
     "SignedIn",
     "Usage",
 ]
@@ -95,9 +98,21 @@ class LookAgain(Struct, frozen=True, tag=True):
 
 
 class Granted(Struct, frozen=True, tag=True):
-    """A person was given a grant."""
+    """Somebody was given a grant."""
 
-    grant: Row
+    grant: Grant
+
+
+class GrantEnded(Struct, frozen=True, tag=True):
+    """A grant was ended before its time."""
+
+    id: str
+
+
+class Requested(Struct, frozen=True, tag=True):
+    """A person asked for access, or somebody decided on that."""
+
+    request: AccessRequest
 
 
 class RefusedOnce(Struct, frozen=True, tag=True):
@@ -108,7 +123,7 @@ class RefusedOnce(Struct, frozen=True, tag=True):
     times: int = 1
 
 
-Notice = SignedIn | Mistaken | LookAgain | Granted | RefusedOnce
+Notice = SignedIn | Mistaken | LookAgain | Granted | GrantEnded | Requested | RefusedOnce
 
 # A number for each value of the label; one without a label has the empty text.
 Numbers = dict[str, float]
