@@ -9,7 +9,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.errors import NOWHERE
 from corpproxy.policy.model import Decision, Effect
-from corpproxy.replay.deciding import Verdict
 from corpproxy.replay.report import About, as_mapping, as_text
 from corpproxy.replay.tally import KINDS, NEWLY_BLOCKED, Tally
 from tests.audit.test_record import a_record
@@ -23,7 +22,7 @@ def tally():
     """One exchange that is newly blocked."""
     found = Tally()
     record = a_record(user="amir", groups=("pupils",), host="games.example", decision="allow", rule="all")
-    found.changes[NEWLY_BLOCKED].add(record, BLOCK, Verdict(BLOCK, categories=("games",)))
+    found.changes[NEWLY_BLOCKED].add(record, BLOCK, record.groups, ("games",))
     return found
 
 
@@ -56,12 +55,12 @@ class TextTests(SynchronousTestCase):
         """A name that came from the wire cannot speak to the terminal."""
         found = tally()
         record = a_record(user="a\x1b[2Jm", host="games.example", decision="allow", rule="all")
-        found.changes[NEWLY_BLOCKED].add(record, BLOCK, Verdict(BLOCK))
+        found.changes[NEWLY_BLOCKED].add(record, BLOCK, (), ())
         self.assertNotIn("\x1b", as_text(found, ABOUT))
 
     def test_same_rule(self):
         """Where the same rule decides another way, it is named once."""
         found = Tally()
         record = a_record(user="amir", host="games.example", decision="allow", rule="no games")
-        found.changes[NEWLY_BLOCKED].add(record, BLOCK, Verdict(BLOCK))
+        found.changes[NEWLY_BLOCKED].add(record, BLOCK, (), ())
         self.assertIn("    1  1 person  1 host  'no games'\n", as_text(found, ABOUT))
