@@ -40,12 +40,11 @@ class Verdict:
     """
     What the candidate says of one exchange: a decision, or the doubt that stands in its way.
 
-    ``categories`` are those it was decided with, and so are ``groups`` where they are those of now.
+    ``categories`` are those it was decided with.
     """
 
     decision: Decision | None
     doubt: Doubt | None = None
-    groups: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
 
 
@@ -73,6 +72,13 @@ class Deciding:
             verdict = self._verdicts[key] = self._decided(record)
         return self._finished(record, verdict)
 
+    def groups_of(self, record: Record) -> tuple[str, ...]:
+        """The groups of whoever asked, of then or of now; a verdict may be shared by people of several."""
+        if not self._candidate.as_of.groups:
+            return record.groups
+        known = self._candidate.identity_now(record)
+        return known.groups if known is not None else ()
+
     def _decided(self, record: Record) -> Verdict:
         """What the rules and the safety table say of the request."""
         put = self._candidate.put(record)
@@ -83,9 +89,7 @@ class Deciding:
             doubt = self._partial_of(policy).doubt(facts, put.gaps, found)
         if doubt is None:
             decision = policy.answer(found, facts, RecordedGrant(record) if record.granted else None)
-        # Of then each record has its own, and this verdict may be shared by people of several groups.
-        groups = facts.identity.groups if self._candidate.as_of.groups else None
-        return Verdict(decision, doubt, groups, facts.categories)
+        return Verdict(decision, doubt, facts.categories)
 
     def _partial_of(self, policy: Policy) -> PartialPolicy:
         found = self._partial.get(id(policy))

@@ -63,8 +63,8 @@ def as_mapping(tally: Tally, about: About) -> dict[str, Any]:
 def _change_mapping(change: Change) -> dict[str, Any]:
     return {
         **_counts(change.whole),
-        "rules": [_rule_mapping(rules, share) for rules, share in _sorted(change.rules)],
-        "hosts": [
+        "by_rule": [_rule_mapping(rules, share) for rules, share in _sorted(change.rules)],
+        "by_host": [
             {
                 "host": host,
                 **_counts(share),
@@ -73,8 +73,8 @@ def _change_mapping(change: Change) -> dict[str, Any]:
             }
             for host, share in _sorted(change.hosts)
         ],
-        "users": [{"user": user, **_counts(share)} for user, share in _sorted(change.users)],
-        "groups": [{"group": group, **_counts(share)} for group, share in _sorted(change.groups)],
+        "by_user": [{"user": user, **_counts(share)} for user, share in _sorted(change.users)],
+        "by_group": [{"group": group, **_counts(share)} for group, share in _sorted(change.groups)],
     }
 
 

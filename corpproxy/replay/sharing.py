@@ -8,6 +8,7 @@ client addresses stand in the key as these rows, which are few, and not as thems
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -36,7 +37,6 @@ _FIELDS = {
     "scheme": "scheme",
     "agent": "agent",
 }
-_WHO = ("identity.name", "identity.groups", "identity.source", "client")
 # Those of which rules see rows, and how facts come to have them.
 _SEEN_AS_ROWS: dict[str, Callable[[Any], Facts]] = {
     "identity.name": lambda name: _facts(Identity(name)),
@@ -49,27 +49,55 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
     """Give what verdicts of a candidate are remembered by, beside what is in force at the time."""
     policy = candidate.configuration.policy
     columns = [column for table in (policy.table, policy.exceptions.table) for column in table.columns]
-    raw = set(_WHO if candidate.as_of.groups else ())
-    raw |= {read for column in columns if len(set(column.reads) & set(_FIELDS)) > 1 for read in column.reads}
+    raw = {read for column in columns if len(set(column.reads) & set(_FIELDS)) > 1 for read in column.reads}
     raw |= {read for column in columns for read in column.reads if read not in _SEEN_AS_ROWS}
     rows = [
-        (attrgetter(_FIELDS[read]), _Rows(made, [one for one in columns if one.reads == (read,)]))
+        (_FIELDS[read], _Rows(made, [one for one in columns if one.reads == (read,)]))
         for read, made in _SEEN_AS_ROWS.items()
         if read not in raw and any(one.reads == (read,) for one in columns)
     ]
-    fields = attrgetter(*_ALWAYS, *(_FIELDS[read] for read in sorted(raw) if read in _FIELDS))
+    fields = attrgetter(*_ALWAYS)
+    more = [_FIELDS[read] for read in sorted(raw) if read in _FIELDS]
     are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
-    canaries = _Canaries(policy) if policy.stages.has_canaries and not candidate.as_of.groups else None
+    canaries = _Canaries(policy) if policy.stages.has_canaries else None
+    are_of_now = candidate.as_of.groups
 
     def key(record: Record) -> object:
+        who = _Asking.now(candidate.identity_now(record), record) if are_of_now else record
         return (
             fields(record),
             record.path if record.path and are_paths_read[record.host] else "",
-            canaries[record.user, record.client] if canaries is not None else 0,
-            *[seen[read(record)] for read, seen in rows],
+            not are_of_now or who.source,
+            canaries[who.user, who.client] if canaries is not None else 0,
+            *[seen[getattr(who, name)] for name, seen in rows],
+            *[getattr(who, name) for name in more],
         )
 
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asked, by the people of now, under the names that the fields of a record have."""
+
+    user: str
+    groups: tuple[str, ...]
+    source: str
+    client: str
+    listener: str
+    scheme: str
+    agent: str
+
+    @classmethod
+    def now(cls, identity: Identity | None, record: Record) -> _Asking:
+        """Whoever asked; with no source where nobody is known."""
+        who = identity or _NOBODY
+        return cls(
+            who.name, who.groups, who.source, record.client, record.listener, record.scheme, record.agent
+        )
+
+
+_NOBODY = Identity("", (), "")
 
 
 class _Rows(dict[Any, tuple[int, ...]]):

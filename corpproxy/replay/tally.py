@@ -9,7 +9,7 @@ from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.policy.model import Decision, Effect
 from corpproxy.policy.partial import Doubt
-from corpproxy.replay.deciding import Deciding, Verdict
+from corpproxy.replay.deciding import Deciding
 
 NEWLY_BLOCKED = "newly blocked"
 NEWLY_WARNED = "newly warned"
@@ -72,16 +72,18 @@ class Change:
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, record: Record, decision: Decision, verdict: Verdict) -> None:
+    def add(
+        self, record: Record, decision: Decision, groups: tuple[str, ...], categories: tuple[str, ...]
+    ) -> None:
         """Count one more."""
         person, host = person_of(record), record.host
         self.whole.add(person, host)
         self.rules[record.rule, decision.rule].add(person, host)
         self.hosts[host].add(person, host)
         self.users[person].add(person, host)
-        for group in groups_of(record, verdict) or ("",):
+        for group in groups or ("",):
             self.groups[group].add(person, host)
-        self.categories[host] = verdict.categories
+        self.categories[host] = categories
         self.examples[host] = record.id
 
 
@@ -169,13 +171,16 @@ class Rehearsal:
             tally.passed_over[UNREADABLE] += 1
             return
         decision = verdict.decision
-        if record.user and not groups_of(record, verdict):
+        groups = self._deciding.groups_of(record)
+        if record.user and not groups:
             tally.ungrouped.add(record.user)
         if decision is None:
             if verdict.doubt is not None:
                 tally.doubts[verdict.doubt].add(person_of(record), record.host)
         elif record.decision != decision.effect:
-            tally.changes[kind_of(record.decision, decision.effect)].add(record, decision, verdict)
+            tally.changes[kind_of(record.decision, decision.effect)].add(
+                record, decision, groups, verdict.categories
+            )
         elif record.rule == decision.rule or not self._are_rules_told:
             tally.unchanged += 1
         else:
@@ -187,11 +192,6 @@ def kind_of(before: str, after: str) -> str:
     if after == Effect.ALLOW:
         return NEWLY_ALLOWED
     return _NEW_REFUSALS[after] if before == Effect.ALLOW else OTHERWISE
-
-
-def groups_of(record: Record, verdict: Verdict) -> tuple[str, ...]:
-    """The groups that somebody was decided with."""
-    return record.groups if verdict.groups is None else verdict.groups
 
 
 def person_of(record: Record) -> str:

@@ -105,11 +105,13 @@ class ReplayTests(ServiceCase):
         blocked = found["changes"]["newly blocked"]
         # Amir had confirmed the warning; beth and amir before had only been warned.
         self.assertEqual((blocked["exchanges"], blocked["people"]), (1, 1))
-        self.assertEqual(blocked["rules"][0]["after"], "games with a thought")
-        self.assertEqual([one["host"] for one in blocked["hosts"]], ["games.test"])
+        self.assertEqual(blocked["by_rule"][0]["after"], "games with a thought")
+        self.assertEqual([one["host"] for one in blocked["by_host"]], ["games.test"])
         allowed = found["changes"]["newly allowed"]
-        self.assertEqual([(one["before"], one["after"]) for one in allowed["rules"]], [("no bets", "people")])
-        self.assertEqual([one["group"] for one in allowed["groups"]], ["pupils"])
+        self.assertEqual(
+            [(one["before"], one["after"]) for one in allowed["by_rule"]], [("no bets", "people")]
+        )
+        self.assertEqual([one["group"] for one in allowed["by_group"]], ["pupils"])
         self.assertEqual(found["changes"]["refused in another way"]["exchanges"], 3)
         self.assertEqual(self.service.configuration.version, self.records()[0].policy)
 
