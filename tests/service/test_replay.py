@@ -96,16 +96,16 @@ class ReplayTests(ServiceCase):
         """A policy that did not run yet shows what it would change, and for whom; the service goes on."""
         await self.traffic()
         candidate = self.file.with_name("new.yaml")
-        text = self.file.read_text()
+        text = self.file.read_text().replace("games with a thought", "games are closed")
         text = text.replace("do: warn, for: 10m", "do: block").replace(
             "betting: [bets.test]", "betting: [hello.test]"
         )
         candidate.write_text(text)
         found = await self.thread(replay, "--policy", candidate)
         blocked = found["changes"]["newly blocked"]
-        # Amir had confirmed the warning; beth and amir before had only been warned.
+        # Amir had confirmed the warning of another rule; beth and amir before had only been warned.
         self.assertEqual((blocked["exchanges"], blocked["people"]), (1, 1))
-        self.assertEqual(blocked["by_rule"][0]["after"], "games with a thought")
+        self.assertEqual(blocked["by_rule"][0]["after"], "games are closed")
         self.assertEqual([one["host"] for one in blocked["by_host"]], ["games.test"])
         allowed = found["changes"]["newly allowed"]
         self.assertEqual(
