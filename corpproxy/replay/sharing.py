@@ -15,7 +15,6 @@ from typing import Any
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import Host
 from corpproxy.identity.model import Identity
-from corpproxy.policy.columns import Column
 from corpproxy.policy.conditions import parts_of
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Facts
@@ -52,7 +51,7 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
     raw = {read for column in columns if len(set(column.reads) & set(_FIELDS)) > 1 for read in column.reads}
     raw |= {read for column in columns for read in column.reads if read not in _SEEN_AS_ROWS}
     rows = [
-        (_FIELDS[read], _Rows(made, [one for one in columns if one.reads == (read,)]))
+        (_FIELDS[read], _Rows(made, [one.mask for one in columns if one.reads == (read,)]))
         for read, made in _SEEN_AS_ROWS.items()
         if read not in raw and any(one.reads == (read,) for one in columns)
     ]
@@ -103,16 +102,16 @@ _NOBODY = Identity("", (), "")
 class _Rows(dict[Any, tuple[int, ...]]):
     """What some columns say of one value of one fact."""
 
-    def __init__(self, made: Callable[[Any], Facts], columns: list[Column]) -> None:
+    def __init__(self, made: Callable[[Any], Facts], masks: list[Callable[[Facts], int]]) -> None:
         super().__init__()
         self._made = made
-        self._columns = columns
+        self._masks = masks
 
     def __missing__(self, value: Any) -> tuple[int, ...]:
         if len(self) >= MAX_REMEMBERED:
             self.clear()
         facts = self._made(value)
-        answer = self[value] = tuple([column.mask(facts) for column in self._columns])
+        answer = self[value] = tuple([mask(facts) for mask in self._masks])
         return answer
 
 
