@@ -18,7 +18,8 @@ from corpproxy.audit.line import printable
 from corpproxy.audit.record import Record
 from corpproxy.audit.reference import read_reference
 from corpproxy.audit.results import MEANINGS, Kind
-from corpproxy.backends.history import History, HistoryError, Version
+from corpproxy.audit.times import utc_text
+from corpproxy.backends.history import PUT_ASIDE, History, HistoryError, Run, Version
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.record_find import find_exchange
 from corpproxy.backends.record_segments import RECORDS_FOLDER
@@ -138,9 +139,16 @@ def _policy(told: Told, zone: tzinfo) -> str:
         return "policy: the record names no version"
     if told.version is None:
         return f"policy: version {version}, whose text is not kept any more"
-    last = told.version.last
-    said = f"policy: version {version}, last put into force {clock(last.at, zone)} ({last.why} by {last.by})"
+    run = _run_then(told.version, told.record)
+    said = f"policy: version {version}, in force from {clock(run.at, zone)} ({run.why} by {run.by})"
     return said if told.configuration is not None else f"{said}, which cannot be loaded any more"
+
+
+def _run_then(version: Version, record: Record) -> Run:
+    """The run of a version that a record is from: the last before it, as far as runs are still told."""
+    runs = [run for run in version.runs if run.why != PUT_ASIDE] or list(version.runs)
+    before = [run for run in runs if utc_text(run.at) <= record.at]
+    return (before or runs[:1])[-1]
 
 
 def _lists_since(told: Told) -> str:

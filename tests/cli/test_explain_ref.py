@@ -53,7 +53,7 @@ class ExplainTests(ReferenceCase):
         for said in (
             "0wpf3s9k2m0004: blocked. A rule or the safety table refused it.\n",
             "began 2026-11-23T10:00:00.000Z, took 0.012 s, answered 403, 321 octets from the client, ",
-            f"policy: version {self.version}, last put into force Mon 2026-11-23 07:46 (reload by carol)\n",
+            f"policy: version {self.version}, in force from Mon 2026-11-23 07:46 (reload by carol)\n",
             "lists then: fun=0123456789ab (not those of now: fun=0123456789ab)\n",
             "GET http://www.games.example/\n",
             "who: amir (basic), groups pupils (groups file), from 10.1.2.3, listener rooms\n",
@@ -72,6 +72,15 @@ class ExplainTests(ReferenceCase):
         self.game()
         self.edit("do: block}\n  - {name: no watching", "do: alow}\n  - {name: no watching")
         self.assertIn("block by 'no games'", self.explain())
+
+    def test_run_of_then(self):
+        """A version that ran several times is told with the run that the record is from."""
+        texts = {"policy.yaml": self.policy.read_bytes()}
+        for at, why in ((1_795_425_000.0, "rollback"), (1_795_500_000.0, "start")):
+            self.history.keep(texts, self.policy, Run(at, "dora", 1000, why))
+        self.history.put_aside(texts, self.policy, Run(1_795_600_000.0, "carol", 1000, "put aside"))
+        self.game()
+        self.assertIn("in force from Mon 2026-11-23 09:10 (rollback by dora)\n", self.explain())
 
     def test_policy_gone(self):
         """Where its text is not kept, the record tells what it can, and the rest is said to be unknown."""

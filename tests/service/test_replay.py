@@ -128,7 +128,7 @@ class ReplayTests(ServiceCase):
             self.assertEqual(await self.thread(cli.main, words), 0)
         for said in (
             f"{record.id}: blocked. ",
-            f"policy: version {record.policy}, last put into force",
+            f"policy: version {record.policy}, in force from",
             "who: amir (basic), groups pupils, from 127.0.0.1, listener rooms\n",
             "category betting: list own, entry bets.test\n",
             "block by 'no bets' at ",
