@@ -20,6 +20,12 @@ METHOD = "the whole method"
 AGENT = "the User-Agent"
 LISTENER = "the listener"
 ADDRESSES = "the addresses of the host"
+COUNTRY = "the country of the address"
+NETWORK_NUMBER = "the network number of the address"
+ANSWER = "the answer of the server"
+
+# What rules may read and no record holds.
+NEVER_RECORDED = {"countries": COUNTRY, "asns": NETWORK_NUMBER, "answer": ANSWER}
 
 # Hosts remembered in their normal form; a week of a school names a few ten thousand.
 MAX_HOSTS = 65_536
@@ -47,18 +53,20 @@ def facts_of(record: Record) -> Facts:
         record.categories,
         posix_seconds(record.at),
         address_classes_of(record),
+        agent=record.agent,
     )
 
 
 def gaps_of(record: Record) -> Gaps:
     """Say what a record does not hold of what rules may read."""
-    missing: dict[str, str] = {}
+    missing = dict(NEVER_RECORDED)
     path = record.path
     if BLANK in path or _is_cut(path, MAX_PATH):
         missing["path"] = PATH
     if _is_cut(record.method, MAX_METHOD):
         missing["method"] = METHOD
-    if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT):
+    # What is not ASCII is spelled in another way than rules read it.
+    if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT) or not record.agent.isascii():
         missing["agent"] = AGENT
     if "listener" in record.left_out:
         missing["listener"] = LISTENER

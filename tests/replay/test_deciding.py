@@ -119,6 +119,13 @@ class PeopleTests(DecidingCase):
 
     WARN = "rules: [{name: think, what: {domain: example.com}, do: warn}, {name: all, do: allow}]\n"
 
+    def test_agent(self):
+        """A rule of User-Agents reads the record's, unless that was kept out of it."""
+        text = "rules: [{name: scripts, who: {agent: curl}, do: block}, {name: all, do: allow}]\n"
+        self.assertEqual(self.decide(text, agent="curl/8.1"), ("block", "scripts"))
+        self.assertEqual(self.decide(text, agent="Mozilla/5.0"), ("allow", "all"))
+        self.assertEqual(self.decide(text, left_out=("agent",)), ("scripts", "the User-Agent"))
+
     def test_grant(self):
         """A grant holds for its rule, and for no other."""
         granted = {"granted": "2026-11-23T11:00:00.000Z", "rule": "think"}

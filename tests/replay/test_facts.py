@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.destination.model import AddressClass
 from corpproxy.identity.model import Identity
-from corpproxy.replay.facts import facts_of, gaps_of
+from corpproxy.replay.facts import NEVER_RECORDED, facts_of, gaps_of
 from tests.audit.test_record import a_record
 from tests.support.rows import rows, tabular
 
@@ -57,7 +57,7 @@ class FactsTests(SynchronousTestCase):
     def test_gaps(self, fields, missing, query):
         """What was left out, cut or blanked is known to be missing."""
         gaps = gaps_of(of(**fields))
-        self.assertEqual((dict(gaps.facts), gaps.query), (missing, query))
+        self.assertEqual((dict(gaps.facts), gaps.query), (missing | NEVER_RECORDED, query))
 
     def test_unresolved(self):
         """A host that could not be looked up has no addresses, which is a fact."""
