@@ -127,6 +127,10 @@ def _happened(record: Record) -> Iterator[str]:
     yield ", ".join(parts)
     if record.failure and record.failure != record.result:
         yield printable(f"failure: {record.failure}" + (f" ({record.phase})" if record.phase else ""))
+    if record.granted:
+        yield printable(
+            f"let past by grant {record.grant or 'of a confirmed warning'} until {record.granted}"
+        )
     if record.ended_rule:
         yield printable(f"ended by '{record.ended_rule}' at {record.ended_place}: {record.ended_reason}")
     if record.within:

@@ -31,6 +31,7 @@ PORTAL = "portal"
 
 _OURS = frozenset({ResultCode.PORTAL, ResultCode.PAC})
 _WHOLE = frozenset({Kind.EXCHANGE, Kind.CLOSING})
+_RUNNING = frozenset({Kind.OPENING, Kind.PROGRESS})
 
 
 @dataclass(slots=True)
@@ -128,7 +129,8 @@ class Rehearsal:
     """
     Takes records one by one into a tally.
 
-    A tunnel counts once: by its closing record, or by its opening record where that is all there is.
+    A tunnel counts once: by its closing record, or by its opening record where that is all there is.  What is
+    no exchange (somebody asked for access, or gave it) is none here either.
     ``are_rules_told`` says whether the records name the rule that decided.
     """
 
@@ -144,7 +146,7 @@ class Rehearsal:
             if record.kind is Kind.CLOSING:
                 self._open.pop(record.id, None)
             self._count(record)
-        else:
+        elif record.kind in _RUNNING:
             self._open[record.id] = record
 
     def end(self) -> Tally:

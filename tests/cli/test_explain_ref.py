@@ -140,6 +140,7 @@ class ExplainTests(ReferenceCase):
         until = {"granted": "2026-11-23T11:00:00.000Z", "reason": "warning confirmed"}
         self.game(decision="allow", status=200, result=ResultCode.FORWARDED, policy=version, **until)
         out = self.explain()
+        self.assertIn("let past by grant of a confirmed warning until 2026-11-23T11:00:00.000Z\n", out)
         self.assertIn("allow by 'no games'", out)
         self.assertIn("warning confirmed until Mon 2026-11-23 11:00\n", out)
 

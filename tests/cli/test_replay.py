@@ -208,6 +208,14 @@ class RecordsTests(ReplayCase):
         self.save()
         self.assertEqual(self.replay(*self.SINCE)["unchanged"], 2)
 
+    def test_deeds(self):
+        """What people do about access is no exchange, and not decided again."""
+        self.exchange()
+        self.exchange(kind=Kind.DEED)
+        self.save()
+        found = self.replay(*self.SINCE)
+        self.assertEqual((found["unchanged"], found["passed_over"]), (1, {}))
+
     def test_span_and_user(self):
         """Only the time and the person that are asked for."""
         self.exchange(at=utc_text(AT - 86_400))
