@@ -34,7 +34,7 @@ SHORT_PATH = 256
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
-_FORWARDED = ResultCode.FORWARDED
+_FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
 # What `copy.copy` comes to in the end.
 _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
@@ -91,11 +91,14 @@ class Books:
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
-        if not exchange.account.host:
-            _name(exchange)
         now = self._now()
-        self._accounts.close(exchange.account, now)
-        kind = Kind.EXCHANGE
+        account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        if account.host or destination is None:
+            self._accounts.close(account, now)
+        else:
+            host, categories = destination.host.name, destination.categories
+            self._accounts.count(account, now, identity.name, identity.groups, categories, host)
+        kind = _EXCHANGE
         try:
             if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
                 record = self._ordinary(exchange, exchange.known, now)

@@ -19,6 +19,10 @@ from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
+    from corpproxy.policy.decide import Lasting
+
+
+_FAILED = ResultCode.FAILED
 
 
 class Mode(enum.StrEnum):
@@ -39,7 +43,7 @@ class Exchange:
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` from when until when the decision holds for others like it.
+    ``lasts`` how long the decision holds for others like it.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -99,12 +103,12 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.known: Known | None = None
-        self.lasts: tuple[float, float] | None = None
+        self.lasts: Lasting | None = None
         self.decision: Decision | None = None
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
-        self.result: ResultCode = ResultCode.FAILED
+        self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""
         self.status = 0

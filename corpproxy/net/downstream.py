@@ -178,9 +178,12 @@ class Downstream(Wire):
     def _begin(self, head: RequestHead) -> None:
         self.deadline = NEVER
         self.sink = self.held
-        exchange = self.exchange = self._exchange()
-        if exchange.started < self.proxy.rounds.since:
-            self.proxy.rounds.late(self)
+        proxy, began = self.proxy, self._began
+        exchange = self.exchange = Exchange(
+            proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
+        )
+        if began < proxy.rounds.since:
+            proxy.rounds.late(self)
         exchange.head = head
         exchange.fields = head.fields
         exchange.method = head.method
@@ -188,7 +191,7 @@ class Downstream(Wire):
         self.upload = None
         if is_plain(head):
             exchange.body = NO_BODY
-            exchange.keep = not self.proxy.stopping
+            exchange.keep = not proxy.stopping
         else:
             try:
                 body = exchange.body = request_body(head, exchange.in_force.limits)
@@ -198,8 +201,8 @@ class Downstream(Wire):
             if body.framing is not Framing.NONE:
                 exchange.content_over = False
                 self.upload = Upload(self, body, exchange.in_force.limits)
-            exchange.keep = keeps_alive(head) and not self.proxy.stopping
-        refusal = self.proxy.admission.refusal(exchange)
+            exchange.keep = keeps_alive(head) and not proxy.stopping
+        refusal = proxy.admission.refusal(exchange)
         run = self.run = Run(
             live(exchange) if refusal is None else refuse(exchange, refusal),
             self.performer.perform,
@@ -273,7 +276,7 @@ class Downstream(Wire):
             self.waits_for_room = True
             return
         self.sink = self
-        if self._feeding:
+        if self._feeding or (not self.held.octets_held and not self.on_hold):
             return
         self._feeding = True
         try:

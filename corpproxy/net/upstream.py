@@ -156,8 +156,9 @@ class Upstream(Wire):
                 self.discard()
             return
         self.received += len(data)
+        reader = self._reader
         try:
-            head = self._reader.feed(data)
+            head = reader.feed(data)
             while head is not None and head.status < 200 and head.is_interim:
                 head = self._interim(asker, head)
             if head is None:
@@ -173,9 +174,10 @@ class Upstream(Wire):
         self._asker = None
         self.keep = keep
         self.deadline = NEVER
-        reader = self._reader
-        rest, reader.rest = reader.rest, b""
-        self.received -= len(rest)  # whoever takes it counts it
+        rest = reader.rest
+        if rest:
+            reader.rest = b""
+            self.received -= len(rest)  # whoever takes it counts it
         self.sink = waiting = _Waiting(rest)
         asker.answered(head, body)
         if self.sink is waiting:

@@ -135,7 +135,7 @@ class OrdinaryTests(SynchronousTestCase):
         """A record says the same whether or not the exchange was like one before it."""
         for audit in (AuditSettings(), AuditSettings(query=True, user_agent=False)):
             force = replace(in_force(), audit=audit)
-            known = Known(force.sections, None, None, None, None, 0.0, 0.0)
+            known = Known(force.sections, None, None, None, None, None)
             kinds = [
                 ("/1", {"connect_seconds": 0.25, "first_octet_seconds": 0.5}),
                 ("/22", {"first_octet_seconds": 1.5}),

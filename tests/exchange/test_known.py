@@ -142,6 +142,15 @@ class NoLongerTests(SynchronousTestCase):
         head = RequestReader(sections=before.sections).feed(request(b"GET", NEWS))
         Script(exchange(head, force=others.force)).answers(403)
 
+    def test_not_fetched(self):
+        """An exchange that never got as far as its server leaves nothing to go by."""
+        others = Others()
+        _, first = others.fetched()
+        first.known.fields = None
+        fetch, second = others.fetched()
+        self.assertIsNot(second.known, first.known)
+        self.assertIn(b"Host: news.example", fetch.head)
+
     def test_lists(self):
         """New lists, under the same policy, begin with nothing remembered."""
         force = in_force()
@@ -159,8 +168,9 @@ class NeverTests(SynchronousTestCase):
     def test_path(self, what, own):
         """Where rules or lists look at paths, each path is looked at."""
         others = Others(rule("private", Effect.BLOCK, what=what), own=own)
-        others.fetched()
+        _, first = others.fetched()
         others.ask(b"http://news.example/private/x").answers(403)
+        self.assertEqual(others.fetched(b"http://news.example/3")[1].decision, first.decision)
 
     @rows(warned=(WARNED, b"http://bet.example/", 403), moved=(MOVED, b"http://old.example/", 302))
     def test_refused(self, refuses, target, status):
