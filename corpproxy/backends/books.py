@@ -82,7 +82,15 @@ class Books:
     def opened(self, exchange: Exchange) -> None:
         """A tunnel or upgraded connection is open."""
         self.running(exchange)
-        self._writer.write(self._record(exchange, Kind.OPENING, ResultCode.OPEN))
+        known = exchange.known
+        if known is None:
+            record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
+        elif known.record is None:
+            record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
+            known.record = _copied(record)
+        else:
+            record = self._like(known.record, exchange, self._now())
+        self._writer.write(record)
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
@@ -128,20 +136,25 @@ class Books:
             record = self._record(exchange, Kind.EXCHANGE, exchange.result)
             known.record = _copied(record)
             return record
-        account, first_octet = exchange.account, exchange.first_octet_seconds
-        record = _copied(known.record)
+        record = self._like(known.record, exchange, now)
+        record.path = path
+        record.status = exchange.status
+        record.first_octet_ms = _milliseconds(exchange.first_octet_seconds)
+        return record
+
+    def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
+        """The record of an exchange that is like another one, but for what each has for itself."""
+        account = exchange.account
+        record = _copied(other)
         record.id = exchange.reference
         record.at = utc_text(exchange.started)
         seconds = now - exchange.started
         record.seconds = round(seconds, 6) if seconds > 0 else 0.0
-        record.path = path
-        record.status = exchange.status
         record.received = account.received
         record.sent = account.sent
         record.up_sent = exchange.up_sent
         record.up_received = exchange.up_received
         record.upstream = exchange.upstream
-        record.first_octet_ms = _milliseconds(first_octet)
         record.connect_ms = _milliseconds(exchange.connect_seconds)
         record.resolve_ms = _milliseconds(exchange.resolve_seconds)
         return record

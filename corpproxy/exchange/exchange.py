@@ -131,9 +131,17 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target = _NO_HEAD, _NO_TARGET
-        if self.fields is not None:
-            self.fields = _agents[self.fields.get(b"user-agent") or b""]
+        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
+        fields = self.fields
+        if fields is not None:
+            notes = fields.outline.notes
+            self.fields = notes.get(_AGENT_ALONE)
+            if self.fields is None:
+                self.fields = notes[_AGENT_ALONE] = _agents[fields.get(b"user-agent") or b""]
+
+
+# Where a section notes what of it stays: to look for the field takes all lines off.
+_AGENT_ALONE = "agent alone"
 
 
 class _Agents(dict[bytes, Fields]):

@@ -29,6 +29,8 @@ from corpproxy.policy.model import Decision, Effect
 # Exchanges remembered with one section.  Without signing in, a room full of the same browsers sends the same.
 MAX_KNOWN = 64
 
+# What goes to servers: requests, and tunnels.
+_FORMS = (Form.ABSOLUTE, Form.AUTHORITY)
 # Where an authority begins in an absolute target of the only scheme that is served: behind http://
 _AUTHORITY = 7
 
@@ -82,17 +84,18 @@ def recall(exchange: Exchange) -> bool:
     """Take over what is known of an exchange; False when nothing is, and it has to find out itself."""
     head = exchange.head
     target = head.target
-    cut = target.find(b"/", _AUTHORITY)
+    # The target of a tunnel is its authority.
+    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
     known = head.fields.outline.known.get((head.method, target[:cut], exchange.client, exchange.listener))
     in_force, now = exchange.in_force, exchange.started
     # A head may be read by the memory of a policy that was replaced before its exchange began.
     if known is None or known.sections is not in_force.sections or head.version != 11:
         return False
-    if known.fields is None:
+    path = target[cut:].decode("latin-1")
+    if path and known.fields is None:
         return False  # the one before never got as far as its server
     if known.again(now) is not known.identity:
         return False
-    path = target[cut:].decode("latin-1")
     since, until, facts = known.lasts
     if facts is not None:
         facts.path, facts.at = path, now
@@ -104,7 +107,12 @@ def recall(exchange: Exchange) -> bool:
     exchange.known = known
     exchange.identity = known.identity
     exchange.decision = known.decision
-    exchange.destination = Destination(like.host, like.port, like.scheme, path, like.categories, like.matches)
+    # That of a tunnel is the same for all.
+    exchange.destination = like
+    if path:
+        exchange.destination = Destination(
+            like.host, like.port, like.scheme, path, like.categories, like.matches
+        )
     return True
 
 
@@ -121,11 +129,12 @@ def remember(exchange: Exchange) -> None:
     if decision.effect is not Effect.ALLOW or exchange.mode is not Mode.FORWARD or not is_plain(head):
         return
     target = head.target
-    cut = target.find(b"/", _AUTHORITY)
-    if exchange.target.form is not Form.ABSOLUTE or exchange.target.path != target[cut:]:
+    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
+    path = target[cut:]
+    if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
     in_force = exchange.in_force
-    if in_force.classifier.looks_at_paths(destination.host):
+    if path and in_force.classifier.looks_at_paths(destination.host):
         return
     known = Known(in_force.sections, destination, exchange.identity, _again(exchange), decision, lasts)
     remembered = head.fields.outline.known

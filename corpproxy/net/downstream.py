@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+# For connections on which no head comes any more.
+_NO_HEADS = RequestReader()
+
 
 class Downstream(Wire):
     """
@@ -203,11 +206,7 @@ class Downstream(Wire):
                 self.upload = Upload(self, body, exchange.in_force.limits)
             exchange.keep = keeps_alive(head) and not proxy.stopping
         refusal = proxy.admission.refusal(exchange)
-        run = self.run = Run(
-            live(exchange) if refusal is None else refuse(exchange, refusal),
-            self.performer.perform,
-            self._ended,
-        )
+        run = self.run = Run(live(exchange) if refusal is None else refuse(exchange, refusal), self)
         run.start()
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
@@ -221,10 +220,10 @@ class Downstream(Wire):
         self._drive(refuse(exchange, error))
 
     def _drive(self, road: object) -> None:
-        self.run = Run(road, self.performer.perform, self._ended)  # type: ignore[arg-type]
+        self.run = Run(road, self)  # type: ignore[arg-type]
         self.run.start()
 
-    def _ended(self, error: BaseException | None) -> None:
+    def ended(self, error: BaseException | None) -> None:
         """The road is over: account, audit, and go on with the next request or close."""
         exchange = self.exchange
         self.run = None
@@ -302,6 +301,10 @@ class Downstream(Wire):
             self.waits_for_room = False
             if not self.closing:
                 self._next()
+
+    def expect_no_head(self) -> None:
+        """What comes on this connection is a tunnel's from now on."""
+        self._reader = _NO_HEADS
 
     # The service stops.
 

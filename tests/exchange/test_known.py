@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.exchange.commands import CheckCredentials, Fetch, Relay
+from corpproxy.exchange.commands import CheckCredentials, Fetch, OpenTunnel, Relay
 from corpproxy.http1.head import RequestReader
 from corpproxy.identity.model import Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
@@ -80,6 +80,23 @@ class KnownTests(SynchronousTestCase):
         target, fields = differs.pop("target", NEWS), differs.pop("fields", ())
         _, second = others.fetched(target, *fields, host=b"news.example", **differs)
         self.assertIsNot(second.known, first.known)
+
+    def connects(self, others, target=b"news.example:443", **more):
+        """Ask for a tunnel; gives the exchange while it is being dialled."""
+        head = RequestReader(sections=others.force.sections).feed(request(b"CONNECT", target, host=target))
+        script = Script(exchange(head, force=others.force, **more))
+        script.asks(OpenTunnel)
+        return script.exchange
+
+    def test_tunnel(self):
+        """So it is with tunnels to one authority."""
+        others = Others(own={"news": ("news.example",)})
+        first, second = self.connects(others), self.connects(others)
+        self.assertIsNotNone(first.known)
+        self.assertIs(second.known, first.known)
+        self.assertEqual(second.destination, first.destination)
+        self.assertEqual((second.identity, second.decision), (first.identity, first.decision))
+        self.assertIsNot(self.connects(others, b"news.example:80").known, first.known)
 
     def test_method(self):
         """A rule about methods is asked for another method."""
