@@ -28,14 +28,19 @@ _ALWAYS = ("host", "port", "method", "categories", "lists", "policy", "left_out"
 
 # The field of a record behind each attribute of the facts.
 _FIELDS = {
-    "identity.name": "user",
-    "identity.groups": "groups",
-    "identity.source": "source",
-    "client": "client",
-    "listener": "listener",
-    "scheme": "scheme",
-    "agent": "agent",
+    "identity.name": ("user",),
+    "identity.groups": ("groups",),
+    "identity.source": ("source",),
+    "client": ("client",),
+    "listener": ("listener",),
+    "scheme": ("scheme",),
+    "agent": ("agent",),
+    "countries": ("countries",),
+    "asns": ("asns",),
+    "answer": ("media_type", "size"),
 }
+# Of who asks, which may be asked of now.
+_ASKING = frozenset({"identity.name", "identity.groups", "identity.source"})
 # Those of which rules see rows, and how facts come to have them.
 _SEEN_AS_ROWS: dict[str, Callable[[Any], Facts]] = {
     "identity.name": lambda name: _facts(Identity(name)),
@@ -51,12 +56,13 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
     raw = {read for column in columns if len(set(column.reads) & set(_FIELDS)) > 1 for read in column.reads}
     raw |= {read for column in columns for read in column.reads if read not in _SEEN_AS_ROWS}
     rows = [
-        (_FIELDS[read], _Rows(made, [one.mask for one in columns if one.reads == (read,)]))
+        (_FIELDS[read][0], _Rows(made, [one.mask for one in columns if one.reads == (read,)]))
         for read, made in _SEEN_AS_ROWS.items()
         if read not in raw and any(one.reads == (read,) for one in columns)
     ]
     fields = attrgetter(*_ALWAYS)
-    more = [_FIELDS[read] for read in sorted(raw) if read in _FIELDS]
+    asking = [name for read in sorted(raw & _ASKING) for name in _FIELDS[read]]
+    answering = [name for read in sorted(raw - _ASKING) for name in _FIELDS.get(read, ())]
     are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
     canaries = _Canaries(policy) if policy.stages.has_canaries else None
     are_of_now = candidate.as_of.groups
@@ -69,7 +75,8 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
             not are_of_now or who.source,
             canaries[who.user, who.client] if canaries is not None else 0,
             *[seen[getattr(who, name)] for name, seen in rows],
-            *[getattr(who, name) for name in more],
+            *[getattr(who, name) for name in asking],
+            *[getattr(record, name) for name in answering],
         )
 
     return key
@@ -83,17 +90,12 @@ class _Asking:
     groups: tuple[str, ...]
     source: str
     client: str
-    listener: str
-    scheme: str
-    agent: str
 
     @classmethod
     def now(cls, identity: Identity | None, record: Record) -> _Asking:
         """Whoever asked; with no source where nobody is known."""
         who = identity or _NOBODY
-        return cls(
-            who.name, who.groups, who.source, record.client, record.listener, record.scheme, record.agent
-        )
+        return cls(who.name, who.groups, who.source, record.client)
 
 
 _NOBODY = Identity("", (), "")
