@@ -68,7 +68,7 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
     are_of_now = candidate.as_of.groups
 
     def key(record: Record) -> object:
-        who = _Asking.now(candidate.identity_now(record), record) if are_of_now else record
+        who = _Asking.as_known(candidate.identity_now(record), record) if are_of_now else record
         return (
             fields(record),
             record.path if record.path and are_paths_read[record.host] else "",
@@ -92,7 +92,7 @@ class _Asking:
     client: str
 
     @classmethod
-    def now(cls, identity: Identity | None, record: Record) -> _Asking:
+    def as_known(cls, identity: Identity | None, record: Record) -> _Asking:
         """Whoever asked; with no source where nobody is known."""
         who = identity or _NOBODY
         return cls(who.name, who.groups, who.source, record.client)
