@@ -52,8 +52,8 @@ def partly_known(draw):
         known = tuple(one for one in whole.categories if one not in unknown)
         return whole, replace(whole, categories=known), Gaps(categories=unknown)
     if kind == "who":
-        gaps = Gaps({"identity.name": "the person", "identity.groups": "the person"})
-        return whole, replace(whole, identity=ANONYMOUS), gaps
+        who = ("identity.name", "identity.groups", "identity.source")
+        return whole, replace(whole, identity=ANONYMOUS), Gaps(dict.fromkeys(who, "the person"))
     if kind in UNREAD:
         return whole, replace(whole, **{kind: UNREAD[kind]}), Gaps({kind: f"the {kind}"})
     return whole, replace(whole, path="/"), Gaps({"path": "the path"})
