@@ -64,6 +64,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         classifier=classifier,
         policy=policy,
         needs_addresses="address_classes" in policy.reads,
+        needs_agent="agent" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
