@@ -60,8 +60,8 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
-    workers: int | None = None
     protected: Protected = UNPROTECTED
+    workers: int | None = None
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""
