@@ -132,13 +132,23 @@ class Policy:
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
         """The same policy while the lists of some categories are missing."""
+        return self._again(frozenset(missing_categories), self.exceptions.entries)
+
+    def as_loaded(self, at: float) -> Policy:
+        """The same policy with exceptions that do not say when they begin beginning now, as it is loaded."""
+        entries = [entry.beginning(at) for entry in self.exceptions.entries]
+        if entries == list(self.exceptions.entries):
+            return self
+        return self._again(self.missing_categories, entries)
+
+    def _again(self, missing_categories: frozenset[str], exceptions: Sequence[ExceptionEntry]) -> Policy:
         return Policy(
             self.rules,
             self.safety,
             networks=self.networks,
             time_zone=self.time_zone,
-            missing_categories=frozenset(missing_categories),
-            exceptions=self.exceptions.entries,
+            missing_categories=missing_categories,
+            exceptions=exceptions,
         )
 
     def asks_who(self, facts: Facts) -> bool:
