@@ -19,6 +19,7 @@ from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
+from corpproxy.pages.desk import Access
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
@@ -51,18 +52,20 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     signer = lasting.signer
     pages = Pages(site, signer.seal)
     pac, uri = pac_file(configuration), pac_uri(configuration)
-    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri)
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     settings = configuration.identity
     people = lasting.reception.take(settings)
     lasting.grants.rooms = people.networks_of
+    access = Access(configuration.approvals, lasting.requests, lasting.grants, people)
+    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri, access=access)
     return InForce(
         version=configuration.version,
         lists=list_versions(index),
         site=site,
         classifier=classifier,
         policy=policy,
+        approvals=configuration.approvals,
         needs_addresses="address_classes" in policy.reads,
         needs_agent="agent" in policy.reads,
         safe_search=configuration.safe_search,
@@ -70,6 +73,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         recall=lasting.reception.recall,
         recognise=lasting.reception.recognise,
         grants=lasting.grants,
+        requests=lasting.requests,
         refusals=lasting.refusals,
         pages=pages,
         portal=portal,

@@ -32,6 +32,8 @@ MAX_KEYS = 2000
 
 Key = tuple[str, str, str, int]
 
+_CLOSING = Kind.CLOSING
+
 
 @dataclass(slots=True)
 class Histogram:
@@ -78,7 +80,7 @@ class Telemetry:
         self.received += record.received
         self.sent += record.sent
         seconds = record.seconds
-        histogram = self.tunnels if record.kind is Kind.CLOSING else self.exchanges
+        histogram = self.tunnels if record.kind is _CLOSING else self.exchanges
         histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
         histogram.sum += seconds
 

@@ -28,6 +28,7 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import BasicMethod, Exemption, IdentitySettings, NetworkIdentity
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
 
@@ -63,6 +64,7 @@ def build(
             time_zone=rules.time_zone,
             exceptions=rules.exceptions(),
         ),
+        approvals=Approvals(rules.approvals(), rules.networks),
         safe_search=SafeSearch(rules.safe_search(), rules.networks),
         connections=_same_names(ConnectionLimits, model.connections),
         timeouts=_same_names(Timeouts, model.timeouts),

@@ -16,6 +16,7 @@ from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.errors import Place
 from corpproxy.identity.settings import IpNetwork
+from corpproxy.policy.approvals import Approval
 from corpproxy.policy.calendar import (
     EVERY_DAY,
     AllOf,
@@ -139,6 +140,15 @@ class Rules:
                 entries.append(
                     SafeSearchEntry(who, engines, table.youtube, self._place(("safe_search", number)))
                 )
+        return entries
+
+    def approvals(self) -> list[Approval]:
+        """The ``approve:`` table."""
+        entries = []
+        for number, table in enumerate(self._model.approve):
+            who, for_ = self._who(table.who), self._who(table.for_)
+            if who is not None and for_ is not None:
+                entries.append(Approval(who, for_, table.at_most, self._place(("approve", number))))
         return entries
 
     def cases(self) -> list[Case]:

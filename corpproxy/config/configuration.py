@@ -19,6 +19,7 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
@@ -50,6 +51,7 @@ class Configuration:
     own: Mapping[str, tuple[str, ...]]
     exceptions: Mapping[str, tuple[str, ...]]
     policy: Policy
+    approvals: Approvals
     safe_search: SafeSearch
     connections: ConnectionLimits
     timeouts: Timeouts

@@ -14,11 +14,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from corpproxy.audit.deeds import Deed
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.head import ResponseHead
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.pages.page import Page
 from corpproxy.preface.first_octets import Verdict
 
@@ -161,6 +163,27 @@ class SaveGrant(Command[None]):
     """Put a grant into force and keep it over restarts."""
 
     grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class EndGrant(Command[None]):
+    """End a grant before its time, everywhere."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRequest(Command[None]):
+    """Keep a request for access as it is now, and let those find it who decide."""
+
+    request: AccessRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDeed(Command[None]):
+    """Record what a person did to the access of others."""
+
+    deed: Deed
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ from corpproxy.http1.sections import Sections
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
+from corpproxy.identity.requests import Requests
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
 
@@ -40,12 +42,14 @@ class InForce:
     classifier: Classifier
     people: People
     policy: Policy
+    approvals: Approvals
     needs_addresses: bool
     safe_search: SafeSearch
     challenges: tuple[bytes, ...]
     recall: Callable[[bytes, float], Identity | None]
     recognise: Callable[[bytes], Callable[[float], Identity | None]]
     grants: Grants
+    requests: Requests
     refusals: Refusals
     pages: Pages
     portal: Portal

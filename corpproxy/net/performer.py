@@ -41,6 +41,9 @@ MAX_DRAINED_OCTETS = 1024 * 1024
 MAX_LINGERING_OCTETS = 1024 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 
+# Members of an enum that are looked up for every exchange cost more than names of this module.
+_LENGTH, _NONE = Framing.LENGTH, Framing.NONE
+
 # Statuses that have no content (RFC 9110, section 6.4.1).
 _NO_CONTENT = frozenset({204, 304})
 
@@ -88,6 +91,20 @@ class Performer:
         proxy.in_force.grants.add(command.grant)
         return self._await(proxy.grants.save_grant(command.grant).addErrback(_not_kept))
 
+    def _end_grant(self, command: commands.EndGrant) -> Any:
+        proxy = self._downstream.proxy
+        proxy.in_force.grants.end(command.id)
+        return self._await(proxy.grants.end_grant(command.id).addErrback(_not_kept))
+
+    def _save_request(self, command: commands.SaveRequest) -> Any:
+        proxy = self._downstream.proxy
+        proxy.in_force.requests.keep(command.request)
+        return self._await(proxy.grants.save_request(command.request).addErrback(_not_kept))
+
+    def _record_deed(self, command: commands.RecordDeed) -> Any:
+        downstream = self._downstream
+        downstream.proxy.books.deed(command.deed, downstream.exchange.in_force.version)
+
     # What.
 
     def _resolve(self, command: commands.Resolve) -> Any:
@@ -110,13 +127,13 @@ class Performer:
         downstream = self._downstream
         exchange, upstream = downstream.exchange, downstream.upstream
         assert upstream is not None
-        if command.answer.head.status == 101:
+        if exchange.status == 101:
             downstream.proxy.admission.open_tunnel(downstream)
             downstream.write(command.head)
             return None
         framing = command.framing
         content = None
-        if framing is Framing.LENGTH or framing is Framing.NONE:
+        if framing is _LENGTH or framing is _NONE:
             content = upstream.take_whole(command.answer.body.length or 0)
         if content is not None:
             # What most answers are: short, and there.
@@ -124,7 +141,9 @@ class Performer:
             exchange.answered = True
             exchange.account.sent += len(octets)
             downstream.transport.write(octets)
-            downstream.part()
+            exchange.up_sent += upstream.sent
+            exchange.up_received += upstream.received
+            downstream.upstream = None
             upstream.release(exchange.content_over)
             return None
         downstream.proxy.books.running(exchange)
@@ -206,6 +225,7 @@ class Performer:
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
         downstream.write(command.head)
+        downstream.expect_no_head()
         downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
@@ -237,6 +257,9 @@ class Performer:
         commands.CheckCredentials: _check_credentials,
         commands.ChangePassword: _change_password,
         commands.SaveGrant: _save_grant,
+        commands.EndGrant: _end_grant,
+        commands.SaveRequest: _save_request,
+        commands.RecordDeed: _record_deed,
         commands.Resolve: _resolve,
         commands.Fetch: _fetch,
         commands.Relay: _relay,
@@ -253,7 +276,8 @@ class Performer:
 
 def _not_kept(failure: Failure) -> None:
     failure.trap(CorpproxyError)  # type: ignore[no-untyped-call]
-    log.critical("a grant holds, and will be forgotten with a restart: {why}", why=failure.getErrorMessage())
+    said = "a grant or a request holds, and will be forgotten with a restart: {why}"
+    log.critical(said, why=failure.getErrorMessage())
 
 
 class Draining:

@@ -18,11 +18,13 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
+from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Effect, Safety
@@ -81,6 +83,7 @@ def in_force(
         classifier=Classifier(None, own or {}),
         people=People(identity or IdentitySettings()),
         policy=policy,
+        approvals=Approvals(),
         needs_addresses="address_classes" in policy.reads,
         needs_agent="agent" in policy.reads,
         safe_search=safe_search or SafeSearch(),
@@ -88,6 +91,7 @@ def in_force(
         recall=lambda value, now: remembered.get(value),
         recognise=lambda value: lambda now: remembered.get(value),
         grants=Grants(),
+        requests=Requests(),
         refusals=refusals,
         pages=pages,
         portal=Portal(pages, compile_pac(TABLE), refusals, SIGNER.seal, SIGNER.open),

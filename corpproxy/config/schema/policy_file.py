@@ -21,7 +21,7 @@ from corpproxy.config.schema.limits import (
 )
 from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.named_lists import NamedListTable
-from corpproxy.config.schema.rules import ExceptionTable, RuleTable, SafeSearchTable
+from corpproxy.config.schema.rules import ApproveTable, ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.config.transports import Transports
@@ -65,6 +65,7 @@ class PolicyFile(Table):
     include_exceptions: OneOrMany[Text] = listing(
         "Further files that may hold nothing but ``exceptions:``, as ``exceptions.d/*.yaml``."
     )
+    approve: list[ApproveTable] = listing("Who may let whom through for a while, on the portal.")
     safe_search: list[SafeSearchTable] = listing("Who is given the strict addresses of search engines.")
     connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")
