@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.backends.geography import open_geography
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -25,6 +26,7 @@ from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
+from corpproxy.policy.decide import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,10 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         classifier=classifier,
         policy=policy,
         approvals=configuration.approvals,
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
+        geography=open_geography(configuration.geography),
         needs_agent="agent" in policy.reads,
+        needs_answer="answer" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
@@ -85,6 +89,11 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
     )
+
+
+def reads_addresses(policy: Policy) -> bool:
+    """Whether a rule asks for what is known of the addresses of a host."""
+    return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -120,7 +129,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         lists=list_versions(index),
         classifier=classifier,
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
     )
 
 

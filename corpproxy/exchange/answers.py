@@ -48,6 +48,20 @@ def page_for(failure: CorpproxyError, exchange: Exchange) -> Page | None:
     return None
 
 
+# How the record calls what a decision other than allow leads to.
+_RESULTS = {
+    Effect.BLOCK: ResultCode.BLOCKED,
+    Effect.WARN: ResultCode.WARNED,
+    Effect.REDIRECT: ResultCode.REDIRECTED,
+}
+
+
+def refusal(exchange: Exchange, decision: Decision) -> Refusal:
+    """Give the refusal that a decision other than allow stands for."""
+    result = _RESULTS[decision.effect]
+    return Refusal(result, result.value, decision_page(exchange, decision), decision.reason, decision)
+
+
 def decision_page(exchange: Exchange, decision: Decision) -> Page:
     """The page of a decision that lets nothing through; the portal remembers it for the person."""
     if decision.effect is not Effect.REDIRECT:

@@ -87,11 +87,21 @@ class Fetch(Command[Answer]):
 
 @dataclass(slots=True)
 class Relay(Command[None]):
-    """Send ``head``, then move the content of an answer to the client, framed anew; lasts until its end."""
+    """
+    Send ``head``, then move the content of an answer to the client, framed anew; lasts until its end.
+
+    More content than ``limit_octets`` (-1: any) is an `AnswerTooLong`.
+    """
 
     answer: Answer
     head: bytes
     framing: Framing
+    limit_octets: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp(Command[None]):
+    """Take no content of the answer that has begun: its connection is closed, and the upload ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,15 @@ class Performer:
 
     # Answers of our own.
 
+    def _give_up(self, command: commands.GiveUp) -> Any:
+        downstream = self._downstream
+        upstream = downstream.upstream
+        if upstream is not None:
+            downstream.part()
+            upstream.forget()
+        if downstream.upload is not None:
+            downstream.upload.stop_sending()
+
     def _respond(self, command: commands.Respond) -> Any:
         self.respond_page(command.page)
 
@@ -263,6 +272,7 @@ class Performer:
         commands.Resolve: _resolve,
         commands.Fetch: _fetch,
         commands.Relay: _relay,
+        commands.GiveUp: _give_up,
         commands.Respond: _respond,
         commands.ReadContent: _read_content,
         commands.Drain: _drain,

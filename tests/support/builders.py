@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from corpproxy.assembly import reads_addresses
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
 from corpproxy.errors import Place
@@ -84,8 +85,9 @@ def in_force(
         people=People(identity or IdentitySettings()),
         policy=policy,
         approvals=Approvals(),
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
         needs_agent="agent" in policy.reads,
+        needs_answer="answer" in policy.reads,
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
         recall=lambda value, now: remembered.get(value),

@@ -10,6 +10,7 @@ from corpproxy.config.schema.audit import AuditTable
 from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.categories import CategoriesTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
+from corpproxy.config.schema.geography import GeographyTable
 from corpproxy.config.schema.identity import IdentityTable
 from corpproxy.config.schema.leaves import Number, OneOrMany, Switch, Text, TimeZone, words
 from corpproxy.config.schema.limits import (
@@ -56,6 +57,9 @@ class PolicyFile(Table):
     )
     identity: IdentityTable = Field(default=IdentityTable(), description="How people become known.")
     categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
+    geography: GeographyTable = Field(
+        default=GeographyTable(), description="Databases that tell where addresses are."
+    )
     lists: dict[str, NamedListTable] = mapping(
         "Names, networks and the like that rules refer to by one name."
     )
