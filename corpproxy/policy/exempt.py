@@ -85,10 +85,6 @@ class Exemptions:
         """
         return people.by_network(facts.client) or (EXEMPT if self.hold(facts) else None)
 
-    def in_force(self, at: float) -> int:
-        """The entries that are in force at a time, as bits; the same until `next_change`."""
-        return self._table.in_force(at)
-
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other entries may be in force; infinity without hours."""
         return self._table.next_change(at)

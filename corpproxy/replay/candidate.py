@@ -15,13 +15,15 @@ from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.people import People
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
+from corpproxy.policy.exempt import Exemptions
 from corpproxy.policy.model import Facts
 from corpproxy.policy.partial import Gaps
 from corpproxy.replay.facts import facts_of, gaps_of
 
 WHO = "the person, who had not signed in"
 
+# How an identity is known that showed no credentials.
+_UNASKED = frozenset({"network", "exempt", "anonymous"})
 _EVERY = frozenset({EVERY_CATEGORY})
 
 # Gives the policy of a version that a record names, None where its text is not kept.
@@ -74,28 +76,27 @@ class Candidate:
         self._owns: dict[str, _OwnEntries | None] = {}
         self._given = _categories_given(configuration.lists, index)
         self._policies: dict[frozenset[str], Policy] = {}
-        self._exempting: dict[frozenset[str], Exemptions] = {}
+        self._exemptions: dict[frozenset[str], Exemptions] = {}
 
     def put(self, record: Record) -> Put:
         """Turn a record into what the candidate is asked; raises ValueError for one that cannot be."""
-        facts, gaps = facts_of(record), gaps_of(record)
-        missing = self._missing_now
-        if self.as_of.lists:
-            facts.categories = self._now.classify(facts.host, facts.scheme, facts.port, facts.path)[0]
-        else:
-            facts.categories, unknown = self._categories_then(record, facts)
-            missing, unheard_of = self._lists_then(record)
-            unknown |= unheard_of.difference(facts.categories)
-            if unknown:
-                gaps = replace(gaps, categories=unknown)
+        facts, gaps, missing = self._found(record)
         if self.as_of.groups:
-            gaps = self._identify(record, facts, gaps, missing)
+            gaps = self._identify(record, facts, gaps)
         return Put(self._policy(missing), facts, gaps)
 
-    @property
-    def exemptions(self) -> Exemptions:
-        """The exemptions that count: those of the candidate, where people are looked up anew."""
-        return self.configuration.exemptions if self.as_of.groups else NO_EXEMPTIONS
+    def _found(self, record: Record) -> tuple[Facts, Gaps, frozenset[str]]:
+        """The facts, with who asked then, what is not known of them, and the categories of missing lists."""
+        facts, gaps = facts_of(record), gaps_of(record)
+        if self.as_of.lists:
+            facts.categories = self._now.classify(facts.host, facts.scheme, facts.port, facts.path)[0]
+            return facts, gaps, self._missing_now
+        facts.categories, unknown = self._categories_then(record, facts)
+        missing, unheard_of = self._lists_then(record)
+        unknown |= unheard_of.difference(facts.categories)
+        if unknown:
+            gaps = replace(gaps, categories=unknown)
+        return facts, gaps, missing
 
     def _policy(self, missing: frozenset[str]) -> Policy:
         found = self._policies.get(missing)
@@ -103,28 +104,36 @@ class Candidate:
             found = self._policies[missing] = self.configuration.policy.with_missing(missing)
         return found
 
-    def _identify(self, record: Record, facts: Facts, gaps: Gaps, missing: frozenset[str]) -> Gaps:
+    def identity_now(self, record: Record) -> Identity | None:
+        """Who asked, by the people of now; None where the candidate would ask to sign in, or may."""
+        if record.user and record.source not in _UNASKED:
+            return self._people.identity(record.user, record.source)
+        known = self._people.by_network(record.client) or self._exempted(record)
+        return known or (None if self.configuration.identity.methods else ANONYMOUS)
+
+    def _exempted(self, record: Record) -> Identity | None:
+        """What an exemption of the candidate makes of somebody without a name; None where none counts."""
+        exemptions = self.configuration.exemptions
+        if not exemptions.entries:
+            return None
+        facts, gaps, missing = self._found(record)
+        if not exemptions.reads.isdisjoint(_unknown(gaps)):
+            return None
+        facts.identity = ANONYMOUS
+        counting = self._exemptions.get(missing)
+        if counting is None:
+            counting = self._exemptions[missing] = exemptions.with_missing(missing)
+        return counting.who(facts, self._people)
+
+    def _identify(self, record: Record, facts: Facts, gaps: Gaps) -> Gaps:
         """Put the identity of now into the facts."""
-        known: Identity | None = None
-        if record.user and record.source not in ("network", "exempt", "anonymous"):
-            known = self._people.identity(record.user, record.source)
-        else:
-            known = self._people.by_network(record.client)
-            if known is None and not _is_doubtful(self.exemptions, gaps):
-                known = self._without_credentials(facts, missing)
-        if known is None and self.configuration.identity.methods:
-            # The candidate would ask to sign in, and nobody knows who would have.
+        known = self.identity_now(record)
+        if known is None:
+            # Nobody knows who would have signed in.
             who = {"identity.name": WHO, "identity.groups": WHO, "identity": WHO, "identity.source": WHO}
             return replace(gaps, facts={**gaps.facts, **who})
-        facts.identity = known or ANONYMOUS
+        facts.identity = known
         return gaps
-
-    def _without_credentials(self, facts: Facts, missing: frozenset[str]) -> Identity | None:
-        facts.identity = ANONYMOUS
-        found = self._exempting.get(missing)
-        if found is None:
-            found = self._exempting[missing] = self.exemptions.with_missing(missing)
-        return found.who(facts, self._people)
 
     def _lists_then(self, record: Record) -> tuple[frozenset[str], frozenset[str]]:
         """
@@ -151,6 +160,8 @@ class Candidate:
         """
         host, path = facts.host, facts.path
         before = self._own_of(record.policy)
+        if before is self._own:
+            return record.categories, frozenset()
         recorded = frozenset(record.categories)
         own, excepted = self._own.at(host, path)
         if before is not None:
@@ -175,8 +186,14 @@ class Candidate:
     def _own_of(self, version: str) -> _OwnEntries | None:
         if version not in self._owns:
             then = self._then(version)
-            self._owns[version] = None if then is None else _OwnEntries(then, self._now)
+            self._owns[version] = None if then is None else self._entries(then)
         return self._owns[version]
+
+    def _entries(self, then: Configuration) -> _OwnEntries:
+        """The own entries of an earlier policy: those of the candidate where they are the same."""
+        now = self.configuration
+        is_same = (then.own, then.exceptions) == (now.own, now.exceptions)
+        return self._own if is_same else _OwnEntries(then, self._now)
 
     @property
     def reads_paths(self) -> bool:
@@ -206,12 +223,12 @@ class _OwnEntries:
         return frozenset(own), frozenset().union(*(self._same(one) for one in excepted))
 
 
-def _is_doubtful(exemptions: Exemptions, gaps: Gaps) -> bool:
-    """Whether exemptions look at something that is not known."""
-    missing = {name.partition(".")[0] for name in gaps.facts}
-    missing |= {"path"} if gaps.query else set()
-    missing |= {"categories"} if gaps.categories else set()
-    return not exemptions.reads.isdisjoint(missing)
+def _unknown(gaps: Gaps) -> frozenset[str]:
+    """The attributes of `Facts` of which something is not known."""
+    unknown = {name.partition(".")[0] for name in gaps.facts}
+    unknown |= {"path"} if gaps.query else set()
+    unknown |= {"categories"} if gaps.categories else set()
+    return frozenset(unknown)
 
 
 def _missing(sources: Iterable[ListSource]) -> frozenset[str]:

@@ -6,7 +6,6 @@ from bisect import bisect_right
 
 from corpproxy.audit.times import posix_seconds, utc_text
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 
 _DAY_SECONDS = 86_400.0
 
@@ -16,11 +15,11 @@ class Windows:
     Gives a moment, as records write it, what is in force at it.
 
     Records end in order but do not begin so: a tunnel that is closed in the lesson began before it.  So the
-    changes are kept, and a moment is looked for among them.  Exemptions from signing in have hours, too.
+    changes are kept, and a moment is looked for among them.
     """
 
-    def __init__(self, policy: Policy, exemptions: Exemptions = NO_EXEMPTIONS) -> None:
-        self._policy, self._exemptions = policy, exemptions
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
         # The window from one edge to the next; texts of this form compare as moments do.
         self._edges: list[float] = []
         self._texts: list[str] = []
@@ -37,8 +36,7 @@ class Windows:
         if not self._texts or at < self._texts[0]:
             self._begin(posix_seconds(at) - _DAY_SECONDS)
         while at >= self._texts[-1]:
-            edge = self._edges[-1]
-            self._add(min(self._policy.next_change(edge), self._exemptions.next_change(edge)))
+            self._add(self._policy.next_change(self._edges[-1]))
         number = bisect_right(self._texts, at) - 1
         self._from, self._to = self._texts[number : number + 2]
         self._now = self._in_force[number]
@@ -51,7 +49,7 @@ class Windows:
         edge = min(edge, MAX_EDGE)
         self._edges.append(edge)
         self._texts.append(utc_text(edge) if edge < MAX_EDGE else "~")
-        self._in_force.append((*self._policy.in_force(edge), self._exemptions.in_force(edge)))
+        self._in_force.append(self._policy.in_force(edge))
 
 
 # The end of time: no calendar goes further, and as a text it sorts behind all moments.

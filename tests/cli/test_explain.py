@@ -71,8 +71,22 @@ class ExplainTests(SynchronousTestCase):
         )
         self.assertEqual(code, 0)
         self.assertTrue(out.startswith("CONNECT www.bing.com:443\n"))
-        self.assertIn("who: dora (basic), groups pupils, listener office\n", out)
+        self.assertIn("who: dora (basic), groups pupils (groups file), listener office\n", out)
         self.assertIn("safe search: connected to strict.bing.com for www.bing.com\n", out)
+
+    def test_exempt(self):
+        """Who need not sign in reads by which exemption."""
+        exempt = "identity:\n  exempt: [{what: {host: bbc.co.uk}}]"
+        self.policy.write_text(
+            text.replace("identity:", "identity:\n  exempt: [{what: {host: bbc.co.uk}}]", 1)
+        )
+        _, out, _ = self.explain("--url", "http://bbc.co.uk/")
+        self.assertIn("nobody signed in, and nobody is asked to: the exemption at ", out)
+        self.assertIn("who: nobody (exempt)", out)
+        _, out, _ = self.explain("--url", "http://bbc.co.uk/", "--json")
+        self.assertRegex(json.loads(out)["exempt_by"], r"policy\.yaml:[0-9]+:12$")
+        _, out, _ = self.explain("--user", "dora", "--url", "http://bbc.co.uk/", "--json")
+        self.assertEqual(json.loads(out)["exempt_by"], "")
 
     def test_nobody(self):
         """Who names no user reads that the proxy asks to sign in."""
