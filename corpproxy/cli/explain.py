@@ -97,7 +97,9 @@ def run(options: argparse.Namespace) -> int:
     explanation = explain(site.policy, asked.facts, asked.matches, safe_search=site.configuration.safe_search)
     lines = list_lines(site.configuration.lists, asked.matches)
     if options.json:
-        told = {"is_challenged": asked.is_challenged} | as_mapping(explanation, time_zone, lines)
+        exempt_by = "" if asked.exemption is None else str(asked.exemption.place)
+        told = {"is_challenged": asked.is_challenged, "exempt_by": exempt_by}
+        told |= as_mapping(explanation, time_zone, lines)
         print(json.dumps(told, indent=2))
     else:
         _print_text(as_text(explanation, time_zone, lines), asked)
@@ -116,6 +118,8 @@ def _print_text(text: str, asked: Asked) -> None:
         print(
             "nobody signed in: the proxy asks for that first (407), and no rule is asked; as if it did not:\n"
         )
+    if asked.exemption is not None:
+        print(f"nobody signed in, and nobody is asked to: the exemption at {asked.exemption.place} holds\n")
     sys.stdout.write(text)
 
 

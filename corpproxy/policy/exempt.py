@@ -77,6 +77,11 @@ class Exemptions:
         """Whether no credentials are asked for in this exchange of somebody without a name."""
         return bool(self.entries) and self._table.first(facts) >= 0
 
+    def holding(self, facts: Facts) -> Exemption | None:
+        """The first entry by which that is so."""
+        number = self._table.first(facts) if self.entries else -1
+        return self.entries[number] if number >= 0 else None
+
     def who(self, facts: Facts, people: People) -> Identity | None:
         """
         Give the identity of a client that sent no credentials, or None: then it must be asked for them.

@@ -9,10 +9,10 @@ from corpproxy.destination.addresses import address_class
 from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass, Host, Match
 from corpproxy.errors import ProtocolError
-from corpproxy.identity.model import ANONYMOUS, GroupSource, Identity
+from corpproxy.identity.model import ANONYMOUS, EXEMPT, GroupSource, Identity
 from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
-from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
+from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemption, Exemptions
 from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.networks import client_address
 from corpproxy.policy.target import normal_path
@@ -73,12 +73,14 @@ class Asked:
     """
     A question as facts, with the evidence for the categories.
 
-    ``is_challenged`` says that the proxy would ask to sign in, so that no rule is asked yet.
+    ``is_challenged`` says that the proxy would ask to sign in, so that no rule is asked yet; ``exemption`` is
+    the one by which it does not.
     """
 
     facts: Facts
     matches: tuple[Match, ...] = ()
     is_challenged: bool = False
+    exemption: Exemption | None = None
 
 
 # Whether the rules depend on who somebody without a name is: `Policy.asks_who`.
@@ -127,7 +129,8 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         and surroundings.asks_to_sign_in
         and (surroundings.asks_always or asks_who is None or asks_who(facts))
     )
-    return Asked(facts, matches, is_challenged)
+    exemption = surroundings.exemptions.holding(facts) if identity is EXEMPT else None
+    return Asked(facts, matches, is_challenged, exemption)
 
 
 def read_request(method: str, url: str) -> Request:

@@ -77,9 +77,7 @@ class ExplainTests(SynchronousTestCase):
     def test_exempt(self):
         """Who need not sign in reads by which exemption."""
         exempt = "identity:\n  exempt: [{what: {host: bbc.co.uk}}]"
-        self.policy.write_text(
-            text.replace("identity:", "identity:\n  exempt: [{what: {host: bbc.co.uk}}]", 1)
-        )
+        self.path.write_text(self.path.read_text().replace("identity:", exempt, 1))
         _, out, _ = self.explain("--url", "http://bbc.co.uk/")
         self.assertIn("nobody signed in, and nobody is asked to: the exemption at ", out)
         self.assertIn("who: nobody (exempt)", out)

@@ -119,6 +119,7 @@ class WhoTests(SynchronousTestCase):
         """A room is known by its address."""
         asked = ask(client="10.1.4.9")
         self.assertEqual((asked.facts.identity.name, asked.is_challenged), ("print-room", False))
+        self.assertIsNone(asked.exemption)
 
     def test_exempt(self):
         """What is exempt is reached without a name."""
@@ -137,6 +138,7 @@ class WhoTests(SynchronousTestCase):
             Question(**{"url": "http://www.miniclip.com/", "at": MONDAY, **question}), SURROUNDINGS
         )
         self.assertIs(asked.is_challenged, is_challenged)
+        self.assertIs(asked.exemption, None if is_challenged else EXEMPTIONS.entries[1])
 
     def test_facts(self):
         """Categories come with their evidence, the listener is the site's first."""
