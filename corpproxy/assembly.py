@@ -17,6 +17,7 @@ from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.people import People
+from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
@@ -27,9 +28,13 @@ from corpproxy.pages.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What a reload does not touch: grants, the refusals that people look up, the key of forms, sign-ins."""
+    """
+    What a reload does not touch: grants, requests, the refusals that people look up, the key of forms,
+    sign-ins.
+    """
 
     grants: Grants
+    requests: Requests
     refusals: Refusals
     signer: Signer
     reception: Reception
@@ -50,6 +55,8 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     settings = configuration.identity
+    people = lasting.reception.take(settings)
+    lasting.grants.rooms = people.networks_of
     return InForce(
         version=configuration.version,
         lists=list_versions(index),
@@ -57,6 +64,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         classifier=classifier,
         policy=policy,
         needs_addresses="address_classes" in policy.reads,
+        needs_agent="agent" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
@@ -71,7 +79,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         forwarding=configuration.forwarding,
         via=configuration.forwarding.via.encode() or None,
         audit=configuration.audit,
-        people=lasting.reception.take(settings),
+        people=people,
     )
 
 

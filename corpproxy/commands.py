@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from corpproxy import __version__
+from corpproxy.grant_commands import grant_commands
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.reload import Reloaded
 
@@ -30,7 +31,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         service.reopen()
         return {}
 
-    return {"reload": reload, "status": status, "rotate": rotate}
+    return {"reload": reload, "status": status, "rotate": rotate, **grant_commands(service)}
 
 
 def status_of(service: CorpproxyService) -> dict[str, Any]:

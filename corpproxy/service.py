@@ -53,7 +53,8 @@ from corpproxy.draining import Draining
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
-from corpproxy.identity.grants import Grants
+from corpproxy.identity.grants import Grant, Grants
+from corpproxy.identity.requests import AccessRequest, Requests
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import CannotListen, ClientFactory, Socket
@@ -170,7 +171,8 @@ class CorpproxyService(Service):
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = self._make_reception()
-        self.lasting = Lasting(Grants(), Refusals(), Signer(kept_key(state / FORMS_KEY)), self.reception)
+        signer = Signer(kept_key(state / FORMS_KEY))
+        self.lasting = Lasting(Grants(), Requests(), Refusals(), signer, self.reception)
         self.lists = self._list_keeper()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
@@ -257,7 +259,7 @@ class CorpproxyService(Service):
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
-            self._every(GRANTS_SECONDS, lambda: self.lasting.grants.expire(self.now())),
+            self._every(GRANTS_SECONDS, self._expire),
             self._every(PROGRESS_SECONDS, self._progress),
             self._every(LOOK_SECONDS, self._look_at_chains),
         ]
@@ -272,22 +274,28 @@ class CorpproxyService(Service):
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
 
+    def _expire(self) -> None:
+        self.lasting.grants.expire(self.now())
+        self.lasting.requests.expire(self.now())
+
     async def _load_grants(self) -> None:
-        """Bring back what was granted before; a store that cannot be read now is asked again."""
+        """Bring back what was granted and asked before; a store that cannot be read now is asked again."""
         told = ""
         while not self.proxy.stopping:
             try:
-                rows = await self.store.load_grants(self.now())
+                grants = await self.store.load_grants(self.now())
+                requests = await self.store.load_requests(self.now())
             except StoreError as error:
                 if error.message != told:
                     told = error.message
-                    said = "grants cannot be read, warnings must be confirmed again: {reason}"
+                    said = "grants and requests cannot be read, what was granted must be again: {reason}"
                     log.critical(said, reason=told)
                 if error.code != "store-failed":
                     return
                 await deferLater(self.reactor, RETRY_SECONDS)
             else:
-                self.lasting.grants.load(rows, self.now())
+                self.lasting.grants.load(grants, self.now())
+                self.lasting.requests.load(requests, self.now())
                 return
 
     def _not_loaded(self, failure: Failure) -> None:
@@ -442,6 +450,21 @@ class CorpproxyService(Service):
         """Take up the policy file as it stands now; the Deferred does not fail."""
         reloaded: Deferred[Reloaded] = self.reloading.reload(by, uid, why)
         return reloaded
+
+    def give(self, grant: Grant) -> Deferred[None]:
+        """Put a grant into force at once, and keep it; fails with StoreError, and holds all the same."""
+        self.lasting.grants.add(grant)
+        return self.store.save_grant(grant)
+
+    def take_back(self, id: str) -> Deferred[None]:
+        """End a grant before its time."""
+        self.lasting.grants.end(id)
+        return self.store.end_grant(id)
+
+    def keep_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep what became of a request."""
+        self.lasting.requests.keep(request)
+        return self.store.save_request(request)
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""

@@ -76,6 +76,8 @@ def _target(record: Record) -> str:
 
 def _why(record: Record) -> list[str]:
     said = [f"[{','.join(record.categories)}]"] if record.categories else []
+    if record.deed:
+        return [*said, *_deed(record)]
     if record.rule:
         said.append(f'{record.decision} by "{record.rule}"')
     if record.exception:
@@ -87,6 +89,12 @@ def _why(record: Record) -> list[str]:
     if record.failure:
         said.append(f"failure {record.failure}" + (f" ({record.phase})" if record.phase else ""))
     return said
+
+
+def _deed(record: Record) -> list[str]:
+    until = f"until {record.granted}" if record.granted else ""
+    about = [f"for {record.whom}", f"[{','.join(record.hosts)}]", until, f"({record.reason})"]
+    return [record.deed, *(words for words in about if words and words != "()")]
 
 
 def _colour(record: Record) -> str:

@@ -46,6 +46,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar place: where the rule stands, as file:line:column.
     :ivar category: the category by which the rule matched, ``list`` and ``entry`` what says so.
     :ivar granted: until when a grant lifts what the rule does, as ``at`` is written.
+    :ivar grant: the id of that grant, and of the one that a deed is about.
     :ivar would_block: the first rule in shadow that would have refused it.
     :ivar exception: the exception without which a rule would have refused it.
     :ivar ended_rule: the rule that ended it when it was decided again while it ran; ``ended_place``,
@@ -59,6 +60,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar upstream: the address that was dialled, with its port.
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
+    :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
     :ivar within: the reference of the exchange around this one.
     :ivar n: the number of the record in its chain; 0 where it is in none.
     :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
@@ -89,6 +91,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     category: str = ""
     list: str = ""
     granted: str = ""
+    grant: str = ""
     would_block: str = ""
     exception: str = ""
     ended_rule: str = ""
@@ -104,6 +107,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     resolve_ms: int | None = None
     connect_ms: int | None = None
     first_octet_ms: int | None = None
+    deed: str = ""
+    whom: str = ""
+    hosts: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.

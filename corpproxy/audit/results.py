@@ -10,13 +10,15 @@ class Kind(enum.StrEnum):
     What a record is to its exchange.
 
     Exactly one ``exchange`` or ``closing`` record ends each exchange.  A tunnel has an ``opening``
-    before it and, while it is long, ``progress`` in between, all with the same id.
+    before it and, while it is long, ``progress`` in between, all with the same id.  A ``deed`` is no
+    exchange: somebody asked for access, gave it, or ended it.
     """
 
     EXCHANGE = "exchange"
     OPENING = "opening"
     PROGRESS = "progress"
     CLOSING = "closing"
+    DEED = "deed"
 
 
 class ResultCode(enum.StrEnum):
@@ -42,6 +44,7 @@ class ResultCode(enum.StrEnum):
     UNAVAILABLE = "unavailable"
     ENDED = "ended"
     LOST = "lost"
+    DONE = "done"
     FAILED = "failed"
 
 
@@ -67,5 +70,6 @@ MEANINGS: dict[ResultCode, str] = {
     ResultCode.UNAVAILABLE: "We could not serve: the record or a backend failed, or we are stopping.",
     ResultCode.ENDED: "We ended a running exchange: it may not go on, a lifetime was over, we stopped.",
     ResultCode.LOST: "The process died; the record was closed for it.",
+    ResultCode.DONE: "What a person did to the access of others was done.",
     ResultCode.FAILED: "A bug of ours; the log of the service has the reference.",
 }

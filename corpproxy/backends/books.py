@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
+from corpproxy.audit.deeds import Deed, record_of
 from corpproxy.audit.record import Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
 from corpproxy.audit.results import Kind, ResultCode
@@ -108,6 +109,10 @@ class Books:
             self._writer.write(record)
         self._watch(record)
 
+    def deed(self, deed: Deed, policy: str) -> None:
+        """Record what somebody did to the access of others."""
+        self._writer.write(record_of(deed, policy))
+
     def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
         """
         The record of a forwarded exchange: that of the last one like it, but for what differs from one to the
@@ -205,6 +210,7 @@ class Books:
             _add_evidence(record, decision.category, destination)
         if decision.granted:
             record.granted = _until(decision.granted)
+            record.grant = decision.grant
         if not in_force.audit.user_agent or "?" in destination.path:
             record.left_out = left_out(destination.path, in_force.audit)
         return record

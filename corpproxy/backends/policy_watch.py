@@ -1,7 +1,8 @@
 """
 Whether the files of a policy were edited: a ``stat`` of each, nothing is read.
 
-What ``include:`` and ``include_exceptions:`` ask for is read from the policy file, again when that changes.
+What ``include:`` and ``include_exceptions:`` ask for, and which lists and calendars are files, is read from
+the policy file, again when that changes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from corpproxy.backends.policy_files import DISK
+from corpproxy.config.attached import named_files
 from corpproxy.config.files import Files
 from corpproxy.config.nodes import Scalar, Sequence, compose
 from corpproxy.config.sources import INCLUDE, INCLUDE_EXCEPTIONS
@@ -68,7 +70,8 @@ class PolicyWatch:
             return self._patterns
         wanted = [root.fields.get(INCLUDE), root.fields.get(INCLUDE_EXCEPTIONS)]
         nodes = [node for one in wanted for node in (one.items if isinstance(one, Sequence) else [one])]
-        return tuple(one.text for one in nodes if isinstance(one, Scalar) and one.text)
+        named = [*nodes, *named_files(root)]
+        return tuple(one.text for one in named if isinstance(one, Scalar) and one.text)
 
 
 def _stamp(path: Path) -> Stamp:

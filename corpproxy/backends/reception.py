@@ -72,6 +72,11 @@ class Reception:
         return len(self._memory)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The people who can sign in with a password."""
+        return self._htpasswd.names if self._htpasswd is not None else frozenset()
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the files."""
         files = [one for one in (self._htpasswd, self._groups) if one is not None]

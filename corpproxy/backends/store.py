@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.errors import CorpproxyError
-from corpproxy.identity.grants import Grant, Row
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 
 # Below the state folder of the policy.
 STORE_FILE = "corpproxy.db"
@@ -27,7 +28,7 @@ class StoreError(CorpproxyError):
 
 
 class Store(Protocol):
-    """Keeps accounts and grants.  Every Deferred fails with :class:`StoreError`."""
+    """Keeps accounts, grants and requests.  Every Deferred fails with :class:`StoreError`."""
 
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
@@ -38,8 +39,17 @@ class Store(Protocol):
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant, in the place of one for the same person, host and rule."""
 
-    def load_grants(self, now: float) -> Deferred[list[Row]]:
+    def end_grant(self, id: str) -> Deferred[None]:
+        """Forget a grant that was ended before its time."""
+
+    def load_grants(self, now: float) -> Deferred[list[Grant]]:
         """Give the grants that still hold at ``now``, POSIX seconds, and forget the others."""
+
+    def save_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep a request for access as it is now."""
+
+    def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
+        """Give the requests that may still be worth showing, the oldest first, and forget the others."""
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

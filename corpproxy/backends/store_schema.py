@@ -57,6 +57,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (who, host, rule)
         ) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE given (
+            id TEXT PRIMARY KEY,
+            who TEXT NOT NULL,
+            host TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            until REAL NOT NULL,
+            value TEXT NOT NULL  -- the whole grant, as JSON
+        ) WITHOUT ROWID""",
+        """INSERT INTO given SELECT lower(hex(randomblob(7))), who, host, rule, until, json_object(
+            'who', who, 'host', host, 'rule', rule, 'until', until, 'given_by', given_by, 'why', why
+        ) FROM grants""",
+        "DROP TABLE grants",
+        """CREATE TABLE request (
+            id TEXT PRIMARY KEY,
+            at REAL NOT NULL,  -- when something happened to it last
+            value TEXT NOT NULL  -- the whole request, as JSON
+        ) WITHOUT ROWID""",
+    ),
 )
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -113,7 +132,7 @@ def set_aside(path: Path, now: float, error: Exception) -> Path:
             os.replace(f"{path}{ending}", f"{aside}{ending}")
     _log.critical(
         "The store {path} is damaged ({error}). It was set aside as {aside} and a new one begun: "
-        "usage before now and confirmed warnings are only in the old one.",
+        "usage before now, grants and requests are only in the old one.",
         path=str(path),
         error=str(error),
         aside=str(aside),

@@ -13,17 +13,15 @@ from twisted.internet.interfaces import IReactorFromThreads
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.backends import store_grants
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.store import StoreError
 from corpproxy.backends.store_schema import is_damage, open_for_reading, open_store, set_aside, transaction
 from corpproxy.backends.store_usage import Terms, add_usage, read_usage
-from corpproxy.identity.grants import Grant, Row
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 
 _Outcome = TypeVar("_Outcome")
-
-_GRANT = "who, host, rule, until, given_by, why"
-_SAVE_GRANT = f"INSERT OR REPLACE INTO grants ({_GRANT}) VALUES (?, ?, ?, ?, ?, ?)"
-_LOAD_GRANTS = f"SELECT {_GRANT} FROM grants ORDER BY until"
 
 
 class SqliteFile:
@@ -46,17 +44,23 @@ class SqliteFile:
 
     def save_grant(self, grant: Grant) -> None:
         """Keep a grant, in the place of one for the same person, host and rule."""
-        row = (grant.who, grant.host, grant.rule, grant.until, grant.given_by, grant.why)
-        self._change(lambda connection, _: connection.execute(_SAVE_GRANT, row))
+        self._change(lambda connection, _: store_grants.save_grant(connection, grant))
 
-    def load_grants(self, now: float) -> list[Row]:
+    def end_grant(self, id: str) -> None:
+        """Forget a grant that was ended."""
+        self._change(lambda connection, _: store_grants.end_grant(connection, id))
+
+    def load_grants(self, now: float) -> list[Grant]:
         """Give the grants that hold at ``now`` and forget the others."""
+        return self._change(lambda connection, _: store_grants.load_grants(connection, now))
 
-        def load(connection: sqlite3.Connection, _: Terms) -> list[Row]:
-            connection.execute("DELETE FROM grants WHERE until <= ?", (now,))
-            return connection.execute(_LOAD_GRANTS).fetchall()
+    def save_request(self, request: AccessRequest) -> None:
+        """Keep a request as it is now."""
+        self._change(lambda connection, _: store_grants.save_request(connection, request))
 
-        return self._change(load)
+    def load_requests(self, now: float) -> list[AccessRequest]:
+        """Give the requests that may still be worth showing, and forget the others."""
+        return self._change(lambda connection, _: store_grants.load_requests(connection, now))
 
     def close(self) -> None:
         """Close the file; its log is folded into it."""
@@ -123,9 +127,21 @@ class SqliteStore:
         """Keep a grant, in the place of one for the same person, host and rule."""
         return self._writer.run(lambda: self._file.save_grant(grant))
 
-    def load_grants(self, now: float) -> Deferred[list[Row]]:
+    def end_grant(self, id: str) -> Deferred[None]:
+        """Forget a grant that was ended."""
+        return self._writer.run(lambda: self._file.end_grant(id))
+
+    def load_grants(self, now: float) -> Deferred[list[Grant]]:
         """Give the grants that still hold at ``now``, POSIX seconds, and forget the others."""
         return self._writer.run(lambda: self._file.load_grants(now))
+
+    def save_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep a request as it is now."""
+        return self._writer.run(lambda: self._file.save_request(request))
+
+    def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
+        """Give the requests that may still be worth showing, and forget the others."""
+        return self._writer.run(lambda: self._file.load_requests(now))
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

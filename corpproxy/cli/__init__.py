@@ -25,6 +25,8 @@ COMMANDS = {
     "explain": ("corpproxy.cli.explain", "show which rule decides on a URL, and why the others do not"),
     "test": ("corpproxy.cli.test", "run the policy's own tests"),
     "exceptions": ("corpproxy.cli.exceptions", "list who may have what in spite of rules, and until when"),
+    "grants": ("corpproxy.cli.grants", "list, give, end and report what lets somebody past a rule"),
+    "requests": ("corpproxy.cli.requests", "list and decide what people ask to be let through to"),
     "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),

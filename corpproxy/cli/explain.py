@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listener", default="", metavar="NAME", help="the listener; the first when left out"
     )
+    parser.add_argument(
+        "--agent", default="", metavar="TEXT", help="what the client says it is: its User-Agent"
+    )
     parser.add_argument("--method", metavar="NAME", help="the request method (default: GET)")
     parser.add_argument(
         "--address",
@@ -115,6 +118,7 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
         client=options.client,
         listener=options.listener,
         address_classes=classes,
+        agent=options.agent,
     )
 
 

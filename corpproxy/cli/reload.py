@@ -46,13 +46,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def asked(options: argparse.Namespace, command: str) -> dict[str, Any]:
+def asked(options: argparse.Namespace, command: str, **arguments: Any) -> dict[str, Any]:
     """Give a command to the service that runs with the policy of the options; raises ControlError."""
     if options.socket is not None:
-        return ask(options.socket, command)
+        return ask(options.socket, command, **arguments)
     # A broken edit may have moved the state folder; the service is where it was when it started.
     sockets = [state / CONTROL_SOCKET for state in possible_state_folders(options.policy)]
-    return ask(next((one for one in sockets if one.exists()), sockets[0]), command)
+    return ask(next((one for one in sockets if one.exists()), sockets[0]), command, **arguments)
 
 
 def print_problems(answer: dict[str, Any]) -> None:

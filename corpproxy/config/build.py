@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from corpproxy.audit.settings import AuditSettings
+from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -30,9 +31,11 @@ from corpproxy.policy.safe_search import SafeSearch
 _Settings = TypeVar("_Settings")
 
 
-def build(model: PolicyFile, root: Table, folder: Path, logo: Logo | None, version: str) -> Configuration:
-    """Give the configuration that a checked policy file means."""
-    rules = Rules(model, root)
+def build(
+    model: PolicyFile, root: Table, folder: Path, logo: Logo | None, version: str, attached: Attached
+) -> Configuration:
+    """Give the configuration that a checked policy file means, with the files that it names."""
+    rules = Rules(model, root, attached)
     parts = _Parts(model, root, folder)
     return Configuration(
         site=model.site,

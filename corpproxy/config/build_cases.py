@@ -38,6 +38,7 @@ def cases_of(table: CaseTable, path: Path, root: Table, time_zone: tzinfo) -> li
             rule=table.rule or "",
             would_block=table.would_block,
             exception=table.exception,
+            agent=table.agent or "",
             place=cell.place,
         )
         for cell in _cells(table, path, root, time_zone)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from ipaddress import ip_network
-from typing import TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
+from corpproxy.config.attached import Attached
 from corpproxy.config.build_cases import cases_of
-from corpproxy.config.nodes import Path, Table, place_of
+from corpproxy.config.nodes import Path, Table, node_at, place_of
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
+from corpproxy.config.schema.named_lists import KINDS
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.errors import Place
@@ -24,7 +26,7 @@ from corpproxy.policy.calendar import (
     days_in_words,
 )
 from corpproxy.policy.cases import Case
-from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.conditions import PartT, What, When, Who
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.model import Safety
 from corpproxy.policy.reasons import both, either
@@ -37,6 +39,8 @@ MAX_ABOVE = 5
 
 _Found = TypeVar("_Found")
 
+_SIDES: dict[str, type[Who] | type[What]] = {"who": Who, "what": What}
+
 
 class Rules:
     """
@@ -45,9 +49,10 @@ class Rules:
     A rule that names a calendar or network which does not exist is None: the problem is told elsewhere.
     """
 
-    def __init__(self, model: PolicyFile, root: Table) -> None:
+    def __init__(self, model: PolicyFile, root: Table, attached: Attached) -> None:
         self._model = model
         self._root = root
+        self._attached = attached
         self.time_zone: tzinfo = model.time_zone or UTC
         self.networks: Mapping[str, tuple[IpNetwork, ...]] = {
             name: tuple(network.addresses) for name, network in model.identity.networks.items()
@@ -70,7 +75,7 @@ class Rules:
             name=table.name,
             effect=table.do,
             who=who,
-            what=_what(table.what),
+            what=self._what(table.what),
             when=when,
             say=table.say or "",
             location=table.to or "",
@@ -84,6 +89,7 @@ class Rules:
                 table.reason or "",
             ),
             exceptions=table.exceptions,
+            override=table.override,
             place=self._place(path),
         )
 
@@ -102,7 +108,7 @@ class Rules:
             name=table.name,
             past=tuple(table.past),
             who=who,
-            what=_what(table.what),
+            what=self._what(table.what),
             when=when,
             owner=table.owner,
             reason=table.reason,
@@ -201,6 +207,8 @@ class Rules:
             return Who()
         if not all(name in self.networks or is_range(name) for name in table.network):
             return None
+        if not all(name in self.networks for name in table.device):
+            return None
         every, some = [self._who(one) for one in table.all_], [self._who(one) for one in table.any_]
         out = None if table.not_ is None else self._who(table.not_)
         if not _all_sound(every) or not _all_sound(some) or (out is None) != (table.not_ is None):
@@ -210,11 +218,55 @@ class Rules:
             group=tuple(table.group),
             network=tuple(table.network),
             listener=tuple(table.listener),
+            device=tuple(table.device),
             anonymous=table.anonymous,
-            all_=tuple(every),
+            agent=tuple(table.agent),
+            all_=(*every, *self._listed(Who, table.list_)),
             any_=tuple(some),
             not_=out,
         )
+
+    def _what(self, table: WhatTable | None) -> What:
+        if table is None:
+            return What()
+        return What(
+            category=tuple(table.category),
+            uncategorised=table.uncategorised,
+            domain=tuple(table.domain),
+            host=tuple(table.host),
+            url=tuple(table.url),
+            expression=tuple(table.expression),
+            extension=tuple(table.extension),
+            method=tuple(table.method),
+            scheme=tuple(table.scheme),
+            port=tuple(table.port),
+            address=tuple(table.address),
+            all_=(*map(self._what, table.all_), *self._listed(What, table.list_)),
+            any_=tuple(map(self._what, table.any_)),
+            not_=None if table.not_ is None else self._what(table.not_),
+        )
+
+    def _listed(self, side: type[PartT], names: Sequence[str]) -> tuple[PartT, ...]:
+        """What ``list:`` asks, as a part that must hold: one of the lists has it."""
+        found = [one for name in names if (one := self._list(side, name)) is not None]
+        if not found:
+            return ()
+        return (found[0],) if len(found) == 1 else (side(any_=tuple(found)),)
+
+    def _list(self, side: type[PartT], name: str) -> PartT | None:
+        """A list as a part; None when there is none of this name for this side."""
+        table = self._model.lists.get(name)
+        if table is None or side is not _SIDES[KINDS[table.of][0]]:
+            return None
+        places = node_at(self._root, ("lists", name, "entries"))
+        entries = self._attached.entries(name, table, places)
+        values = tuple(dict.fromkeys(one.value for one in entries if not one.wrong))
+        called = f"list {name}"
+        # An empty list has nobody and nothing on it.
+        if not values:
+            return side(not_=side(), called=called)
+        asked: dict[str, Any] = {table.of: values}
+        return side(**asked, called=called)
 
     def _rule_safety(self, table: SafetyTable | None, path: Path) -> Safety | None:
         return None if table is None else _safety(table, self.safety(), self._place(path))
@@ -230,25 +282,6 @@ def is_range(written: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _what(table: WhatTable | None) -> What:
-    if table is None:
-        return What()
-    return What(
-        category=tuple(table.category),
-        uncategorised=table.uncategorised,
-        domain=tuple(table.domain),
-        url=tuple(table.url),
-        expression=tuple(table.expression),
-        method=tuple(table.method),
-        scheme=tuple(table.scheme),
-        port=tuple(table.port),
-        address=tuple(table.address),
-        all_=tuple(map(_what, table.all_)),
-        any_=tuple(map(_what, table.any_)),
-        not_=None if table.not_ is None else _what(table.not_),
-    )
 
 
 def _all_sound(found: list[_Found | None]) -> TypeGuard[list[_Found]]:

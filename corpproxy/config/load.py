@@ -101,13 +101,14 @@ def _loaded(
         # Names may stand in the file that could not be read.
         return None
     categories = known_categories(path.parent / shaped.model.state)
-    examined = Examined(shaped, path.parent, files, categories)
+    examined = Examined(shaped, path.parent, files, categories, sources.attached)
     check_meaning(examined)
     problems += examined.problems
     if any(problem.is_error and problem.code not in OF_OTHER_FILES for problem in problems):
         return None
     logo = read_logo(examined)
-    return build(shaped.model, shaped.root, path.parent, logo, version_of(sources.texts))
+    version = version_of(sources.texts)
+    return build(shaped.model, shaped.root, path.parent, logo, version, sources.attached)
 
 
 def _forgiven(problem: Problem) -> Problem:

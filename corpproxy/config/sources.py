@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from corpproxy.config.attached import Attached, read_attached
 from corpproxy.config.files import Files
 from corpproxy.config.nodes import Node, Scalar, Sequence, Table, compose
 from corpproxy.errors import Place, Problem
@@ -33,12 +34,14 @@ class Sources:
     What was read.
 
     ``root`` is None when the policy file itself could not be read.  ``texts`` are the octets of every file,
-    by its path relative to the folder of the policy.  ``is_whole`` says that every file could be read.
+    by its path relative to the folder of the policy.  ``is_whole`` says that every file could be read that
+    may hold tables; ``attached`` are the others: lists, calendars.
     """
 
     root: Table | None = None
     texts: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    attached: Attached = field(default_factory=Attached)
     is_whole: bool = True
 
 
@@ -63,6 +66,7 @@ def read_sources(path: Path, files: Files) -> Sources:
     wanted = sources.root.fields.get(INCLUDE_EXCEPTIONS)
     if wanted is not None:
         _include_exceptions(wanted, path, files, sources)
+    sources.attached = read_attached(sources.root, path.parent, files, sources.texts, sources.problems)
     return sources
 
 

@@ -18,7 +18,7 @@ from corpproxy.exchange.answers import decision_page, remember_refusal
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.in_force import InForce
-from corpproxy.exchange.may import PORTAL, facts_of
+from corpproxy.exchange.may import PORTAL, agent_of, facts_of
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.model import Decision, Effect, TunnelContent
@@ -86,6 +86,7 @@ def _decide(exchange: Exchange, in_force: InForce, identity: Identity, now: floa
     host = destination.host
     categories, _ = in_force.classifier.classify(host, destination.scheme, destination.port, destination.path)
     facts = facts_of(exchange, destination, identity, categories, now)
+    facts.agent = agent_of(exchange) if in_force.needs_agent else ""
     if in_force.needs_addresses:
         facts.address_classes = _classes(exchange)
     decision = in_force.policy.decide(facts, in_force.grants)
@@ -116,9 +117,9 @@ def _still_strict(exchange: Exchange, in_force: InForce, identity: Identity, dec
     if in_force.safe_search is before.safe_search and identity is exchange.identity:
         return decision
     assert exchange.destination is not None
-    host, client, listener = exchange.destination.host, exchange.client, exchange.listener
-    strict = in_force.safe_search.dial_host(host, identity, client, listener)
-    if strict == host or strict == before.safe_search.dial_host(host, exchange.identity, client, listener):
+    host, asking = exchange.destination.host, (exchange.client, exchange.listener, agent_of(exchange))
+    strict = in_force.safe_search.dial_host(host, identity, *asking)
+    if strict == host or strict == before.safe_search.dial_host(host, exchange.identity, *asking):
         return decision
     reason = f"{host.name} is reached as {strict.name} now; '{decision.rule}' would have allowed it"
     return Decision(Effect.BLOCK, "safe search", NOWHERE, reason, safety=decision.safety)

@@ -27,9 +27,10 @@ class InForce:
     Everything an exchange is decided by, from its first station to its record.
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
-    ``needs_addresses`` says that a rule asks for the address of a host, ``via`` is our pseudonym.  ``recall``
-    gives the identity behind the value of a Proxy-Authorization field that was checked before, ``recognise``
-    what gives it again later without being told the value.  ``sections`` are the heads that came before.
+    ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent;
+    ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
+    that was checked before, ``recognise`` what gives it again later without being told the value.
+    ``sections`` are the heads that came before.
     ``challenges`` are the values of Proxy-Authenticate, empty where nobody can sign in.
     """
 
@@ -54,5 +55,6 @@ class InForce:
     forwarding: Forwarding
     via: bytes | None
     audit: AuditSettings
+    needs_agent: bool = False
     # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
     sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)

@@ -74,7 +74,15 @@ def facts_of(
         destination.path,
         categories,
         at,
+        agent=agent_of(exchange) if exchange.in_force.needs_agent else "",
     )
+
+
+def agent_of(exchange: Exchange) -> str:
+    """What the client says it is, in its own words; empty when it says nothing."""
+    fields = exchange.fields
+    value = None if fields is None else fields.get(b"user-agent")
+    return "" if value is None else value.decode("latin-1")
 
 
 async def _classes(host: Host) -> frozenset[AddressClass]:

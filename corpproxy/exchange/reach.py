@@ -6,6 +6,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.answers import decision_page
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.may import agent_of
 from corpproxy.exchange.refusal import AddressRefused, Refusal
 from corpproxy.policy.safety import refuse_address
 
@@ -14,8 +15,13 @@ def dial_host(exchange: Exchange) -> Host:
     """Give the host to connect to: the strict one of a search engine where the policy asks for it."""
     destination = exchange.destination
     assert destination is not None
-    return exchange.in_force.safe_search.dial_host(
-        destination.host, exchange.identity, exchange.client, exchange.listener
+    safe_search = exchange.in_force.safe_search
+    return safe_search.dial_host(
+        destination.host,
+        exchange.identity,
+        exchange.client,
+        exchange.listener,
+        agent_of(exchange) if safe_search.reads_agent else "",
     )
 
 

@@ -38,6 +38,7 @@ class People:
         named = {network.name: network for network in settings.networks}
         self._exemptions = tuple(_Exempt(one, named) for one in settings.exempt)
         self._policy_groups = _by_member(settings.groups)
+        self._policy_group_names = frozenset(settings.groups)
         self.version = 0
         self.take_groups(file_groups or {})
 
@@ -82,6 +83,24 @@ class People:
         if named is None and self._exemptions and self.is_exempt(host, address):
             return EXEMPT
         return named
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        """Every group that the policy or the groups file names."""
+        named = [self._policy_group_names, *(network.groups for network in self._networks)]
+        return frozenset().union(*named, *self._file_groups.values())
+
+    @property
+    def network_names(self) -> frozenset[str]:
+        """The networks of the policy: rooms and devices."""
+        return frozenset(network.name for network in self._networks)
+
+    def networks_of(self, address: str) -> tuple[str, ...]:
+        """Give the names of the networks that a client address is in, the most specific one first."""
+        ip = _address(address)
+        if ip is None:
+            return ()
+        return tuple(dict.fromkeys(network.name for addresses, network in self._ranges if ip in addresses))
 
     def members(self) -> Groups:
         """Give all names that are in a group, each with its groups, from policy and file."""

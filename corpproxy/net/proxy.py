@@ -13,6 +13,7 @@ from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.in_force import InForce
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.names import Names
@@ -47,10 +48,16 @@ class SignIn(Protocol):
 
 
 class GrantStore(Protocol):
-    """Keeps grants over restarts."""
+    """Keeps grants and requests over restarts, and tells other processes of them."""
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant."""
+
+    def end_grant(self, id: str) -> Deferred[None]:
+        """Forget a grant that was ended before its time."""
+
+    def save_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep a request for access as it is now."""
 
 
 class Proxy:

@@ -95,8 +95,8 @@ def open_warning(unseal: Unseal, token: str, identity: Identity, client: str, no
         raise BadForm("form-forged", "the form is not one of a warning") from None
 
 
-def grant_for(warning: Warned, now: float) -> Grant:
-    """Give the grant that a confirmed warning makes."""
+def grant_for(warning: Warned, now: float, id: str) -> Grant:
+    """Give the grant that a confirmed warning makes; ``id`` is the reference of the confirmation."""
     return Grant(
         who=warning.who,
         host=warning.host,
@@ -104,4 +104,6 @@ def grant_for(warning: Warned, now: float) -> Grant:
         until=now + warning.seconds,
         given_by=warning.who,
         why="warning confirmed",
+        id=id,
+        since=now,
     )

@@ -234,7 +234,7 @@ class Portal:
     def _confirm(self, request: PortalRequest) -> Action:
         token = _fields(request, {"token"})["token"]
         warning = open_warning(self._unseal, token, request.identity, request.client, request.now)
-        return ConfirmWarning(grant_for(warning, request.now), warning)
+        return ConfirmWarning(grant_for(warning, request.now, request.reference), warning)
 
     def _password(self, request: PortalRequest) -> Page:
         return self._password_form(request)

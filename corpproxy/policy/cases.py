@@ -41,11 +41,21 @@ class Case:
     rule: str = ""
     would_block: str | None = None
     exception: str | None = None
+    agent: str = ""
     place: Place = NOWHERE
 
     def question(self, at: float) -> Question:
         """The question that it asks, at one time."""
-        return Question(self.url, at, self.method, self.user, self.groups, self.client, self.listener)
+        return Question(
+            url=self.url,
+            at=at,
+            method=self.method,
+            user=self.user,
+            groups=self.groups,
+            client=self.client,
+            listener=self.listener,
+            agent=self.agent,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,51 +12,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from corpproxy.policy.column import BY_NETWORK, Bits, Column, asked_values, refusing
+from corpproxy.policy.columns_answer import media_type, size
 from corpproxy.policy.conditions import Conditions, PortRange, UrlPrefix, compile_expression
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import ClientNetworks, Networks
-from corpproxy.policy.target import normal_path, target_uri
+from corpproxy.policy.target import extensions_of, normal_path, target_uri
 
 # A member of the missing categories that stands for all: a list is missing that might give any category.
 EVERY_CATEGORY = "*"
 
 _Value = TypeVar("_Value")
-Mask = Callable[[Facts], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    One key of the grammar over all rows of a table.
-
-    ``key`` is its name in the policy, ``reads`` the attributes of `Facts` that it looks at (dotted), and
-    ``mask`` gives the rows that accept an exchange, row 0 in the lowest bit.
-    """
-
-    key: str
-    reads: tuple[str, ...]
-    mask: Mask
-
-
-class _Bits(Generic[_Value]):
-    """The rows of one key: those that do not ask it, and for each value those that accept it."""
-
-    def __init__(self, asked: Sequence[Iterable[_Value] | None]) -> None:
-        self.free = 0
-        self.rows: dict[_Value, int] = defaultdict(int)
-        for number, values in enumerate(asked):
-            if values is None:
-                self.free |= 1 << number
-            for value in values or ():
-                self.rows[value] |= 1 << number
-
-    def or_free(self) -> dict[_Value, int]:
-        """The rows of each value together with those that ask for none."""
-        return {value: rows | self.free for value, rows in self.rows.items()}
 
 
 def columns(rows: Sequence[Conditions], networks: Networks, missing: frozenset[str]) -> tuple[Column, ...]:
@@ -65,43 +34,40 @@ def columns(rows: Sequence[Conditions], networks: Networks, missing: frozenset[s
 
     Raises ValueError for a network that does not exist and for an expression that is none.
     """
+    who, what = [row.who for row in rows], [row.what for row in rows]
     made = (
         _user(rows),
         _anonymous(rows),
         _group(rows),
         _network(rows, networks),
-        _single(rows, "listener", "listener", [row.who.listener for row in rows]),
+        _single("listener", "listener", [one.listener for one in who]),
+        _device(rows, networks),
         _category(rows, missing),
         _uncategorised(rows, missing),
         _domain(rows),
-        _single(rows, "method", "method", [row.what.method for row in rows]),
-        _single(rows, "scheme", "scheme", [row.what.scheme for row in rows]),
+        _host(rows),
+        _single("method", "method", [one.method for one in what]),
+        _single("scheme", "scheme", [one.scheme for one in what]),
         _port(rows),
-        _address(rows),
+        _looked_up(rows, "address", "address_classes", [one.address for one in what]),
+        _looked_up(rows, "country", "countries", [one.country for one in what]),
+        _looked_up(rows, "asn", "asns", [one.asn for one in what]),
+        media_type(rows),
+        size(rows),
+        _extension(rows),
         _url(rows),
         _expression(rows),
+        _agent(rows),
     )
     return tuple(column for column in made if column is not None)
 
 
-def _asked(values: Sequence[Sequence[_Value]]) -> list[Sequence[_Value] | None] | None:
-    """For each row its values, or None where it has none; None altogether where no row asks."""
-    return [row or None for row in values] if any(values) else None
-
-
-def _refusing(rows: Sequence[Conditions], asking: int) -> int:
-    """Of the rows in ``asking`` those that take something away."""
-    return sum(1 << number for number, row in enumerate(rows) if row.refuses and asking >> number & 1)
-
-
-def _single(
-    rows: Sequence[Conditions], key: str, reads: str, values: Sequence[Sequence[str | int]]
-) -> Column | None:
+def _single(key: str, reads: str, values: Sequence[Sequence[str | int]]) -> Column | None:
     """A key for which an exchange has one value."""
-    asked = _asked(values)
+    asked = asked_values(values)
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     by_value, free = bits.or_free(), bits.free
     return Column(key, (reads,), lambda facts: by_value.get(getattr(facts, reads), free))
 
@@ -110,7 +76,7 @@ def _port(rows: Sequence[Conditions]) -> Column | None:
     """Single ports are looked up; ranges are cut at their ends into pieces that the same rows accept."""
     if not any(isinstance(port, PortRange) for row in rows for port in row.what.port):
         singles = [[port for port in row.what.port if isinstance(port, int)] for row in rows]
-        return _single(rows, "port", "port", singles)
+        return _single("port", "port", singles)
     asked = [[_ends(port) for port in row.what.port] for row in rows]
     cuts = sorted({0} | {cut for ends in asked for low, high in ends for cut in (low, high + 1)})
     accepted = [
@@ -129,10 +95,10 @@ def _ends(port: int | PortRange) -> tuple[int, int]:
 
 
 def _user(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.who.user for row in rows])
+    asked = asked_values([row.who.user for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     by_name, free = bits.or_free(), bits.free
     return Column("user", ("identity.name",), lambda facts: by_name.get(facts.identity.name, free))
 
@@ -141,16 +107,16 @@ def _anonymous(rows: Sequence[Conditions]) -> Column | None:
     asked = [None if row.who.anonymous is None else (row.who.anonymous,) for row in rows]
     if not any(asked):
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     named, unnamed = bits.rows[False] | bits.free, bits.rows[True] | bits.free
     return Column("anonymous", ("identity.name",), lambda facts: named if facts.identity.name else unnamed)
 
 
 def _group(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.who.group for row in rows])
+    asked = asked_values([row.who.group for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     by_group, free = dict(bits.rows), bits.free
 
     def mask(facts: Facts) -> int:
@@ -164,10 +130,10 @@ def _group(rows: Sequence[Conditions]) -> Column | None:
 
 
 def _network(rows: Sequence[Conditions], networks: Networks) -> Column | None:
-    asked = _asked([row.who.network for row in rows])
+    asked = asked_values([row.who.network for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     by_network, free = dict(bits.rows), bits.free
     known = ClientNetworks(by_network, networks)
 
@@ -180,17 +146,35 @@ def _network(rows: Sequence[Conditions], networks: Networks) -> Column | None:
     return Column("network", ("client",), mask)
 
 
-def _category(rows: Sequence[Conditions], missing: frozenset[str]) -> Column | None:
-    asked = _asked([row.what.category for row in rows])
+def _device(rows: Sequence[Conditions], networks: Networks) -> Column | None:
+    asked = asked_values([row.who.device for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
+    by_device, free = dict(bits.rows), bits.free
+    known = ClientNetworks(by_device, networks)
+
+    def mask(facts: Facts) -> int:
+        found = free
+        if facts.identity.source == BY_NETWORK:
+            for name in known.of(facts.client):
+                found |= by_device[name]
+        return found
+
+    return Column("device", ("client", "identity.source"), mask)
+
+
+def _category(rows: Sequence[Conditions], missing: frozenset[str]) -> Column | None:
+    asked = asked_values([row.what.category for row in rows])
+    if asked is None:
+        return None
+    bits = Bits(asked)
     by_category = dict(bits.rows)
     unknown = 0
     for category, asking in by_category.items():
         if category in missing or EVERY_CATEGORY in missing:
             unknown |= asking
-    free = bits.free | _refusing(rows, unknown)
+    free = bits.free | refusing(rows, unknown)
 
     def mask(facts: Facts) -> int:
         found = free
@@ -206,19 +190,19 @@ def _uncategorised(rows: Sequence[Conditions], missing: frozenset[str]) -> Colum
     asked = [None if row.what.uncategorised is None else (row.what.uncategorised,) for row in rows]
     if not any(asked):
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     without, having = bits.rows[True] | bits.free, bits.rows[False] | bits.free
     if missing:
         # The missing list might know the name; what gives something because no list knows it has to wait.
-        without = bits.free | _refusing(rows, bits.rows[True])
+        without = bits.free | refusing(rows, bits.rows[True])
     return Column("uncategorised", ("categories",), lambda facts: having if facts.categories else without)
 
 
 def _domain(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.what.domain for row in rows])
+    asked = asked_values([row.what.domain for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     by_domain, free = dict(bits.rows), bits.free
 
     def mask(facts: Facts) -> int:
@@ -238,31 +222,59 @@ def _domain(rows: Sequence[Conditions]) -> Column | None:
     return Column("domain", ("host.name",), mask)
 
 
-def _address(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.what.address for row in rows])
+def _host(rows: Sequence[Conditions]) -> Column | None:
+    asked = asked_values([row.what.host for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
-    by_class, free = dict(bits.rows), bits.free
-    every = (1 << len(rows)) - 1
-    unknown = free | _refusing(rows, every & ~free)
+    bits = Bits(asked)
+    by_host, free = bits.or_free(), bits.free
+    return Column("host", ("host.name",), lambda facts: by_host.get(facts.host.name, free))
+
+
+def _looked_up(
+    rows: Sequence[Conditions], key: str, reads: str, values: Sequence[Sequence[_Value]]
+) -> Column | None:
+    """A key of which an exchange has several values, found with its address, or None: not known."""
+    asked = asked_values(values)
+    if asked is None:
+        return None
+    bits = Bits(asked)
+    by_value, free = dict(bits.rows), bits.free
+    unknown = free | refusing(rows, ~free)
 
     def mask(facts: Facts) -> int:
-        if facts.address_classes is None:
+        known = getattr(facts, reads)
+        if known is None:
             return unknown
         found = free
-        for kind in facts.address_classes:
-            found |= by_class.get(kind, 0)
+        for value in known:
+            found |= by_value.get(value, 0)
         return found
 
-    return Column("address", ("address_classes",), mask)
+    return Column(key, (reads,), mask)
+
+
+def _extension(rows: Sequence[Conditions]) -> Column | None:
+    asked = asked_values([row.what.extension for row in rows])
+    if asked is None:
+        return None
+    bits = Bits(asked)
+    by_extension, free = dict(bits.rows), bits.free
+
+    def mask(facts: Facts) -> int:
+        found = free
+        for extension in extensions_of(facts.path):
+            found |= by_extension.get(extension, 0)
+        return found
+
+    return Column("extension", ("path",), mask)
 
 
 def _url(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.what.url for row in rows])
+    asked = asked_values([row.what.url for row in rows])
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     free = bits.free
     by_host: dict[str, list[tuple[UrlPrefix, int]]] = defaultdict(list)
     for prefix, accepting in bits.rows.items():
@@ -288,25 +300,41 @@ def _url(rows: Sequence[Conditions]) -> Column | None:
 
 
 def _expression(rows: Sequence[Conditions]) -> Column | None:
-    asked = _asked([row.what.expression for row in rows])
+    found_in = _searched([row.what.expression for row in rows])
+    if found_in is None:
+        return None
+    reads = ("host.name", "port", "scheme", "path")
+    return Column("expression", reads, lambda facts: found_in(target_uri(facts)))
+
+
+def _agent(rows: Sequence[Conditions]) -> Column | None:
+    found_in = _searched([row.who.agent for row in rows])
+    if found_in is None:
+        return None
+    return Column("agent", ("agent",), lambda facts: found_in(facts.agent))
+
+
+def _searched(values: Sequence[Sequence[str]]) -> Callable[[str], int] | None:
+    """A key of expressions: the rows of which one is found in a text."""
+    asked = asked_values(values)
     if asked is None:
         return None
-    bits = _Bits(asked)
+    bits = Bits(asked)
     free = bits.free
     each = [(compile_expression(written), accepting) for written, accepting in bits.rows.items()]
     found_any = _union(list(bits.rows))
 
-    def mask(facts: Facts) -> int:
-        uri = target_uri(facts).encode("utf-8", "replace")
+    def found_in(text: str) -> int:
+        octets = text.encode("utf-8", "replace")
         found = free
         # One search for all of them settles the common case, in which none is there.
-        if found_any(uri):
+        if found_any(octets):
             for expression, accepting in each:
-                if expression.search(uri):
+                if expression.search(octets):
                     found |= accepting
         return found
 
-    return Column("expression", ("host.name", "port", "scheme", "path"), mask)
+    return found_in
 
 
 def _union(written: list[str]) -> Callable[[bytes], bool]:

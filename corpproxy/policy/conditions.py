@@ -27,14 +27,19 @@ class Who:
     """
     Who asks: names of users, groups, networks and listeners, and whether anyone is named at all.
 
-    ``anonymous`` true asks for somebody without a name, false for somebody with one.
+    ``device`` are names of networks from which somebody asks without signing in.  ``anonymous`` true asks for
+    somebody without a name, false for somebody with one.  ``agent`` are RE2 patterns, looked for in the
+    User-Agent.  ``called`` is what explanations call this part, such as the list that it comes from.
     """
 
     user: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
     listener: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
     anonymous: bool | None = None
+    agent: tuple[str, ...] = ()
+    called: str = ""
     all_: tuple[Who, ...] = ()
     any_: tuple[Who, ...] = ()
     not_: Who | None = None
@@ -66,6 +71,23 @@ class UrlPrefix:
         return f"{host}:{self.port}{self.path}" if self.port else host + self.path
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class SizeRange:
+    """Sizes in octets, ``least`` and ``most`` included; no ``most`` is any size from ``least``."""
+
+    least: int
+    most: int | None = None
+
+    def contains(self, octets: int) -> bool:
+        """Whether a size lies in it."""
+        return self.least <= octets and (self.most is None or octets <= self.most)
+
+    def __str__(self) -> str:
+        if self.most is None:
+            return f"over {octets_in_words(self.least - 1)}"
+        return f"up to {octets_in_words(self.most)}"
+
+
 @dataclass(frozen=True, slots=True)
 class PortRange:
     """Ports from one to another, both included."""
@@ -85,20 +107,29 @@ class What:
     """
     What is asked for.
 
-    ``domain`` are hosts in normal form; each means itself and everything below it.  ``expression`` are RE2
-    patterns, looked for anywhere in the target URI (for a tunnel ``host:port``).  ``method`` and
-    ``scheme`` are as on the wire: ``POST``, ``https``.
+    ``domain`` are hosts in normal form; each means itself and everything below it, one of ``host`` itself
+    alone.  ``expression`` are RE2 patterns, looked for anywhere in the target URI (for a tunnel
+    ``host:port``).  ``extension`` is that of the last segment of the path, without its dot.  ``method`` and
+    ``scheme`` are as on the wire: ``POST``, ``https``.  ``country`` and ``asn`` are those of the address.
+    ``media_type`` and ``size`` are of the answer.  ``called`` is as in `Who`.
     """
 
     category: tuple[str, ...] = ()
     uncategorised: bool | None = None
     domain: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
     url: tuple[UrlPrefix, ...] = ()
     expression: tuple[str, ...] = ()
+    extension: tuple[str, ...] = ()
     method: tuple[str, ...] = ()
     scheme: tuple[str, ...] = ()
     port: tuple[int | PortRange, ...] = ()
     address: tuple[AddressClass, ...] = ()
+    country: tuple[str, ...] = ()
+    asn: tuple[int, ...] = ()
+    media_type: tuple[str, ...] = ()
+    size: tuple[SizeRange, ...] = ()
+    called: str = ""
     all_: tuple[What, ...] = ()
     any_: tuple[What, ...] = ()
     not_: What | None = None
@@ -153,21 +184,31 @@ NOTHING_IN_PARTICULAR = What()
 # The fields of a part that hold others of its kind.
 NESTING = ("all_", "any_", "not_")
 
+# The keys of each side, which are its other fields.
+KEYS = {
+    side: tuple(key.name for key in fields(part) if key.name not in (*NESTING, "called"))
+    for side, part in (("who", Who), ("what", What))
+}
+_ASKABLE = {Who: (*KEYS["who"], *NESTING), What: (*KEYS["what"], *NESTING)}
+
+# The keys that are known only once the head of the answer is there.
+ANSWER_KEYS = frozenset({"media_type", "size"})
+
 
 def asked_keys(conditions: Conditions) -> frozenset[str]:
     """The keys that conditions ask, ``when`` among them, and which of `NESTING` there are."""
     asked = {
-        key.name
+        key
         for part in (conditions.who, conditions.what)
-        for key in fields(part)
-        if getattr(part, key.name) not in ((), None)
+        for key in _ASKABLE[type(part)]
+        if getattr(part, key) not in ((), None)
     }
     return frozenset(asked | {"when"} if conditions.when else asked)
 
 
 def asks_nothing(part: Part) -> bool:
     """Whether a part holds for everything."""
-    return part in (NO_ONE_IN_PARTICULAR, NOTHING_IN_PARTICULAR)
+    return not any(getattr(part, key) not in ((), None) for key in _ASKABLE[type(part)])
 
 
 def conditions_of(part: Part, *, refuses: bool = False) -> Entry:
@@ -228,6 +269,66 @@ def parse_url(written: str) -> UrlPrefix:
     except ProtocolError as wrong:
         raise ValueError(f"'{written}' is no URL: {wrong.message}") from None
     return UrlPrefix(host.name, port, normal_path(path if path.startswith("/") else "/" + path))
+
+
+def parse_host(written: str) -> str:
+    """Read the name or address of one host; raises ValueError with what is wrong."""
+    if written.strip().startswith(("*", ".")):
+        raise ValueError(f"'{written}' stands for more than one host; write it under domain")
+    return parse_domain(written)
+
+
+def parse_extension(written: str) -> str:
+    """Read the extension of a file, ``exe`` or ``.exe``; raises ValueError with what is wrong."""
+    extension = written.strip().removeprefix("*").removeprefix(".").lower()
+    if not re.fullmatch(r"[0-9a-z_-]{1,16}(\.[0-9a-z_-]{1,16})?", extension):
+        raise ValueError(f"'{written}' is no extension of a file; write it as exe or tar.gz")
+    return extension
+
+
+def parse_media_type(written: str) -> str:
+    """Read a media type, ``video/mp4``, or all of one kind, ``video/*``; raises ValueError."""
+    media_type = written.strip().lower()
+    if not re.fullmatch(r"[0-9a-z!#$&^_.+-]{1,64}/([0-9a-z!#$&^_.+-]{1,64}|\*)", media_type):
+        raise ValueError(f"'{written}' is no media type; write it as video/mp4, or video/* for all of a kind")
+    return media_type
+
+
+def parse_country(written: str) -> str:
+    """Read the two letters of a country (ISO 3166-1), as ``GB``; raises ValueError with what is wrong."""
+    country = written.strip().upper()
+    if not re.fullmatch("[A-Z]{2}", country):
+        raise ValueError(f"'{written}' is no country; write its two letters, such as GB")
+    if country in ("UK", "EL"):
+        meant = "GB" if country == "UK" else "GR"
+        raise ValueError(f"'{written}' is no country in ISO 3166; write {meant}")
+    return country
+
+
+def parse_asn(written: str) -> int:
+    """Read the number of a network, ``13335`` or ``AS13335``; raises ValueError with what is wrong."""
+    number = re.fullmatch("(?:AS|as)?([0-9]{1,10})", written.strip())
+    if number is None or not 0 < int(number[1]) < 1 << 32:
+        raise ValueError(f"'{written}' is no network number; write it as AS13335")
+    return int(number[1])
+
+
+def parse_size_range(written: str) -> SizeRange:
+    """Read ``over 100MiB`` or ``up to 1MiB``; raises ValueError with what is wrong."""
+    found = re.fullmatch(r"(over|up to)\s+([0-9]{1,9})(KiB|MiB|GiB|TiB)?", " ".join(written.split()))
+    if found is None:
+        raise ValueError(f"'{written}' is no range of sizes; write 'over 100MiB' or 'up to 64KiB'")
+    octets = int(found[2]) * _OCTETS[found[3] or ""]
+    return SizeRange(octets + 1) if found[1] == "over" else SizeRange(0, octets)
+
+
+_OCTETS = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
+
+
+def octets_in_words(octets: int) -> str:
+    """A size in the largest unit that divides it."""
+    unit = next(unit for unit, size in _OCTETS.items() if (octets and octets % size == 0) or size == 1)
+    return f"{octets // _OCTETS[unit]}{unit}"
 
 
 def parse_expression(written: str) -> str:

@@ -8,7 +8,7 @@ next change of any hours, and until anything begins or ends.  What a person conf
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import cached_property
@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE
+from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import What, demanded
@@ -48,11 +49,11 @@ _BLOCK = Effect.BLOCK
 
 
 class Grants(Protocol):
-    """What was granted to people: confirmed warnings."""
+    """What was granted to people: confirmed warnings, approved requests."""
 
-    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> float:
+    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> Grant | None:
         """
-        Until when a warning of ``rule`` is confirmed, in POSIX seconds; 0 when it is not.
+        The grant that lets somebody past ``rule``; None without one.
 
         ``client`` stands for the person where the identity has no name.
         """
@@ -158,7 +159,7 @@ class Policy:
             decision = self._old.get(key) or self._first(facts)
             self._remember(key, decision)
         effect = decision.effect
-        if effect is _ALLOW or effect is _BLOCK:
+        if effect is _ALLOW or (effect is _BLOCK and not (grants and decision.may_be_overridden)):
             return decision
         return self._settle(decision, facts, grants)
 
@@ -256,14 +257,47 @@ class Policy:
         """Finish what cannot be remembered: whether a warning is confirmed, where a redirect goes."""
         if decision.effect is Effect.REDIRECT:
             return replace(decision, location=_located(decision.location, facts))
-        if decision.effect is not Effect.WARN or grants is None:
+        if not decision.may_be_overridden or not grants:
             return decision
-        until = grants.holds(facts.identity, facts.client, facts.host, decision.rule, facts.at)
-        if not until > facts.at:
+        grant = grants.holds(facts.identity, facts.client, facts.host, decision.rule, facts.at)
+        if grant is None:
             return decision
-        reason = f"warning confirmed until {clock(until, self.time_zone)}"
-        confirmed = replace(decision, effect=_ALLOW, reason=reason, granted=until)
-        return check_safety(confirmed, facts)
+        return self._granted(decision, facts, grant)
+
+    def _granted(self, decision: Decision, facts: Facts, grant: Grant) -> Decision:
+        """
+        The decision about what a grant lets past a rule: allowed, if nothing forbids that.
+
+        What comes behind that rule is asked, too: a rule that no grant goes past refuses, unless another one
+        would have let it through before.
+        """
+        until = clock(grant.until, self.time_zone)
+        how = "warning confirmed" if grant.is_own else f"granted by {grant.given_by}"
+        for number in self._behind(decision, facts):
+            rule = self.rules[number]
+            if rule.effect is _ALLOW:
+                break
+            if not rule.may_be_overridden:
+                final = self._answers[number].decision(facts.categories)
+                said = f"{final.reason}; no grant goes past it, and that for '{decision.rule}' does not count"
+                return replace(final, reason=said)
+        reason = f"{how} until {until}"
+        allowed = replace(decision, effect=_ALLOW, reason=reason, granted=grant.until, grant=grant.id)
+        return check_safety(allowed, facts)
+
+    def _behind(self, decision: Decision, facts: Facts) -> Iterator[int]:
+        """The rules that match behind the one of a decision, in their order, by their numbers from 0."""
+        rules, exceptions = self.in_force(facts.at)
+        left = self.table.matching(facts, rules) & self.stages.enforced_for(facts)
+        if exceptions:
+            left &= ~self.exceptions.taken_away(self.exceptions.matching(facts, exceptions))
+        is_behind = False
+        while left:
+            number = _lowest(left)
+            left &= left - 1
+            if is_behind:
+                yield number
+            is_behind = is_behind or self.rules[number].name == decision.rule
 
     def _remember(self, key: object, decision: Decision) -> None:
         if len(self._young) >= REMEMBERED_HALF:
@@ -305,6 +339,7 @@ class _Answer:
             location=rule.location,
             warn_seconds=rule.warn_seconds if rule.effect is Effect.WARN else 0,
             safety=self._safety,
+            may_be_overridden=rule.may_be_overridden,
         )
 
 

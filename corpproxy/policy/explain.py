@@ -161,4 +161,4 @@ def _safety(policy: Policy, facts: Facts, found: Found, grants: Grants | None) -
 def _dialled(facts: Facts, safe_search: SafeSearch | None) -> Host:
     if safe_search is None:
         return facts.host
-    return safe_search.dial_host(facts.host, facts.identity, facts.client, facts.listener)
+    return safe_search.dial_host(facts.host, facts.identity, facts.client, facts.listener, facts.agent)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import reduce
 from ipaddress import IPv4Network, IPv6Network
 from operator import and_, or_
 from typing import Any
 
 from corpproxy.policy.conditions import (
-    NESTING,
+    KEYS,
     Conditions,
     Part,
     PortRange,
+    SizeRange,
     UrlPrefix,
-    What,
     Who,
     asks_nothing,
     demanded,
@@ -43,7 +43,7 @@ class Implications:
     def __init__(self, rows: Sequence[Conditions], networks: Networks) -> None:
         self._rows = rows
         self._networks = networks
-        self._keys = [_Asked(kind, key, rows) for kind in ("who", "what") for key in _KEYS[kind]]
+        self._keys = [_Asked(side, key, rows) for side, keys in KEYS.items() for key in keys]
 
     def before(self, number: int) -> Iterator[int]:
         """The rows before one that it implies, the first of them first."""
@@ -95,7 +95,7 @@ class _Asked:
         return found
 
     def _said(self, part: Part) -> bool:
-        return bool(self._values(part)) or (self._key == "domain" and bool(getattr(part, "url", ())))
+        return bool(self._values(part)) or (self._key == "domain" and bool(_names(part)))
 
     def _values(self, part: Part) -> Sequence[object]:
         values = getattr(part, self._key)
@@ -139,11 +139,8 @@ def _hours_imply(later: Conditions, earlier: Conditions) -> bool:
 
 def _keys(part: Part) -> list[str]:
     """The keys that a part itself asks."""
-    return [
-        key.name
-        for key in fields(part)
-        if key.name not in NESTING and getattr(part, key.name) not in ((), None)
-    ]
+    keys = KEYS["who" if isinstance(part, Who) else "what"]
+    return [key for key in keys if getattr(part, key) not in ((), None)]
 
 
 def _tells(part: Part, follows: _Follows) -> bool:
@@ -213,27 +210,29 @@ def _has_ports(wide: int | PortRange, narrow: int | PortRange) -> bool:
 
 
 def _names(part: Any) -> Sequence[str]:
-    """The names of which one must be asked for: those of domains, else those of URLs."""
-    return part.domain or [url.host for url in part.url]
+    """The names of which one must be asked for: those of hosts, else of domains, else of URLs."""
+    return part.host or part.domain or [url.host for url in part.url]
 
 
 def _url(said: Any, earlier: Any, networks: Networks) -> bool:
     return bool(said.url) and all(any(_covers(wide, one) for wide in earlier.url) for one in said.url)
 
 
-# The keys of each side, and those for which more than the same values must be compared.
-_KEYS = {
-    side: [key.name for key in fields(part) if key.name not in NESTING]
-    for side, part in (("who", Who), ("what", What))
-}
-_SPECIAL: dict[str, Callable[[Any, Any, Networks], bool]] = {
-    "network": _network,
-    "anonymous": _anonymous,
-    "uncategorised": _uncategorised,
-    "domain": _domain,
-    "port": _port,
-    "url": _url,
-}
+def _media_type(said: Any, earlier: Any, networks: Networks) -> bool:
+    wide = earlier.media_type
+    return bool(said.media_type) and all(
+        one in wide or f"{one.partition('/')[0]}/*" in wide for one in said.media_type
+    )
+
+
+def _size(said: Any, earlier: Any, networks: Networks) -> bool:
+    return bool(said.size) and all(any(_has_sizes(wide, one) for wide in earlier.size) for one in said.size)
+
+
+def _has_sizes(wide: SizeRange, narrow: SizeRange) -> bool:
+    if wide.least > narrow.least:
+        return False
+    return wide.most is None or (narrow.most is not None and narrow.most <= wide.most)
 
 
 def _is_below(name: str, domains: Sequence[str]) -> bool:
@@ -246,3 +245,16 @@ def _covers(wide: UrlPrefix, narrow: UrlPrefix) -> bool:
         and wide.port in (0, narrow.port)
         and wide.covers_path(narrow.path)
     )
+
+
+# The keys for which more than the same values must be compared.
+_SPECIAL: dict[str, Callable[[Any, Any, Networks], bool]] = {
+    "network": _network,
+    "anonymous": _anonymous,
+    "uncategorised": _uncategorised,
+    "domain": _domain,
+    "port": _port,
+    "url": _url,
+    "media_type": _media_type,
+    "size": _size,
+}

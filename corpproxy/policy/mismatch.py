@@ -8,11 +8,19 @@ from datetime import tzinfo
 
 from corpproxy.destination.model import Match
 from corpproxy.policy.clauses import Clause
-from corpproxy.policy.conditions import Conditions, UrlPrefix, asked_keys, compile_expression
+from corpproxy.policy.column import BY_NETWORK
+from corpproxy.policy.conditions import (
+    Conditions,
+    UrlPrefix,
+    What,
+    asked_keys,
+    compile_expression,
+    octets_in_words,
+)
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import Networks, client_address, ranges_of
 from corpproxy.policy.reasons import asked_in_words, both, clock, either, missing_in_words
-from corpproxy.policy.target import normal_path, target_uri
+from corpproxy.policy.target import extensions_of, normal_path, target_uri
 
 _Said = Callable[[Conditions, Facts], str]
 
@@ -42,7 +50,10 @@ def mismatch(clause: Clause, held: Held, time_zone: tzinfo) -> str:
     """Say what first stands against a row: what there is, and what is asked for; empty when it matches."""
     asked = clause.asked
     for key in held.failing(asked, clause.number):
-        return _mismatch_of_key(key, asked, held.facts, time_zone)
+        words = _mismatch_of_key(key, asked, held.facts, time_zone)
+        called = _called(asked)
+        # A list has more entries than anybody wants to read.
+        return f"{words.partition(', asked for')[0]}, not on {called}" if called else words
     for one in clause.every:
         words = mismatch(one, held, time_zone)
         if words:
@@ -53,6 +64,8 @@ def mismatch(clause: Clause, held: Held, time_zone: tzinfo) -> str:
             return f"none of several holds: {either([f'({words})' for words in against], 'and')}"
     for one in clause.none:
         if one.holds(held.matching):
+            if _called(asked):
+                return f"{_called(asked)} is empty"
             return f"taken out by 'not': {evidence(one, held)}"
     return ""
 
@@ -70,10 +83,23 @@ def evidence(clause: Clause, held: Held, matches: Iterable[Match] = ()) -> str:
     for key, said in _held(asked, held, matches):
         if said:
             words[key] = said
-    sides = [side for side, part in (("who", asked.who), ("what", asked.what)) if part.any_]
+    who, what = asked.who, asked.what
+    every = [evidence(one, held, matches) for one in clause.every]
+    if who.all_:
+        words["who.all_"] = both(every[: len(who.all_)])
+    if what.all_:
+        words["what.all_"] = both(every[len(who.all_) :])
+    sides = [side for side, part in (("who", who), ("what", what)) if part.any_]
     for side, some in zip(sides, clause.either, strict=True):
         words[f"{side}.any_"] = next(evidence(one, held, matches) for one in some if one.holds(held.matching))
-    return "; ".join(words.values()) or "it is for every exchange"
+    said = "; ".join(words.values()) or "it is for every exchange"
+    called = _called(asked)
+    return f"{called}: {said}" if called else said
+
+
+def _called(asked: Conditions) -> str:
+    """What a part is called; empty where it has no name."""
+    return asked.who.called or asked.what.called
 
 
 def _held(asked: Conditions, held: Held, matches: Iterable[Match]) -> Iterator[tuple[str, str]]:
@@ -85,6 +111,10 @@ def _held(asked: Conditions, held: Held, matches: Iterable[Match]) -> Iterator[t
         yield "group", f"group {either([one for one in who.group if one in facts.identity.groups])}"
     if who.network:
         yield "network", f"network {either(_networks_of(facts.client, who.network, held.networks))}"
+    if who.device:
+        yield "device", f"device {either(_networks_of(facts.client, who.device, held.networks))}"
+    if who.agent:
+        yield "agent", f"agent {either(_found(who.agent, facts.agent))}"
     if what.category:
         yield "category", _category_evidence(what.category, facts, matches, held.missing)
     if what.uncategorised and held.missing:
@@ -94,9 +124,40 @@ def _held(asked: Conditions, held: Held, matches: Iterable[Match]) -> Iterator[t
     if what.url:
         yield "url", f"url {either([str(one) for one in what.url if _begins(one, facts)])}"
     if what.expression:
-        yield "expression", f"expression {either(_found(what.expression, facts))}"
+        yield "expression", f"expression {either(_found(what.expression, target_uri(facts)))}"
     if what.address and facts.address_classes is None:
         yield "address", "the address is not known here, so that this refuses it"
+    yield from _held_looked_up(what, facts)
+    yield from _held_answer(what, facts)
+
+
+def _held_looked_up(what: What, facts: Facts) -> Iterator[tuple[str, str]]:
+    if what.country:
+        known = sorted((facts.countries or frozenset()).intersection(what.country))
+        yield "country", f"country {both(known)}" if known else _UNKNOWN.format("country")
+    if what.asn:
+        numbers = sorted((facts.asns or frozenset()).intersection(what.asn))
+        said = f"network {both([f'AS{number}' for number in numbers])}"
+        yield "asn", said if numbers else _UNKNOWN.format("network")
+
+
+_UNKNOWN = "the {} is not known here, so that this refuses it"
+
+
+def _held_answer(what: What, facts: Facts) -> Iterator[tuple[str, str]]:
+    answer = facts.answer
+    if what.media_type:
+        if answer is None:
+            yield "media_type", f"media type {either(what.media_type)}, which the answer must show"
+        else:
+            stated = answer.media_type
+            yield "media_type", f"media type {stated}" if stated else _UNKNOWN.format("media type")
+    if what.size:
+        wanted = either([str(one) for one in what.size])
+        if answer is None or answer.size is None:
+            yield "size", f"size {wanted}, which the answer must show"
+        else:
+            yield "size", f"size {octets_in_words(answer.size)}, {wanted}"
 
 
 def _category_evidence(
@@ -130,6 +191,17 @@ def _listener(asked: Conditions, facts: Facts) -> str:
     return f"listener is {facts.listener or 'unknown'}, asked for {either(asked.who.listener)}"
 
 
+def _device(asked: Conditions, facts: Facts) -> str:
+    if facts.identity.source != BY_NETWORK:
+        return f"not known by its address alone, asked for {either(asked.who.device)}"
+    return f"client is {facts.client}, asked for {either(asked.who.device)}"
+
+
+def _agent(asked: Conditions, facts: Facts) -> str:
+    mine = f"user agent is {facts.agent}" if facts.agent else "no user agent is named"
+    return f"{mine}, in which nothing fits {either(asked.who.agent)}"
+
+
 def _anonymous(asked: Conditions, facts: Facts) -> str:
     if facts.identity.name:
         return f"{facts.identity.name} signed in, asked for nobody"
@@ -156,6 +228,10 @@ def _domain(asked: Conditions, facts: Facts) -> str:
     return f"host is {facts.host.name}, asked for {either(asked.what.domain)}"
 
 
+def _host(asked: Conditions, facts: Facts) -> str:
+    return f"host is {facts.host.name}, asked for exactly {either(asked.what.host)}"
+
+
 def _method(asked: Conditions, facts: Facts) -> str:
     return f"method is {facts.method}, asked for {either(asked.what.method)}"
 
@@ -175,6 +251,47 @@ def _address(asked: Conditions, facts: Facts) -> str:
     return f"address is {kinds}, asked for {either(asked.what.address)}"
 
 
+def _country(asked: Conditions, facts: Facts) -> str:
+    if facts.countries is None:
+        return f"country is not known, asked for {either(asked.what.country)}"
+    return f"country is {both(sorted(facts.countries)) or 'none'}, asked for {either(asked.what.country)}"
+
+
+def _asn(asked: Conditions, facts: Facts) -> str:
+    wanted = either([f"AS{number}" for number in asked.what.asn])
+    if facts.asns is None:
+        return f"network is not known, asked for {wanted}"
+    mine = both([f"AS{number}" for number in sorted(facts.asns)])
+    return f"network is {mine or 'none'}, asked for {wanted}"
+
+
+def _media_type(asked: Conditions, facts: Facts) -> str:
+    stated = "not stated" if facts.answer is None else facts.answer.media_type or "not stated"
+    return _of_answer(facts, f"media type is {stated}", either(asked.what.media_type))
+
+
+def _size(asked: Conditions, facts: Facts) -> str:
+    size = None if facts.answer is None else facts.answer.size
+    said = "the size is not known yet" if size is None else f"size is {octets_in_words(size)}"
+    return _of_answer(facts, said, either([str(one) for one in asked.what.size]))
+
+
+def _of_answer(facts: Facts, said: str, wanted: str) -> str:
+    """What is said of an answer, where there is one."""
+    if facts.is_tunnel:
+        return f"a tunnel shows no answer, asked for {wanted}"
+    if facts.answer is None:
+        return f"waits for the answer, asked for {wanted}"
+    return f"{said if facts.answer.is_there else 'the answer has no content'}, asked for {wanted}"
+
+
+def _extension(asked: Conditions, facts: Facts) -> str:
+    wanted = either(asked.what.extension)
+    if facts.is_tunnel:
+        return f"a tunnel shows no path, asked for extension {wanted}"
+    return f"extension is {either(extensions_of(facts.path)) or 'none'}, asked for {wanted}"
+
+
 def _url(asked: Conditions, facts: Facts) -> str:
     wanted = either([str(url) for url in asked.what.url])
     if facts.is_tunnel and any(_is_below(facts.host.name, url.host) for url in asked.what.url):
@@ -191,14 +308,22 @@ _MISMATCHES: dict[str, _Said] = {
     "group": _group,
     "network": _network,
     "listener": _listener,
+    "device": _device,
+    "agent": _agent,
     "anonymous": _anonymous,
     "category": _category,
     "uncategorised": _uncategorised,
     "domain": _domain,
+    "host": _host,
     "method": _method,
     "scheme": _scheme,
     "port": _port,
     "address": _address,
+    "country": _country,
+    "asn": _asn,
+    "media_type": _media_type,
+    "size": _size,
+    "extension": _extension,
     "url": _url,
     "expression": _expression,
 }
@@ -216,9 +341,9 @@ def _begins(prefix: UrlPrefix, facts: Facts) -> bool:
     )
 
 
-def _found(expressions: Sequence[str], facts: Facts) -> list[str]:
-    uri = target_uri(facts).encode("utf-8", "replace")
-    return [one for one in expressions if compile_expression(one).search(uri)]
+def _found(expressions: Sequence[str], text: str) -> list[str]:
+    octets = text.encode("utf-8", "replace")
+    return [one for one in expressions if compile_expression(one).search(octets)]
 
 
 def _networks_of(client: str, asked: Sequence[str], networks: Networks) -> list[str]:

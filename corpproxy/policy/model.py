@@ -48,6 +48,23 @@ class Safety:
     place: Place = NOWHERE
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What the head of an answer says of its content.
+
+    ``media_type`` is empty when it does not say, ``size`` None: it is known only when the content has ended.
+    ``is_there`` is false where there is no content to speak of, as in a tunnel.
+    """
+
+    media_type: str = ""
+    size: int | None = None
+    is_there: bool = True
+
+
+NO_CONTENT = Answer(is_there=False)
+
+
 @dataclass(slots=True)
 class Facts:
     """
@@ -55,6 +72,8 @@ class Facts:
 
     ``at`` is POSIX seconds.  ``client`` is the client's IP address as text.  ``address_classes``
     is None where no rule asks for it or a parent resolves; else the classes of all addresses of the host.
+    So are ``countries`` and ``asns``, the numbers of the networks that have these addresses.  ``agent`` is
+    the User-Agent.  ``answer`` is None before the head of the answer is there.
     """
 
     identity: Identity
@@ -68,6 +87,10 @@ class Facts:
     categories: tuple[str, ...]
     at: float
     address_classes: frozenset[AddressClass] | None = None
+    agent: str = ""
+    countries: frozenset[str] | None = None
+    asns: frozenset[int] | None = None
+    answer: Answer | None = None
 
     @property
     def is_tunnel(self) -> bool:
@@ -86,7 +109,8 @@ class Decision:
     ``warn_seconds`` is how long a confirmed warning lasts; ``safety`` is what
     stays refused in this exchange.  ``would_block`` names the first rule in shadow that would have refused
     it, ``exception`` the exception without which a rule would have.  ``granted`` is until when a grant lifts
-    what the rule does, in POSIX seconds; 0 without one.
+    what the rule does, in POSIX seconds, and ``grant`` its id; 0 and empty without one.
+    ``may_be_overridden`` says that a grant could.
     """
 
     effect: Effect
@@ -101,6 +125,8 @@ class Decision:
     would_block: str = ""
     exception: str = ""
     granted: float = 0.0
+    grant: str = ""
+    may_be_overridden: bool = False
     # The place as the record writes it: decisions are remembered, records are many.
     place_text: str = field(init=False, repr=False, compare=False)
 

@@ -30,7 +30,8 @@ class Question:
     ``url`` is a URL, or host and port for CONNECT.  ``user`` empty is somebody who did not sign in;
     ``groups`` None are those that the policy gives the user.  ``client`` empty is an address in no
     network of the policy, ``listener`` empty the site's first.  ``at`` is POSIX seconds.
-    ``address_classes`` None looks nothing up: a name is then taken to have a public address.
+    ``agent`` is the User-Agent.  ``address_classes`` None looks nothing up: a name is then taken to have a
+    public address.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Question:
     client: str = ""
     listener: str = ""
     address_classes: frozenset[AddressClass] | None = None
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         categories,
         question.at,
         _address_classes(question, seen.host),
+        question.agent,
     )
     is_challenged = (
         identity is None

@@ -44,6 +44,8 @@ def asked_in_words(asked: Conditions) -> Iterator[tuple[str, str]]:
 
 def part_in_words(part: Part) -> str:
     """What a part asks, as one phrase."""
+    if part.called:
+        return part.called
     words = [said for _, said in asked_in_words(conditions_of(part))]
     return " and ".join(words) or "anything"
 
@@ -52,8 +54,9 @@ def _who_keys(who: Who) -> Iterator[tuple[str, str]]:
     for key, values in (("user", who.user), ("group", who.group), ("network", who.network)):
         if values:
             yield key, f"{key} {either(values)}"
-    if who.listener:
-        yield "listener", f"listener {either(who.listener)}"
+    for key, values in (("listener", who.listener), ("device", who.device), ("agent", who.agent)):
+        if values:
+            yield key, f"{key} {either(values)}"
     if who.anonymous is not None:
         yield "anonymous", "nobody signed in" if who.anonymous else "somebody signed in"
 
@@ -65,15 +68,25 @@ def _what_keys(what: What) -> Iterator[tuple[str, str]]:
         yield "uncategorised", "in no category" if what.uncategorised else "in some category"
     for key, listed in (
         ("domain", what.domain),
+        ("host", what.host),
         ("url", [str(url) for url in what.url]),
         ("expression", what.expression),
+        ("extension", what.extension),
         ("method", what.method),
         ("scheme", what.scheme),
         ("port", [str(port) for port in what.port]),
         ("address", what.address),
+        ("country", what.country),
+        ("asn", [f"AS{number}" for number in what.asn]),
+        ("media_type", what.media_type),
+        ("size", [str(one) for one in what.size]),
     ):
         if listed:
-            yield key, f"{key} {either(listed)}"
+            yield key, f"{_CALLED.get(key, key)} {either(listed)}"
+
+
+# What keys are called in sentences, where it is not what stands in the file.
+_CALLED = {"asn": "network", "media_type": "media type"}
 
 
 def _nested(side: str, part: Part) -> Iterator[tuple[str, str]]:
@@ -89,6 +102,8 @@ def _nested(side: str, part: Part) -> Iterator[tuple[str, str]]:
 def _enclosed(part: Part) -> str:
     """What a part asks, in brackets where it asks several things."""
     words = part_in_words(part)
+    if part.called:
+        return words
     return f"({words})" if len(list(asked_in_words(conditions_of(part)))) > 1 else words
 
 

@@ -21,7 +21,7 @@ class Rule:
     ``say`` is its sentence for the person.  ``location`` is where a redirect goes; ``{host}`` and ``{uri}``
     in it are replaced by those asked for, percent-encoded.  ``safety`` stands in the place of the table's
     entries for what this rule lets through.  ``stage`` says how far it counts, ``exceptions`` whether any may
-    go past it.
+    go past it, ``override`` whether a grant may.
     """
 
     name: str
@@ -35,7 +35,13 @@ class Rule:
     safety: Safety | None = None
     stage: Stage = FOR_EVERYBODY
     exceptions: bool = True
+    override: bool = True
     place: Place = NOWHERE
+
+    @property
+    def may_be_overridden(self) -> bool:
+        """Whether a grant may go past it: past one that warns, and one that blocks and does not forbid it."""
+        return self.effect is Effect.WARN or (self.effect is Effect.BLOCK and self.override)
 
     @property
     def refuses(self) -> bool:

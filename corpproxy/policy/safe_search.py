@@ -114,7 +114,12 @@ class SafeSearch:
         self.entries = tuple(entries)
         self._table = Table(self.entries, networks)
 
-    def dial_host(self, host: Host, identity: Identity, client: str, listener: str) -> Host:
+    @property
+    def reads_agent(self) -> bool:
+        """Whether an entry asks for the User-Agent."""
+        return "agent" in self._table.reads
+
+    def dial_host(self, host: Host, identity: Identity, client: str, listener: str, agent: str = "") -> Host:
         """
         The host to connect to in the place of ``host`` for this person, or ``host`` itself.
 
@@ -123,7 +128,7 @@ class SafeSearch:
         engine = engine_of(host.name) if self.entries else ""
         if not engine:
             return host
-        facts = Facts(identity, client, listener, "CONNECT", "https", host, 443, "", (), 0.0)
+        facts = Facts(identity, client, listener, "CONNECT", "https", host, 443, "", (), 0.0, agent=agent)
         number = self._table.first(facts)
         strict = self.entries[number].strict_host(engine) if number >= 0 else ""
         return normal_host(strict) if strict else host

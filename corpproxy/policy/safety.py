@@ -46,6 +46,7 @@ def _refused(decision: Decision, entry: str, reason: str) -> Decision:
         category=decision.category,
         safety=decision.safety,
         granted=decision.granted,
+        grant=decision.grant,
     )
 
 

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.clauses import Layout, checks
-from corpproxy.policy.columns import Column, columns
+from corpproxy.policy.column import Column
+from corpproxy.policy.columns import columns
 from corpproxy.policy.conditions import Conditions
 from corpproxy.policy.mismatch import Held
 from corpproxy.policy.model import Facts

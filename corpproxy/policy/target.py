@@ -33,6 +33,17 @@ def target_uri(facts: Facts) -> str:
     return Destination(facts.host, facts.port, facts.scheme, normal_path(facts.path)).uri
 
 
+def extensions_of(path: str) -> tuple[str, ...]:
+    """
+    The extensions of the last segment of a path: of ``/a/b.tar.gz?x=1`` these are ``gz`` and ``tar.gz``.
+
+    What stands behind ``;`` in the segment is a parameter.  A tunnel shows no path.
+    """
+    segment = normal_path(path).partition("?")[0].rpartition("/")[2].partition(";")[0].lower()
+    parts = segment.split(".")[1:]
+    return tuple(".".join(parts[-count:]) for count in range(1, min(len(parts), 2) + 1) if parts[-1])
+
+
 def _escaped(character: str) -> str:
     return "".join(f"%{octet:02X}" for octet in character.encode("utf-8", "surrogateescape" if
                    "\udc80" <= character <= "\udcff" else "surrogatepass"))  # fmt: skip

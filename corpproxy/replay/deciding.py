@@ -16,6 +16,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import posix_seconds
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass, Host
+from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Decision, Effect, TunnelContent
@@ -169,7 +170,9 @@ class _Granted:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> float:
+    def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> Grant | None:
         record = self._record
-        is_its = record.rule == rule or record.rule.startswith("safety: ")
-        return posix_seconds(record.granted) if is_its else 0.0
+        until = posix_seconds(record.granted)
+        if at >= until or (record.rule != rule and not record.rule.startswith("safety: ")):
+            return None
+        return Grant(record.user, host.name, rule, until, record.user, record.reason, record.grant)

@@ -14,7 +14,16 @@ from typing import TypeVar
 
 from corpproxy.identity.attempts import FORGET_SECONDS
 from corpproxy.pages.refusals import LIFE_SECONDS
-from corpproxy.supervisor.messages import Granted, LookAgain, Mistaken, Notice, RefusedOnce, SignedIn
+from corpproxy.supervisor.messages import (
+    Granted,
+    GrantEnded,
+    LookAgain,
+    Mistaken,
+    Notice,
+    RefusedOnce,
+    Requested,
+    SignedIn,
+)
 
 # All that is kept, each kind by itself: as much as one process remembers of sign-ins, attempts and refusals.
 MAX_SIGNED_IN = 50_000
@@ -42,7 +51,7 @@ class Board:
         return len(self._signed_in) + len(self._mistaken) + len(self._refused)
 
     def post(self, notices: Iterable[Notice]) -> None:
-        """Keep what a later worker has a use for; grants are in the store."""
+        """Keep what a later worker has a use for; grants and requests are told to it by themselves."""
         for notice in notices:
             match notice:
                 case SignedIn():
@@ -56,7 +65,7 @@ class Board:
                     _put(self._mistaken, key, self._mistaken.get(key, notice), MAX_MISTAKEN)
                 case RefusedOnce():
                     self._add_refusal(notice)
-                case Granted() | LookAgain():
+                case Granted() | GrantEnded() | Requested() | LookAgain():
                     pass
 
     def batches(self) -> Iterator[tuple[Notice, ...]]:

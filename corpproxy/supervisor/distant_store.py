@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Any, Never
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -12,8 +11,9 @@ from twisted.python.failure import Failure
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.backends.store import StoreError
-from corpproxy.identity.grants import Grant, Row
-from corpproxy.supervisor.wire import Book, KeepGrant, Link
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
+from corpproxy.supervisor.wire import Book, EndGrant, KeepGrant, KeepRequest, Link
 
 
 class DistantStore:
@@ -36,10 +36,22 @@ class DistantStore:
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant."""
-        return _stored(self._link.ask(KeepGrant, astuple(grant)))
+        return _stored(self._link.ask(KeepGrant, grant))
 
-    def load_grants(self, now: float) -> Deferred[list[Row]]:
+    def end_grant(self, id: str) -> Deferred[None]:
+        """Forget a grant that was ended."""
+        return _stored(self._link.ask(EndGrant, id))
+
+    def load_grants(self, now: float) -> Deferred[list[Grant]]:
         """Nothing: the supervisor tells of the grants that hold when a worker begins."""
+        return succeed([])
+
+    def save_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep a request."""
+        return _stored(self._link.ask(KeepRequest, request))
+
+    def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
+        """Nothing: the supervisor tells of the requests, too."""
         return succeed([])
 
     def usage(self, question: UsageQuestion) -> Deferred[UsageReport]:

@@ -25,6 +25,8 @@ log = Logger()
 # that is room for a worker that was slow.
 LOOK_BACK_SECONDS = 2 * PROGRESS_SECONDS
 
+_OPEN = frozenset({Kind.OPENING, Kind.PROGRESS})
+
 
 def lost_tunnels(folder: Path, worker: int, began: float, died: float) -> list[Record]:
     """
@@ -43,7 +45,7 @@ def lost_tunnels(folder: Path, worker: int, began: float, died: float) -> list[R
             break
         if record.kind is Kind.CLOSING:
             closed.add(record.id)
-        elif record.kind is not Kind.EXCHANGE and record.id not in closed:
+        elif record.kind in _OPEN and record.id not in closed:
             open_now.setdefault(record.id, record)
     return [_closing(record, died) for record in reversed(open_now.values())]
 

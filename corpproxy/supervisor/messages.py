@@ -6,7 +6,8 @@ from msgspec import Struct, field
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.audit.proof import Dropped, End
-from corpproxy.identity.grants import Row
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.pages.refusals import PastRefusal
 
@@ -14,6 +15,7 @@ __all__ = [
     "Beginning",
     "Crowd",
     "Edition",
+    "GrantEnded",
     "Granted",
     "HandedSocket",
     "LookAgain",
@@ -21,6 +23,7 @@ __all__ = [
     "Notice",
     "RefusedOnce",
     "Report",
+    "Requested",
     "SignedIn",
     "Usage",
 ]
@@ -96,9 +99,21 @@ class LookAgain(Struct, frozen=True, tag=True):
 
 
 class Granted(Struct, frozen=True, tag=True):
-    """A person was given a grant."""
+    """Somebody was given a grant."""
 
-    grant: Row
+    grant: Grant
+
+
+class GrantEnded(Struct, frozen=True, tag=True):
+    """A grant was ended before its time."""
+
+    id: str
+
+
+class Requested(Struct, frozen=True, tag=True):
+    """A person asked for access, or somebody decided on that."""
+
+    request: AccessRequest
 
 
 class RefusedOnce(Struct, frozen=True, tag=True):
@@ -109,7 +124,7 @@ class RefusedOnce(Struct, frozen=True, tag=True):
     times: int = 1
 
 
-Notice = SignedIn | Mistaken | LookAgain | Granted | RefusedOnce
+Notice = SignedIn | Mistaken | LookAgain | Granted | GrantEnded | Requested | RefusedOnce
 
 # A number for each value of the label; one without a label has the empty text.
 Numbers = dict[str, float]

@@ -27,6 +27,7 @@ from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.service import CorpproxyService, bound
 from corpproxy.supervisor.board import BATCH, Board
@@ -37,20 +38,25 @@ from corpproxy.supervisor.messages import (
     Beginning,
     Edition,
     Granted,
+    GrantEnded,
     HandedSocket,
     Notice,
     Report,
+    Requested,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.seat import Seat
 from corpproxy.supervisor.spawning import Spawner
 from corpproxy.supervisor.sums import Sums
+from corpproxy.supervisor.teller import hear
 from corpproxy.supervisor.template import make_template
 from corpproxy.supervisor.wire import (
     Book,
+    EndGrant,
     Hear,
     KeepGrant,
+    KeepRequest,
     Link,
     NotStored,
     TakeLists,
@@ -89,8 +95,16 @@ class SupervisorLink(Link):
         return self._supervisor.book(value, number, self._seat).addCallback(lambda _: {})
 
     @KeepGrant.responder
-    def keep_grant(self, value: tuple[str, str, str, float, str, str]) -> Deferred[dict[str, Any]]:
-        return self._supervisor.keep_grant(Grant(*value), self._seat).addCallback(lambda _: {})
+    def keep_grant(self, value: Grant) -> Deferred[dict[str, Any]]:
+        return _kept(self._supervisor.store.save_grant(value))
+
+    @EndGrant.responder
+    def end_grant(self, value: str) -> Deferred[dict[str, Any]]:
+        return _kept(self._supervisor.store.end_grant(value))
+
+    @KeepRequest.responder
+    def keep_request(self, value: AccessRequest) -> Deferred[dict[str, Any]]:
+        return _kept(self._supervisor.store.save_request(value))
 
 
 class Supervisor(CorpproxyService):
@@ -216,9 +230,7 @@ class Supervisor(CorpproxyService):
     def take_notice(self, notices: tuple[Notice, ...], seat: Seat) -> None:
         """Keep what a worker learned, and pass it on."""
         self.board.post(notices)
-        for notice in notices:
-            if isinstance(notice, Granted):
-                self.lasting.grants.add(Grant(*notice.grant))
+        hear(tuple(one for one in notices if isinstance(one, Granted | GrantEnded | Requested)), self.lasting)
         self.crew.hear(notices, seat)
 
     def take_report(self, report: Report, seat: Seat) -> None:
@@ -234,10 +246,6 @@ class Supervisor(CorpproxyService):
             return succeed(None)
         booking = self.store.add_usage(batch)
         return booking.addCallbacks(partial(_booked, seat, seat.employment, number), _not_stored)
-
-    def keep_grant(self, grant: Grant, seat: Seat) -> Deferred[None]:
-        """Store a grant; the notice of it comes by itself."""
-        return self.store.save_grant(grant).addErrback(_not_stored)
 
     # What reaches all.
 
@@ -257,6 +265,21 @@ class Supervisor(CorpproxyService):
         """Put a new index of the lists into force here and in all workers."""
         super().take_lists(index)
         self.crew.take_lists()
+
+    def give(self, grant: Grant) -> Deferred[None]:
+        """Give a grant, and let all workers know at once."""
+        self.crew.tell(Hear, (Granted(grant),))
+        return super().give(grant)
+
+    def take_back(self, id: str) -> Deferred[None]:
+        """End a grant everywhere."""
+        self.crew.tell(Hear, (GrantEnded(id),))
+        return super().take_back(id)
+
+    def keep_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep what became of a request, and let all workers know."""
+        self.crew.tell(Hear, (Requested(request),))
+        return super().keep_request(request)
 
     def reopen(self) -> None:
         """Begin new record files everywhere."""
@@ -324,9 +347,11 @@ class Supervisor(CorpproxyService):
 
     def _tell_grants(self, seat: Seat) -> None:
         assert seat.employment is not None
-        rows = self.lasting.grants.dump(self.now())
-        for at in range(0, len(rows), BATCH):
-            notices = tuple(Granted(row) for row in rows[at : at + BATCH])
+        now = self.now()
+        told: list[Notice] = [Granted(grant) for grant in self.lasting.grants.all(now)]
+        told += [Requested(request) for request in reversed(self.lasting.requests.all(now))]
+        for at in range(0, len(told), BATCH):
+            notices = tuple(told[at : at + BATCH])
             seat.employment.link.ask(Hear, notices).addErrback(_not_told)
 
     def _close_lost(self, records: list[Record]) -> None:
@@ -335,6 +360,11 @@ class Supervisor(CorpproxyService):
             self.telemetry.exchange(record)
         if records:
             log.warn("{count} tunnels were lost with their worker", count=len(records))
+
+
+def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
+    """The answer to a worker that has something kept; the notice of it comes by itself."""
+    return keeping.addCallbacks(lambda _: {}, _not_stored)
 
 
 def _booked(seat: Seat, employment: Employment | None, number: int, _: object) -> None:

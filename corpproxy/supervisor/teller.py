@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,10 +12,18 @@ from twisted.python.failure import Failure
 
 from corpproxy.assembly import Lasting
 from corpproxy.backends.sign_in import Learned
-from corpproxy.identity.grants import Grant
 from corpproxy.pages.refusals import PastRefusal
 from corpproxy.supervisor.board import BATCH
-from corpproxy.supervisor.messages import Granted, LookAgain, Mistaken, Notice, RefusedOnce, SignedIn
+from corpproxy.supervisor.messages import (
+    Granted,
+    GrantEnded,
+    LookAgain,
+    Mistaken,
+    Notice,
+    RefusedOnce,
+    Requested,
+    SignedIn,
+)
 
 log = Logger()
 
@@ -66,10 +73,6 @@ class Teller:
         self._refused[key] = RefusedOnce(who, past, 1 if before is None else before.times + 1)
         self._soon()
 
-    def granted(self, grant: Grant) -> None:
-        """A person was given a grant."""
-        self.tell(Granted(astuple(grant)))
-
     def tell(self, notice: Notice) -> None:
         """Send a notice soon; sign-ins and attempts are bounded by what it costs to check a password."""
         self._waiting.append(notice)
@@ -102,7 +105,11 @@ def hear(notices: tuple[Notice, ...], lasting: Lasting) -> None:
             case LookAgain():
                 lasting.reception.look()
             case Granted(grant):
-                lasting.grants.add(Grant(*grant))
+                lasting.grants.add(grant)
+            case GrantEnded(id):
+                lasting.grants.end(id)
+            case Requested(request):
+                lasting.requests.keep(request)
             case RefusedOnce(who, past, times):
                 lasting.refusals.keep(who, past, times)
 

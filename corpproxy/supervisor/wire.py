@@ -19,6 +19,8 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.reload import Objection
 from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
 from corpproxy.supervisor.parcels import Parcels
@@ -128,7 +130,21 @@ class Book(amp.Command):
 class KeepGrant(amp.Command):
     """Store a grant."""
 
-    arguments = _value(tuple[str, str, str, float, str, str])
+    arguments = _value(Grant)
+    errors = {NotStored: b"NOT-STORED"}
+
+
+class EndGrant(amp.Command):
+    """Forget the grant of this id."""
+
+    arguments = _value(str)
+    errors = {NotStored: b"NOT-STORED"}
+
+
+class KeepRequest(amp.Command):
+    """Store a request for access."""
+
+    arguments = _value(AccessRequest)
     errors = {NotStored: b"NOT-STORED"}
 
 

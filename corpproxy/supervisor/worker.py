@@ -34,13 +34,23 @@ from corpproxy.config.transports import Transports
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import NOWHERE, Problem
 from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
 from corpproxy.reload import Objection
 from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
 from corpproxy.supervisor.distant_store import DistantStore
-from corpproxy.supervisor.messages import Beginning, Edition, HandedSocket, Notice, Report
+from corpproxy.supervisor.messages import (
+    Beginning,
+    Edition,
+    Granted,
+    GrantEnded,
+    HandedSocket,
+    Notice,
+    Report,
+    Requested,
+)
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
@@ -118,7 +128,7 @@ class SignedElsewhere:
 
 
 class TellingStore(DistantStore):
-    """Tells the other workers of a grant when it is kept."""
+    """Tells the other workers of grants and requests when they are kept."""
 
     def __init__(self, link: Link, teller: Teller) -> None:
         super().__init__(link)
@@ -126,9 +136,22 @@ class TellingStore(DistantStore):
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant; it holds everywhere, whether it can be kept or not."""
-        self._teller.granted(grant)
-        self._teller.flush()
+        self._tell(Granted(grant))
         return super().save_grant(grant)
+
+    def end_grant(self, id: str) -> Deferred[None]:
+        """End a grant everywhere."""
+        self._tell(GrantEnded(id))
+        return super().end_grant(id)
+
+    def save_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep a request, and let those find it who decide on it elsewhere."""
+        self._tell(Requested(request))
+        return super().save_request(request)
+
+    def _tell(self, notice: Notice) -> None:
+        self._teller.tell(notice)
+        self._teller.flush()
 
 
 class Worker(CorpproxyService):

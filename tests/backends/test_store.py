@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from corpproxy.backends.store import StoreError
 from corpproxy.backends.store_schema import APPLICATION, MIGRATIONS, open_store
 from corpproxy.backends.store_sqlite import SqliteFile, SqliteStore, report_from
 from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import KEPT_SECONDS, AccessRequest, State
 from tests.backends.killing import killed_children
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -141,25 +143,71 @@ class UsageTests(FileTestCase):
 
 
 class GrantTests(FileTestCase):
-    """Confirmed warnings outlive a restart."""
+    """Grants and requests outlive a restart."""
 
     def test_kept(self) -> None:
         """A grant is there after a restart, as long as it holds."""
-        holds = Grant("amir", "bet.example", "gambling", NOW + 60, "amir", "confirmed the warning")
-        self.file.save_grant(holds)
-        self.file.save_grant(Grant("beth", "bet.example", "gambling", NOW - 1, "beth", ""))
-        self.file.close()
-        self.assertEqual(
-            self.file.load_grants(NOW),
-            [("amir", "bet.example", "gambling", NOW + 60, "amir", "confirmed the warning")],
+        holds = Grant(
+            "group:9b",
+            "bet.example",
+            "gambling",
+            NOW + 60,
+            "beth",
+            "for the essay",
+            "0nk4x7a2k40001",
+            also=(("cdn.example", "no ads"),),
+            among=("pupils",),
+            since=NOW,
         )
+        self.file.save_grant(holds)
+        self.file.save_grant(Grant("beth", "bet.example", "gambling", NOW - 1, "beth", "", "other"))
+        self.file.close()
+        self.assertEqual(self.file.load_grants(NOW), [holds])
         self.assertEqual(len(self.file.load_grants(0.0)), 1)
+
+    def test_ended(self) -> None:
+        """A grant that was ended does not come back."""
+        self.file.save_grant(Grant("amir", "bet.example", "gambling", NOW + 60, "beth", "", "one"))
+        self.file.end_grant("one")
+        self.assertEqual(self.file.load_grants(NOW), [])
+
+    def test_older_store(self) -> None:
+        """Warnings that were confirmed before the store learned of ids hold on."""
+        self.path.parent.mkdir(exist_ok=True)
+        connection = sqlite3.connect(self.path)
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?)",
+            ("amir", "bet.example", "gambling", NOW + 60, "amir", "warning confirmed"),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+        connection.close()
+        (grant,) = self.file.load_grants(NOW)
+        self.assertEqual(
+            (grant.who, grant.host, grant.until, grant.is_own), ("amir", "bet.example", NOW + 60, True)
+        )
+        self.assertEqual(len(grant.id), 14)
+
+    def test_requests(self) -> None:
+        """A request is kept as it was last, and forgotten a week after that."""
+        asked = AccessRequest(
+            "one", "amir", "bet.example", "gambling", "http://bet.example/", NOW, "an \ud800 essay"
+        )
+        self.file.save_request(asked)
+        self.file.save_request(replace(asked, state=State.REFUSED, by="beth", decided_at=NOW + 60))
+        self.file.close()
+        (kept,) = self.file.load_requests(NOW + 61)
+        self.assertEqual((kept.state, kept.by, kept.reason), (State.REFUSED, "beth", "an \\ud800 essay"))
+        self.assertEqual(self.file.load_requests(NOW + 60 + KEPT_SECONDS), [])
 
     def test_renewed(self) -> None:
         """A grant for the same person, host and rule takes the place of the one before."""
         for until in (NOW + 60, NOW + 120):
-            self.file.save_grant(Grant("amir", "bet.example", "gambling", until, "amir", ""))
-        self.assertEqual([row[3] for row in self.file.load_grants(NOW)], [NOW + 120])
+            self.file.save_grant(Grant("amir", "bet.example", "gambling", until, "amir", "", f"id{until}"))
+        self.assertEqual([grant.until for grant in self.file.load_grants(NOW)], [NOW + 120])
 
 
 class TroubleTests(FileTestCase):

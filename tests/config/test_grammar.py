@@ -13,6 +13,7 @@ from tests.policy.builders import ANONYMOUS, CAROL, facts
 from tests.support.rows import rows, tabular
 
 LONDON = ZoneInfo("Europe/London")
+BANKS = "# of the site\nbarclays.example  # and below\n\n"
 TEXT = """\
 time_zone: Europe/London
 listen: [{{name: rooms, forward: "127.0.0.1:3128"}}]
@@ -27,6 +28,11 @@ calendars:
   breaks: {{days: mon-fri, hours: ["10:30-10:45", "12:00-13:00"]}}
   clubs: {{any: [{{days: wed, hours: "15:30-17:00"}}, {{days: sat}}], except: [holidays, exams]}}
   quiet: {{calendar: lessons, not: breaks}}
+lists:
+  banks: {{of: domain, entries: [hsbc.example], file: banks.txt}}
+  candidates: {{of: user, entries: [amir, beth]}}
+  rooms: {{of: network, entries: [10.1.0.0/16]}}
+  nobody: {{of: user}}
 rules:
   - {{name: tried, do: block, {conditions}}}
   - {{name: everything else, do: allow}}
@@ -35,7 +41,7 @@ rules:
 
 def policy_with(conditions):
     """The policy whose one rule has these conditions."""
-    loaded = load(TEXT.format(conditions=conditions))
+    loaded = load(TEXT.format(conditions=conditions), {"banks.txt": BANKS})
     if loaded.configuration is None:
         raise AssertionError(loaded.problems)
     return loaded.configuration.policy
@@ -68,6 +74,49 @@ class ConditionTests(SynchronousTestCase):
     def test_matches(self, conditions, asked, expected):
         """The rule matches as it reads."""
         self.assertEqual(policy_with(conditions).decide(asked).rule == "tried", expected)
+
+
+@tabular
+class ListTests(SynchronousTestCase):
+    """Lists with a name."""
+
+    @rows(
+        user=("who: {list: candidates}", facts(), True),
+        other_user=("who: {list: candidates}", facts(identity=CAROL), False),
+        not_on_it=("who: {not: {list: candidates}}", facts(identity=CAROL), True),
+        domain=("what: {list: banks}", facts("http://www.hsbc.example/"), True),
+        domain_of_file=("what: {list: banks}", facts("https://www.barclays.example/"), True),
+        other_domain=("what: {list: banks}", facts(), False),
+        beside_keys=("what: {list: banks, method: POST}", facts("http://hsbc.example/"), False),
+        beside_any=("what: {list: banks, any: [{port: 80}]}", facts("http://hsbc.example/"), True),
+        one_of_several=("who: {list: [nobody, rooms]}", facts(), True),
+        empty=("who: {list: nobody}", facts(), False),
+        not_on_empty=("who: {not: {list: nobody}}", facts(), True),
+    )
+    def test_matches(self, conditions, asked, expected):
+        """A rule asks for what is on a list as if it stood in the rule."""
+        self.assertEqual(policy_with(conditions).decide(asked).rule == "tried", expected)
+
+    @rows(
+        on_it=("what: {list: banks}", "http://www.hsbc.example/", "list banks: domain hsbc.example"),
+        not_on_it=("what: {list: banks}", "http://x.example/", "host is x.example, not on list banks"),
+        empty=("who: {list: nobody}", "http://x.example/", "list nobody is empty"),
+    )
+    def test_words(self, conditions, url, words):
+        """An explanation names the list and the entry, and never the whole list."""
+        policy = policy_with(conditions)
+        self.assertEqual(explain(policy, facts(url)).steps[0].words, words)
+
+    def test_reason(self):
+        """A record names the list."""
+        decision = policy_with("what: {list: banks}").decide(facts("http://hsbc.example/"))
+        self.assertEqual(decision.reason, "list banks")
+
+    def test_version(self):
+        """The file of a list counts into the version of the policy."""
+        text = TEXT.format(conditions="what: {list: banks}")
+        versions = {load(text, {"banks.txt": one}).version for one in (BANKS, BANKS + "x.example")}
+        self.assertEqual(len(versions), 2)
 
 
 @tabular
@@ -123,6 +172,6 @@ class PlaceTests(SynchronousTestCase):
 
     def test_deep(self):
         """A wrong word three parts down is told where it stands."""
-        loaded = load(TEXT.format(conditions="who: {any: [{not: {all: [{grup: x}]}}]}"))
-        (problem,) = loaded.problems
-        self.assertEqual((problem.code, problem.place.line, problem.place.column), ("unknown-field", 15, 56))
+        text = TEXT.format(conditions="who: {any: [{not: {all: [{grup: x}]}}]}")
+        (problem,) = load(text, {"banks.txt": BANKS}).errors
+        self.assertEqual((problem.code, problem.place.line, problem.place.column), ("unknown-field", 20, 56))

@@ -117,10 +117,10 @@ class ConfirmTests(SynchronousTestCase):
         token = seal_warning(SIGNER.seal, warning(), NOW)
         opened = open_warning(unseal, token, AMIR, "10.9.9.9", NOW + 60)
         self.assertEqual(opened, warning())
-        grant = grant_for(opened, NOW + 60)
+        grant = grant_for(opened, NOW + 60, "0nk4x7a2k40001")
         self.assertEqual(
-            (grant.who, grant.host, grant.rule, grant.until, grant.given_by),
-            ("amir", "forum.chess.example", "forums", NOW + 60 + 2700, "amir"),
+            (grant.who, grant.host, grant.rule, grant.until, grant.given_by, grant.id),
+            ("amir", "forum.chess.example", "forums", NOW + 60 + 2700, "amir", "0nk4x7a2k40001"),
         )
 
     @rows(

@@ -14,15 +14,16 @@ from corpproxy.destination.model import AddressClass
 from corpproxy.errors import Place
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
-from corpproxy.policy.conditions import PortRange, What, When, Who, parse_url
+from corpproxy.policy.conditions import PortRange, SizeRange, What, When, Who, parse_url
 from corpproxy.policy.exceptions import ALL_RULES, ExceptionEntry
-from corpproxy.policy.model import ConnectTo, Effect, Facts, Safety
+from corpproxy.policy.model import Answer, ConnectTo, Effect, Facts, Safety
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.staged import Mode, Period, Stage
 
 LONDON = ZoneInfo("Europe/London")
 AMIR = Identity("amir", ("pupils",))
 CAROL = Identity("carol", ("staff",))
+LABS = Identity("labs", (), "network")
 NETWORKS = {"labs": [ip_network("10.1.0.0/16")], "wifi": [ip_network("10.2.0.0/16"), ip_network("fd00::/8")]}
 
 
@@ -98,19 +99,27 @@ plain_whos = st.builds(
     group=_maybe(_some("pupils", "staff"), ()),
     network=_maybe(_some("labs", "wifi", "10.1.2.0/24"), ()),
     listener=_maybe(_some("rooms", "office"), ()),
+    device=_maybe(_some("labs", "wifi"), ()),
     anonymous=_maybe(st.booleans(), None),
+    agent=_maybe(_some("Firefox", "^curl/[0-9]", "(?i)update"), ()),
 )
 plain_whats = st.builds(
     What,
     category=_maybe(_some(*_CATEGORIES), ()),
     uncategorised=_maybe(st.booleans(), None),
     domain=_maybe(_some("example.com", "miniclip.com", "b.miniclip.com", "com", "10.0.0.7", "7"), ()),
+    host=_maybe(_some("example.com", "a.b.miniclip.com", "10.0.0.7"), ()),
     url=_maybe(_some(*_URLS), ()),
+    extension=_maybe(_some("exe", "gz", "tar.gz"), ()),
     expression=_maybe(_some("mini", r":443$", "^http://", "news|x=1"), ()),
     method=_maybe(_some("GET", "POST", "CONNECT"), ()),
     scheme=_maybe(_some("http", "https"), ()),
     port=_maybe(_some(80, 443, 22, PortRange(1, 80), PortRange(443, 8080)), ()),
     address=_maybe(_some(AddressClass.PUBLIC, AddressClass.PRIVATE), ()),
+    country=_maybe(_some("GB", "US"), ()),
+    asn=_maybe(_some(13335, 786), ()),
+    media_type=_maybe(_some("video/mp4", "video/*", "text/html"), ()),
+    size=_maybe(_some(SizeRange(1001), SizeRange(0, 10)), ()),
 )
 
 
@@ -155,18 +164,43 @@ instants = st.one_of(
 )
 some_facts = st.builds(
     Facts,
-    identity=st.sampled_from([AMIR, CAROL, ANONYMOUS, Identity("dora", ("pupils", "staff"))]),
+    identity=st.sampled_from([AMIR, CAROL, ANONYMOUS, Identity("dora", ("pupils", "staff")), LABS]),
     client=st.sampled_from(["10.1.2.3", "10.2.0.1", "::ffff:10.1.9.9", "fd00::1", "", "nonsense"]),
     listener=st.sampled_from(["rooms", "office"]),
     method=st.sampled_from(["GET", "POST", "CONNECT"]),
     scheme=st.sampled_from(["http", "https"]),
     host=st.sampled_from(_HOSTS).map(normal_host),
     port=st.sampled_from([80, 443, 8080, 22]),
-    path=st.sampled_from(["", "/", "/news", "/newsletter", "/%6Eews/x", "/a?x=1", "/a/../news", "/\udcff/é"]),
+    path=st.sampled_from(
+        [
+            "",
+            "/",
+            "/news",
+            "/newsletter",
+            "/%6Eews/x",
+            "/a?x=1",
+            "/a/../news",
+            "/\udcff/é",
+            "/x/setup.exe;a",
+            "/b.TAR.gz?.exe",
+        ]
+    ),
     categories=st.lists(st.sampled_from(_CATEGORIES), unique=True).map(sorted).map(tuple),
     at=instants,
     address_classes=st.one_of(
         st.none(), st.frozensets(st.sampled_from([AddressClass.PUBLIC, AddressClass.PRIVATE]))
+    ),
+    agent=st.sampled_from(["", "Mozilla/5.0 Firefox/140", "curl/8.1", "Windows-Update-Agent"]),
+    countries=st.one_of(st.none(), st.frozensets(st.sampled_from(["GB", "US", "FR"]))),
+    asns=st.one_of(st.none(), st.frozensets(st.sampled_from([13335, 786]))),
+    answer=st.one_of(
+        st.none(),
+        st.builds(
+            Answer,
+            st.sampled_from(["", "video/mp4", "video/webm", "text/html"]),
+            st.sampled_from([None, 0, 10, 11, 2000]),
+            st.booleans(),
+        ),
     ),
 )
 periods = st.builds(

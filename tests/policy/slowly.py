@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 import re2
 
 from corpproxy.policy.conditions import PortRange, What, Who
+from corpproxy.policy.model import NO_CONTENT
 from corpproxy.policy.target import normal_path, target_uri
 from tests.policy.builders import NETWORKS
 
@@ -46,6 +47,9 @@ def _keys(who, what, refuses, facts, missing):
     yield not who.group or bool(set(identity.groups) & set(who.group))
     yield not who.network or any(_in_network(facts.client, name) for name in who.network)
     yield not who.listener or facts.listener in who.listener
+    by_address = identity.source == "network"
+    yield not who.device or (by_address and any(_in_network(facts.client, name) for name in who.device))
+    yield not who.agent or any(re2.search(one.encode(), facts.agent.encode()) for one in who.agent)
     yield who.anonymous is None or who.anonymous == (identity.name == "")
     unknown = refuses and any(one in missing or "*" in missing for one in what.category)
     yield not what.category or bool(set(facts.categories) & set(what.category)) or unknown
@@ -55,6 +59,7 @@ def _keys(who, what, refuses, facts, missing):
         else:
             yield what.uncategorised == (not facts.categories)
     yield not what.domain or any(_below(facts.host, name) for name in what.domain)
+    yield not what.host or facts.host.name in what.host
     yield not what.url or any(_begins(prefix, facts) for prefix in what.url)
     uri = target_uri(facts).encode("utf-8", "replace")
     yield not what.expression or any(re2.search(one.encode(), uri) for one in what.expression)
@@ -65,6 +70,32 @@ def _keys(who, what, refuses, facts, missing):
         yield refuses
     else:
         yield not what.address or bool(facts.address_classes & set(what.address))
+    for asked, known in ((what.country, facts.countries), (what.asn, facts.asns)):
+        yield not asked or (refuses if known is None else bool(known & set(asked)))
+    segment = normal_path(facts.path).split("?")[0].split("/")[-1].split(";")[0].lower()
+    yield not what.extension or any(segment.endswith("." + one) for one in what.extension)
+    yield from _answer_keys(what, refuses, facts)
+
+
+def _answer_keys(what, refuses, facts):
+    answer = facts.answer
+    if facts.method == "CONNECT" and answer is None:
+        answer = NO_CONTENT
+    for asked in (what.media_type, what.size):
+        if asked and answer is None:
+            yield not refuses
+        elif asked and not answer.is_there:
+            yield False
+    if answer is not None and answer.is_there:
+        stated = answer.media_type
+        kind = stated.split("/")[0] + "/*"
+        yield not what.media_type or (
+            stated in what.media_type or kind in what.media_type if stated else refuses
+        )
+        if what.size and answer.size is None:
+            yield not refuses
+        else:
+            yield not what.size or any(one.contains(answer.size) for one in what.size)
 
 
 def _in_network(client, name):

@@ -12,17 +12,24 @@ from corpproxy.policy import networks
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import (
     PortRange,
+    SizeRange,
     What,
     Who,
     asked_keys,
+    parse_asn,
+    parse_country,
     parse_domain,
     parse_expression,
+    parse_extension,
+    parse_host,
+    parse_media_type,
+    parse_size_range,
     parse_url,
 )
-from corpproxy.policy.model import Effect
+from corpproxy.policy.model import NO_CONTENT, Answer, Effect
 from corpproxy.policy.table import Table
 from corpproxy.policy.target import normal_path
-from tests.policy.builders import CAROL, LESSONS, NETWORKS, facts, local, rule
+from tests.policy.builders import CAROL, LABS, LESSONS, NETWORKS, facts, local, rule
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
@@ -73,6 +80,33 @@ class MatchTests(SynchronousTestCase):
         domain_tunnel=(Who(), What(domain=("miniclip.com",)), TUNNEL, True),
         address_is_no_domain=(Who(), What(domain=("0.0.1",)), facts("http://10.0.0.1/"), False),
         address_itself=(Who(), What(domain=("10.0.0.1",)), facts("http://10.0.0.1/"), True),
+        device=(Who(device=("labs",)), What(), facts(identity=LABS), True),
+        device_signed_in=(Who(device=("labs",)), What(), GAMES, False),
+        device_elsewhere=(Who(device=("wifi",)), What(), facts(identity=LABS), False),
+        agent=(Who(agent=("Firefox/1[0-9]+",)), What(), facts(agent="Mozilla/5.0 Firefox/140.0"), True),
+        other_agent=(Who(agent=("Firefox",)), What(), facts(agent="curl/8"), False),
+        no_agent=(Who(agent=(".",)), What(), facts(), False),
+        host=(Who(), What(host=("www.miniclip.com",)), GAMES, True),
+        host_above=(Who(), What(host=("miniclip.com",)), GAMES, False),
+        extension=(Who(), What(extension=("exe",)), facts("http://x.org/a/Setup.EXE?x=1"), True),
+        extension_of_two=(Who(), What(extension=("tar.gz",)), facts("http://x.org/a.tar.gz"), True),
+        extension_last=(Who(), What(extension=("gz",)), facts("http://x.org/a.tar.gz"), True),
+        extension_escaped=(Who(), What(extension=("exe",)), facts("http://x.org/a%2eex%65"), True),
+        extension_parameter=(Who(), What(extension=("exe",)), facts("http://x.org/a.exe;x=.txt"), True),
+        extension_in_query=(Who(), What(extension=("exe",)), facts("http://x.org/a?f=b.exe"), False),
+        extension_in_folder=(Who(), What(extension=("exe",)), facts("http://x.org/a.exe/b"), False),
+        extension_of_tunnel=(Who(), What(extension=("com",)), TUNNEL, False),
+        country=(Who(), What(country=("GB",)), facts(countries=frozenset({"US", "GB"})), True),
+        other_country=(Who(), What(country=("GB",)), facts(countries=frozenset({"US"})), False),
+        asn=(Who(), What(asn=(786,)), facts(asns=frozenset({786})), True),
+        other_asn=(Who(), What(asn=(786,)), facts(asns=frozenset()), False),
+        media_type=(Who(), What(media_type=("video/mp4",)), facts(answer=Answer("video/mp4")), True),
+        media_kind=(Who(), What(media_type=("video/*",)), facts(answer=Answer("video/mp4")), True),
+        other_media_type=(Who(), What(media_type=("video/*",)), facts(answer=Answer("text/html")), False),
+        media_type_without_content=(Who(), What(media_type=("video/*",)), facts(answer=NO_CONTENT), False),
+        media_type_of_tunnel=(Who(), What(media_type=("video/*",)), TUNNEL, False),
+        size=(Who(), What(size=(SizeRange(1001),)), facts(answer=Answer("", 1001)), True),
+        other_size=(Who(), What(size=(SizeRange(1001),)), facts(answer=Answer("", 1000)), False),
         url=(Who(), url("miniclip.com/games"), GAMES, True),
         url_whole_segment=(Who(), url("miniclip.com/gam"), GAMES, False),
         url_to_slash=(Who(), url("www.miniclip.com/games/"), GAMES, True),
@@ -124,6 +158,15 @@ class MatchTests(SynchronousTestCase):
         """A rule with hours matches within them."""
         self.assertEqual(Table([rule(when=(LESSONS,))]).first(facts(at=local(at))), expected)
 
+    @rows(
+        block=(Effect.BLOCK, 0),
+        allow=(Effect.ALLOW, -1),
+    )
+    def test_media_type_not_stated(self, effect, expected):
+        """An answer that does not say what it is may be anything."""
+        table = Table([rule(effect=effect, what=What(media_type=("video/*",)))])
+        self.assertEqual(table.first(facts(answer=Answer())), expected)
+
     def test_first_of_many(self):
         """Of several rows the first that matches is given."""
         table = Table([rule(who=Who(group=("staff",))), rule(what=What(category=("games",))), rule()])
@@ -150,6 +193,16 @@ class UnknownTests(SynchronousTestCase):
         allow_uncategorised=(Effect.ALLOW, What(uncategorised=True), {"malware"}, -1),
         allow_uncategorised_known=(Effect.ALLOW, What(uncategorised=True), (), 0),
         block_address=(Effect.BLOCK, What(address=(AddressClass.PRIVATE,)), (), 0),
+        block_country=(Effect.BLOCK, What(country=("GB",)), (), 0),
+        allow_country=(Effect.ALLOW, What(country=("GB",)), (), -1),
+        block_asn=(Effect.BLOCK, What(asn=(786,)), (), 0),
+        allow_asn=(Effect.ALLOW, What(asn=(786,)), (), -1),
+        block_media_type_yet=(Effect.BLOCK, What(media_type=("video/*",)), (), -1),
+        allow_media_type_yet=(Effect.ALLOW, What(media_type=("video/*",)), (), 0),
+        block_size_yet=(Effect.BLOCK, What(size=(SizeRange(1001),)), (), -1),
+        allow_size_yet=(Effect.ALLOW, What(size=(SizeRange(1001),)), (), 0),
+        allow_not_media_type_yet=(Effect.ALLOW, What(not_=What(media_type=("video/*",))), (), 0),
+        block_not_media_type_yet=(Effect.BLOCK, What(not_=What(media_type=("video/*",))), (), -1),
         allow_address=(Effect.ALLOW, What(address=(AddressClass.PRIVATE,)), (), -1),
     )
     def test_unknown(self, effect, what, missing, expected):
@@ -190,9 +243,34 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(str(parse_url(written)), expected)
 
     @rows(
+        host=(parse_host, "WWW.Example.com", "www.example.com"),
+        extension=(parse_extension, "*.EXE", "exe"),
+        media_type=(parse_media_type, "Video/*", "video/*"),
+        country=(parse_country, "gb", "GB"),
+        asn=(parse_asn, "AS13335", 13335),
+        asn_bare=(parse_asn, "786", 786),
+        over=(parse_size_range, "over 100MiB", SizeRange((100 << 20) + 1)),
+        up_to=(parse_size_range, "up to  64KiB", SizeRange(0, 64 << 10)),
+        up_to_octets=(parse_size_range, "up to 10", SizeRange(0, 10)),
+    )
+    def test_parse(self, parse, written, expected):
+        """Each key has a form of its own, and is written again as it was."""
+        self.assertEqual(parse(written), expected)
+        if isinstance(expected, SizeRange):
+            self.assertEqual(parse(str(expected)), expected)
+
+    @rows(
         domain_path=(parse_domain, "example.com/x", "write it under url"),
         domain_empty=(parse_domain, "", "is no host name"),
         domain_space=(parse_domain, "exa mple.com", "is no host name"),
+        host_below=(parse_host, "*.example.com", "write it under domain"),
+        extension=(parse_extension, "a/b", "write it as exe or tar.gz"),
+        media_type=(parse_media_type, "video", "write it as video/mp4"),
+        country=(parse_country, "Britain", "write its two letters"),
+        country_uk=(parse_country, "uk", "write GB"),
+        asn=(parse_asn, "AS0", "write it as AS13335"),
+        asn_large=(parse_asn, "4294967296", "write it as AS13335"),
+        size=(parse_size_range, "100MiB", "write 'over 100MiB' or 'up to 64KiB'"),
         url_userinfo=(parse_url, "http://amir@example.com/", "is no URL"),
         url_port=(parse_url, "example.com:99999/", "is no URL"),
         url_empty=(parse_url, "/news", "is no URL"),

@@ -82,6 +82,7 @@ def in_force(
         people=People(identity or IdentitySettings()),
         policy=policy,
         needs_addresses="address_classes" in policy.reads,
+        needs_agent="agent" in policy.reads,
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
         recall=lambda value, now: remembered.get(value),

@@ -6,10 +6,12 @@ Each module checks one concern and says every problem it finds.
 
 from __future__ import annotations
 
-from corpproxy.config.checks import cases, exceptions, files, listen, names, rules, site, values
+from corpproxy.config.checks import cases, exceptions, files, listen, lists, names, rules, site, values
 from corpproxy.config.checks.examined import Examined
 
-CONCERNS = tuple(module.check for module in (names, rules, exceptions, cases, listen, files, site, values))
+CONCERNS = tuple(
+    module.check for module in (names, lists, rules, exceptions, cases, listen, files, site, values)
+)
 
 
 def check_meaning(examined: Examined) -> None:

@@ -14,7 +14,7 @@ MAX_CASES = 10_000
 
 def check(examined: Examined) -> None:
     """Say what is wrong with tests before they are run."""
-    zone = Rules(examined.model, examined.shaped.root).time_zone
+    zone = Rules(examined.model, examined.shaped.root, examined.attached).time_zone
     count = 0
     for number, table in enumerate(examined.model.tests):
         path = ("tests", number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from corpproxy.config.attached import Attached
 from corpproxy.config.files import Files
 from corpproxy.config.nodes import Path as Steps
 from corpproxy.config.nodes import Table, node_at, place_of
@@ -19,13 +20,14 @@ class Examined:
     The policy under examination.
 
     ``folder`` is where its relative paths begin.  ``known_categories`` are those of the lists' index, None
-    when there is none yet.
+    when there is none yet; ``attached`` are the files that it names beside those it includes.
     """
 
     shaped: Shaped
     folder: Path
     files: Files
     known_categories: frozenset[str] | None = None
+    attached: Attached = field(default_factory=Attached)
     problems: list[Problem] = field(default_factory=list)
 
     @property

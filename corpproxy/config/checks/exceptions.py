@@ -38,7 +38,7 @@ def _tables(examined: Examined) -> list[tuple[str, Sequence[RuleTable | Exceptio
 
 def _periods(examined: Examined) -> None:
     """Times that are none, and ends that come first."""
-    rules = Rules(examined.model, examined.shaped.root)
+    rules = Rules(examined.model, examined.shaped.root, examined.attached)
     for path, entry in _each(examined):
         times: dict[str, float] = {}
         for key, read in (("from", rules.start), ("until", rules.end)):

@@ -66,6 +66,7 @@ class _Names:
         self._group_names((*path, "group"), who.group)
         self._tell("listener", (*path, "listener"), who.listener, self._listeners)
         self._network_names((*path, "network"), who.network)
+        self._tell("network", (*path, "device"), who.device, self._networks)
 
     def _group_names(self, path: Path, written: Iterable[str]) -> None:
         file = self._examined.model.identity.groups_file

@@ -70,7 +70,7 @@ def _order(examined: Examined) -> None:
     """What can be said of the order of rules: of those that could be read whole."""
     model, shaped = examined.model, examined.shaped
     sound = [number for number in range(len(model.rules)) if not shaped.is_damaged(("rules", number))]
-    rules = Rules(model, shaped.root)
+    rules = Rules(model, shaped.root, examined.attached)
     written = [rule for n in sound if (rule := rules.rule(n))]
     found = lint(Policy(written, networks=rules.networks, exceptions=rules.exceptions()))
     is_end_known = bool(sound) and sound[-1] == len(model.rules) - 1 and not shaped.is_damaged(("rules",))

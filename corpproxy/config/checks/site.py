@@ -77,7 +77,7 @@ def _names(examined: Examined) -> None:
 
 def _times(examined: Examined) -> None:
     """Calendars that stand on themselves."""
-    rules = Rules(examined.model, examined.shaped.root)
+    rules = Rules(examined.model, examined.shaped.root, examined.attached)
     for name, path in _circles(examined, rules):
         said = f"'{name}' stands on itself, or on more than {MAX_ABOVE} others"
         examined.say(path, "calendar-circle", said)

@@ -32,6 +32,7 @@ class CaseTable(Table):
     groups: OneOrMany[Text] | None = optional("The groups of ``user``; those of the policy when left out.")
     client: OneOrMany[Text] | None = optional("The client's address.", alias="from")
     listener: Text | None = optional("The listener asked; the first forward listener when left out.")
+    agent: Text | None = optional("What the client says it is: its User-Agent.")
     at: OneOrMany[Text] | None = optional(
         "Date and time, as ``2026-11-23T10:00``, in the site's time zone; at any time when left out."
     )

@@ -14,6 +14,8 @@ from corpproxy.policy.conditions import (
     UrlPrefix,
     parse_domain,
     parse_expression,
+    parse_extension,
+    parse_host,
     parse_ports,
     parse_url,
 )
@@ -23,6 +25,8 @@ AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
 Scheme = Annotated[str, words(("http", "https"))]
 Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
 Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
+HostName = Annotated[str, parsed("name or address", parse_host, "bad-host")]
+Extension = Annotated[str, parsed("extension", parse_extension, "bad-extension")]
 Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
 Ports = Annotated[int | PortRange, parsed("port or range", parse_ports, "bad-port")]
 Days = Annotated[frozenset[int], parsed("days", parse_days, "bad-days")]
@@ -52,7 +56,14 @@ class WhoTable(Table):
     group: OneOrMany[Text] = listing("Names of groups.")
     network: OneOrMany[Text] = listing("Names from ``identity.networks``, or networks as ``10.1.4.0/24``.")
     listener: OneOrMany[Text] = listing("Names of listeners that the exchange came in by.")
+    device: OneOrMany[Text] = listing(
+        "Names from ``identity.networks`` from where the exchange comes without anybody having signed in."
+    )
     anonymous: Switch | None = optional("Whether nobody has signed in.")
+    agent: OneOrMany[Expression] = listing("Regular expressions (RE2) that are found in the User-Agent.")
+    list_: OneOrMany[Text] = listing(
+        "Names from ``lists:``, of users, groups, networks or agents.", alias="list"
+    )
     all_: list[WhoTable] = listing("Further conditions that must all hold.", alias="all")
     any_: list[WhoTable] = listing("Further conditions of which one must hold.", alias="any")
     not_: WhoTable | None = optional("Conditions that must not hold together.", alias="not")
@@ -68,8 +79,11 @@ class WhatTable(Table):
     category: OneOrMany[Text] = listing("Categories, from lists or of your own.")
     uncategorised: Switch | None = optional("Whether no list knows the destination.")
     domain: OneOrMany[Domain] = listing("Names, each with all below it.")
+    host: OneOrMany[HostName] = listing("Names or addresses, each exactly so, without what is below.")
+    list_: OneOrMany[Text] = listing("Names from ``lists:``, of what is asked for.", alias="list")
     url: OneOrMany[Url] = listing("The beginning of a URL, as ``http://example.com/games``.")
     expression: OneOrMany[Expression] = listing("Regular expressions (RE2) that are found in the URL.")
+    extension: OneOrMany[Extension] = listing("How the last segment of the path ends, as ``exe``.")
     method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")

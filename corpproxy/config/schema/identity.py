@@ -25,15 +25,22 @@ PersonName = Annotated[str, Leaf("name", _person, {"type": ["string", "number", 
 
 def _network(written: str) -> IpNetwork:
     try:
+        return parse_network(written)
+    except ValueError as error:
+        raise wrong("bad-network", str(error)) from None
+
+
+def parse_network(written: str) -> IpNetwork:
+    """Read an address or a network; raises ValueError with what is wrong, to follow the name of a field."""
+    try:
         return ip_network(written)
     except ValueError:
         pass
     try:
         meant = ip_network(written, strict=False)
     except ValueError:
-        said = f"wants an address or a network such as 10.1.4.0/24, not '{written}'"
-        raise wrong("bad-network", said) from None
-    raise wrong("bad-network", f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
+        raise ValueError(f"wants an address or a network such as 10.1.4.0/24, not '{written}'") from None
+    raise ValueError(f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
 
 
 Network = Annotated[IpNetwork, Leaf("network", _network, {"type": "string"})]

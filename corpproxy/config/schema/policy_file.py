@@ -20,6 +20,7 @@ from corpproxy.config.schema.limits import (
     TimeoutsTable,
 )
 from corpproxy.config.schema.listen import ListenTable
+from corpproxy.config.schema.named_lists import NamedListTable
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
@@ -55,6 +56,9 @@ class PolicyFile(Table):
     )
     identity: IdentityTable = Field(default=IdentityTable(), description="How people become known.")
     categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
+    lists: dict[str, NamedListTable] = mapping(
+        "Names, networks and the like that rules refer to by one name."
+    )
     calendars: dict[str, CalendarTable] = mapping("Hours of the week and dates, by name.")
     rules: list[RuleTable] = listing("What is allowed and what is not; the first match decides.")
     exceptions: list[ExceptionTable] = listing("Who may have what in spite of rules, until when.")

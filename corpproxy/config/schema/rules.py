@@ -54,6 +54,7 @@ class RuleTable(Table):
     owner: Text | None = optional("Who answers for the rule.")
     reason: Text | None = optional("Why it is there, for whoever reads the policy or an explanation.")
     exceptions: Switch = as_in(Rule, "exceptions", "Whether entries of ``exceptions:`` may go past it.")
+    override: Switch = as_in(Rule, "override", "Whether an approved request may go past it where it blocks.")
 
 
 class ExceptionTable(Table):

@@ -1,0 +1,342 @@
+"""
+What it costs others when all open tunnels are decided again: ``python -m benchmarks.rounds [TUNNELS]``.
+
+A real service with two workers carries so many open tunnels, half of them to a game, while some clients ask
+for a small page again and again.  Three rules begin one after the other: under the first all tunnels may go
+on, the second blocks the game, the third blocks everything.  For each is told, beside what it was in a time
+of the same length in which nothing happened:
+
+* how long it took until the last tunnel had ended,
+* the longest pause of a worker: the most processor time that it spent between two turns of its loop, which is
+  how long others would wait on a core of its own,
+* the longest that a client waited for its page, which is that and all that the machine did besides.
+
+Each worker needs two descriptors for each of its tunnels, and this program one: ``ulimit -n`` must be above
+the number of tunnels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import resource
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.place import NICE
+
+TUNNELS = 10_000
+WORKERS = 2
+HOSTS = ("games.bench.test", "other.bench.test")
+PROBES = 8
+# A page in this rhythm, as of somebody who clicks on and on.
+PROBE_SECONDS = 0.002
+QUIET_SECONDS = 3.0
+# Python reads it when a process begins: in each worker a beat looks how much was worked since the last one.
+BEATS = """
+import os, sys, threading, time
+
+HERE = os.path.dirname(__file__)
+
+def beat(reactor, file, before):
+    now = time.thread_time()
+    if now - before > 0.001:
+        file.write(f"{time.monotonic()} {now - before}\\n")
+    reactor.callLater(0.001, beat, reactor, file, time.thread_time())
+
+def begin():
+    while "twisted.internet.reactor" not in sys.modules:
+        time.sleep(0.1)
+    time.sleep(1)
+    from twisted.internet import reactor
+    reactor.callFromThread(beat, reactor, open(HERE + "/beats-%d" % os.getpid(), "w", 1), 1e9)
+
+# Where there is a thread no worker is made by forking: each is a process of its own from the start.
+is_worker = "corpproxy.worker" in sys.orig_argv
+threading.Thread(target=begin if is_worker else lambda: time.sleep(1e6), daemon=True).start()
+"""
+OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+PROBE = b"GET http://proxy.internal/proxy.pac HTTP/1.1\r\nHost: proxy.internal\r\n\r\n"
+# What begins, what it blocks, and the share of the tunnels that it ends.
+CHANGES = (("all go on", "news.bench.test", 0.0), ("half end", HOSTS[0], 0.5), ("the rest end", "test", 0.5))
+# From one rule to the next; the first one waits until the tunnels are open.
+BETWEEN_SECONDS = 2 * QUIET_SECONDS + 2
+
+
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+def far_end(listening: socket.socket) -> None:
+    """The server of all tunnels: it takes what comes and says nothing."""
+    listening.setblocking(False)
+    held: dict[int, socket.socket] = {}
+    poll = select.epoll()
+    poll.register(listening, select.EPOLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == listening.fileno():
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        one, _ = listening.accept()
+                        one.setblocking(False)
+                        held[one.fileno()] = one
+                        poll.register(one, select.EPOLLIN | select.EPOLLRDHUP)
+            else:
+                with contextlib.suppress(OSError):
+                    if held[descriptor].recv(65536):
+                        continue
+                held.pop(descriptor).close()
+
+
+class Probes:
+    """Clients that ask for a small page in a steady rhythm; each remembers how long every answer took."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._waits: list[tuple[float, float]] = []
+        self._over = False
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(PROBES)]
+        for one in self._threads:
+            one.start()
+
+    def longest_ms(self, since: float, until: float) -> float:
+        """The longest wait that began between two moments, in milliseconds."""
+        return max((took for at, took in self._waits if since <= at <= until), default=0.0) * 1000
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._over = True
+        for one in self._threads:
+            one.join()
+
+    def _run(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._port)) as one:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not self._over:
+                began = time.monotonic()
+                one.sendall(PROBE)
+                if not one.recv(65536):
+                    raise EOFError
+                self._waits.append((began, time.monotonic() - began))
+                time.sleep(PROBE_SECONDS)
+
+
+def probing(port: int, questions: Any) -> None:
+    """Probes in a process of their own, where no other thread makes them wait."""
+    probes = Probes(port)
+    while (asked := questions.recv()) is not None:
+        questions.send(probes.longest_ms(*asked))
+    probes.stop()
+
+
+class Site:
+    """A service with its workers, and a policy."""
+
+    def __init__(self, folder: Path, far_port: int) -> None:
+        self.folder, self.port = folder, free_port()
+        self._policy = folder / "policy.yaml"
+        self._tables: dict[str, Any] = {
+            "site": "Benchmark",
+            "time_zone": "UTC",
+            "state": "state",
+            "workers": WORKERS,
+            "listen": [{"name": "rooms", "forward": f"127.0.0.1:{self.port}"}],
+            "names": {"hosts": {name: ["127.0.0.1"] for name in HOSTS}},
+            "safety": {
+                "addresses": ["public", "loopback"],
+                "connect_ports": [far_port],
+                "tunnel_content": "any",
+            },
+            "rules": [{"name": "everything", "do": "allow"}],
+            "connections": dict.fromkeys(
+                ("total", "per_address", "per_person", "tunnels_per_address", "tunnels_per_person"), 50_000
+            ),
+        }
+        self._policy.write_text(json.dumps(self._tables))
+        (folder / "sitecustomize.py").write_text(BEATS)
+        self._log = (folder / "log").open("w")
+        self.process = subprocess.Popen(
+            [self._program("twistd"), "-n", "--pidfile=", "corpproxy", "--policy", str(self._policy)],
+            stdout=self._log,
+            stderr=self._log,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+        )
+
+    def _program(self, name: str) -> str:
+        return str(Path(sys.executable).parent / name)
+
+    def begin(self, at: float) -> None:
+        """Put the rules into force, the first from a time in POSIX seconds on."""
+        rules = [
+            {
+                "name": name,
+                "what": {"domain": domain},
+                "do": "block",
+                "from": _moment(at + number * BETWEEN_SECONDS),
+            }
+            for number, (name, domain, _) in enumerate(CHANGES)
+        ]
+        self._tables["rules"] = [*rules, {"name": "everything else", "do": "allow"}]
+        self._policy.write_text(json.dumps(self._tables))
+        self.command("reload")
+
+    def command(self, *words: str) -> str:
+        """Give a command of the command line."""
+        done = subprocess.run(
+            [self._program("corpproxy"), "--policy", str(self._policy), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def wait(self) -> None:
+        """Wait until all workers serve."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                if "no worker" not in (said := self.command("status")) and said.count("serving") >= WORKERS:
+                    return
+            time.sleep(0.2)
+        raise RuntimeError(f"the service does not start: {(self.folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """End the service."""
+        self.process.terminate()
+        self.process.wait(60)
+        self._log.close()
+
+    def longest_pause_ms(self, since: float, until: float) -> float:
+        """The most that a worker worked between two turns, in milliseconds of processor time."""
+        lines = [line for file in self.folder.glob("beats-*") for line in file.read_text().splitlines()]
+        beats = [tuple(map(float, line.split())) for line in lines]
+        return max((worked for at, worked in beats if since <= at <= until), default=0.0) * 1000
+
+    def ended_tunnels(self) -> dict[str, int]:
+        """The closing records of tunnels that were decided again, by the rule that ended them."""
+        found: dict[str, int] = {}
+        for file in (self.folder / "state" / "records").iterdir():
+            for line in file.read_bytes().splitlines():
+                rule = json.loads(line).get("ended_rule")
+                if rule:
+                    found[rule] = found.get(rule, 0) + 1
+        return found
+
+
+class Tunnels:
+    """Open tunnels, and how many of them have ended."""
+
+    def __init__(self, proxy_port: int, far_port: int, count: int) -> None:
+        self.open: dict[int, socket.socket] = {}
+        self._poll = select.epoll()
+        for number in range(count):
+            one = socket.create_connection(("127.0.0.1", proxy_port))
+            target = f"{HOSTS[number % 2]}:{far_port}".encode()
+            one.sendall(b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (target, target))
+            if (answer := one.recv(4096)) != OPENED:
+                raise RuntimeError(f"tunnel {number} is not opened: {answer!r}")
+            self.open[one.fileno()] = one
+            self._poll.register(one, select.EPOLLIN | select.EPOLLRDHUP)
+
+    def until_ended(self, count: int, seconds: float) -> float:
+        """Wait until so many have ended; gives the moment at which the last one did."""
+        last, until = time.monotonic(), time.monotonic() + seconds
+        while count > 0 and time.monotonic() < until:
+            for descriptor, _ in self._poll.poll(0.05):
+                self.open.pop(descriptor).close()
+                count, last = count - 1, time.monotonic()
+        if count > 0:
+            raise RuntimeError(f"{count} tunnels that should have ended are open")
+        return last
+
+
+def _lift_limit(count: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count + 1000:
+        raise SystemExit(f"{count} tunnels need 'ulimit -n' above {count + 1000}; it is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[tuple[Site, int]]:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    far_port = int(listening.getsockname()[1])
+    end = multiprocessing.Process(target=far_end, args=(listening,), daemon=True)
+    end.start()
+    site = Site(folder, far_port)
+    try:
+        site.wait()
+        yield site, far_port
+    finally:
+        site.stop()
+        end.terminate()
+
+
+def measure(folder: Path, count: int) -> None:
+    """Measure and print."""
+    with _made(folder) as (site, far_port):
+        # Before the tunnels: what a child inherits would keep them open.
+        ours, theirs = multiprocessing.Pipe()
+        probes = multiprocessing.Process(target=probing, args=(site.port, theirs), daemon=True)
+        probes.start()
+        began = time.monotonic()
+        tunnels = Tunnels(site.port, far_port, count)
+        print(f"# {count:,} tunnels over {WORKERS} workers, opened in {time.monotonic() - began:.1f} s")
+        at = float(int(time.time() + QUIET_SECONDS + 4))
+        site.begin(at)
+        for number, (name, _, share) in enumerate(CHANGES):
+            _change(name, at + number * BETWEEN_SECONDS, site, tunnels, round(count * share), ours)
+        ours.send(None)
+        probes.join(10)
+        time.sleep(1.5)
+        print(f"# closing records by the rule that ended them: {site.ended_tunnels()}")
+
+
+def _change(name: str, at: float, site: Site, tunnels: Tunnels, ending: int, probes: Any) -> None:
+    begins = time.monotonic() + at - time.time()
+    time.sleep(max(0.0, begins - time.monotonic() - 0.05))
+    last = tunnels.until_ended(ending, 10)
+    time.sleep(max(0.0, begins + QUIET_SECONDS - time.monotonic()))
+    said = [f"{name:13} {ending:6,} ended"]
+    said.append(f"the last after {last - begins:.2f} s" if ending else "nothing to wait for")
+    for what, times in (
+        ("before", (begins - QUIET_SECONDS, begins)),
+        ("then", (begins, begins + QUIET_SECONDS)),
+    ):
+        probes.send(times)
+        said.append(f"{what}: pause {site.longest_pause_ms(*times):.1f} ms, wait {probes.recv():.1f} ms")
+    print("; ".join(said), flush=True)
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+
+
+def main() -> None:
+    """Measure as many tunnels as the command line says."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else TUNNELS
+    _lift_limit(count)
+    with contextlib.suppress(PermissionError):
+        # Other work on the machine yields to us and to all that we start; only root may ask for that.
+        os.nice(NICE)
+    with tempfile.TemporaryDirectory(prefix="corpproxy-rounds-") as folder:
+        measure(Path(folder), count)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    main()

@@ -1,0 +1,68 @@
+"""Deeds: what people do to the access of others, recorded among the exchanges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from corpproxy.audit.record import Record
+from corpproxy.audit.results import Kind, ResultCode
+from corpproxy.audit.times import utc_text
+
+
+class DeedName(StrEnum):
+    """What was done."""
+
+    ASKED = "access-asked"
+    REFUSED = "access-refused"
+    GIVEN = "grant-given"
+    ENDED = "grant-ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """
+    One deed.
+
+    ``by`` did it: the person who signed in, or the account on the machine that gave the command, then with
+    ``source`` ``command``.  ``whom`` is whose access it was about, as grants name people.  ``hosts`` and
+    ``rule`` are what it was about, ``until`` how long it was to hold (POSIX seconds, 0 for not at all),
+    ``why`` the reason in words.  ``grant`` and ``request`` are their ids.
+    """
+
+    name: DeedName
+    at: float
+    by: str
+    whom: str
+    hosts: tuple[str, ...]
+    rule: str = ""
+    until: float = 0.0
+    why: str = ""
+    grant: str = ""
+    request: str = ""
+    source: str = ""
+    groups: tuple[str, ...] = ()
+    client: str = ""
+
+
+def record_of(deed: Deed, policy: str) -> Record:
+    """Give the record of a deed."""
+    return Record(
+        id=deed.request or deed.grant,
+        kind=Kind.DEED,
+        at=utc_text(deed.at),
+        result=ResultCode.DONE,
+        client=deed.client,
+        user=deed.by,
+        groups=deed.groups,
+        source=deed.source,
+        host=deed.hosts[0] if deed.hosts else "",
+        policy=policy,
+        rule=deed.rule,
+        reason=deed.why,
+        grant=deed.grant,
+        granted=utc_text(deed.until) if deed.until else "",
+        deed=deed.name.value,
+        whom=deed.whom,
+        hosts=deed.hosts,
+    )

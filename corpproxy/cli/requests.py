@@ -1,0 +1,99 @@
+"""``corpproxy requests``: who asks for access to what; let them through, or say no."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from corpproxy.audit.line import printable
+from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
+from corpproxy.cli.grants import print_given
+from corpproxy.cli.moments import span
+from corpproxy.cli.reload import add_service_arguments, asked
+from corpproxy.cli.site import Site, site_of
+from corpproxy.net.ask import ControlError
+from corpproxy.policy.reasons import clock
+
+DESCRIPTION = (
+    "People who may ask for a blocked page do so on its page or on the portal. This lists what they ask for, "
+    "lets them through for a time, or refuses."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    parser.description = DESCRIPTION
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = _action(actions, "list", "list the requests that wait")
+    listing.add_argument("--all", action="store_true", help="those that were decided, too")
+    listing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+    granting = _action(actions, "grant", "let through")
+    granting.add_argument("id", metavar="ID", help="as the list shows it")
+    granting.add_argument(
+        "--for", dest="life", required=True, metavar="TIME", help="how long: 30m, 2h, 1d at most"
+    )
+    whole = granting.add_mutually_exclusive_group()
+    whole.add_argument("--group", metavar="NAME", help="not the person alone: everybody in this group")
+    whole.add_argument("--network", metavar="NAME", help="not the person alone: everybody in this room")
+    granting.add_argument("--alone", action="store_true", help="the host alone, without what its pages need")
+    refusing = _action(actions, "refuse", "say no")
+    refusing.add_argument("id", metavar="ID", help="as the list shows it")
+    refusing.add_argument("--why", default="", metavar="TEXT", help="a sentence for the person")
+
+
+def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
+    add_service_arguments(parser)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked for; gives the exit code."""
+    site = site_of(options, needed=False)
+    try:
+        _ACTIONS[options.action](options, site)
+    except ControlError as error:
+        raise CommandFailed(error.message) from error
+    except ValueError as error:
+        raise CommandFailed(str(error), WRONG_USAGE) from error
+    return 0
+
+
+def _list(options: argparse.Namespace, site: Site) -> None:
+    requests = asked(options, "requests", all=options.all)["requests"]
+    if options.format == "json":
+        print(json.dumps(requests, indent=2))
+        return
+    if not requests:
+        print("no request waits" if not options.all else "there are no requests")
+    for one in requests:
+        at, groups = clock(one["at"], site.zone), f" ({', '.join(one['groups'])})" if one["groups"] else ""
+        print(printable(f"{one['id']}  {at}  {one['who']}{groups}: {one['host']}, past '{one['rule']}'"))
+        print(printable(f"    {one['reason'] or '(no reason given)'}"))
+        if one["also"]:
+            print(printable(f"    its pages asked for {', '.join(host for host, _ in one['also'])}, too"))
+        if one["state"] != "waiting":
+            until = f" until {clock(one['until'], site.zone)}" if one["until"] else ""
+            print(printable(f"    {one['state']} by {one['by']}{until} {one['answer']}".rstrip()))
+
+
+def _grant(options: argparse.Namespace, site: Site) -> None:
+    answer = asked(
+        options,
+        "request-grant",
+        id=options.id,
+        seconds=span(options.life),
+        group=options.group,
+        network=options.network,
+        alone=options.alone,
+    )
+    print_given(answer["grant"], site)
+
+
+def _refuse(options: argparse.Namespace, site: Site) -> None:
+    asked(options, "request-refuse", id=options.id, why=options.why)
+    print("refused")
+
+
+_ACTIONS = {"list": _list, "grant": _grant, "refuse": _refuse}
