@@ -85,7 +85,7 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
 
 def beginning(segment: str) -> Head:
     """Give the head of a chain without records, which begins in the segment of this name."""
-    return Head(0, sha256(b"corpproxy chain " + segment.encode()).digest())
+    return Head(0, sha256(b"record chain " + segment.encode()).digest())
 
 
 def link(lines: Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]:

@@ -153,7 +153,7 @@ def check_folder(folder, key, elsewhere):
                         expected, count = None, count + 1
                         continue
                     if at == 1 and n == 1:
-                        fits = chained == hashlib.sha256(b"corpproxy chain " + name.encode()).digest()
+                        fits = chained == hashlib.sha256(b"record chain " + name.encode()).digest()
                     elif at == 1 and not count:
                         fits = chained in follows
                     else:

@@ -63,7 +63,7 @@ class LinkTests(SynchronousTestCase):
         """Each has a number and the hash of the one before; the first that of the segment's name."""
         first, second, third = map(read, chained(a_record(), a_record(user="beth"), a_record()))
         self.assertEqual((first.number, second.number, third.number), (1, 2, 3))
-        self.assertEqual(first.before, sha256(b"corpproxy chain " + SEGMENT.encode()).digest())
+        self.assertEqual(first.before, sha256(b"record chain " + SEGMENT.encode()).digest())
         self.assertEqual((second.before, third.before), (first.digest, second.digest))
 
     def test_head(self) -> None:
