@@ -26,7 +26,15 @@ DEFAULT = "get-all"
 FUNCTIONS = 45
 
 
-class Profiled(Corpproxy):
+class Alone(Corpproxy):
+    """Ourselves in one process, so that what is seen of it is all there is."""
+
+    def tables(self) -> dict[str, object]:
+        """The policy."""
+        return {**super().tables(), "workers": 0}
+
+
+class Profiled(Alone):
     """Ourselves, under the profiler that twistd has."""
 
     name = "corpproxy-profiled"
@@ -69,7 +77,7 @@ def _by_perf(bench: Bench, workload: Workload) -> None:
     if perf is None:
         print("perf is not installed (linux-perf): the kernel's and the interpreter's shares are left out")
         return
-    peer = Corpproxy(bench.place, bench.fixtures, workload.duties)
+    peer = Alone(bench.place, bench.fixtures, workload.duties)
     peer.lay_out()
     kept = bench.place.folder / "perf.data"
     try:

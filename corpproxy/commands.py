@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from corpproxy import __version__
 from corpproxy.grant_commands import grant_commands
+from corpproxy.list_commands import list_commands
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.reload import Reloaded
 
@@ -31,12 +32,19 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         service.reopen()
         return {}
 
-    return {"reload": reload, "status": status, "rotate": rotate, **grant_commands(service)}
+    return {
+        "reload": reload,
+        "status": status,
+        "rotate": rotate,
+        **grant_commands(service),
+        **list_commands(service),
+    }
 
 
 def status_of(service: CorpproxyService) -> dict[str, Any]:
     """How the service does, for ``corpproxy status``."""
-    problems = (*service.problems, *service.refused, *service.lists.problems, *service.reception.problems)
+    lists = (*service.lists.problems, *service.updates.problems)
+    problems = (*service.problems, *service.refused, *lists, *service.reception.problems)
     return {
         "program": __version__,
         "site": service.configuration.site,

@@ -33,6 +33,8 @@ from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
 from corpproxy.backends.history import History, HistoryError, Run
 from corpproxy.backends.list_files import open_index
+from corpproxy.backends.list_update_job import UpdateJob
+from corpproxy.backends.list_updates import ListUpdates
 from corpproxy.backends.list_watch import ListKeeper
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.policy_start import Started
@@ -174,6 +176,7 @@ class CorpproxyService(Service):
         signer = Signer(kept_key(state / FORMS_KEY))
         self.lasting = Lasting(Grants(), Requests(), Refusals(), signer, self.reception)
         self.lists = self._list_keeper()
+        self.updates = self._list_updates()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
@@ -222,6 +225,19 @@ class CorpproxyService(Service):
     def _list_keeper(self) -> Any:
         return ListKeeper(self.reactor, self.configuration.lists, self.state, self.take_lists, self.now)
 
+    def _list_updates(self) -> Any:
+        return ListUpdates(
+            self.reactor,
+            self.configuration.lists,
+            lambda names: UpdateJob(str(self.policy), dict(self.texts), names),
+            self._build_lists,
+            self.now,
+        )
+
+    def _build_lists(self) -> None:
+        """Take up a version of a list that came; the keeper is another one after a reload."""
+        self.lists.build()
+
     def _make_engine(self) -> Engine | None:
         """The engine of our own transports, where the policy wants them and the system has what it takes."""
         if self.transports is not Transports.ENGINE or not hasattr(select, "epoll"):
@@ -264,6 +280,7 @@ class CorpproxyService(Service):
             self._every(LOOK_SECONDS, self._look_at_chains),
         ]
         self.lists.start()
+        self.updates.start()
         self.reloading.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
@@ -328,6 +345,7 @@ class CorpproxyService(Service):
                 self._tokens.get(listener),
                 site=self.configuration.site,
                 reasons=self.reasons_not_ready,
+                concerns=self.concerns,
                 reactor=self.reactor,
             )
         mode = Mode.PORTAL if listener.purpose is Purpose.PORTAL else Mode.FORWARD
@@ -391,6 +409,10 @@ class CorpproxyService(Service):
             reasons.append("corpproxy is stopping")
         return reasons
 
+    def concerns(self) -> list[str]:
+        """What somebody should look at although the proxy does its work: lists that are stale or held."""
+        return [problem.message for problem in self.updates.problems]
+
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
         admission = self.proxy.admission
@@ -421,6 +443,7 @@ class CorpproxyService(Service):
             self.lists.stop()
             self.lists = self._list_keeper()
             self.lists.start()
+            self.updates.take(configuration.lists)
         self.is_last_good, self.problems, self.refused = False, (), ()
         self.loaded_at = self.now()
 
@@ -506,6 +529,7 @@ class CorpproxyService(Service):
         rest = [one for one in self.sockets if one.listener.purpose is Purpose.ADMIN]
         steps: list[Callable[[], Any]] = [
             self.reloading.stop,
+            self.updates.stop,
             self.lists.stop,
             lambda: self._stop_listening(clients),
             self._drain,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from corpproxy.backends.list_status import Status
     from corpproxy.service import CorpproxyService
 
 
@@ -25,8 +27,9 @@ def measure(service: CorpproxyService) -> None:
         "corpproxy_policy_is_last_good", lambda: int(service.is_last_good or bool(service.refused))
     )
     # The keeper of the lists is another one after a reload that changes them.
-    telemetry.measure("corpproxy_list_age_seconds", lambda: service.lists.ages)
+    telemetry.measure("corpproxy_list_age_seconds", lambda: {**service.lists.ages, **service.updates.ages})
     telemetry.measure("corpproxy_list_entries", lambda: service.lists.entries)
+    _measure_fetched(service)
     telemetry.measure("corpproxy_records_waiting", lambda: writer.waiting)
     telemetry.measure("corpproxy_records_written_total", lambda: writer.written)
     telemetry.measure("corpproxy_records_lost_total", lambda: writer.lost)
@@ -36,6 +39,39 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)
     telemetry.measure("corpproxy_names_remembered_total", lambda: names.remembered)
     telemetry.measure("corpproxy_names_failed_total", lambda: names.failed)
+
+
+def _measure_fetched(service: CorpproxyService) -> None:
+    """The metrics of lists that are fetched."""
+    telemetry = service.telemetry
+    telemetry.measure("corpproxy_list_info", lambda: _list_infos(service))
+    telemetry.measure("corpproxy_list_last_result", lambda: _list_results(service))
+    telemetry.measure("corpproxy_list_bytes", lambda: _of_lists(service, _octets))
+    telemetry.measure(
+        "corpproxy_list_published_age_seconds", lambda: _of_lists(service, lambda one: one.published_seconds)
+    )
+    telemetry.measure("corpproxy_list_stale", lambda: _of_lists(service, lambda one: one.is_stale))
+    telemetry.measure("corpproxy_list_held", lambda: _of_lists(service, lambda one: bool(one.state.held)))
+    telemetry.measure("corpproxy_list_failures", lambda: _of_lists(service, lambda one: one.state.failures))
+    telemetry.measure("corpproxy_list_fetches_total", lambda: service.updates.outcomes)
+
+
+def _of_lists(service: CorpproxyService, value: Callable[[Status], float | None]) -> dict[str, float]:
+    values = ((one.name, value(one)) for one in service.updates.statuses)
+    return {name: number for name, number in values if number is not None}
+
+
+def _octets(status: Status) -> int | None:
+    return status.in_force.octets if status.in_force is not None else None
+
+
+def _list_infos(service: CorpproxyService) -> dict[tuple[str, ...], float]:
+    found = [one for one in service.updates.statuses if one.in_force is not None]
+    return {(one.name, one.in_force.version, one.source.licence): 1.0 for one in found}
+
+
+def _list_results(service: CorpproxyService) -> dict[tuple[str, ...], float]:
+    return {(one.name, one.state.result): 1.0 for one in service.updates.statuses if one.state.result}
 
 
 def _sign_ins(service: CorpproxyService) -> dict[str, int]:

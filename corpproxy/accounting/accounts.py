@@ -61,6 +61,20 @@ class Accounts:
         )
         account.counted_received, account.counted_sent = account.received, account.sent
 
+    def count(
+        self,
+        account: Account,
+        at: float,
+        user: str,
+        groups: tuple[str, ...],
+        categories: tuple[str, ...],
+        host: str,
+    ) -> None:
+        """Count an exchange that was over before it was opened, as most are."""
+        received, sent = account.received, account.sent
+        account.counted_received, account.counted_sent = received, sent
+        self.ledger.add(at, user, groups, categories, host, received, sent)
+
     def collect(self, at: float) -> None:
         """Bring what the running exchanges moved since the last time into the ledger."""
         for account in self._running:

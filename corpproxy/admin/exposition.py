@@ -33,8 +33,12 @@ def measured(telemetry: Telemetry, metric: Metric) -> dict[tuple[str, ...], floa
         _log.failure("{metric} cannot be measured", metric=metric.name)
         return None
     if isinstance(value, Mapping):
-        return {(str(label),): float(number) for label, number in value.items()}
+        return {_labels(label): float(number) for label, number in value.items()}
     return {(): float(value)}
+
+
+def _labels(written: str | tuple[str, ...]) -> tuple[str, ...]:
+    return written if isinstance(written, tuple) else (str(written),)
 
 
 class TelemetryCollector(Collector):

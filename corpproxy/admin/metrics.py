@@ -112,6 +112,32 @@ METRICS: tuple[Metric, ...] = (
     ),
     _gauge("corpproxy_list_age_seconds", "How long ago a category list was last brought up to date.", "list"),
     _gauge("corpproxy_list_entries", "Entries of a category list.", "list"),
+    Metric(
+        "corpproxy_list_info",
+        MetricKind.GAUGE,
+        ("list", "version", "licence"),
+        "Always 1; the labels are the version in force of a fetched list, and its licence.",
+    ),
+    Metric(
+        "corpproxy_list_last_result",
+        MetricKind.GAUGE,
+        ("list", "result"),
+        "Always 1; the label is what the last fetch of a list came to: taken, unchanged, held or failed.",
+    ),
+    _gauge("corpproxy_list_bytes", "Octets of the version in force of a fetched list, as it came.", "list"),
+    _gauge(
+        "corpproxy_list_published_age_seconds", "How long ago its publisher changed a fetched list.", "list"
+    ),
+    _gauge(
+        "corpproxy_list_stale", "1 while no source of a fetched list gave a good answer for long.", "list"
+    ),
+    _gauge("corpproxy_list_held", "1 while a version of a fetched list waits to be accepted.", "list"),
+    _gauge("corpproxy_list_failures", "Fetches of a list that failed since the last good one.", "list"),
+    _counter(
+        "corpproxy_list_fetches_total",
+        "Fetches of lists, by outcome: taken, unchanged, held or failed.",
+        "outcome",
+    ),
     _counter("corpproxy_reloads_total", "Reloads of the policy, by outcome: taken or refused.", "outcome"),
     _gauge(
         "corpproxy_policy_info", "Always 1; the label is the version of the policy that decides.", "version"

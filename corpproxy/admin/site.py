@@ -44,15 +44,17 @@ def admin_site(
     *,
     site: str = "",
     reasons: Reasons = lambda: (),
+    concerns: Reasons = lambda: (),
     reactor: Any = None,
 ) -> AdminSite:
     """
     Make the site of an admin listener.
 
     ``token`` is what a client has to show (``Authorization: Bearer ...``); without one only loopback is
-    served. ``reasons`` gives the sentences that say why the proxy is not ready, none when it is.
+    served. ``reasons`` gives the sentences that say why the proxy is not ready, none when it is; ``concerns``
+    those about what somebody should look at although it is.
     """
-    return AdminSite(AdminResource(telemetry, token, site, reasons), reactor)
+    return AdminSite(AdminResource(telemetry, token, site, reasons, concerns), reactor)
 
 
 class AdminResource(Resource):
@@ -60,12 +62,20 @@ class AdminResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, telemetry: Telemetry, token: str | None, site: str, reasons: Reasons) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        token: str | None,
+        site: str,
+        reasons: Reasons,
+        concerns: Reasons = lambda: (),
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._telemetry = telemetry
         self._digest = None if token is None else _digest(token.encode())
         self._site = site
         self._reasons = reasons
+        self._concerns = concerns
         telemetry.measure("corpproxy_ready", lambda: not self._why_not())
         self._exposition = Exposition(telemetry)
         self._pages: dict[bytes, Callable[[Request], Answer]] = {
@@ -120,7 +130,8 @@ class AdminResource(Resource):
     def _ready(self, request: Request) -> Answer:
         reasons = self._why_not()
         if not reasons:
-            return _text(200, "ready")
+            concerns = list(self._concerns())
+            return _text(200, "\n".join(["ready, but:", *concerns]) if concerns else "ready")
         return _text(503, "\n".join(["not ready:", *reasons]))
 
     def _metrics(self, request: Request) -> Answer:

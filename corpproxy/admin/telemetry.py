@@ -20,8 +20,8 @@ from corpproxy.admin.metrics import BY_NAME, EXCHANGE_BOUNDS, TUNNEL_BOUNDS
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind
 
-# A number, or one for each value of the metric's label.
-Measure = Callable[[], float | Mapping[str, float]]
+# A number, or one for each value of the metric's label, or of its labels together.
+Measure = Callable[[], float | Mapping[str, float] | Mapping[tuple[str, ...], float]]
 
 # Any client can make up a method, and any server a status; each would be a new time series for ever.
 _METHODS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PROPFIND REPORT QUERY".split())
@@ -31,6 +31,8 @@ _STATUSES = frozenset(int(status) for status in HTTPStatus) | {0}
 MAX_KEYS = 2000
 
 Key = tuple[str, str, str, int]
+
+_CLOSING = Kind.CLOSING
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ class Telemetry:
         self.received += record.received
         self.sent += record.sent
         seconds = record.seconds
-        histogram = self.tunnels if record.kind is Kind.CLOSING else self.exchanges
+        histogram = self.tunnels if record.kind is _CLOSING else self.exchanges
         histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
         histogram.sum += seconds
 
@@ -108,7 +110,8 @@ class Telemetry:
         """
         Say where the value of a metric is to be asked for, each time somebody looks.
 
-        A metric with a label needs a mapping from the label's values to numbers.
+        A metric with a label needs a mapping from the label's values to numbers, one with several labels a
+        mapping from tuples of theirs.
 
         :raises ValueError: when there is no such metric, or when it is counted here.
         """

@@ -81,7 +81,7 @@ def _why(record: Record) -> list[str]:
     if record.rule:
         said.append(f'{record.decision} by "{record.rule}"')
     if record.exception:
-        said.append(f'by exception "{record.exception}"')
+        said.append(f'through exception "{record.exception}"')
     if record.would_block:
         said.append(f'would be blocked by "{record.would_block}"')
     if record.ended_rule:

@@ -31,8 +31,8 @@ NOTHING = bytes(32)
 
 # The personal members, group by group, in the order in which a record has them.
 GROUPS = {
-    "who": ("client", "user", "agent"),
-    "where": ("host", "upstream", "server_name", "entry", "reason", "ended_reason"),
+    "who": ("client", "user", "agent", "whom"),
+    "where": ("host", "hosts", "upstream", "server_name", "entry", "reason", "ended_reason"),
     "url": ("path",),
 }
 

@@ -27,8 +27,10 @@ class _Line(msgspec.Struct, gc=False, tag_field="v", tag=FORMAT):
 
 _DECODE = msgspec.json.Decoder(_Line).decode
 
-# An exchange is counted when it is over; one that is still open has been decided, too.
+# An exchange is counted when it is over; one that is still open has been decided, too.  Other kinds of
+# records are of no exchange.
 _OVER = frozenset({Kind.EXCHANGE.value, Kind.CLOSING.value})
+_OF_EXCHANGES = _OVER | {Kind.OPENING.value, Kind.PROGRESS.value}
 
 
 @dataclass(slots=True)
@@ -56,7 +58,7 @@ class Reached:
             record = _DECODE(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableRecord(str(error)) from error
-        if record.at < self.since:
+        if record.at < self.since or record.kind not in _OF_EXCHANGES:
             return
         number = record.kind in _OVER
         self.exchanges += number

@@ -9,6 +9,7 @@ not know instead of guessing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -108,15 +109,15 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     connect_ms: int | None = None
     first_octet_ms: int | None = None
     deed: str = ""
-    whom: str = ""
-    hosts: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.
     client: str = ""
     user: str = ""
     agent: str = ""
+    whom: str = ""
     host: str = ""
+    hosts: tuple[str, ...] = ()
     upstream: str = ""
     server_name: str = ""
     entry: str = ""
@@ -156,7 +157,7 @@ def append(record: Record, lines: bytearray) -> None:
     """
     Write a record behind the lines of a batch, as :func:`encode` does.
 
-    This is what the service uses: no object is made for a line, which saves a third of the cost.
+    See :func:`append_all` for many.
     """
     before = len(lines)
     try:
@@ -168,6 +169,44 @@ def append(record: Record, lines: bytearray) -> None:
             raise
         _ENCODER.encode_into(_spelled_out(record), lines, -1)
     lines += b"\n"
+
+
+def append_all(records: Sequence[Record], lines: bytearray) -> int:
+    """
+    Write records behind the lines of a batch, as :func:`encode` does; give how many could not be written.
+
+    Writing them together costs a third of writing them one by one.  One that cannot be written, which is a
+    bug of ours, is written without its details.
+    """
+    try:
+        lines += _ENCODER.encode_lines(records)
+        return 0
+    except Exception:
+        return sum(not _append_somehow(record, lines) for record in records)
+
+
+def bare(record: Record) -> Record:
+    """Give a record that lacks its details, because they cannot be written down."""
+    return Record(
+        id=record.id,
+        kind=record.kind,
+        at=record.at,
+        result=ResultCode.FAILED,
+        failure="record",
+        client=record.client,
+        received=record.received,
+        sent=record.sent,
+    )
+
+
+def _append_somehow(record: Record, lines: bytearray) -> bool:
+    for one in (record, bare(record)):
+        try:
+            append(one, lines)
+            return True
+        except Exception:
+            continue
+    return False
 
 
 def decode(line: bytes) -> Record:

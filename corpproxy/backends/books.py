@@ -34,7 +34,7 @@ SHORT_PATH = 256
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
-_FORWARDED = ResultCode.FORWARDED
+_FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
 # What `copy.copy` comes to in the end.
 _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
@@ -82,7 +82,15 @@ class Books:
     def opened(self, exchange: Exchange) -> None:
         """A tunnel or upgraded connection is open."""
         self.running(exchange)
-        self._writer.write(self._record(exchange, Kind.OPENING, ResultCode.OPEN))
+        known = exchange.known
+        if known is None:
+            record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
+        elif known.record is None:
+            record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
+            known.record = _copied(record)
+        else:
+            record = self._like(known.record, exchange, self._now())
+        self._writer.write(record)
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
@@ -91,11 +99,14 @@ class Books:
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
-        if not exchange.account.host:
-            _name(exchange)
         now = self._now()
-        self._accounts.close(exchange.account, now)
-        kind = Kind.EXCHANGE
+        account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        if account.host or destination is None:
+            self._accounts.close(account, now)
+        else:
+            host, categories = destination.host.name, destination.categories
+            self._accounts.count(account, now, identity.name, identity.groups, categories, host)
+        kind = _EXCHANGE
         try:
             if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
                 record = self._ordinary(exchange, exchange.known, now)
@@ -125,20 +136,25 @@ class Books:
             record = self._record(exchange, Kind.EXCHANGE, exchange.result)
             known.record = _copied(record)
             return record
-        account, first_octet = exchange.account, exchange.first_octet_seconds
-        record = _copied(known.record)
+        record = self._like(known.record, exchange, now)
+        record.path = path
+        record.status = exchange.status
+        record.first_octet_ms = _milliseconds(exchange.first_octet_seconds)
+        return record
+
+    def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
+        """The record of an exchange that is like another one, but for what each has for itself."""
+        account = exchange.account
+        record = _copied(other)
         record.id = exchange.reference
         record.at = utc_text(exchange.started)
         seconds = now - exchange.started
         record.seconds = round(seconds, 6) if seconds > 0 else 0.0
-        record.path = path
-        record.status = exchange.status
         record.received = account.received
         record.sent = account.sent
         record.up_sent = exchange.up_sent
         record.up_received = exchange.up_received
         record.upstream = exchange.upstream
-        record.first_octet_ms = _milliseconds(first_octet)
         record.connect_ms = _milliseconds(exchange.connect_seconds)
         record.resolve_ms = _milliseconds(exchange.resolve_seconds)
         return record

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ import msgspec
 import publicsuffixlist
 
 from corpproxy.backends.list_open import map_index
-from corpproxy.backends.list_read import SourceBroken, read_source, signature
+from corpproxy.backends.list_read import SourceBroken, Taking, read_source, signature
 from corpproxy.destination.entries import Entry, Kind
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import IndexBuilder, Members
@@ -32,6 +33,9 @@ from corpproxy.destination.suffixes import public_suffixes
 
 # The service goes first where there is one core for both.
 NICENESS = 10
+
+# Five million names take less than 1 GiB; what takes more than this would take it from the service.
+MEMORY_OCTETS = 4 * 1024 * 1024 * 1024
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -70,11 +74,11 @@ def _built(
     for source in sources:
         kept = before.report(source.name) if before is not None else None
         if before is not None and kept is not None and kept.state == READ and _is_same(source, kept):
-            _carry_over(builder, before, source)
+            carry_over(builder, before, source)
             reports.append(kept)
             continue
         try:
-            reader = _Taking(builder, source.name)
+            reader = Taking(builder, source.name)
             reports.append(read_source(source, is_public_suffix, reader.take, reader.know_aliases))
         except SourceBroken as broken:
             builder.forget(source.name)
@@ -82,35 +86,11 @@ def _built(
     return builder.finish(reports, now)
 
 
-class _Taking:
-    """Takes the entries of one list into the builder, with the other names of their categories."""
-
-    def __init__(self, builder: IndexBuilder, name: str) -> None:
-        self._builder = builder
-        self._name = name
-        self._names: dict[str, list[str]] = {}
-        self._members: dict[str, Members] = {}
-
-    def know_aliases(self, aliases: dict[str, str]) -> None:
-        """Learn which categories have other names."""
-        for alias, meant in aliases.items():
-            self._names.setdefault(meant, []).append(alias)
-
-    def take(self, category: str, entry: Entry) -> None:
-        """Take one entry."""
-        members = self._members.get(category)
-        if members is None:
-            names = [category, *self._names.get(category, ())]
-            members = self._builder.members(*(Membership(self._name, name) for name in names))
-            self._members[category] = members
-        self._builder.add(members, entry)
-
-
 def _is_same(source: ListSource, report: ListReport) -> bool:
     return bool(report.signature) and signature(source) == report.signature
 
 
-def _carry_over(builder: IndexBuilder, before: CategoryIndex, source: ListSource) -> None:
+def carry_over(builder: IndexBuilder, before: CategoryIndex, source: ListSource) -> None:
     """Take the entries of a list from the index of before."""
     members: dict[str, Members] = {}
 
@@ -136,7 +116,7 @@ def _kept(
     seen = signature(source)
     if before is None or report is None or report.state == MISSING:
         return ListReport(source.name, source.format, MISSING, problem=problem, signature=seen)
-    _carry_over(builder, before, source)
+    carry_over(builder, before, source)
     return msgspec.structs.replace(report, state=KEPT, problem=problem, signature=seen)
 
 
@@ -192,9 +172,15 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
+def go_behind() -> None:
+    """Leave processor and memory to the service."""
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_OCTETS, MEMORY_OCTETS))
+
+
 def main() -> int:
     """Read a job from stdin, build, write the reports to stdout."""
-    os.nice(NICENESS)
+    go_behind()
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     try:
         reports = build(job, time.time())

@@ -19,6 +19,7 @@ import corpproxy
 from corpproxy.backends.list_build import Job
 from corpproxy.backends.list_open import map_index
 from corpproxy.backends.list_read import signature
+from corpproxy.backends.list_shelf import read_shelf
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_file import BadIndex
 from corpproxy.destination.index_meta import KEPT, MISSING
@@ -127,28 +128,30 @@ def not_built(state: Path, reason: str) -> Problem:
     return Problem(Place(str(index_path(state))), "lists-not-built", said, "warning")
 
 
-def build_command() -> tuple[list[str], dict[str, str]]:
+def build_command(module: str = "list_build") -> tuple[list[str], dict[str, str]]:
     """
-    Give the arguments and the environment of a child that builds an index.
+    Give the arguments and the environment of a child that builds an index, or does what another module does.
 
     It finds the same corpproxy as we are, and nothing in the folder where it happens to be started.
     """
     before = os.environ.get("PYTHONPATH")
     search = os.pathsep.join([_ROOT, before] if before else [_ROOT])
-    return [sys.executable, "-P", "-m", "corpproxy.backends.list_build"], {**os.environ, "PYTHONPATH": search}
+    return [sys.executable, "-P", "-m", f"corpproxy.backends.{module}"], {**os.environ, "PYTHONPATH": search}
 
 
 def failure_in_words(code: int | None, stderr: bytes) -> str:
     """Say why a child that builds an index failed."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
     said = lines[-1] if lines else "it said nothing"
-    return said if code == 1 and len(lines) == 1 else f"the building process ended with {code}: {said}"
+    return said if code == 1 and len(lines) == 1 else f"the process ended with {code}: {said}"
 
 
 def _state(source: ListSource, index: CategoryIndex | None, now: float | None) -> tuple[str, str] | None:
     report = index.report(source.name) if index is not None else None
     if report is None or report.state == MISSING:
         why = report.problem if report is not None else "it is not read yet"
+        if source.fetch is not None and not source.path.exists():
+            why = _not_fetched(source)
         then = (
             "rules that block by its categories block everything"
             if source.when_missing == BLOCK
@@ -157,7 +160,18 @@ def _state(source: ListSource, index: CategoryIndex | None, now: float | None) -
         return "list-missing", f"{why}; until then {then}"
     if report.state == KEPT:
         return "list-kept", f"{report.problem}; what it said before stays in force"
-    if now is not None and source.refresh and now - report.modified > source.refresh:
+    if source.fetch is None and now is not None and source.refresh and now - report.modified > source.refresh:
         days = (now - report.modified) / 86400
         return "list-stale", f"it is {days:.1f} days old; fetch it again, or raise its refresh:"
     return None
+
+
+def _not_fetched(source: ListSource) -> str:
+    """Why no version of a list that is fetched is in force."""
+    state = read_shelf(source.path.parent)
+    if state.held is not None:
+        why = "; ".join(state.held.reasons)
+        return f"its first version is held ({why}); 'corpproxy lists accept {source.name}' takes it up"
+    if state.failures:
+        return f"it could not be fetched: {state.said}"
+    return "it is not fetched yet"

@@ -19,7 +19,8 @@ from corpproxy.destination.folders import (
     usage_words,
 )
 from corpproxy.destination.formats import AUTO, RECOGNISED_BY_LINES, UT1, recognise
-from corpproxy.destination.index_meta import READ, ListReport
+from corpproxy.destination.index_build import IndexBuilder, Members
+from corpproxy.destination.index_meta import READ, ListReport, Membership
 from corpproxy.destination.sources import ListSource, OddLines, read_lines
 
 # A ``usage`` file has a few words; of one that has more only the beginning is read.
@@ -128,6 +129,30 @@ def read_source(
         odd_count=reading.odd.count,
         odd_lines=reading.odd.first,
     )
+
+
+class Taking:
+    """Takes the entries of one list into a builder, with the other names of their categories."""
+
+    def __init__(self, builder: IndexBuilder, name: str) -> None:
+        self._builder = builder
+        self._name = name
+        self._names: dict[str, list[str]] = {}
+        self._members: dict[str, Members] = {}
+
+    def know_aliases(self, aliases: dict[str, str]) -> None:
+        """Learn which categories have other names."""
+        for alias, meant in aliases.items():
+            self._names.setdefault(meant, []).append(alias)
+
+    def take(self, category: str, entry: Entry) -> None:
+        """Take one entry."""
+        members = self._members.get(category)
+        if members is None:
+            names = [category, *self._names.get(category, ())]
+            members = self._builder.members(*(Membership(self._name, name) for name in names))
+            self._members[category] = members
+        self._builder.add(members, entry)
 
 
 def is_tree(source: ListSource) -> bool:

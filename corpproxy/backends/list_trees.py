@@ -163,16 +163,24 @@ _OPENERS: tuple[tuple[bytes, Callable[[IO[bytes]], _Octets]], ...] = (
 )
 
 
-def _uncompressed(octets: IO[bytes], name: str) -> _Octets:
-    """Uncompress by the first octets; a name that promises what is not there is that of a broken file."""
+def opened(octets: IO[bytes]) -> _Octets:
+    """Uncompress by the first octets; what is not compressed is given back as it is."""
     beginning = octets.read(6)
     octets.seek(0)
-    for magic, opened in _OPENERS:
+    for magic, opener in _OPENERS:
         if beginning.startswith(magic):
-            return opened(octets)
-    if beginning and name.endswith(COMPRESSED):
-        raise ValueError(f"{name} is not compressed as its name says")
+            return opener(octets)
     return octets
+
+
+def _uncompressed(octets: IO[bytes], name: str) -> _Octets:
+    """Uncompress; a name that promises what is not there is that of a broken file."""
+    found = opened(octets)
+    if found is octets and name.endswith(COMPRESSED) and octets.read(1):
+        raise ValueError(f"{name} is not compressed as its name says")
+    if found is octets:
+        octets.seek(0)
+    return found
 
 
 def _lines(octets: _Octets, meter: Meter) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
@@ -110,13 +111,13 @@ class ListKeeper:
             self._open()
             self._loop.start(LOOK_SECONDS)
 
-    def stop(self) -> None:
-        """Look no more, and end a build that is under way."""
+    def stop(self) -> Deferred[None]:
+        """Look no more, and end a build that is under way; the Deferred fires when it has ended."""
         if self._loop.running:
             self._loop.stop()
-        if self._build is not None:
-            self._build.abandon()
-            self._build = None
+        over: Deferred[None] = succeed(None) if self._build is None else self._build.abandon()
+        self._build = None
+        return over
 
     def look(self) -> None:
         """Look whether the lists changed, or somebody else built the index."""
@@ -185,6 +186,7 @@ class _Build(ProcessProtocol):
         self._ended: Callable[[str], None] | None = ended
         self._said = b""
         self._limit: IDelayedCall | None = None
+        self._over: Deferred[None] = Deferred()
 
     def start(self, reactor: Any, job: bytes) -> None:
         """Start the child and give it its job."""
@@ -194,11 +196,12 @@ class _Build(ProcessProtocol):
         self.transport.writeToChild(0, job)
         self.transport.closeStdin()
 
-    def abandon(self) -> None:
-        """End the child; nobody is told."""
+    def abandon(self) -> Deferred[None]:
+        """End the child, of which nobody is told any more; the Deferred fires when it has ended."""
         self._ended = None
         self._stop_waiting()
         self._kill()
+        return self._over
 
     def errReceived(self, data: bytes) -> None:
         """Keep the end of what the child complains of."""
@@ -207,6 +210,7 @@ class _Build(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tell how it went."""
         self._stop_waiting()
+        self._over.callback(None)
         ended, self._ended = self._ended, None
         if ended is None:
             return

@@ -1,9 +1,9 @@
 """
 The writer of the record: records come in one by one on the reactor's thread and go to disk in batches.
 
-``write`` only encodes; a batch goes to a thread when it has 256 records or is a second old, and
-comes back once it is on the disk.  One batch is under way at a time, so that the order stays; what
-arrives meanwhile makes the next one, which is how batches grow under load.
+``write`` only takes them, and they are encoded together; a batch goes to a thread when it has 256 records or
+is a second old, and comes back once it is on the disk.  One batch is under way at a time, so that the order
+stays; what arrives meanwhile makes the next one, which is how batches grow under load.
 
 When the disk fails, the batch is kept and tried again each second.  Until it is through,
 :meth:`RecordWriter.accepts` is false where the policy says ``when_full: stop``, and the service answers 503.
@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.proof import Dropped, End
-from corpproxy.audit.record import Record, append
+from corpproxy.audit.record import Record, append_all
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.record_segments import FileSegment, Segment, Segments
@@ -78,7 +78,9 @@ class RecordWriter:
         self._now = now
         self._flush_seconds = flush_seconds
         self._bound = max_held_octets
-        # What came since the last batch, and the batch that is under way or has to be tried again.
+        # What came and is not encoded yet, what came since the last batch, and the batch that is under way or
+        # has to be tried again.
+        self._fresh: list[Record] = []
         self._lines = bytearray()
         self._count = 0
         self._batch = bytearray()
@@ -94,7 +96,7 @@ class RecordWriter:
     @property
     def waiting(self) -> int:
         """How many records are not on the disk yet."""
-        return self._count + self._batch_count
+        return len(self._fresh) + self._count + self._batch_count
 
     @property
     def is_failing(self) -> bool:
@@ -107,16 +109,20 @@ class RecordWriter:
 
     def write(self, record: Record) -> None:
         """Take one record; it is on the disk within about a second."""
-        lines = self._lines
-        if len(lines) >= self._bound:
+        if len(self._lines) >= self._bound:
             self.lost += 1
             return
-        append(record, lines)
-        self._count += 1
+        fresh = self._fresh
+        fresh.append(record)
         if self._timer is None:
             self._wake_later()
-        if self._count >= BATCH_RECORDS and not self._is_busy and not self.failing_since:
-            self._send()
+        if self.failing_since:
+            # Lines are what the bound counts.
+            self._encode()
+        elif len(fresh) >= BATCH_RECORDS:
+            self._encode()
+            if not self._is_busy:
+                self._send()
 
     def take_up(self, settings: AuditSettings) -> None:
         """Go on by other settings, those of a policy that was reloaded."""
@@ -144,6 +150,7 @@ class RecordWriter:
     async def _close(self) -> None:
         # The thread works in order: once it did nothing, the batch under way has come back.
         await self._thread.run(_nothing)
+        self._encode()
         self._batch += self._lines
         self._batch_count += self._count
         self._lines, self._count = bytearray(), 0
@@ -159,6 +166,15 @@ class RecordWriter:
         await self._thread.run(self._segments.close)
         self._thread.stop()
 
+    def _encode(self) -> None:
+        """Make lines of what came; held as lines it costs least memory while the disk takes nothing."""
+        fresh, self._fresh = self._fresh, []
+        bad = append_all(fresh, self._lines)
+        self._count += len(fresh) - bad
+        if bad:
+            self.lost += bad
+            self._log.critical("{count} records could not be written down.", count=bad)
+
     def _tick(self) -> None:
         self._timer = None
         if self._is_busy:
@@ -171,6 +187,7 @@ class RecordWriter:
             self._timer = self._reactor.callLater(self._flush_seconds, self._tick)
 
     def _send(self) -> None:
+        self._encode()
         if not self._batch:
             self._batch, self._lines = self._lines, bytearray()
             self._batch_count, self._count = self._count, 0
@@ -191,7 +208,7 @@ class RecordWriter:
             self._recover()
         if self._count >= BATCH_RECORDS and not self._is_closed:
             self._send()
-        elif self._count:
+        elif self._count or self._fresh:
             self._wake_later()
 
     def _recover(self) -> None:

@@ -86,6 +86,12 @@ def _forwards(names: Sequence[SegmentName], complain: Complain, since: float) ->
         yield from _decoded(name, ((f":{number}", line) for number, line in lines), complain)
 
 
+def segment_records(name: SegmentName, complain: Complain) -> Iterator[Record]:
+    """Give the records of one segment in their order; what it ends with may be under the pen just now."""
+    lines = enumerate(_lines(name, complain, is_open=True), 1)
+    return _decoded(name, ((f":{number}", line) for number, line in lines), complain)
+
+
 def backwards(names: Sequence[SegmentName], complain: Complain, ends: Ends | None = None) -> Iterator[Record]:
     """Give the records of one worker's segments, the last first; ``ends`` say where each is to end."""
     for name in reversed(names):

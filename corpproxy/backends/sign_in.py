@@ -115,7 +115,7 @@ class SignIn:
         self.counts = SignInCounts()
         self._memory = memory
         self._known = memory.known
-        self._known_digest = memory.known_digest
+        self._right = memory.right
         self._attempts = attempts
         self._clock = clock
         self._reactor = reactor
@@ -140,11 +140,11 @@ class SignIn:
 
     def again(self, digest: bytes, now: float) -> Identity | None:
         """Give the identity behind credentials that were checked before, by their digest."""
-        name = self._known_digest(digest, now)
-        if name is None:
+        entry = self._right.get(digest)
+        if entry is None or not entry[1] <= now < entry[2]:
             return None
         self.counts.remembered += 1
-        return self.people.identity(name)
+        return self.people.identity(entry[0])
 
     def check(self, value: bytes, address: str) -> Deferred[Judged]:
         """

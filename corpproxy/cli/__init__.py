@@ -33,7 +33,7 @@ COMMANDS = {
     "rotate": ("corpproxy.cli.rotate", "make the running service begin a new file of records"),
     "policy": ("corpproxy.cli.policy", "list, show, compare and bring back the policies that ran"),
     "users": ("corpproxy.cli.users", "add, remove, list and import the people who may sign in"),
-    "lists": ("corpproxy.cli.lists", "build the index of category lists, look up hosts in it"),
+    "lists": ("corpproxy.cli.lists", "fetch category lists, build their index, look up hosts in it"),
     "usage": ("corpproxy.cli.usage", "show who moved how many octets"),
     "audit": ("corpproxy.cli.audit", "read the record of exchanges"),
 }

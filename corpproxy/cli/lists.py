@@ -1,4 +1,4 @@
-"""``corpproxy lists``: build the index of category lists, look up hosts in it, see what it holds."""
+"""``corpproxy lists``: fetch category lists, build their index, look up hosts in it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from corpproxy.backends.list_files import (
     list_problems,
 )
 from corpproxy.backends.list_lines import find_line
+from corpproxy.cli import lists_fetched
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
+from corpproxy.config.load import Loaded
 from corpproxy.destination.classifier import OWN, Classifier, missing_categories
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.index import CategoryIndex
@@ -31,7 +33,8 @@ from corpproxy.errors import Problem, ProtocolError
 
 DESCRIPTION = (
     "Build the index of the policy's category lists, look up a host or a URL in it, or see what it holds. "
-    "A running service takes up a new index within seconds, and builds one itself when the lists change."
+    "A running service takes up a new index within seconds, and builds one itself when the lists change. "
+    "Lists with a url are fetched by the service when it is time, or now."
 )
 
 DAY = 86_400
@@ -41,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
-    commands = parser.add_subparsers(dest="lists_command", metavar="build|lookup|stats", required=True)
+    commands = parser.add_subparsers(dest="lists_command", metavar="COMMAND", required=True)
     commands.add_parser("build", help="build the index now", description="Build the index now.")
     lookup = commands.add_parser(
         "lookup",
@@ -58,11 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="Show entries by category and list, odd lines with their places, size and age.",
     )
     stats.add_argument("--json", action="store_true", help="print it as JSON")
+    lists_fetched.add_commands(commands)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what was asked; gives the exit code."""
-    configuration = _configuration(options.policy)
+    loaded = _loaded(options.policy)
+    configuration = loaded.configuration
+    assert configuration is not None
+    if options.lists_command in lists_fetched.COMMANDS:
+        return lists_fetched.run(options, loaded)
     if not configuration.lists and options.lists_command != "lookup":
         print("the policy names no lists (categories: lists:)")
         return 0
@@ -75,14 +83,14 @@ def run(options: argparse.Namespace) -> int:
     return _stats(configuration, index, as_json=options.json)
 
 
-def _configuration(path: Path) -> Configuration:
+def _loaded(path: Path) -> Loaded:
     from corpproxy.backends.policy_files import DISK
     from corpproxy.config.load import load_policy
 
     loaded = load_policy(path, DISK, forgiving=True)
     if loaded.configuration is None:
         raise CommandFailed("\n".join(str(problem) for problem in loaded.errors))
-    return loaded.configuration
+    return loaded
 
 
 def _build(configuration: Configuration) -> int:

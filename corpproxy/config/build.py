@@ -16,10 +16,13 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.config.nodes import Path as Steps
 from corpproxy.config.nodes import Table, place_of
+from corpproxy.config.schema.categories import ListTable
 from corpproxy.config.schema.policy_file import PolicyFile
+from corpproxy.destination.fetched_place import fetched_path
+from corpproxy.destination.fetching import DAY_SECONDS, STALE_REFRESHES, Brake, Fetch, Protected
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource
-from corpproxy.errors import Place
+from corpproxy.errors import Place, ProtocolError
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import BasicMethod, Exemption, IdentitySettings, NetworkIdentity
@@ -52,6 +55,7 @@ def build(
         lists=parts.lists(),
         own=_tuples(model.categories.own),
         exceptions=_tuples(model.categories.exceptions),
+        protected=_protected(model),
         policy=Policy(
             rules.all(),
             rules.safety(),
@@ -88,15 +92,60 @@ def list_sources(model: PolicyFile, root: Table, folder: Path) -> tuple[ListSour
         ListSource(
             name=one.name,
             format=one.format,
-            path=folder / one.path,
+            path=_list_path(model, one, folder),
             category=one.category or "",
             when_missing=one.when_missing,
             licence=one.licence or "",
             refresh=one.refresh or 0.0,
             place=place_of(root, ("categories", "lists", number)),
+            fetch=_fetch(model, one, folder),
         )
         for number, one in enumerate(model.categories.lists)
     )
+
+
+def _list_path(model: PolicyFile, one: ListTable, folder: Path) -> Path:
+    """Where a list stands: as written, or in the state folder where it is fetched."""
+    if one.url:
+        return fetched_path(folder / model.state, one.name, one.format, one.url[0])
+    return folder / (one.path or "")
+
+
+def _fetch(model: PolicyFile, one: ListTable, folder: Path) -> Fetch | None:
+    if not one.url:
+        return None
+    table = model.categories.fetch
+    refresh = one.refresh or DAY_SECONDS
+    return Fetch(
+        urls=tuple(one.url),
+        checksum=one.checksum or "",
+        signature=one.signature or "",
+        public_key=one.public_key or "",
+        refresh=refresh,
+        stale=one.stale or STALE_REFRESHES * refresh,
+        keep=one.keep,
+        size=one.size,
+        proxy=table.proxy or "",
+        authorities=None if table.authorities is None else folder / table.authorities,
+        brake=_same_names(Brake, one.brake),
+    )
+
+
+def _protected(model: PolicyFile) -> Protected:
+    """What updates of lists may not begin to refuse: as written, and what the policy calls the site's own."""
+    table = model.categories.protect
+    own = [*table.domain, model.portal.name, *model.names.domains]
+    own += [name.lstrip("*.") for name in (model.pac.direct if model.pac is not None else ())]
+    own += [(model.contact.mail or "").rpartition("@")[2]]
+    return Protected(tuple(dict.fromkeys(filter(_is_name, own))), tuple(table.category), table.top_hosts)
+
+
+def _is_name(written: str) -> bool:
+    """Whether a text is a host name: a PAC file sends networks directly, too."""
+    try:
+        return normal_host(written).address is None
+    except ProtocolError:
+        return False
 
 
 class _Parts:

@@ -11,6 +11,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.config.transports import Transports
+from corpproxy.destination.fetching import UNPROTECTED, Protected
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
@@ -59,6 +60,7 @@ class Configuration:
     cases: tuple[Case, ...]
     version: str
     transports: Transports = Transports.ENGINE
+    protected: Protected = UNPROTECTED
     workers: int | None = None
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:

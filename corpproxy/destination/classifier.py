@@ -15,6 +15,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_build import small_index
 from corpproxy.destination.index_meta import MISSING
 from corpproxy.destination.model import Host, Match
+from corpproxy.destination.overlay import Layer
 from corpproxy.destination.sources import BLOCK, ListSource
 
 # The policy's own entries stand under this name where a list's name would stand.
@@ -63,7 +64,7 @@ class Classifier:
 
     def __init__(
         self,
-        index: CategoryIndex | None,
+        index: Layer | None,
         own: Mapping[str, Sequence[str]] | None = None,
         exceptions: Mapping[str, Sequence[str]] | None = None,
         missing: frozenset[str] = frozenset(),
@@ -74,8 +75,8 @@ class Classifier:
         self._exceptions = _indexed(exceptions or {})
         self._own_categories = frozenset(own or ())
         self._same = _same_category(index.aliases) if index is not None else {}
-        layers = [one for one in (index, self._exceptions, self._own) if one is not None]
-        self._with_urls = [one for one in layers if one.meta.urls]
+        layers: list[Layer] = [one for one in (index, self._exceptions, self._own) if one is not None]
+        self._with_urls = [one for one in layers if one.url_count]
         self._reads_paths = any(one.reads_paths for one in layers)
         self._hosts: dict[str, Answer] = {}
         # Hosts among them on which there are URLs, so that the path matters.

@@ -42,6 +42,11 @@ class CategoryIndex:
         self._expression_set = _compiled([text for _, text in self._expressions])
 
     @property
+    def url_count(self) -> int:
+        """How many entries are beginnings of URLs."""
+        return self.meta.urls
+
+    @property
     def reads_paths(self) -> bool:
         """Whether the path of a request can matter on every host: there are expressions."""
         return self._expression_set is not None
@@ -118,6 +123,19 @@ class CategoryIndex:
             number, text = self._expressions[place]
             found.setdefault(self.meta.memberships[number], text)
         return _as_matches(found)
+
+    def keys_below(self, key: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the keys that begin with one, each with its categories, whatever list they are from."""
+        for found, number in self._trie.iteritems(key):
+            yield found, self._categories_of(number)
+
+    def categories_of_key(self, key: str) -> tuple[str, ...]:
+        """The categories of the very entry with this key, none when there is no such entry."""
+        number = self._trie.get(key)
+        return self._categories_of(number) if number is not None else ()
+
+    def _categories_of(self, number: int) -> tuple[str, ...]:
+        return tuple(one.category for one in self._members[self._sets[number]])
 
     def entries_of(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield the category and the key of every entry of one list, expressions left out."""

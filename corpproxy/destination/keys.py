@@ -49,6 +49,11 @@ def is_url_key(key: str) -> bool:
     return key[:1] == _URL
 
 
+def is_name_key(key: str) -> bool:
+    """Whether a key is that of a name."""
+    return key[:1] not in (_URL, _NETWORK)
+
+
 def host_key(host: Host) -> str:
     """Give the key whose beginnings are those of the entries that cover a host."""
     if host.address is not None:

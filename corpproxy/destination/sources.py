@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from corpproxy.destination.entries import Entry, IsPublicSuffix, OddLine
+from corpproxy.destination.fetching import Fetch
 from corpproxy.destination.formats import AUTO, LINE_READERS, UT1
 from corpproxy.errors import NOWHERE, Place, Problem
 
@@ -37,7 +38,8 @@ class ListSource:
     ``category`` is that of every entry; empty, it is the folder's name in a ``ut1`` list and the list's name
     in others.  ``when_missing`` says whether rules that block by its categories block everything
     (``block``) or nothing (``ignore``) while it cannot be read.  ``refresh`` is the age in seconds at
-    which it counts as stale; 0 is never.
+    which it counts as stale; 0 is never.  ``fetch`` is set for a list that the service fetches itself;
+    ``path`` is then where the version in force stands.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ListSource:
     licence: str = ""
     refresh: float = 0.0
     place: Place = NOWHERE
+    fetch: Fetch | None = None
 
     @property
     def categories(self) -> frozenset[str]:

@@ -15,6 +15,8 @@ from corpproxy.exchange.refusal import Refusal
 from corpproxy.exchange.tunnel import tunnel
 from corpproxy.policy.model import Decision, Effect
 
+# A member of an enum that is looked up for every exchange costs more than a name of this module.
+_ALLOW = Effect.ALLOW
 _RESULTS = {
     Effect.BLOCK: ResultCode.BLOCKED,
     Effect.WARN: ResultCode.WARNED,
@@ -30,13 +32,13 @@ def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
     """
     decision = exchange.decision
     assert decision is not None
-    if decision.effect is not Effect.ALLOW:
+    if decision.effect is not _ALLOW:
         raise refusal(exchange, decision)
     if decision is PORTAL:
         return answer_portal(exchange)
     if exchange.method == b"CONNECT":
         return tunnel(exchange)
-    if ends_here(exchange):
+    if exchange.known is None and ends_here(exchange):
         return answer_probe(exchange)
     return forward(exchange)
 

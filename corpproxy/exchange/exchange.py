@@ -19,6 +19,10 @@ from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
+    from corpproxy.policy.decide import Lasting
+
+
+_FAILED = ResultCode.FAILED
 
 
 class Mode(enum.StrEnum):
@@ -39,7 +43,7 @@ class Exchange:
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` from when until when the decision holds for others like it.
+    ``lasts`` how long the decision holds for others like it.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -99,12 +103,12 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.known: Known | None = None
-        self.lasts: tuple[float, float] | None = None
+        self.lasts: Lasting | None = None
         self.decision: Decision | None = None
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
-        self.result: ResultCode = ResultCode.FAILED
+        self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""
         self.status = 0
@@ -127,9 +131,17 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target = _NO_HEAD, _NO_TARGET
-        if self.fields is not None:
-            self.fields = _agents[self.fields.get(b"user-agent") or b""]
+        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
+        fields = self.fields
+        if fields is not None:
+            notes = fields.outline.notes
+            self.fields = notes.get(_AGENT_ALONE)
+            if self.fields is None:
+                self.fields = notes[_AGENT_ALONE] = _agents[fields.get(b"user-agent") or b""]
+
+
+# Where a section notes what of it stays: to look for the field takes all lines off.
+_AGENT_ALONE = "agent alone"
 
 
 class _Agents(dict[bytes, Fields]):

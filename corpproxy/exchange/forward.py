@@ -19,6 +19,10 @@ from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_pro
 # requests past the policy, is not forwarded (RFC 9110, section 7.8).
 UPGRADES = frozenset({b"websocket"})
 
+# Members of enums that are looked up for every exchange cost more than names of this module.
+_FORWARDED = ResultCode.FORWARDED
+_CLOSE = Framing.CLOSE
+
 
 async def forward(exchange: Exchange) -> ResultCode:
     """Take a request to its server and the answer back."""
@@ -32,7 +36,7 @@ async def forward(exchange: Exchange) -> ResultCode:
     await _relay(exchange, answer)
     if not exchange.content_over:
         await drain(exchange)
-    return ResultCode.FORWARDED
+    return _FORWARDED
 
 
 async def _fetch_again(exchange: Exchange, command: Fetch, failure: UpstreamError | AddressRefused) -> Answer:
@@ -127,7 +131,7 @@ def _relay(exchange: Exchange, answer: Answer) -> Relay:
     """Say how an answer goes to the client."""
     version = exchange.head.version
     framing = framing_toward(answer.body, version).framing
-    exchange.keep = exchange.keep and framing is not Framing.CLOSE and exchange.content_over
+    exchange.keep = exchange.keep and framing is not _CLOSE and exchange.content_over
     exchange.status = answer.head.status
     try:
         head = forward_response(

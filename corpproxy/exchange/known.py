@@ -7,7 +7,8 @@ the same client and listener, as long as nothing changes that it rests on: then 
 
 It is remembered with the section (`corpproxy.http1.sections`), for as long as the same policy and lists are
 in force.  An identity is asked for again each time, by a digest; a decision holds until the next change of
-hours.  What rests on the path, on addresses or on anything else that can differ is never remembered.
+hours, and is asked for again where it rests on the path.  What rests on addresses, or on anything else that
+can differ, is never remembered; nor are categories that the path has a say in.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from corpproxy.http1.sections import Sections
 from corpproxy.http1.steering import is_plain
 from corpproxy.http1.target import Form
 from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.policy.decide import Lasting
 from corpproxy.policy.model import Decision, Effect
 
 # Exchanges remembered with one section.  Without signing in, a room full of the same browsers sends the same.
 MAX_KNOWN = 64
 
+# What goes to servers: requests, and tunnels.
+_FORMS = (Form.ABSOLUTE, Form.AUTHORITY)
 # Where an authority begins in an absolute target of the only scheme that is served: behind http://
 _AUTHORITY = 7
 
@@ -35,7 +39,7 @@ class Known:
     """
     What the stations found, and what the way to the server is made of.
 
-    ``again`` gives the identity as it is at a moment; ``since`` and ``until`` bound when the decision holds.
+    ``again`` gives the identity as it is at a moment; ``lasts`` says how long the decision holds.
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
     ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like this one
     that went as nearly all go.
@@ -49,10 +53,9 @@ class Known:
         "dial",
         "fields",
         "identity",
+        "lasts",
         "record",
         "sections",
-        "since",
-        "until",
     )
 
     dial: Host
@@ -65,16 +68,14 @@ class Known:
         identity: Identity,
         again: Callable[[float], Identity | None],
         decision: Decision,
-        since: float,
-        until: float,
+        lasts: Lasting,
     ) -> None:
         self.sections = sections
         self.destination = destination
         self.identity = identity
         self.again = again
         self.decision = decision
-        self.since = since
-        self.until = until
+        self.lasts = lasts
         self.fields: Recipe | None = None
         self.record: Record | None = None
 
@@ -83,21 +84,35 @@ def recall(exchange: Exchange) -> bool:
     """Take over what is known of an exchange; False when nothing is, and it has to find out itself."""
     head = exchange.head
     target = head.target
-    cut = target.find(b"/", _AUTHORITY)
+    # The target of a tunnel is its authority.
+    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
     known = head.fields.outline.known.get((head.method, target[:cut], exchange.client, exchange.listener))
-    now = exchange.started
-    if known is None or head.version != 11 or not known.since <= now < known.until:
-        return False
+    in_force, now = exchange.in_force, exchange.started
     # A head may be read by the memory of a policy that was replaced before its exchange began.
-    if known.sections is not exchange.in_force.sections or known.again(now) is not known.identity:
+    if known is None or known.sections is not in_force.sections or head.version != 11:
+        return False
+    path = target[cut:].decode("latin-1")
+    if path and known.fields is None:
+        return False  # the one before never got as far as its server
+    if known.again(now) is not known.identity:
+        return False
+    since, until, facts = known.lasts
+    if facts is not None:
+        facts.path, facts.at = path, now
+        if in_force.policy.decide(facts, in_force.grants) is not known.decision:
+            return False
+    elif not since <= now < until:
         return False
     like = known.destination
     exchange.known = known
     exchange.identity = known.identity
     exchange.decision = known.decision
-    exchange.destination = Destination(
-        like.host, like.port, like.scheme, target[cut:].decode("latin-1"), like.categories, like.matches
-    )
+    # That of a tunnel is the same for all.
+    exchange.destination = like
+    if path:
+        exchange.destination = Destination(
+            like.host, like.port, like.scheme, path, like.categories, like.matches
+        )
     return True
 
 
@@ -114,13 +129,14 @@ def remember(exchange: Exchange) -> None:
     if decision.effect is not Effect.ALLOW or exchange.mode is not Mode.FORWARD or not is_plain(head):
         return
     target = head.target
-    cut = target.find(b"/", _AUTHORITY)
-    if exchange.target.form is not Form.ABSOLUTE or exchange.target.path != target[cut:]:
+    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
+    path = target[cut:]
+    if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
     in_force = exchange.in_force
-    if in_force.classifier.looks_at_paths(destination.host):
+    if path and in_force.classifier.looks_at_paths(destination.host):
         return
-    known = Known(in_force.sections, destination, exchange.identity, _again(exchange), decision, *lasts)
+    known = Known(in_force.sections, destination, exchange.identity, _again(exchange), decision, lasts)
     remembered = head.fields.outline.known
     if len(remembered) >= MAX_KNOWN:
         remembered.clear()

@@ -59,9 +59,9 @@ def _check(exchange: Exchange, verdict: Verdict) -> None:
         raise TunnelEnded(
             "tunnel-content", f"neither TLS nor a WebSocket begins the tunnel: {verdict.reason}"
         )
-    name, asked = destination.host.name, _asked_name(verdict)
-    # One text for both: it stays as long as the tunnel.
-    exchange.server_name = name if asked == name else asked
+    name = destination.host.name
+    # A name that is another one in normal form is that one: one text for both, which the tunnel keeps.
+    asked = exchange.server_name = name if verdict.server_name == name else _asked_name(verdict)
     if not asked and destination.host.address is not None:
         return  # an address cannot stand in a ClientHello (RFC 6066, section 3)
     if asked != name:

@@ -93,28 +93,42 @@ class Fields:
     ``outline``.
     """
 
-    __slots__ = ("index", "lines", "names", "outline", "section")
+    __slots__ = ("_index", "_lines", "_names", "outline", "section")
 
-    section: bytes
-    outline: Outline
-    lines: list[bytes]
-    names: list[bytes]
-    index: dict[bytes, bytes]
+    _lines: list[bytes]
+    _names: list[bytes]
 
     def __init__(self, section: bytes, outline: Outline | None = None) -> None:
         """Take a sound section: its lines with CR LF between them and none behind the last."""
         self.section = section
         self.outline = outline or Outline(section.count(b"\r\n") + 1 if section else 0)
+        self._index: dict[bytes, bytes] | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        """Take the lines off: Python asks here for a place that is still empty."""
-        if name not in ("lines", "names", "index"):
-            raise AttributeError(name)
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines, in their order."""
+        if self._index is None:
+            self._take_off()
+        return self._lines
+
+    @property
+    def names(self) -> list[bytes]:
+        """The name of each line."""
+        if self._index is None:
+            self._take_off()
+        return self._names
+
+    @property
+    def index(self) -> dict[bytes, bytes]:
+        """The line of each name."""
+        return self._index if self._index is not None else self._take_off()
+
+    def _take_off(self) -> dict[bytes, bytes]:
         section = self.section
-        self.lines = lines = section.split(b"\r\n") if section else []
-        self.names = names = [_lower[line.partition(b":")[0]] for line in lines]
-        self.index = dict(zip(names, lines, strict=True))
-        return getattr(self, name)
+        self._lines = lines = section.split(b"\r\n") if section else []
+        self._names = names = [_lower[line.partition(b":")[0]] for line in lines]
+        self._index = index = dict(zip(names, lines, strict=True))
+        return index
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Fields:

@@ -21,7 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, check_octets, is_token
 from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
 from corpproxy.http1.refusals import refuse
-from corpproxy.http1.sections import AnswerSections, Sections
+from corpproxy.http1.sections import Sections
 
 # RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters
 # that RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass;
@@ -36,7 +36,6 @@ _REQUEST_LINE = re.compile(_LINE).fullmatch
 # section 15 allows.  Some servers leave out the space before an empty reason; there is one way to read it.
 _STATUS = rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + VALUE + rb"*+))?+"
 _RESPONSE = re.compile(_STATUS + rb"\r\n" + SECTION).match
-_STATUS_LINE = re.compile(_STATUS).fullmatch
 
 _is_target = re.compile(_TARGET + rb"++").fullmatch
 _is_version = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
@@ -75,7 +74,6 @@ class ResponseHead(NamedTuple):
 
 
 _request_head: Callable[[Any], RequestHead] = partial(tuple.__new__, RequestHead)
-_response_head: Callable[[Any], ResponseHead] = partial(tuple.__new__, ResponseHead)
 _Head = TypeVar("_Head", RequestHead, ResponseHead)
 
 
@@ -208,8 +206,25 @@ class HeadReader(Generic[_Head]):
         raise refuse("head-too-large", f"the limit is {self.limits.head_octets} octets")
 
 
-_sections = Sections()
-_answer_sections = AnswerSections()
+class _Answers(dict[bytes, ResponseHead]):
+    """
+    Heads of answers that came before, by their octets: a server says the same all second long.
+
+    Those that set cookies are for one person, and never come again.
+    """
+
+    BOUND = 1024
+    LONGEST = 2048
+
+    def keep(self, octets: bytes, head: ResponseHead) -> None:
+        """Remember a sound head, unless it is long or for one person."""
+        if len(octets) <= self.LONGEST and b"set-cookie" not in octets.lower():
+            if len(self) >= self.BOUND:
+                self.clear()
+            self[octets] = head
+
+
+_answers = _Answers()
 
 
 class RequestReader(HeadReader[RequestHead]):
@@ -220,42 +235,47 @@ class RequestReader(HeadReader[RequestHead]):
     _fault = "bad-request-line"
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS, sections: Sections | None = None) -> None:
-        """``sections`` is the memory of those who read by the same policy; without one, that of everybody."""
+        """``sections`` is the memory of all who read by the same limits; without, the reader has its own."""
         super().__init__(limits)
         self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
-        self._sections = sections if sections is not None else _sections
+        self._sections = sections if sections is not None else Sections()
 
     def _match(self, data: bytes) -> RequestHead | None:
         line_end = data.find(_CRLF)
         section_end = data.find(_END, line_end + 2)
-        # A head that is not whole, or has no fields, is nothing that is kept.
-        section = data[line_end + 2 : section_end] if section_end > 0 else b""
-        outline = self._sections.find(section) if section else None
-        match = _REQUEST(data) if outline is None else _REQUEST_LINE(data, 0, line_end)
+        if section_end > 0:
+            section = data[line_end + 2 : section_end]
+            outline = self._sections.find(section)
+            if outline is not None:
+                # Its fields came before, and were sound and few enough.
+                match = _REQUEST_LINE(data, 0, line_end)
+                end = section_end + 4
+                limits = self.limits
+                if match is None or end > limits.head_octets:
+                    return None
+                method, target, minor = match.groups()
+                if len(target) > limits.target_octets:
+                    return None
+                self.rest = data[end:]
+                # As the class would make it, without its Python.
+                return _request_head((method, target, _VERSIONS[minor], Fields(section, outline), end))
+        return self._first_match(data)
+
+    def _first_match(self, data: bytes) -> RequestHead | None:
+        match = _REQUEST(data)
         if match is None:
             return None
         method, target, minor = match.groups()
-        if outline is None:
-            fields = self._new(data[match.end(3) + 2 : match.end() - 4])
-            end = match.end()
-        else:
-            fields = Fields(section, outline)
-            end = section_end + 4
+        end = match.end()
+        fields = Fields(data[match.end(3) + 2 : end - 4])
         limits = self.limits
-        if (
-            end > limits.head_octets
-            or len(target) > limits.target_octets
-            or fields.outline.lines > limits.fields
-        ):
+        if end > limits.head_octets or len(target) > limits.target_octets:
             return None
+        if fields.outline.lines > limits.fields:
+            return None
+        self._sections.keep(fields.section, fields.outline)
         self.rest = data[end:]
-        # As the class would make it, without its Python.
         return _request_head((method, target, _VERSIONS[minor], fields, end))
-
-    def _new(self, section: bytes) -> Fields:
-        fields = Fields(section)
-        self._sections.keep(section, fields.outline)
-        return fields
 
     def check_line(self, line: bytes) -> None:
         """Say what is wrong with a whole request line, if anything is."""
@@ -296,25 +316,22 @@ class ResponseReader(HeadReader[ResponseHead]):
     _fault = "bad-status-line"
 
     def _match(self, data: bytes) -> ResponseHead | None:
-        line_end = data.find(_CRLF)
-        section_end = data.find(_END, line_end + 2)
-        section = data[line_end + 2 : section_end] if section_end > 0 else b""
-        outline = _answer_sections.get(section)
-        match = _RESPONSE(data) if outline is None else _STATUS_LINE(data, 0, line_end)
-        if match is None:
-            return None
-        minor, status, reason = match.groups(b"")
-        if outline is None:
+        octets = data[: data.find(_END)]
+        head = _answers.get(octets)
+        if head is None:
+            match = _RESPONSE(data)
+            if match is None:
+                return None
+            minor, status, reason = match.groups(b"")
             end = match.end()
-            fields = Fields(data[line_end + 2 : end - 4])
-            _answer_sections.keep(fields.section, fields.outline)
-        else:
-            end = section_end + 4
-            fields = Fields(section, outline)
-        if end > self.limits.head_octets or fields.outline.lines > self.limits.fields:
+            fields = Fields(data[data.index(_CRLF) + 2 : end - 4])
+            head = ResponseHead(int(status), reason, _VERSIONS[minor], fields, end)
+            _answers.keep(data[: end - 4], head)
+        limits, end = self.limits, head.octets
+        if end > limits.head_octets or head.fields.outline.lines > limits.fields:
             return None
         self.rest = data[end:]
-        return _response_head((int(status), reason, _VERSIONS[minor], fields, end))
+        return head
 
     def check_line(self, line: bytes) -> None:
         """Say what is wrong with a whole status line, if anything is."""

@@ -1,9 +1,9 @@
 """
 Header sections that came before: a memory of what was found out about them, never of their octets.
 
-A browser sends the same section with all the pictures of a page, a program with all its requests, and a
-server that has nothing new to say the same answer all second long.  Two heads with the same octets after
-their start-line have the same fields, so what is known of the first holds for the second.
+A browser sends the same section with all the pictures of a page, and a program with all its requests.  Two
+heads with the same octets after their start-line have the same fields, so what is known of the first holds
+for the second.
 
 Requests carry passwords and cookies.  Their sections are therefore known by a keyed digest alone: nobody can
 read, or guess, from it what was sent.  The key lives as long as the memory and is never written down.
@@ -66,21 +66,3 @@ class Sections:
         if len(self._young) >= REMEMBERED_HALF:
             self._young, self._old = {}, self._young
         self._young[digest] = outline
-
-
-class AnswerSections(dict[bytes, Outline]):
-    """
-    Outlines of the sections of answers, by their octets.
-
-    Those that set cookies are for one person, and never come again.
-    """
-
-    BOUND = 1024
-    LONGEST = 2048
-
-    def keep(self, section: bytes, outline: Outline) -> None:
-        """Remember a sound section, unless it is empty, long or for one person."""
-        if 0 < len(section) <= self.LONGEST and b"set-cookie" not in section.lower():
-            if len(self) >= self.BOUND:
-                self.clear()
-            self[section] = outline

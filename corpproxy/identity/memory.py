@@ -26,6 +26,7 @@ class SignInMemory:
 
     Each half holds at most ``limit`` entries; the oldest goes first.  An entry holds from the moment it was
     made until its life ends: a clock that jumps back ends it too, as doubt costs one hash and nothing else.
+    ``right`` are those that were right, by their digests: name, since, until.
     """
 
     def __init__(self, life_seconds: float, limit: int, key: bytes) -> None:
@@ -33,7 +34,7 @@ class SignInMemory:
         self._keyed = blake2b(key=key, digest_size=DIGEST_OCTETS)
         self._right = _Half(limit)
         self._wrong = _Half(limit)
-        self._entries = self._right.entries
+        self.right = self._right.entries
 
     def digest(self, value: bytes) -> bytes:
         """Give the keyed digest of a field value: the same for the same value while this process lives."""
@@ -43,18 +44,14 @@ class SignInMemory:
 
     def known(self, value: bytes, now: float) -> str | None:
         """Give the name that signed in with exactly this value, or None."""
-        return self.known_digest(self.digest(value), now)
-
-    def known_digest(self, digest: bytes, now: float) -> str | None:
-        """Give the name that signed in with the value of this digest, or None."""
-        entry = self._entries.get(digest)
+        entry = self.right.get(self.digest(value))
         if entry is None or not entry[1] <= now < entry[2]:
             return None
         return entry[0]
 
     def once_known(self, value: bytes) -> bool:
         """Whether this value was right before and its line did not change since: it waits for no delay."""
-        return self.digest(value) in self._entries
+        return self.digest(value) in self.right
 
     def known_wrong(self, value: bytes, now: float) -> bool:
         """Whether exactly this value was found wrong a moment ago."""
@@ -92,7 +89,7 @@ class SignInMemory:
 
     def __len__(self) -> int:
         """How many right credentials are held, ended ones included."""
-        return len(self._entries)
+        return len(self.right)
 
 
 class _Half:

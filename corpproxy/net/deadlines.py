@@ -8,6 +8,7 @@ within a second, which is exact enough for anything that waits for people or ser
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -37,6 +38,9 @@ class Deadlines:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._watched: set[Watched] = set()
+        # Look at one from now on, or no more: they are the set's own, called often enough to matter.
+        self.watch: Callable[[Watched], None] = self._watched.add
+        self.release: Callable[[Watched], None] = self._watched.discard
         self._call: IDelayedCall | None = None
         self.now = clock.seconds()
 
@@ -53,14 +57,6 @@ class Deadlines:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-
-    def watch(self, one: Watched) -> None:
-        """Look at this one from now on."""
-        self._watched.add(one)
-
-    def release(self, one: Watched) -> None:
-        """Look at it no more."""
-        self._watched.discard(one)
 
     def _tick(self) -> None:
         self._call = self._clock.callLater(TICK_SECONDS, self._tick)

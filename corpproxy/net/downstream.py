@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+# For connections on which no head comes any more.
+_NO_HEADS = RequestReader()
+
 
 class Downstream(Wire):
     """
@@ -178,9 +181,12 @@ class Downstream(Wire):
     def _begin(self, head: RequestHead) -> None:
         self.deadline = NEVER
         self.sink = self.held
-        exchange = self.exchange = self._exchange()
-        if exchange.started < self.proxy.rounds.since:
-            self.proxy.rounds.late(self)
+        proxy, began = self.proxy, self._began
+        exchange = self.exchange = Exchange(
+            proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
+        )
+        if began < proxy.rounds.since:
+            proxy.rounds.late(self)
         exchange.head = head
         exchange.fields = head.fields
         exchange.method = head.method
@@ -188,7 +194,7 @@ class Downstream(Wire):
         self.upload = None
         if is_plain(head):
             exchange.body = NO_BODY
-            exchange.keep = not self.proxy.stopping
+            exchange.keep = not proxy.stopping
         else:
             try:
                 body = exchange.body = request_body(head, exchange.in_force.limits)
@@ -198,13 +204,9 @@ class Downstream(Wire):
             if body.framing is not Framing.NONE:
                 exchange.content_over = False
                 self.upload = Upload(self, body, exchange.in_force.limits)
-            exchange.keep = keeps_alive(head) and not self.proxy.stopping
-        refusal = self.proxy.admission.refusal(exchange)
-        run = self.run = Run(
-            live(exchange) if refusal is None else refuse(exchange, refusal),
-            self.performer.perform,
-            self._ended,
-        )
+            exchange.keep = keeps_alive(head) and not proxy.stopping
+        refusal = proxy.admission.refusal(exchange)
+        run = self.run = Run(live(exchange) if refusal is None else refuse(exchange, refusal), self)
         run.start()
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
@@ -218,10 +220,10 @@ class Downstream(Wire):
         self._drive(refuse(exchange, error))
 
     def _drive(self, road: object) -> None:
-        self.run = Run(road, self.performer.perform, self._ended)  # type: ignore[arg-type]
+        self.run = Run(road, self)  # type: ignore[arg-type]
         self.run.start()
 
-    def _ended(self, error: BaseException | None) -> None:
+    def ended(self, error: BaseException | None) -> None:
         """The road is over: account, audit, and go on with the next request or close."""
         exchange = self.exchange
         self.run = None
@@ -273,7 +275,7 @@ class Downstream(Wire):
             self.waits_for_room = True
             return
         self.sink = self
-        if self._feeding:
+        if self._feeding or (not self.held.octets_held and not self.on_hold):
             return
         self._feeding = True
         try:
@@ -299,6 +301,10 @@ class Downstream(Wire):
             self.waits_for_room = False
             if not self.closing:
                 self._next()
+
+    def expect_no_head(self) -> None:
+        """What comes on this connection is a tunnel's from now on."""
+        self._reader = _NO_HEADS
 
     # The service stops.
 

@@ -16,7 +16,7 @@ from corpproxy.exchange.commands import Answer, Fetch
 from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.signing_in import signs_in_connection
-from corpproxy.http1.steering import expects_continue, is_plain
+from corpproxy.http1.steering import expects_continue
 from corpproxy.net.reach import Reach
 from corpproxy.net.upstream import Server, Upstream
 
@@ -131,7 +131,7 @@ class Fetching:
         exchange.upstream = upstream.address
         self._sent_at = downstream.proxy.reactor.seconds()
         head = exchange.head
-        if not is_plain(head) and signs_in_connection(head.fields, b"authorization"):
+        if exchange.known is None and signs_in_connection(head.fields, b"authorization"):
             downstream.pin(upstream)
         upload = downstream.upload
         is_whole = upload is None or upload.over

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.net.deadlines import NEVER
-from corpproxy.preface.first_octets import TunnelStart
+from corpproxy.preface.first_octets import TunnelStart, judge_at_once
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 class Peeking:
     """The sink of a client connection until its first octets tell what the tunnel carries."""
 
+    __slots__ = ("_downstream", "_run", "_start")
+
     def __init__(self, run: Run, downstream: Downstream) -> None:
         self._run = run
         self._downstream = downstream
-        self._start = TunnelStart()
+        # Only for what does not tell all at once.
+        self._start: TunnelStart | None = None
 
     def start(self) -> None:
         """Look at what is there already, and wait for more if it does not tell."""
@@ -36,7 +39,13 @@ class Peeking:
         """Look at octets; they go back to what is held for whoever takes the tunnel."""
         downstream = self._downstream
         downstream.held.octets_held += data
-        verdict = self._start.feed(data)
+        verdict = None
+        if self._start is None:
+            verdict = judge_at_once(data)
+            if verdict is None:
+                self._start = TunnelStart()
+        if self._start is not None:
+            verdict = self._start.feed(data)
         if verdict is not None:
             self._stop()
             self._run.succeed(verdict)

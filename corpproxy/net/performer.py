@@ -41,6 +41,9 @@ MAX_DRAINED_OCTETS = 1024 * 1024
 MAX_LINGERING_OCTETS = 1024 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 
+# Members of an enum that are looked up for every exchange cost more than names of this module.
+_LENGTH, _NONE = Framing.LENGTH, Framing.NONE
+
 # Statuses that have no content (RFC 9110, section 6.4.1).
 _NO_CONTENT = frozenset({204, 304})
 
@@ -110,13 +113,13 @@ class Performer:
         downstream = self._downstream
         exchange, upstream = downstream.exchange, downstream.upstream
         assert upstream is not None
-        if command.answer.head.status == 101:
+        if exchange.status == 101:
             downstream.proxy.admission.open_tunnel(downstream)
             downstream.write(command.head)
             return None
         framing = command.framing
         content = None
-        if framing is Framing.LENGTH or framing is Framing.NONE:
+        if framing is _LENGTH or framing is _NONE:
             content = upstream.take_whole(command.answer.body.length or 0)
         if content is not None:
             # What most answers are: short, and there.
@@ -124,7 +127,9 @@ class Performer:
             exchange.answered = True
             exchange.account.sent += len(octets)
             downstream.transport.write(octets)
-            downstream.part()
+            exchange.up_sent += upstream.sent
+            exchange.up_received += upstream.received
+            downstream.upstream = None
             upstream.release(exchange.content_over)
             return None
         downstream.proxy.books.running(exchange)
@@ -206,6 +211,7 @@ class Performer:
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
         downstream.write(command.head)
+        downstream.expect_no_head()
         downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:

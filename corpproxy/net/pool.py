@@ -32,7 +32,8 @@ class _Line:
     def __init__(self) -> None:
         self.open: set[Upstream] = set()
         self.kept: list[Upstream] = []
-        self.waiting: deque[Turn] = deque()
+        # A queue once somebody waits: few ever do, and an empty one is larger than all else here.
+        self.waiting: deque[Turn] | None = None
 
 
 class Pool:
@@ -91,6 +92,8 @@ class Pool:
         Fails with `UpstreamError` (``server-busy``) when the turn does not come in time.
         """
         line = self._lines.setdefault(server, _Line())
+        if line.waiting is None:
+            line.waiting = deque()
         turn: Turn = Deferred(line.waiting.remove)
         line.waiting.append(turn)
         call = self._clock.callLater(self.wait_seconds, self._waited_in_vain, server, turn)
@@ -109,7 +112,10 @@ class Pool:
         """A connection that was being dialled is there."""
         self._dialled(upstream.server)
         self.opened += 1
-        self._lines.setdefault(upstream.server, _Line()).open.add(upstream)
+        line = self._lines.get(upstream.server)
+        if line is None:
+            line = self._lines[upstream.server] = _Line()
+        line.open.add(upstream)
 
     def dialled_in_vain(self, server: Server) -> None:
         """A connection that was being dialled will not come."""
@@ -171,7 +177,9 @@ class Pool:
             del self._lines[server]
 
     def _waited_in_vain(self, server: Server, turn: Turn) -> None:
-        self._lines[server].waiting.remove(turn)
+        waiting = self._lines[server].waiting
+        assert waiting is not None
+        waiting.remove(turn)
         message = f"all connections to {server.host} are in use"
         turn.errback(UpstreamError("server-busy", message, phase="connect", timed_out=True))
 

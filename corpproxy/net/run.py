@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.python.failure import Failure
 
@@ -13,26 +13,38 @@ from corpproxy.exchange.commands import Command
 # What a performer returns when the outcome comes later, through `Run.succeed` or `Run.fail`.
 PENDING = object()
 
-Perform = Callable[[Command[Any]], Any]
-Ended = Callable[[BaseException | None], None]
+
+class Performs(Protocol):
+    """Does what a road asks."""
+
+    def perform(self, command: Command[Any]) -> Any:
+        """Give the outcome at once, raise the failure, or give ``PENDING``."""
+
+
+class Owner(Protocol):
+    """Whose road it is."""
+
+    @property
+    def performer(self) -> Performs:
+        """Who does what it asks."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """The road is over; ``error`` is the exception that it did not expect."""
 
 
 class Run:
     """
     One coroutine on its way.
 
-    ``perform`` does what a command asks and returns its outcome at once, raises its failure, or
-    returns ``PENDING``.  No Deferred is made for what need not wait.  ``abandon`` is set by whoever is
-    pending, and called when the road is cancelled instead.  ``ended`` is told the end: None,
-    or the exception that the road did not expect.
+    No Deferred is made for what need not wait.  ``abandon`` is set by whoever is pending, and called when the
+    road is cancelled instead.
     """
 
-    __slots__ = ("_coroutine", "_deaf", "_ended", "_perform", "_ready", "_running", "abandon", "over")
+    __slots__ = ("_coroutine", "_deaf", "_owner", "_ready", "_running", "abandon", "over")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], perform: Perform, ended: Ended) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], owner: Owner) -> None:
         self._coroutine = coroutine
-        self._perform = perform
-        self._ended = ended
+        self._owner = owner
         self._ready: tuple[bool, Any] | None = None
         self._running = False
         self._deaf = False
@@ -93,7 +105,7 @@ class Run:
                 return
             step = self._coroutine.send
             try:
-                value = self._perform(command)
+                value = self._owner.performer.perform(command)
             except CorpproxyError as failure:
                 step, value = self._coroutine.throw, failure
             except Exception as bug:
@@ -109,4 +121,4 @@ class Run:
     def _end(self, error: BaseException | None) -> None:
         self.over = True
         self.abandon = None
-        self._ended(error)
+        self._owner.ended(error)

@@ -25,12 +25,13 @@ class Tunnel:
     Two connections joined.
 
     A tunnel is over when both sides have ended, or either is gone.  It has one deadline for both ways, moved
-    on by octets in either; those of its connections rest.
+    on by octets in either; those of its connections rest.  It is the sink of its client.
     """
 
     __slots__ = (
         "_ended",
         "_idle",
+        "_left",
         "_pumps",
         "_run",
         "_until",
@@ -55,6 +56,7 @@ class Tunnel:
         # The side that has ended its stream, while the other has not.
         self._ended: Wire | None = None
         self._pumps: tuple[Pump, ...] = ()
+        self._left = COPIED_OCTETS
         self.over = False
         self.deadline = NEVER
 
@@ -68,13 +70,33 @@ class Tunnel:
         downstream.deadline = upstream.deadline = NEVER
         downstream.fed_by(upstream)
         upstream.fed_by(downstream)
-        outward = downstream.sink = _Outward(self)
+        downstream.sink = self
         self.moved()
         ahead = downstream.held.take()
         if ahead:
-            outward.octets(ahead)
+            self.octets(ahead)
         if not self.over:
             upstream.pass_to(_Inward(self))
+
+    # From the client to the server.
+
+    def octets(self, data: bytes) -> None:
+        """Pass octets on."""
+        self.account.received += len(data)
+        self.upstream.write(data)
+        self.moved()
+        self._left -= len(data)
+        if self._left < 0 and not self.over:
+            self._left = NEVER
+            self.pump_outward()
+
+    def half_closed(self) -> None:
+        """The client ended its stream."""
+        self.side_ended(self.downstream)
+
+    def lost(self, clean: bool) -> None:
+        """The client is gone."""
+        self.side_lost(self.downstream, clean)
 
     def pump_outward(self) -> None:
         """
@@ -84,6 +106,8 @@ class Tunnel:
         messages cost less when they do: a pipe takes two more system calls for each.
         """
         self._keep(self.downstream.pump_to(self.upstream, self._client_sent, self._server_got))
+
+    # Both ways.
 
     def pump_inward(self) -> None:
         """Let the kernel move what the server sends from now on."""
@@ -112,7 +136,7 @@ class Tunnel:
         deadline = self.deadlines.now + self._idle
         self.deadline = deadline if deadline < self._until else self._until
 
-    def half_closed(self, which: Wire) -> None:
+    def side_ended(self, which: Wire) -> None:
         """One side ended its stream: the other is told, and may go on."""
         if self.over or which is self._ended:
             return
@@ -122,7 +146,7 @@ class Tunnel:
         else:
             self._finish()
 
-    def lost(self, which: Wire, clean: bool) -> None:
+    def side_lost(self, which: Wire, clean: bool) -> None:
         """One side is gone: the other goes the same way, by a reset if it was one."""
         if self.over:
             return
@@ -185,32 +209,6 @@ class Tunnel:
         self.downstream.part()
 
 
-class _Outward:
-    """From the client to the server."""
-
-    __slots__ = ("_left", "_tunnel")
-
-    def __init__(self, tunnel: Tunnel) -> None:
-        self._tunnel = tunnel
-        self._left = COPIED_OCTETS
-
-    def octets(self, data: bytes) -> None:
-        tunnel = self._tunnel
-        tunnel.account.received += len(data)
-        tunnel.upstream.write(data)
-        tunnel.moved()
-        self._left -= len(data)
-        if self._left < 0 and not tunnel.over:
-            self._left = NEVER
-            tunnel.pump_outward()
-
-    def half_closed(self) -> None:
-        self._tunnel.half_closed(self._tunnel.downstream)
-
-    def lost(self, clean: bool) -> None:
-        self._tunnel.lost(self._tunnel.downstream, clean)
-
-
 class _Inward:
     """From the server to the client."""
 
@@ -231,7 +229,7 @@ class _Inward:
             tunnel.pump_inward()
 
     def half_closed(self) -> None:
-        self._tunnel.half_closed(self._tunnel.upstream)
+        self._tunnel.side_ended(self._tunnel.upstream)
 
     def lost(self, clean: bool) -> None:
-        self._tunnel.lost(self._tunnel.upstream, clean)
+        self._tunnel.side_lost(self._tunnel.upstream, clean)

@@ -21,6 +21,23 @@ from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
 MAX_INTERIM_OCTETS = 256 * 1024
 
 
+class _Written(dict[tuple[str, int], str]):
+    """Addresses as they are recorded: thousands of tunnels to one server keep one text."""
+
+    BOUND = 4096
+
+    def __missing__(self, address: tuple[str, int]) -> str:
+        host, port = address
+        text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if len(self) >= self.BOUND:
+            self.clear()
+        self[address] = text
+        return text
+
+
+_written = _Written()
+
+
 class Server(NamedTuple):
     """
     What makes two connections interchangeable: the pool's key.
@@ -68,6 +85,7 @@ class Upstream(Wire):
     __slots__ = (
         "_asker",
         "_interim_octets",
+        "_limits",
         "_method",
         "_reader",
         "address_class",
@@ -102,7 +120,7 @@ class Upstream(Wire):
         self.keep = False
         self.received = 0
         self.sent = 0
-        self._reader = ResponseReader(limits)
+        self._limits = limits
         self._asker: Asker | None = None
         self._method = b""
         self._interim_octets = 0
@@ -110,7 +128,7 @@ class Upstream(Wire):
     def connectionMade(self) -> None:
         super().connectionMade()
         peer = self.transport.getPeer()
-        self.address = f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+        self.address = _written[peer.host, peer.port]
         self.address_class = address_class(peer.host)
 
     # Asking.
@@ -121,6 +139,9 @@ class Upstream(Wire):
 
         ``is_whole`` says that no content follows, so that the server is waited for from now on.
         """
+        if not self.reused:
+            # Nobody asks over a tunnel.
+            self._reader = ResponseReader(self._limits)
         self._asker = asker
         self._method = method
         self._interim_octets = 0
@@ -156,8 +177,9 @@ class Upstream(Wire):
                 self.discard()
             return
         self.received += len(data)
+        reader = self._reader
         try:
-            head = self._reader.feed(data)
+            head = reader.feed(data)
             while head is not None and head.status < 200 and head.is_interim:
                 head = self._interim(asker, head)
             if head is None:
@@ -173,9 +195,10 @@ class Upstream(Wire):
         self._asker = None
         self.keep = keep
         self.deadline = NEVER
-        reader = self._reader
-        rest, reader.rest = reader.rest, b""
-        self.received -= len(rest)  # whoever takes it counts it
+        rest = reader.rest
+        if rest:
+            reader.rest = b""
+            self.received -= len(rest)  # whoever takes it counts it
         self.sink = waiting = _Waiting(rest)
         asker.answered(head, body)
         if self.sink is waiting:
@@ -243,8 +266,7 @@ class Upstream(Wire):
 
     def await_taker(self) -> None:
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
-        self.sink = _Waiting(b"")
-        self.hold(UNTAKEN)
+        self.sink = _Waiting(b"", self)
 
     def take_whole(self, length: int) -> bytes | None:
         """Give the content of an answer if it came with its head, exactly so long, and nothing else did."""
@@ -304,16 +326,23 @@ class Upstream(Wire):
 
 
 class _Waiting:
-    """Holds what comes between the head of an answer and the moment somebody takes its content."""
+    """
+    Holds what comes between the head of an answer and the moment somebody takes its content.
 
-    __slots__ = ("ended", "held")
+    A ``fresh`` connection is held when something comes: few servers speak before they are spoken to.
+    """
 
-    def __init__(self, rest: bytes) -> None:
+    __slots__ = ("_fresh", "ended", "held")
+
+    def __init__(self, rest: bytes, fresh: Upstream | None = None) -> None:
         self.held = rest
         self.ended = ""
+        self._fresh = fresh
 
     def octets(self, data: bytes) -> None:
         self.held += data
+        if self._fresh is not None:
+            self._fresh.hold(UNTAKEN)
 
     def half_closed(self) -> None:
         self.ended = self.ended or "half"

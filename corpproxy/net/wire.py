@@ -129,22 +129,20 @@ class Wire:
 
     def close(self) -> None:
         """Close once all is written."""
-        if not self.gone:
-            self._give_up_writing()
+        if not self.gone and not self.closing:
+            self.closing = True
             self.deadline = self.deadlines.now + LINGER_SECONDS
+            self.transport.unregisterProducer()
             self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close now, with a reset."""
         if not self.gone:
-            self._give_up_writing()
+            if not self.closing:
+                self.closing = True
+                self.transport.unregisterProducer()
             self.deadline = NEVER
             self.transport.abortConnection()
-
-    def _give_up_writing(self) -> None:
-        if not self.closing:
-            self.closing = True
-            self.transport.unregisterProducer()
 
     def pump_to(
         self,

@@ -101,10 +101,17 @@ def run_cases(
 
     A case without a time is tried now and whenever hours begin or end in the week that follows, since it must
     not depend on when it is run.  What decided is noted in ``covered``.
+
+    Exceptions that do not say when they begin do so now: a case of last month is not theirs, unless it names
+    one.
     """
     is_any_time = any(case.at is None for case in cases)
     instants = tuple(_instants(policy, now)) if is_any_time else ()
-    tried = ((case, _run(policy, surroundings, case, instants, covered)) for case in cases)
+    loaded = policy.as_loaded(now)
+    tried = (
+        (case, _run(policy if case.exception else loaded, surroundings, case, instants, covered))
+        for case in cases
+    )
     return tuple(Failure(case, message) for case, message in tried if message)
 
 

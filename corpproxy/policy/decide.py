@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from corpproxy.destination.model import Host
@@ -41,8 +41,9 @@ REMEMBERED_HALF = 16_384
 _SAFETY_READS = ("method", "port", "host.address")
 
 # What is the same for all requests with one header section, method and authority from one client.  A decision
-# that rests on anything else is asked for each time.
+# that rests on the path too is asked for each time; one that rests on anything else never lasts.
 _LASTING = frozenset("identity client listener method scheme host port categories at agent".split())
+_PATH = frozenset({"path"})
 
 _ALLOW = Effect.ALLOW
 _BLOCK = Effect.BLOCK
@@ -72,6 +73,19 @@ class Found:
     rehearsed: int = -1
     exception: int = -1
     passed: int = -1
+
+
+class Lasting(NamedTuple):
+    """
+    How long a decision holds for others like the one it was made about.
+
+    It holds from ``since`` until ``until``, in POSIX seconds.  Where it rests on the path, ``facts`` are what
+    to ask again with, with the path and time of the other one put in.
+    """
+
+    since: float
+    until: float
+    facts: Facts | None
 
 
 class Policy:
@@ -106,7 +120,8 @@ class Policy:
         self._periods = Periods([rule.stage.period for rule in self.rules])
         self._facts_read = tuple(sorted(self._all_reads() - {"at"} | set(_SAFETY_READS)))
         self._key = _key_reader(self._facts_read, self.stages)
-        self._is_lasting = self.reads <= _LASTING
+        self._is_lasting = self.reads - _PATH <= _LASTING
+        self._reads_path = "path" in self.reads
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
         self._nothing = Decision(_BLOCK, "", NOWHERE, "no rule matches", safety=self.safety)
         # The time for which it is known which rules are in force: none yet.
@@ -132,13 +147,23 @@ class Policy:
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
         """The same policy while the lists of some categories are missing."""
+        return self._again(frozenset(missing_categories), self.exceptions.entries)
+
+    def as_loaded(self, at: float) -> Policy:
+        """The same policy with exceptions that do not say when they begin beginning now, as it is loaded."""
+        entries = [entry.beginning(at) for entry in self.exceptions.entries]
+        if entries == list(self.exceptions.entries):
+            return self
+        return self._again(self.missing_categories, entries)
+
+    def _again(self, missing_categories: frozenset[str], exceptions: Sequence[ExceptionEntry]) -> Policy:
         return Policy(
             self.rules,
             self.safety,
             networks=self.networks,
             time_zone=self.time_zone,
-            missing_categories=frozenset(missing_categories),
-            exceptions=self.exceptions.entries,
+            missing_categories=missing_categories,
+            exceptions=exceptions,
         )
 
     def asks_who(self, facts: Facts) -> bool:
@@ -163,9 +188,9 @@ class Policy:
             return decision
         return self._settle(decision, facts, grants)
 
-    def lasts(self, decision: Decision, facts: Facts) -> tuple[float, float] | None:
+    def lasts(self, decision: Decision, facts: Facts) -> Lasting | None:
         """
-        From when until when a decision, made just now, holds for the like of these facts without being asked.
+        Say how long a decision, made just now, holds for others like these facts.
 
         None where it does not: where something that differs between them was looked at, or where a grant
         had a say.
@@ -173,8 +198,9 @@ class Policy:
         if not self._is_lasting:
             return None
         key = self._key(facts)
-        plain = self._young.get(key) is decision or self._old.get(key) is decision
-        return (self._since, self._until) if plain else None
+        if self._young.get(key) is not decision and self._old.get(key) is not decision:
+            return None
+        return Lasting(self._since, self._until, facts if self._reads_path else None)
 
     def in_force(self, at: float) -> tuple[int, int]:
         """The rules and the exceptions that are in force at a time, as bits; the same until `next_change`."""

@@ -8,9 +8,10 @@ What ``safety:`` refuses stays refused, and so does what a rule refuses that no 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.policy.conditions import What, When, Who
@@ -47,6 +48,12 @@ class ExceptionEntry:
     def refuses(self) -> bool:
         """An exception gives something, so that what cannot be known counts as not holding."""
         return False
+
+    def beginning(self, at: float) -> ExceptionEntry:
+        """The same, beginning at a time where it does not say when it begins."""
+        if not math.isinf(self.period.start):
+            return self
+        return replace(self, period=Period(at, self.period.end))
 
     def goes_past(self, rule: Rule) -> bool:
         """Whether it takes a rule away."""

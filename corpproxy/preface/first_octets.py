@@ -57,6 +57,16 @@ class Verdict:
     octets: int = field(default=0, compare=False)
 
 
+def judge_at_once(octets: bytes) -> Verdict | None:
+    """Say what a tunnel begins with where that is a whole ClientHello, as it nearly always is."""
+    if octets[:1] != _TLS_FIRST:
+        return None
+    try:
+        return Verdict(Start.TLS, quick_server_name(octets))
+    except LookupError:
+        return None
+
+
 class TunnelStart:
     """
     Looks at the first octets of a tunnel until it is known what they are.
@@ -92,12 +102,6 @@ class TunnelStart:
         return self._judge_request(data)
 
     def _judge_tls(self) -> Verdict | None:
-        try:
-            return Verdict(Start.TLS, quick_server_name(self.octets))
-        except LookupError:
-            return self._judge_records()
-
-    def _judge_records(self) -> Verdict | None:
         try:
             message = hello_message(self.octets)
             if message is not None:

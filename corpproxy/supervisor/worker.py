@@ -32,6 +32,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.config.transports import Transports
 from corpproxy.destination.index import CategoryIndex
+from corpproxy.destination.sources import ListSource
 from corpproxy.errors import NOWHERE, Problem
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -78,11 +79,16 @@ class OpenedLists:
     """The category lists of a worker: whoever builds the index tells when there is a new one."""
 
     problems: tuple[Problem, ...] = ()
+    statuses: tuple[()] = ()
+    outcomes: Mapping[str, int] = {}
     ages: Mapping[str, float] = {}
     entries: Mapping[str, int] = {}
 
     def start(self) -> None:
         """The index was opened before."""
+
+    def take(self, sources: tuple[ListSource, ...]) -> None:
+        """Nothing is fetched here."""
 
     def stop(self) -> None:
         """Nothing is watched here."""
@@ -188,6 +194,9 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _list_keeper(self) -> OpenedLists:
+        return OpenedLists()
+
+    def _list_updates(self) -> OpenedLists:
         return OpenedLists()
 
     def _make_store(self) -> Store:

@@ -164,7 +164,8 @@ class ExpositionTests(TelemetryCase):
         for metric in METRICS:
             if metric.measured:
                 labels = metric.labels
-                self.telemetry.measure(metric.name, lambda labels=labels: {"x": 1} if labels else 1)
+                key = tuple("x" for _ in labels) if len(labels) > 1 else "x"
+                self.telemetry.measure(metric.name, lambda labels=labels, key=key: {key: 1} if labels else 1)
         self.telemetry.exchange(record())
         families = {
             family.name: family

@@ -66,6 +66,11 @@ class LineTests(SynchronousTestCase):
         self.assertIn("failure connect-refused (connect)", line)
         self.assertIn('would be blocked by "soon"', line)
 
+    def test_exception(self) -> None:
+        """What an exception let through says so."""
+        record = a_record(decision="allow", rule="all", exception="chess club")
+        self.assertIn('allow by "all" through exception "chess club"', readable_line(record, LONDON))
+
     def test_decided_again(self) -> None:
         """A tunnel that was decided again shows the rule that ended it beside the one that let it in."""
         record = a_record(

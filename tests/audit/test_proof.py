@@ -20,7 +20,9 @@ FULL = {
     "client": "10.1.2.3",
     "user": "amir",
     "agent": 'a "quoted" agent,"host":"evil"',
+    "whom": "carol",
     "host": "example.com",
+    "hosts": ("example.com", "example.org"),
     "upstream": "192.0.2.1:80",
     "server_name": "example.com",
     "entry": "example.com",
@@ -89,9 +91,7 @@ class LinkTests(SynchronousTestCase):
 
     @EXAMPLES
     @given(
-        st.fixed_dictionaries(
-            {}, optional={name: st.text(max_size=30) for names in GROUPS.values() for name in names}
-        )
+        st.fixed_dictionaries({}, optional={name: st.text(max_size=30) for name in FULL if name != "hosts"})
     )
     def test_any_texts(self, personal: dict[str, str]) -> None:
         """Whatever stands in a field, the groups are exactly its own members."""
@@ -119,7 +119,7 @@ class ErasingTests(SynchronousTestCase):
         twice = read(once).without(["who", "url"]).line()
         self.assertEqual(read(twice).digest, whole.digest)
         self.assertEqual(json.loads(twice)["salts"], {})
-        for value in FULL.values():
+        for value in (value for value in FULL.values() if isinstance(value, str)):
             self.assertNotIn(json.dumps(value)[1:-1].encode(), twice)
 
     def test_what_is_left_is_proven(self) -> None:

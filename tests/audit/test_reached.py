@@ -42,6 +42,13 @@ class ReachedTests(SynchronousTestCase):
         found = self.counted({"kind": Kind.CLOSING, "ended_rule": "lessons"})
         self.assertEqual(dict(found.rules), {"games": 1, "lessons": 1})
 
+    def test_no_exchange(self):
+        """A record of another kind has met no rule."""
+        line = encode(a_record(kind=Kind.EXCHANGE, at=SINCE, rule="games"))
+        reached = Reached(SINCE)
+        reached.take(line.replace(b'"kind":"exchange"', b'"kind":"deed"'))
+        self.assertEqual((reached.exchanges, dict(reached.rules)), (0, {}))
+
     def test_before(self):
         """What began before does not count."""
         self.assertEqual(self.counted({"at": "2026-11-23T09:59:59.999Z"}).exchanges, 0)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
-from corpproxy.audit.results import ResultCode
+from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.books import Books
 from corpproxy.destination.model import AddressClass, Destination, Host, Match
@@ -131,11 +131,29 @@ class OrdinaryTests(SynchronousTestCase):
             setattr(exchange, name, value)
         return exchange
 
+    def test_openings(self):
+        """So it is with the records of tunnels that open."""
+        force = in_force()
+        known = Known(force.sections, None, None, None, None, (0.0, 0.0, None))
+        more = {"result": ResultCode.FAILED, "status": 200, "method": b"CONNECT", "opened": True}
+        each = [{"connect_seconds": 0.25}, {"upstream": "192.0.2.2:443"}, {"resolve_seconds": 0.125}]
+        found = []
+        for like in (None, known):
+            writer = Kept()
+            books = Books(Accounts(Ledger()), writer, lambda: MONDAY + 1, lambda record: None)
+            for number, one in enumerate(each):
+                begun = self.begun(force, "", known=like, **more, **one)
+                begun.reference = f"0s3c9d{number:08}"
+                books.opened(begun)
+            found.append(writer.records)
+        self.assertEqual(*found)
+        self.assertEqual({one.kind for one in found[1]}, {Kind.OPENING})
+
     def test_same(self):
         """A record says the same whether or not the exchange was like one before it."""
         for audit in (AuditSettings(), AuditSettings(query=True, user_agent=False)):
             force = replace(in_force(), audit=audit)
-            known = Known(force.sections, None, None, None, None, 0.0, 0.0)
+            known = Known(force.sections, None, None, None, None, None)
             kinds = [
                 ("/1", {"connect_seconds": 0.25, "first_octet_seconds": 0.5}),
                 ("/22", {"first_octet_seconds": 1.5}),

@@ -297,9 +297,9 @@ class ChildTests(ListsTestCase):
         """The last line of what a dying child said is told, with how it ended."""
         self.assertEqual(failure_in_words(1, b"the disk is full\n"), "the disk is full")
         self.assertEqual(
-            failure_in_words(1, b"Traceback\nMemoryError\n"), "the building process ended with 1: MemoryError"
+            failure_in_words(1, b"Traceback\nMemoryError\n"), "the process ended with 1: MemoryError"
         )
-        self.assertEqual(failure_in_words(9, b""), "the building process ended with 9: it said nothing")
+        self.assertEqual(failure_in_words(9, b""), "the process ended with 9: it said nothing")
 
     def test_main(self) -> None:
         """The child's whole conversation: a job in, reports out."""

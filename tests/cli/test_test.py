@@ -22,7 +22,8 @@ PAIRS = """\
   - {user: [amir, carol], at: 2026-11-23T16:00, get: ["http://miniclip.com/", "http://a.b/"], expect: allow}
 """
 EXCEPTED = """\
-  - {user: carol, groups: [pupils], at: 2026-11-23T10:00, get: "http://miniclip.com", expect: allow}
+  - {user: carol, groups: [pupils], at: 2026-11-23T10:00, get: "http://miniclip.com", expect: allow,
+     exception: chess club}
 """
 EXCEPTION = """\
 exceptions:

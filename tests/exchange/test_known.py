@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.exchange.commands import CheckCredentials, Fetch, Relay
+from corpproxy.exchange.commands import CheckCredentials, Fetch, OpenTunnel, Relay
 from corpproxy.http1.head import RequestReader
 from corpproxy.identity.model import Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
@@ -81,6 +81,23 @@ class KnownTests(SynchronousTestCase):
         _, second = others.fetched(target, *fields, host=b"news.example", **differs)
         self.assertIsNot(second.known, first.known)
 
+    def connects(self, others, target=b"news.example:443", **more):
+        """Ask for a tunnel; gives the exchange while it is being dialled."""
+        head = RequestReader(sections=others.force.sections).feed(request(b"CONNECT", target, host=target))
+        script = Script(exchange(head, force=others.force, **more))
+        script.asks(OpenTunnel)
+        return script.exchange
+
+    def test_tunnel(self):
+        """So it is with tunnels to one authority."""
+        others = Others(own={"news": ("news.example",)})
+        first, second = self.connects(others), self.connects(others)
+        self.assertIsNotNone(first.known)
+        self.assertIs(second.known, first.known)
+        self.assertEqual(second.destination, first.destination)
+        self.assertEqual((second.identity, second.decision), (first.identity, first.decision))
+        self.assertIsNot(self.connects(others, b"news.example:80").known, first.known)
+
     def test_method(self):
         """A rule about methods is asked for another method."""
         others = Others(rule("read only", Effect.BLOCK, what=What(method=("POST",))))
@@ -142,6 +159,15 @@ class NoLongerTests(SynchronousTestCase):
         head = RequestReader(sections=before.sections).feed(request(b"GET", NEWS))
         Script(exchange(head, force=others.force)).answers(403)
 
+    def test_not_fetched(self):
+        """An exchange that never got as far as its server leaves nothing to go by."""
+        others = Others()
+        _, first = others.fetched()
+        first.known.fields = None
+        fetch, second = others.fetched()
+        self.assertIsNot(second.known, first.known)
+        self.assertIn(b"Host: news.example", fetch.head)
+
     def test_lists(self):
         """New lists, under the same policy, begin with nothing remembered."""
         force = in_force()
@@ -159,8 +185,9 @@ class NeverTests(SynchronousTestCase):
     def test_path(self, what, own):
         """Where rules or lists look at paths, each path is looked at."""
         others = Others(rule("private", Effect.BLOCK, what=what), own=own)
-        others.fetched()
+        _, first = others.fetched()
         others.ask(b"http://news.example/private/x").answers(403)
+        self.assertEqual(others.fetched(b"http://news.example/3")[1].decision, first.decision)
 
     @rows(warned=(WARNED, b"http://bet.example/", 403), moved=(MOVED, b"http://old.example/", 302))
     def test_refused(self, refuses, target, status):

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.errors import ProtocolError
 from corpproxy.http1 import sections as module
 from corpproxy.http1.fields import Fields, Outline
-from corpproxy.http1.head import RequestReader
+from corpproxy.http1.head import RequestReader, ResponseReader
+from corpproxy.http1.limits import Limits
 from corpproxy.http1.recipe import Recipe
-from corpproxy.http1.sections import LONGEST_OCTETS, AnswerSections, Sections
+from corpproxy.http1.sections import LONGEST_OCTETS, Sections
 from tests.http1.wire import wire
 from tests.support.examples import EXAMPLES
 
@@ -77,15 +79,23 @@ class SectionsTests(SynchronousTestCase):
         self.assertEqual(len(self.sections), 1)
 
 
-class AnswerSectionsTests(SynchronousTestCase):
+class AnswerTests(SynchronousTestCase):
     """The memory of answers."""
 
     def test_cookies(self):
-        """An answer that sets a cookie is for one person, and not held."""
-        sections = AnswerSections()
-        sections.keep(b"Server: a\r\nset-cookie: b=c", Outline(2))
-        sections.keep(b"Server: a", Outline(1))
-        self.assertEqual(list(sections), [b"Server: a"])
+        """The same answer is known again; one that sets a cookie is for one person, and not held."""
+        for field, is_known in ((b"Server: only-here", True), (b"set-cookie: b=c", False)):
+            octets = wire(b"HTTP/1.1 200 OK", field, b"Content-Length: 0")
+            first, second = ResponseReader().feed(octets), ResponseReader().feed(octets)
+            self.assertEqual(first, second)
+            self.assertIs(first is second, is_known)
+
+    def test_limits(self):
+        """Who allows less refuses what another has read before."""
+        octets = wire(b"HTTP/1.1 200 OK", b"Server: a", b"Content-Length: 0")
+        ResponseReader().feed(octets)
+        for limits in (Limits(fields=1), Limits(head_octets=20)):
+            self.assertRaises(ProtocolError, ResponseReader(limits).feed, octets)
 
 
 class ReaderTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ class RunTests(SynchronousTestCase):
         self.outcomes = {}
         self.seen = []
         self.ends = []
+        self.performer = self
 
     def start(self, *names):
         """Run a road that asks these steps, and notes what comes of each."""
@@ -37,8 +38,11 @@ class RunTests(SynchronousTestCase):
                 except (ProtocolError, ClientGone) as failure:
                     self.seen.append((name, failure.code))
 
-        self.run_ = Run(road(), self.perform, self.ends.append)
+        self.run_ = Run(road(), self)
         self.run_.start()
+
+    def ended(self, error):
+        self.ends.append(error)
 
     def perform(self, step):
         outcome = self.outcomes.get(step.name, step.name.upper())

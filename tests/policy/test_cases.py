@@ -97,10 +97,10 @@ class CaseTests(SynchronousTestCase):
         both=(case(expect="allow", would_block="mini", exception="club"), ""),
         neither=(case("http://bbc.co.uk/", "allow", would_block="", exception=""), ""),
         other_rule=(
-            case(expect="allow", would_block="games"),
+            case(expect="allow", would_block="games", exception="club"),
             "expected the refusal in shadow 'games', got 'mini'",
         ),
-        unwanted=(case(expect="allow", exception=""), "expected no exception, got 'club'"),
+        unwanted=(case(expect="allow", exception="", at=EVENING), "expected no exception, got 'club'"),
         missing=(case(user="carol", exception="club"), "expected the exception 'club', got none"),
     )
     def test_beside(self, tried, said):
@@ -108,6 +108,19 @@ class CaseTests(SynchronousTestCase):
         found = failures(tried, policy=STAGED)
         self.assertEqual(len(found), bool(said))
         self.assertIn(said, "".join(found))
+
+    def test_exceptions_begin(self):
+        """An exception that does not say when it begins does not change a test of last month."""
+        past, now, later = EVENING - 86_400, EVENING, EVENING + 86_400
+        dated = [case(at=at) for at in (past, now, later)]
+        found = run_cases(STAGED, SURROUNDINGS, [*dated, case(at=None)], now)
+        self.assertEqual([failure.case.at for failure in found], [now, later, None])
+        self.assertIn("exception 'club' goes past 'games'", found[0].message)
+
+    def test_exception_named(self):
+        """A test that names the exception is about it, whenever it is."""
+        for at in (EVENING - 86_400, EVENING, None):
+            self.assertEqual(failures(case(expect="allow", exception="club", at=at), policy=STAGED), [])
 
     def test_no_rule(self):
         """Where no rule matches the sentence says so."""

@@ -27,6 +27,7 @@ from tests.policy.builders import (
     staged_rules,
     whos,
 )
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 STAFF, SIGNED_IN = Who(group=("staff",)), Who(anonymous=False)
@@ -77,6 +78,7 @@ class DoorwayTests(SynchronousTestCase):
         asked = facts(identity=ANONYMOUS, categories=categories)
         self.assertIs(policy.asks_who(asked), expected)
 
+    @EXAMPLES
     @given(
         st.lists(staged_rules, max_size=6),
         exceptions,
@@ -92,6 +94,7 @@ class DoorwayTests(SynchronousTestCase):
             without = policy.decide(unnamed)
             self.assertEqual((by_name.effect, by_name.rule), (without.effect, without.rule))
 
+    @EXAMPLES
     @given(whos, some_facts)
     def test_loosened(self, who, asked):
         """What is left of a condition asks nobody's name, and holds whenever the condition does."""

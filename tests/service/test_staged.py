@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
+from corpproxy.audit.results import ResultCode
 from corpproxy.policy.staged import is_in_share
 from tests.service.case import PEOPLE, SIGN_IN
+from tests.service.client import Client
 from tests.service.test_reload import ReloadCase
 
 SHADOW = """
@@ -106,6 +109,34 @@ class ExceptionTests(StagedCase):
             [(one.rule, one.exception) for one in await self.closed(3)],
             [("everything else", "chess club")] * 2 + [("no games", "")],
         )
+
+    async def test_open_tunnel(self):
+        """A tunnel that an exception let through ends with it, within the second, and says why."""
+        until = self.now() + 4
+        self.write_exceptions(
+            CLUB.replace("2099-01-01T10:00", f"{datetime.fromtimestamp(until, UTC):%FT%T.%f}")
+        )
+        self.start()
+        client = Client(self.forward)
+        self.addCleanup(client.close)
+        target = f"games.test:{self.origin.echo_port}"
+        self.assertEqual((await self.thread(client.ask, "CONNECT", target)).status, 200)
+        self.assertEqual(await self.thread(client.echoes, b"before"), b"before")
+        self.assertEqual(await self.thread(client.more), b"")
+        self.assertTrue(0 <= self.now() - until < 1, self.now() - until)
+        (record,) = await self.closed(1, result=ResultCode.ENDED)
+        self.assertEqual((record.exception, record.ended_rule), ("chess club", "no games"))
+
+    async def test_watched(self):
+        """With ``watch:`` a file that appears in the folder is taken up by itself."""
+        self.write_exceptions(CLUB)
+        self.write("watch: yes" + BLOCKED)
+        self.start()
+        later = CLUB.replace("chess club", "drama club")
+        (self.folder / "exceptions.d" / "drama.yaml").write_text(later)
+        await self.until(lambda: "exceptions.d/drama.yaml" in self.service.texts)
+        entries = self.service.configuration.policy.exceptions.entries
+        self.assertEqual([entry.name for entry in entries], ["chess club", "drama club"])
 
     async def test_broken_file(self):
         """A mistake in a file of exceptions, or anything else in it, changes nothing of what runs."""

@@ -88,6 +88,8 @@ class _Names:
     def _exceptions(self) -> None:
         if not self._categories_are_known:
             return
+        protected = self._examined.model.categories.protect.category
+        self._tell("category", ("categories", "protect", "category"), protected, self._categories)
         for name in self._examined.model.categories.exceptions:
             if name not in self._categories:
                 said = f"there is no category '{name}'" + self._offer("category", name, self._categories)

@@ -7,6 +7,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EINTR
+from functools import partial
 from typing import Any, NamedTuple
 
 from twisted.internet import error
@@ -52,6 +53,10 @@ class Address(NamedTuple):
     type: str
     host: str
     port: int
+
+
+# As the class would make it, without its Python.
+_address: Callable[[tuple[str, str, int]], Address] = partial(tuple.__new__, Address)
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
@@ -426,7 +431,7 @@ class Transport:
     # What the connection is.
 
     def getPeer(self) -> Address:  # type: ignore[override]
-        return to_address(self._peer)
+        return _address(("TCP", self._peer[0], self._peer[1]))
 
     def getHost(self) -> Address:  # type: ignore[override]
         return to_address(self._socket.getsockname())

@@ -1,0 +1,78 @@
+"""The commands about fetched lists that the running service takes: update, accept, reject, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from corpproxy.net.control import Caller, Command
+
+if TYPE_CHECKING:
+    from corpproxy.backends.list_updates import ListUpdates
+    from corpproxy.service import CorpproxyService
+
+log = Logger()
+
+
+def list_commands(service: CorpproxyService) -> Mapping[str, Command]:
+    """Give each command by its name."""
+
+    def update(caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        updates: ListUpdates = service.updates
+        names = [str(name) for name in arguments.get("names", ())]
+        known = [name for name in names if updates.known(name)]
+        log.info("{by} asks for lists: {names}", by=caller.name, names=", ".join(known) or "none")
+        unknown = [name for name in names if not updates.known(name)]
+        return updates.update(known).addCallback(
+            lambda outcomes: {"outcomes": msgspec.to_builtins(outcomes), "unknown": unknown}
+        )
+
+    def settling(
+        done: str, settle: Callable[[ListUpdates, Caller, dict[str, Any]], dict[str, Any]]
+    ) -> Command:
+        """A command that changes which version is in force, told in the log with who gave it."""
+
+        def command(caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+            updates = service.updates
+            pool = service.reactor.getThreadPool()
+            settled = deferToThreadPool(service.reactor, pool, settle, updates, caller, arguments)
+            return settled.addCallback(told, caller, str(arguments.get("name")))
+
+        def told(answer: dict[str, Any], caller: Caller, name: str) -> dict[str, Any]:
+            log.warn(
+                "{by} {done} version {version} of list '{name}'",
+                by=caller.name,
+                done=done,
+                version=answer["version"],
+                name=name,
+            )
+            service.updates.changed()
+            return answer
+
+        return command
+
+    return {
+        "lists-update": update,
+        "lists-accept": settling("accepted", _accept),
+        "lists-reject": settling("rejected", _reject),
+        "lists-rollback": settling("went back to", _roll_back),
+    }
+
+
+def _accept(updates: ListUpdates, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+    name, version = str(arguments.get("name")), str(arguments.get("version", ""))
+    return {"version": updates.accept(name, version, caller.name, caller.uid).version}
+
+
+def _reject(updates: ListUpdates, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"version": updates.reject(str(arguments.get("name")), caller.name, caller.uid).version}
+
+
+def _roll_back(updates: ListUpdates, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+    was, is_now = updates.roll_back(str(arguments.get("name")), caller.name, caller.uid)
+    return {"version": is_now.version, "was": was.version}
