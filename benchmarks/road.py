@@ -146,8 +146,12 @@ class Lines:
     def write(self, record: Record) -> None:
         self.records.append(record)
         if len(self.records) >= BATCH_RECORDS:
-            append_all(self.records, bytearray())
-            self.records.clear()
+            self.flush()
+
+    def flush(self) -> None:
+        """Encode what waits."""
+        append_all(self.records, bytearray())
+        self.records.clear()
 
     def accepts(self) -> bool:
         return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.backends.geography import open_geography
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -19,11 +20,13 @@ from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
+from corpproxy.pages.desk import Access
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
+from corpproxy.policy.decide import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +54,30 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     signer = lasting.signer
     pages = Pages(site, signer.seal)
     pac, uri = pac_file(configuration), pac_uri(configuration)
-    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri)
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     settings = configuration.identity
     people = lasting.reception.take(settings)
     lasting.grants.rooms = people.networks_of
+    access = Access(configuration.approvals, lasting.requests, lasting.grants, people)
+    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri, access=access)
     return InForce(
         version=configuration.version,
         lists=list_versions(index),
         site=site,
         classifier=classifier,
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        approvals=configuration.approvals,
+        needs_addresses=reads_addresses(policy),
+        geography=open_geography(configuration.geography),
         needs_agent="agent" in policy.reads,
+        needs_answer="answer" in policy.reads,
         safe_search=configuration.safe_search,
         challenges=(challenge(settings.realm),) if settings.methods else (),
         recall=lasting.reception.recall,
         recognise=lasting.reception.recognise,
         grants=lasting.grants,
+        requests=lasting.requests,
         refusals=lasting.refusals,
         pages=pages,
         portal=portal,
@@ -81,6 +89,11 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
     )
+
+
+def reads_addresses(policy: Policy) -> bool:
+    """Whether a rule asks for what is known of the addresses of a host."""
+    return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -116,7 +129,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         lists=list_versions(index),
         classifier=classifier,
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        needs_addresses=reads_addresses(policy),
     )
 
 

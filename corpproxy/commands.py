@@ -32,7 +32,12 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         service.reopen()
         return {}
 
+    def people(caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        service.look_at_people()
+        return {}
+
     return {
+        "people": people,
         "reload": reload,
         "status": status,
         "rotate": rotate,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from corpproxy.assembly import classifier_of, people_of
+from corpproxy.backends.geography import geography_problems
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.destination.classifier import unread
@@ -32,7 +33,11 @@ def objections(
     starts for the first time, or without one of its lists, has to start; it refuses what it cannot know.
     """
     at = time.time() if now is None else now
-    return [*_failing(configuration, index, at), *overdue(configuration.policy, at)]
+    return [
+        *geography_problems(configuration.geography),
+        *_failing(configuration, index, at),
+        *overdue(configuration.policy, at),
+    ]
 
 
 def _failing(configuration: Configuration, index: CategoryIndex | None, at: float) -> list[Problem]:

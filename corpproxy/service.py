@@ -70,12 +70,15 @@ from corpproxy.signals import Signals
 from corpproxy.telemetry import measure
 
 if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
     from corpproxy.net.engine.loop import Engine
 
 log = Logger()
 
 # Connections taken at the very end have this long to send a request, which then is answered.
 LAST_TAKEN_SECONDS = 0.2
+# Progress of so many tunnels is recorded in one turn, which takes some 3 ms.
+PROGRESS_AT_ONCE = 100
 # How often grants that ended are forgotten.
 GRANTS_SECONDS = 60.0
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
@@ -474,6 +477,10 @@ class CorpproxyService(Service):
         reloaded: Deferred[Reloaded] = self.reloading.reload(by, uid, why)
         return reloaded
 
+    def look_at_people(self) -> None:
+        """Take up the password file and the groups file as they are now."""
+        self.reception.look()
+
     def give(self, grant: Grant) -> Deferred[None]:
         """Put a grant into force at once, and keep it; fails with StoreError, and holds all the same."""
         self.lasting.grants.add(grant)
@@ -494,11 +501,18 @@ class CorpproxyService(Service):
         self.writer.reopen()
 
     def _progress(self) -> None:
-        tunnels = self.proxy.admission.tunnels
         now = self.now()
-        self.books.progress(
-            [one.exchange for one in tunnels if now - one.exchange.started >= PROGRESS_SECONDS]
+        self._tell_progress(
+            [one for one in self.proxy.admission.tunnels if now - one.exchange.started >= PROGRESS_SECONDS]
         )
+
+    def _tell_progress(self, tunnels: list[Downstream]) -> None:
+        """Record some tunnels, and the others in later turns: of ten thousand nobody should notice."""
+        some, others = tunnels[:PROGRESS_AT_ONCE], tunnels[PROGRESS_AT_ONCE:]
+        still_open = self.proxy.admission.tunnels
+        self.books.progress([one.exchange for one in some if one in still_open])
+        if others and not self.proxy.stopping:
+            self.reactor.callLater(0, self._tell_progress, others)
 
     # Stopping.
 

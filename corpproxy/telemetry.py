@@ -16,6 +16,9 @@ def measure(service: CorpproxyService) -> None:
     admission, pool, names, writer = proxy.admission, proxy.pool, proxy.names, service.writer
     telemetry.measure("corpproxy_open_connections", lambda: len(admission.connections))
     telemetry.measure("corpproxy_open_tunnels", lambda: len(admission.tunnels))
+    lasting, now = service.lasting, service.now
+    telemetry.measure("corpproxy_grants", lambda: len(lasting.grants.all(now())))
+    telemetry.measure("corpproxy_requests_waiting", lambda: len(lasting.requests.waiting(now())))
     telemetry.measure("corpproxy_decided_again_total", lambda: _decided_again(service))
     telemetry.measure("corpproxy_upstream_connections", lambda: {"kept": pool.kept, "in_use": pool.in_use})
     telemetry.measure("corpproxy_upstream_connections_opened_total", lambda: pool.opened)

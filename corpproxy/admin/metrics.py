@@ -102,6 +102,8 @@ METRICS: tuple[Metric, ...] = (
         "Exchanges that were decided again while they ran, by outcome: goes_on or ended.",
         "outcome",
     ),
+    _gauge("corpproxy_grants", "Grants that hold now: who was let past a rule, until when."),
+    _gauge("corpproxy_requests_waiting", "Requests for access that nobody has decided on."),
     _gauge("corpproxy_upstream_connections", "Connections to servers, kept for later or in use.", "state"),
     _counter("corpproxy_upstream_connections_opened_total", "Connections to servers that were made."),
     _counter("corpproxy_upstream_connections_reused_total", "Exchanges that went over a kept connection."),

@@ -19,6 +19,12 @@ from corpproxy.audit.results import Kind, ResultCode
 # The version of the format: it grows when a field changes its meaning, not when a field is added.
 FORMAT = 1
 
+# What stands for a media type where an answer has no content, and where it does not say what its content is;
+# one that is longer is cut.
+NO_CONTENT = "none"
+UNKNOWN_CONTENT = "unknown"
+MAX_MEDIA_TYPE = 100
+
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", tag=FORMAT, gc=False):
     """
@@ -40,6 +46,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar categories: the categories of the destination, sorted.
     :ivar addresses: the classes of the host's addresses, where a rule or the safety table read them; ``none``
         where the host could not be looked up.
+    :ivar countries: the countries of its addresses, where a rule asks for them; ``none`` without any.
+    :ivar asns: the networks that have its addresses, as AS13335, where a rule asks; ``none`` without any.
+    :ivar media_type: that of the answer, where a rule asks for it; ``none`` where it has no content,
+        ``unknown`` where it does not say.
+    :ivar size: the octets of its content as it was announced, where a rule asks for that.
     :ivar lists: the category lists in use, each as name=version.
     :ivar policy: the version of the policy that decided.
     :ivar left_out: what rules may read and the policy keeps out of the record: ``query``, ``agent``.
@@ -83,6 +94,10 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     port: int = 0
     categories: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    asns: tuple[str, ...] = ()
+    media_type: str = ""
+    size: int | None = None
     lists: tuple[str, ...] = ()
     policy: str = ""
     left_out: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.audit.deeds import Deed, record_of
-from corpproxy.audit.record import Record
+from corpproxy.audit.record import MAX_MEDIA_TYPE, NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
@@ -21,7 +21,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.model import Answer, Decision, Effect
 
 log = Logger()
 
@@ -220,6 +220,12 @@ class Books:
         )
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
+        if exchange.countries is not None:
+            record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
+        if exchange.asns is not None:
+            record.asns = tuple(f"AS{one}" for one in sorted(exchange.asns)) or _UNRESOLVED
+        if exchange.answer is not None:
+            _tell_answer(record, exchange.answer)
         if exchange.address_classes is not None:
             record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
         if decision.category:
@@ -250,6 +256,13 @@ def _tell_ending(record: Record, ending: Ending) -> None:
     record.ended_place = ending.decision.place_text
     record.ended_reason = ending.reason
     record.ended_policy = ending.policy
+
+
+def _tell_answer(record: Record, answer: Answer) -> None:
+    """Say what rules were told of the answer."""
+    stated = answer.media_type or UNKNOWN_CONTENT
+    record.media_type = stated[:MAX_MEDIA_TYPE] if answer.is_there else NO_CONTENT
+    record.size = answer.size
 
 
 class _Texts(dict[bytes, str]):

@@ -144,9 +144,10 @@ class Reception:
             self._sign_in.hear(learned)
 
     def look(self) -> None:
-        """Another process has seen the password file change: look now, not within a second."""
-        if self._htpasswd is not None:
-            self._htpasswd.look(at_once=True)
+        """Somebody knows that a file has changed, and is whole: look now, not within a second."""
+        for file in (self._htpasswd, self._groups):
+            if file is not None:
+                file.look(at_once=True)
 
     def _take_htpasswd(self, path: Path | None) -> None:
         before = self._htpasswd

@@ -21,8 +21,10 @@ from corpproxy.cli.failed import FAILED, CommandFailed
 # Each command: its module and a line of help, in the order of a first day.
 COMMANDS = {
     "init": ("corpproxy.cli.init", "make a first site folder: a policy, one user, a password"),
+    "import": ("corpproxy.cli.import_from", "write the configuration of Squid or e2guardian as a policy"),
     "check": ("corpproxy.cli.check", "find every problem in a policy and run its tests"),
     "explain": ("corpproxy.cli.explain", "show which rule decides on a URL, and why the others do not"),
+    "calendar": ("corpproxy.cli.calendar", "show when the policy's calendars hold: now, and in a week"),
     "test": ("corpproxy.cli.test", "run the policy's own tests"),
     "exceptions": ("corpproxy.cli.exceptions", "list who may have what in spite of rules, and until when"),
     "grants": ("corpproxy.cli.grants", "list, give, end and report what lets somebody past a rule"),

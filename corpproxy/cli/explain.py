@@ -11,17 +11,20 @@ from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 
+from corpproxy.assembly import reads_addresses
+from corpproxy.backends.geography import open_geography
 from corpproxy.backends.list_lines import find_line
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.config.configuration import Configuration
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Match
+from corpproxy.destination.model import Match
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place
+from corpproxy.policy.conditions import parse_media_type, parse_octets
 from corpproxy.policy.explain import explain
 from corpproxy.policy.explanation_text import as_mapping, as_text
+from corpproxy.policy.model import Answer
 from corpproxy.policy.question import Asked, Question, facts_for, read_request
 
 DESCRIPTION = (
@@ -55,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", default="", metavar="TEXT", help="what the client says it is: its User-Agent"
     )
+    parser.add_argument(
+        "--media-type", metavar="TYPE", help="what the server answers, for rules about answers"
+    )
+    parser.add_argument("--size", metavar="SIZE", help="how long its content is, as 10MiB")
     parser.add_argument("--method", metavar="NAME", help="the request method (default: GET)")
     parser.add_argument(
         "--address",
@@ -106,9 +113,8 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
     names = [listener.name for listener in configuration.listeners]
     if options.listener and options.listener not in names:
         raise ValueError(f"there is no listener '{options.listener}'; there are {', '.join(names)}")
-    classes = None
-    if "address_classes" in site.policy.reads:
-        classes = _classes(options.address, read_request(method, options.url).host.name, configuration)
+    addresses = _addresses(options, method, site)
+    geography = None if addresses is None else open_geography(configuration.geography)
     return Question(
         url=options.url,
         at=_at(options.at, configuration.time_zone),
@@ -117,8 +123,11 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
         groups=None if options.group is None else tuple(options.group),
         client=options.client,
         listener=options.listener,
-        address_classes=classes,
+        address_classes=None if addresses is None else frozenset(map(address_class, addresses)),
+        countries=None if addresses is None or geography is None else geography.countries(addresses),
+        asns=None if addresses is None or geography is None else geography.asns(addresses),
         agent=options.agent,
+        answer=_answer(options),
     )
 
 
@@ -128,16 +137,26 @@ def _method(options: argparse.Namespace) -> str:
     return options.method or "GET"
 
 
+def _answer(options: argparse.Namespace) -> Answer | None:
+    """The answer that is asked about; None where only the request is."""
+    if options.media_type is None and options.size is None:
+        return None
+    media_type = "" if options.media_type is None else parse_media_type(options.media_type)
+    return Answer(media_type, None if options.size is None else parse_octets(options.size))
+
+
 def _at(written: str, time_zone: tzinfo) -> float:
     return moment(written, time.time(), time_zone)
 
 
-def _classes(
-    written: Sequence[str] | None, name: str, configuration: Configuration
-) -> frozenset[AddressClass]:
-    """The kinds of address that a host has: of those written, or as the policy or this machine knows it."""
-    addresses = written or configuration.names.hosts.get(name) or _looked_up(name)
-    return frozenset(address_class(one) for one in addresses)
+def _addresses(options: argparse.Namespace, method: str, site: AskedPolicy) -> Sequence[str] | None:
+    """The addresses of the host, as written or as the policy or this machine knows it; None if not asked."""
+    if not reads_addresses(site.policy):
+        return None
+    host = read_request(method, options.url).host
+    if host.address is not None:
+        return (str(host.address),)
+    return options.address or site.configuration.names.hosts.get(host.name) or _looked_up(host.name)
 
 
 def _looked_up(name: str) -> Sequence[str]:

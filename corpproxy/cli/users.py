@@ -18,6 +18,8 @@ from corpproxy.backends.group_file import set_groups
 from corpproxy.backends.htpasswd_edit import is_right, remove_all, set_password, set_passwords
 from corpproxy.backends.htpasswd_lines import names_in, read_users
 from corpproxy.backends.passwords import generate_password, scheme_of
+from corpproxy.backends.policy_start import possible_state_folders
+from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.people_csv import Row, Table, read_table
 from corpproxy.cli.site import DEFAULT_POLICY
 from corpproxy.errors import Problem
@@ -26,9 +28,12 @@ from corpproxy.identity.names import fault_of_name, normal_name
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.identity.strength import problem_of_password
+from corpproxy.net.ask import ControlError, ask
 
 DESCRIPTION = "Say who can sign in. A running proxy takes changes up within two seconds, without a reload."
 
+# The commands that change a file.
+EDITING = frozenset({"add", "passwd", "remove", "import"})
 GROUPS_FILE = "users.groups"
 NO_GROUPS = "(no groups)"
 
@@ -70,13 +75,26 @@ def run(options: argparse.Namespace) -> int:
     """Do what was asked; gives the exit status."""
     try:
         act: Callable[[argparse.Namespace], int] = options.users_act
-        return act(options)
+        code = act(options)
+        if options.users_command in EDITING:
+            _tell_service(options)
+        return code
     except CannotDo as error:
         print(error, file=sys.stderr)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{where}{error.strerror or error}", file=sys.stderr)
     return 1
+
+
+def _tell_service(options: argparse.Namespace) -> None:
+    """Let a service that runs look at its files now; one that does not run reads them when it starts."""
+    if options.htpasswd is not None:
+        return
+    for state in possible_state_folders(options.policy):
+        with contextlib.suppress(ControlError):
+            ask(state / CONTROL_SOCKET, "people")
+            return
 
 
 def _command(

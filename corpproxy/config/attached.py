@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from corpproxy.config.files import Files
+from corpproxy.config.icalendar_file import EventsFile
 from corpproxy.config.nodes import MAX_OCTETS, Node, Scalar, Sequence, Table
 from corpproxy.config.schema.named_lists import KINDS, NamedListTable
 from corpproxy.errors import Place, Problem
@@ -37,12 +38,22 @@ class Attached:
     """
     The attached files of one policy, and what was read in them.
 
-    ``octets`` and ``places`` go by the path as it is written in the policy.
+    ``octets``, ``files`` and ``places`` (the first that names it) go by the path as the policy writes it.
     """
 
     octets: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     _entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    _events: dict[str, EventsFile] = field(default_factory=dict)
+
+    def events(self, file: str) -> EventsFile | None:
+        """The calendar in a file, read once; None when the file could not be read."""
+        if file not in self.octets:
+            return None
+        if file not in self._events:
+            self._events[file] = EventsFile(self.octets[file], str(self.files[file]), self.places[file])
+        return self._events[file]
 
     def entries(self, name: str, table: NamedListTable, places: Node | None = None) -> tuple[Entry, ...]:
         """The entries of a list of the policy, read once; ``places`` is the node of those in the policy."""
@@ -89,6 +100,7 @@ def read_attached(
         if node.text in attached.files:
             continue
         path = attached.files[node.text] = folder / node.text
+        attached.places[node.text] = node.place
         octets = _octets(path, node, files, problems)
         if octets is not None:
             attached.octets[node.text] = octets

@@ -20,6 +20,7 @@ from corpproxy.config.schema.categories import ListTable
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.destination.fetched_place import fetched_path
 from corpproxy.destination.fetching import DAY_SECONDS, STALE_REFRESHES, Brake, Fetch, Protected
+from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place, ProtocolError
@@ -28,6 +29,7 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import BasicMethod, Exemption, IdentitySettings, NetworkIdentity
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
 
@@ -63,6 +65,7 @@ def build(
             time_zone=rules.time_zone,
             exceptions=rules.exceptions(),
         ),
+        approvals=Approvals(rules.approvals(), rules.networks),
         safe_search=SafeSearch(rules.safe_search(), rules.networks),
         connections=_same_names(ConnectionLimits, model.connections),
         timeouts=_same_names(Timeouts, model.timeouts),
@@ -73,6 +76,8 @@ def build(
         cases=tuple(rules.cases()),
         version=version,
         transports=model.transports,
+        geography=parts.geography(),
+        calendars=rules.calendars(),
         workers=model.workers,
     )
 
@@ -209,6 +214,15 @@ class _Parts:
                 )
                 for number, one in enumerate(table.exempt)
             ),
+        )
+
+    def geography(self) -> GeographySettings:
+        table = self._model.geography
+        return GeographySettings(
+            self._file(table.country),
+            self._file(table.asn),
+            self._place("geography", "country"),
+            self._place("geography", "asn"),
         )
 
     def lists(self) -> tuple[ListSource, ...]:

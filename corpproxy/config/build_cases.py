@@ -11,6 +11,7 @@ from corpproxy.config.schema.cases import CaseTable
 from corpproxy.errors import Place
 from corpproxy.policy.calendar import parse_instant
 from corpproxy.policy.cases import Case
+from corpproxy.policy.model import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ def cases_of(table: CaseTable, path: Path, root: Table, time_zone: tzinfo) -> li
             would_block=table.would_block,
             exception=table.exception,
             agent=table.agent or "",
+            countries=None if table.country is None else frozenset(table.country),
+            asns=None if table.asn is None else frozenset(table.asn),
+            answer=None if table.answer is None else Answer(table.answer.type or "", table.answer.size),
             place=cell.place,
         )
         for cell in _cells(table, path, root, time_zone)

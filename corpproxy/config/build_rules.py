@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from typing import Any, TypeGuard, TypeVar
@@ -16,6 +17,7 @@ from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.errors import Place
 from corpproxy.identity.settings import IpNetwork
+from corpproxy.policy.approvals import Approval
 from corpproxy.policy.calendar import (
     EVERY_DAY,
     AllOf,
@@ -25,6 +27,7 @@ from corpproxy.policy.calendar import (
     NotIn,
     days_in_words,
 )
+from corpproxy.policy.calendar_events import Events
 from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import PartT, What, When, Who
 from corpproxy.policy.exceptions import ExceptionEntry
@@ -141,6 +144,15 @@ class Rules:
                 )
         return entries
 
+    def approvals(self) -> list[Approval]:
+        """The ``approve:`` table."""
+        entries = []
+        for number, table in enumerate(self._model.approve):
+            who, for_ = self._who(table.who), self._who(table.for_)
+            if who is not None and for_ is not None:
+                entries.append(Approval(who, for_, table.at_most, self._place(("approve", number))))
+        return entries
+
     def cases(self) -> list[Case]:
         """The ``tests:`` table; raises ValueError for a time that is none."""
         return [
@@ -148,6 +160,11 @@ class Rules:
             for number, table in enumerate(self._model.tests)
             for case in cases_of(table, ("tests", number), self._root, self.time_zone)
         ]
+
+    def calendars(self) -> dict[str, Calendar]:
+        """Every calendar that can be worked out, by its name."""
+        found = {name: self.hours(name) for name in self._model.calendars}
+        return {name: calendar for name, calendar in found.items() if calendar is not None}
 
     def hours(self, name: str, above: Sequence[str] = ()) -> Calendar | None:
         """A calendar, None when there is none of this name or it stands on itself."""
@@ -179,7 +196,12 @@ class Rules:
             return None
         parts: list[Calendar] = [_one(AnyOf, alternatives) for alternatives in (named, some) if alternatives]
         parts += every
-        if table.days or table.hours or table.dates:
+        if table.file is not None:
+            events = self._events(table)
+            if events is None:
+                return None
+            parts.append(events)
+        if table.days or table.hours or table.dates or table.terms:
             # What is taken out of hours is asked before them.
             return _one(AllOf, [self._hours_of(table, _one(AnyOf, out) if out else None), *parts])
         parts += map(NotIn, out)
@@ -190,9 +212,20 @@ class Rules:
             days=frozenset().union(*table.days) if table.days else EVERY_DAY,
             spans=tuple(span for spans in table.hours for span in spans),
             time_zone=table.time_zone or self.time_zone,
-            dates=tuple(table.dates),
+            dates=(
+                *table.dates,
+                *(replace(one, name=name) for name, dates in table.terms.items() for one in dates),
+            ),
             except_=except_,
         )
+
+    def _events(self, table: CalendarTable) -> Calendar | None:
+        """The events of a file that are wanted; None when the file cannot be read."""
+        found = self._attached.events(table.file or "")
+        if found is None or found.problems:
+            return None
+        wanted, time_zone = tuple(table.events), table.time_zone or self.time_zone
+        return Events(lambda start, end: tuple(found.between(start, end, wanted, time_zone)))
 
     def _period(self, table: RuleTable | ExceptionTable) -> Period:
         """From when until when; never where a time cannot be read, of which the problem is told elsewhere."""
@@ -241,6 +274,10 @@ class Rules:
             scheme=tuple(table.scheme),
             port=tuple(table.port),
             address=tuple(table.address),
+            country=tuple(table.country),
+            asn=tuple(table.asn),
+            media_type=tuple(table.media_type),
+            size=tuple(table.size),
             all_=(*map(self._what, table.all_), *self._listed(What, table.list_)),
             any_=tuple(map(self._what, table.any_)),
             not_=None if table.not_ is None else self._what(table.not_),
@@ -298,7 +335,8 @@ def calendar_in_words(table: CalendarTable) -> str:
     words = [
         days_in_words(frozenset().union(*table.days)) if table.days else "",
         " and ".join(str(span) for spans in table.hours for span in spans),
-        both([str(dates) for dates in table.dates]),
+        either([*map(str, table.dates), *table.terms]),
+        f"{either(table.events) or 'any event'} of {table.file}" if table.file is not None else "",
         either(table.calendar),
         both([_enclosed(one) for one in table.all_]),
         either([_enclosed(one) for one in table.any_]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
 from corpproxy.config.transports import Transports
 from corpproxy.destination.fetching import UNPROTECTED, Protected
+from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
@@ -19,6 +20,8 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
+from corpproxy.policy.approvals import Approvals
+from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
@@ -50,6 +53,7 @@ class Configuration:
     own: Mapping[str, tuple[str, ...]]
     exceptions: Mapping[str, tuple[str, ...]]
     policy: Policy
+    approvals: Approvals
     safe_search: SafeSearch
     connections: ConnectionLimits
     timeouts: Timeouts
@@ -61,6 +65,8 @@ class Configuration:
     version: str
     transports: Transports = Transports.ENGINE
     protected: Protected = UNPROTECTED
+    geography: GeographySettings = field(default_factory=GeographySettings)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:

@@ -24,7 +24,14 @@ from corpproxy.errors import Problem
 # Problems that lie in other files than the policy's own.  A policy that ran before they came up
 # runs on, rather than leaving a site without a proxy.
 OF_OTHER_FILES = frozenset(
-    {"unknown-category", "secret-missing", "secret-open-to-all", "bad-logo", "logo-missing"}
+    {
+        "unknown-category",
+        "secret-missing",
+        "secret-open-to-all",
+        "bad-logo",
+        "logo-missing",
+        "geography-missing",
+    }
 )
 
 # Gives the categories that the index in a state folder knows.

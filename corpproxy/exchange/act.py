@@ -6,22 +6,16 @@ from collections.abc import Coroutine
 from typing import Any
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.exchange.answers import decision_page
+from corpproxy.exchange.answers import refusal
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.forward import forward
 from corpproxy.exchange.may import PORTAL
 from corpproxy.exchange.ourselves import answer_portal, answer_probe, ends_here
-from corpproxy.exchange.refusal import Refusal
 from corpproxy.exchange.tunnel import tunnel
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.model import Effect
 
 # A member of an enum that is looked up for every exchange costs more than a name of this module.
 _ALLOW = Effect.ALLOW
-_RESULTS = {
-    Effect.BLOCK: ResultCode.BLOCKED,
-    Effect.WARN: ResultCode.WARNED,
-    Effect.REDIRECT: ResultCode.REDIRECTED,
-}
 
 
 def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
@@ -41,9 +35,3 @@ def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
     if exchange.known is None and ends_here(exchange):
         return answer_probe(exchange)
     return forward(exchange)
-
-
-def refusal(exchange: Exchange, decision: Decision) -> Refusal:
-    """Give the refusal that a decision other than allow stands for."""
-    result = _RESULTS[decision.effect]
-    return Refusal(result, result.value, decision_page(exchange, decision), decision.reason)

@@ -92,11 +92,11 @@ def _decide(exchange: Exchange, in_force: InForce, identity: Identity, now: floa
     decision = in_force.policy.decide(facts, in_force.grants)
     if decision.effect is not Effect.ALLOW:
         return decision
-    return _still_safe(exchange, decision) or _still_strict(exchange, in_force, identity, decision)
+    return still_safe(exchange, decision) or _still_strict(exchange, in_force, identity, decision)
 
 
-def _still_safe(exchange: Exchange, decision: Decision) -> Decision | None:
-    """The refusal by the safety table for what was let through under another one; None when there is none."""
+def still_safe(exchange: Exchange, decision: Decision) -> Decision | None:
+    """Give the refusal by the safety table for what another one let through; None when there is none."""
     before = exchange.decision
     assert before is not None
     if decision.safety is before.safety:

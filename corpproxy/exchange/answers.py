@@ -9,6 +9,7 @@ from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.page import Page
+from corpproxy.policy.approvals import Party
 from corpproxy.policy.model import Decision, Effect
 
 # How a tunnel that we ended is recorded: refused by its first octets, or over for a reason of ours.
@@ -47,11 +48,29 @@ def page_for(failure: CorpproxyError, exchange: Exchange) -> Page | None:
     return None
 
 
+# How the record calls what a decision other than allow leads to.
+_RESULTS = {
+    Effect.BLOCK: ResultCode.BLOCKED,
+    Effect.WARN: ResultCode.WARNED,
+    Effect.REDIRECT: ResultCode.REDIRECTED,
+}
+
+
+def refusal(exchange: Exchange, decision: Decision) -> Refusal:
+    """Give the refusal that a decision other than allow stands for."""
+    result = _RESULTS[decision.effect]
+    return Refusal(result, result.value, decision_page(exchange, decision), decision.reason, decision)
+
+
 def decision_page(exchange: Exchange, decision: Decision) -> Page:
     """The page of a decision that lets nothing through; the portal remembers it for the person."""
     if decision.effect is not Effect.REDIRECT:
         remember_refusal(exchange, decision)
-    return exchange.in_force.pages.refused(decision, occasion(exchange), _audience(exchange))
+    in_force = exchange.in_force
+    may_ask = decision.may_be_overridden and in_force.approvals.may_ask(
+        Party(exchange.identity, exchange.client, exchange.listener)
+    )
+    return in_force.pages.refused(decision, occasion(exchange), _audience(exchange), may_ask=may_ask)
 
 
 def challenge_page(exchange: Exchange, code: str) -> Page:

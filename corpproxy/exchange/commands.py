@@ -14,11 +14,13 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from corpproxy.audit.deeds import Deed
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.head import ResponseHead
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.pages.page import Page
 from corpproxy.preface.first_octets import Verdict
 
@@ -85,11 +87,21 @@ class Fetch(Command[Answer]):
 
 @dataclass(slots=True)
 class Relay(Command[None]):
-    """Send ``head``, then move the content of an answer to the client, framed anew; lasts until its end."""
+    """
+    Send ``head``, then move the content of an answer to the client, framed anew; lasts until its end.
+
+    More content than ``limit_octets`` (-1: any) is an `AnswerTooLong`.
+    """
 
     answer: Answer
     head: bytes
     framing: Framing
+    limit_octets: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp(Command[None]):
+    """Take no content of the answer that has begun: its connection is closed, and the upload ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +173,27 @@ class SaveGrant(Command[None]):
     """Put a grant into force and keep it over restarts."""
 
     grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class EndGrant(Command[None]):
+    """End a grant before its time, everywhere."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRequest(Command[None]):
+    """Keep a request for access as it is now, and let those find it who decide."""
+
+    request: AccessRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDeed(Command[None]):
+    """Record what a person did to the access of others."""
+
+    deed: Deed
 
 
 @dataclass(frozen=True, slots=True)

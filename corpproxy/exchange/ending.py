@@ -12,9 +12,9 @@ class Ending:
     """
     Why an exchange that runs may not go on.
 
-    ``code`` is the failure of its record: ``decided-again`` by a rule, ``account-changed`` or
-    ``sign-in-needed``.  ``decision`` is the one that ends it, under version ``policy``; ``because`` says what
-    had changed.
+    ``code`` is the failure of its record: ``decided-again`` by a rule, ``answer-too-long`` by a rule about
+    sizes, ``account-changed`` or ``sign-in-needed``.  ``decision`` is the one that ends it, under version
+    ``policy``; ``because`` says what had changed.
     """
 
     code: str

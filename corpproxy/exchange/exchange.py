@@ -15,6 +15,7 @@ from corpproxy.http1.framing import Body
 from corpproxy.http1.head import RequestHead
 from corpproxy.http1.target import Form, Target
 from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.policy.model import Answer as AnswerFacts
 from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ class Exchange:
     __slots__ = (
         "account",
         "address_classes",
+        "answer",
         "answered",
+        "asns",
         "body",
         "client",
         "connect_seconds",
         "content_over",
+        "countries",
         "decision",
         "destination",
         "ended",
@@ -108,6 +112,9 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
+        self.countries: frozenset[str] | None = None
+        self.asns: frozenset[int] | None = None
+        self.answer: AnswerFacts | None = None
         self.result: ResultCode = _FAILED
         self.failure = ""
         self.phase = ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ProtocolError, UpstreamError
+from corpproxy.exchange.answered import decide_answer, too_long
 from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
-from corpproxy.exchange.refusal import AddressRefused
+from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
 from corpproxy.http1.forward import forward_request, forward_response
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
@@ -31,9 +32,13 @@ async def forward(exchange: Exchange) -> ResultCode:
         answer = await command
     except (UpstreamError, AddressRefused) as failure:
         answer = await _fetch_again(exchange, command, failure)
+    limit = await decide_answer(exchange, answer) if exchange.in_force.needs_answer else -1
     if answer.head.status == 101:
         return await _change_protocol(exchange, answer)
-    await _relay(exchange, answer)
+    try:
+        await _relay(exchange, answer, limit)
+    except AnswerTooLong as grew:
+        raise too_long(exchange, limit) from grew
     if not exchange.content_over:
         await drain(exchange)
     return _FORWARDED
@@ -127,7 +132,7 @@ class _Authorities(dict[tuple[str, int], bytes]):
 _AUTHORITIES = _Authorities()
 
 
-def _relay(exchange: Exchange, answer: Answer) -> Relay:
+def _relay(exchange: Exchange, answer: Answer, limit: int) -> Relay:
     """Say how an answer goes to the client."""
     version = exchange.head.version
     framing = framing_toward(answer.body, version).framing
@@ -143,7 +148,7 @@ def _relay(exchange: Exchange, answer: Answer) -> Relay:
         )
     except ProtocolError as error:
         raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
-    return Relay(answer, head, framing)
+    return Relay(answer, head, framing, limit)
 
 
 def _upgrade(exchange: Exchange) -> bytes | None:

@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
+from corpproxy.destination.geography import Geography
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits
 from corpproxy.http1.sections import Sections
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
+from corpproxy.identity.requests import Requests
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.safe_search import SafeSearch
 
@@ -27,7 +30,8 @@ class InForce:
     Everything an exchange is decided by, from its first station to its record.
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
-    ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent;
+    ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent,
+    ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are;
     ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
     that was checked before, ``recognise`` what gives it again later without being told the value.
     ``sections`` are the heads that came before.
@@ -40,12 +44,14 @@ class InForce:
     classifier: Classifier
     people: People
     policy: Policy
+    approvals: Approvals
     needs_addresses: bool
     safe_search: SafeSearch
     challenges: tuple[bytes, ...]
     recall: Callable[[bytes, float], Identity | None]
     recognise: Callable[[bytes], Callable[[float], Identity | None]]
     grants: Grants
+    requests: Requests
     refusals: Refusals
     pages: Pages
     portal: Portal
@@ -56,5 +62,7 @@ class InForce:
     via: bytes | None
     audit: AuditSettings
     needs_agent: bool = False
+    needs_answer: bool = False
+    geography: Geography | None = None
     # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
     sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)

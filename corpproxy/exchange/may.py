@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 from corpproxy.destination.addresses import address_class
-from corpproxy.destination.model import AddressClass, Destination, Host
+from corpproxy.destination.model import AddressClass, Destination
 from corpproxy.errors import NOWHERE, UpstreamError
 from corpproxy.exchange.classify import is_portal
 from corpproxy.exchange.commands import Resolve
@@ -35,10 +36,12 @@ async def decide(exchange: Exchange) -> Decision:
     facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
     if in_force.needs_addresses:
         try:
-            facts.address_classes = exchange.address_classes = await _classes(destination.host)
+            await _look_up(exchange, facts)
         except UpstreamError:
             # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
             facts.address_classes = exchange.address_classes = frozenset()
+            facts.countries = exchange.countries = frozenset()
+            facts.asns = exchange.asns = frozenset()
             _ask_who(exchange, facts)
             decision = in_force.policy.decide(facts, in_force.grants)
             if decision.effect is Effect.ALLOW:
@@ -75,6 +78,9 @@ def facts_of(
         categories,
         at,
         agent=agent_of(exchange) if exchange.in_force.needs_agent else "",
+        countries=exchange.countries,
+        asns=exchange.asns,
+        answer=exchange.answer,
     )
 
 
@@ -85,7 +91,16 @@ def agent_of(exchange: Exchange) -> str:
     return "" if value is None else value.decode("latin-1")
 
 
-async def _classes(host: Host) -> frozenset[AddressClass]:
-    if host.address is not None:
-        return frozenset({address_class(host.address)})
-    return frozenset({address_class(ip_address(text)) for text in await Resolve(host)})
+async def _look_up(exchange: Exchange, facts: Facts) -> None:
+    """Find the addresses of the host, and what is known of them."""
+    host, geography = facts.host, exchange.in_force.geography
+    addresses = (str(host.address),) if host.address is not None else await Resolve(host)
+    facts.address_classes = exchange.address_classes = classes_of(addresses)
+    if geography is not None:
+        facts.countries = exchange.countries = geography.countries(addresses)
+        facts.asns = exchange.asns = geography.asns(addresses)
+
+
+def classes_of(addresses: Iterable[str]) -> frozenset[AddressClass]:
+    """The classes of some addresses."""
+    return frozenset(address_class(ip_address(text)) for text in addresses)

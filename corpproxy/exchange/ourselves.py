@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.exchange.commands import ChangePassword, ReadContent, Respond, SaveGrant
+from corpproxy.exchange.commands import (
+    ChangePassword,
+    EndGrant,
+    ReadContent,
+    RecordDeed,
+    Respond,
+    SaveGrant,
+    SaveRequest,
+)
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.identify import unavailable
 from corpproxy.exchange.refusal import SignInUnavailable
 from corpproxy.http1.answer import answer_head
 from corpproxy.http1.steering import max_forwards
 from corpproxy.pages import portal
+from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let
+from corpproxy.pages.desk import Desk
 from corpproxy.pages.forms import MAX_FORM_OCTETS
 from corpproxy.pages.page import Page
 from corpproxy.pages.portal import PortalRequest
@@ -69,6 +79,7 @@ async def _request(exchange: Exchange) -> PortalRequest:
         reference=exchange.reference,
         identity=exchange.identity,
         client=exchange.client,
+        listener=exchange.listener,
         via_proxy=exchange.mode is Mode.FORWARD,
         content=content,
         content_type=fields.get(b"content-type"),
@@ -79,11 +90,30 @@ async def _request(exchange: Exchange) -> PortalRequest:
     )
 
 
+async def _at_the_desk(desk: Desk, request: PortalRequest, action: DeskAction) -> Page:
+    """Do what was asked for at the desk: the record first, which says who did it."""
+    await RecordDeed(action.deed)
+    if isinstance(action, End):
+        await EndGrant(action.grant.id)
+        return desk.ended(request, action)
+    if isinstance(action, Give):
+        await SaveGrant(action.grant)
+        return desk.let_through(request, action)
+    if isinstance(action, Let):
+        await SaveGrant(action.grant)
+    await SaveRequest(action.request)
+    if isinstance(action, Ask):
+        return desk.asked(request, action)
+    return desk.let_through(request, action) if isinstance(action, Let) else desk.refused(request, action)
+
+
 async def _perform(exchange: Exchange, request: PortalRequest, action: portal.Action) -> Page:
     pages = exchange.in_force.portal
     if isinstance(action, portal.ConfirmWarning):
         await SaveGrant(action.grant)
         return pages.confirmed(request, action)
+    if not isinstance(action, portal.ChangePassword):
+        return await _at_the_desk(pages.desk, request, action)
     try:
         reason = await ChangePassword(action.name, action.old, action.new)
     except SignInUnavailable as down:

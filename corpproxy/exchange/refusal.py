@@ -46,6 +46,10 @@ class AddressRefused(CorpproxyError):
         self.classes = frozenset(classes) or frozenset({AddressClass(address_class)})
 
 
+class AnswerTooLong(CorpproxyError):
+    """The content of an answer grew past what may come."""
+
+
 class TunnelEnded(CorpproxyError):
     """We ended a running tunnel; ``code`` says why."""
 

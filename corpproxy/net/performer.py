@@ -91,6 +91,20 @@ class Performer:
         proxy.in_force.grants.add(command.grant)
         return self._await(proxy.grants.save_grant(command.grant).addErrback(_not_kept))
 
+    def _end_grant(self, command: commands.EndGrant) -> Any:
+        proxy = self._downstream.proxy
+        proxy.in_force.grants.end(command.id)
+        return self._await(proxy.grants.end_grant(command.id).addErrback(_not_kept))
+
+    def _save_request(self, command: commands.SaveRequest) -> Any:
+        proxy = self._downstream.proxy
+        proxy.in_force.requests.keep(command.request)
+        return self._await(proxy.grants.save_request(command.request).addErrback(_not_kept))
+
+    def _record_deed(self, command: commands.RecordDeed) -> Any:
+        downstream = self._downstream
+        downstream.proxy.books.deed(command.deed, downstream.exchange.in_force.version)
+
     # What.
 
     def _resolve(self, command: commands.Resolve) -> Any:
@@ -140,6 +154,15 @@ class Performer:
         return PENDING
 
     # Answers of our own.
+
+    def _give_up(self, command: commands.GiveUp) -> Any:
+        downstream = self._downstream
+        upstream = downstream.upstream
+        if upstream is not None:
+            downstream.part()
+            upstream.forget()
+        if downstream.upload is not None:
+            downstream.upload.stop_sending()
 
     def _respond(self, command: commands.Respond) -> Any:
         self.respond_page(command.page)
@@ -243,9 +266,13 @@ class Performer:
         commands.CheckCredentials: _check_credentials,
         commands.ChangePassword: _change_password,
         commands.SaveGrant: _save_grant,
+        commands.EndGrant: _end_grant,
+        commands.SaveRequest: _save_request,
+        commands.RecordDeed: _record_deed,
         commands.Resolve: _resolve,
         commands.Fetch: _fetch,
         commands.Relay: _relay,
+        commands.GiveUp: _give_up,
         commands.Respond: _respond,
         commands.ReadContent: _read_content,
         commands.Drain: _drain,
@@ -259,7 +286,8 @@ class Performer:
 
 def _not_kept(failure: Failure) -> None:
     failure.trap(CorpproxyError)  # type: ignore[no-untyped-call]
-    log.critical("a grant holds, and will be forgotten with a restart: {why}", why=failure.getErrorMessage())
+    said = "a grant or a request holds, and will be forgotten with a restart: {why}"
+    log.critical(said, why=failure.getErrorMessage())
 
 
 class Draining:

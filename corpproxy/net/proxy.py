@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from corpproxy.audit.deeds import Deed
 from corpproxy.audit.reference import References
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.in_force import InForce
@@ -32,6 +33,9 @@ class Books(Protocol):
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over: its octets are counted and its closing record is written, once."""
+
+    def deed(self, deed: Deed, policy: str) -> None:
+        """Record what a person did to the access of others."""
 
     def accepts(self) -> bool:
         """Whether records can be kept now; exchanges are refused while they cannot, if the policy says so."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from corpproxy.errors import ProtocolError, UpstreamError
+from corpproxy.errors import CorpproxyError, ProtocolError, UpstreamError
+from corpproxy.exchange.refusal import AnswerTooLong
 from corpproxy.http1.body import LengthReader, body_reader, body_writer
 from corpproxy.http1.forward import forward_trailers
 from corpproxy.http1.framing import Framing
@@ -31,6 +32,7 @@ class ContentRelay:
         "_downstream",
         "_framing",
         "_head",
+        "_left",
         "_pump",
         "_reader",
         "_run",
@@ -47,6 +49,8 @@ class ContentRelay:
         self._upstream = upstream
         self._head = command.head
         self._framing = command.framing
+        # The octets of content that may still come; -1 for any.
+        self._left = command.limit_octets
         self._reader = body_reader(command.answer.body, limits)
         self._writer = body_writer(command.framing)
         self._pump: Pump | None = None
@@ -89,10 +93,21 @@ class ContentRelay:
                 )
             )
             return
+        if self._left >= 0 and not self._may_come(sum(map(len, pieces))):
+            return
         self._send(pieces)
         if reader.done:
             upstream.received -= len(reader.rest)
             self._finish()
+
+    def _may_come(self, octets: int) -> bool:
+        """Whether so much more content may go to the client; the exchange fails when it may not."""
+        if octets > self._left:
+            said = "the answer has more content than a rule lets through"
+            self._fail(AnswerTooLong("answer-too-long", said))
+            return False
+        self._left -= octets
+        return True
 
     def half_closed(self) -> None:
         """The server ended its stream: that is the end of the content, or cuts it short."""
@@ -176,7 +191,7 @@ class ContentRelay:
         self._part(whole=self._downstream.exchange.content_over)
         self._run.succeed()
 
-    def _fail(self, error: UpstreamError) -> None:
+    def _fail(self, error: CorpproxyError) -> None:
         if self._framing is Framing.CLOSE and not self._head:
             # The answer has begun: only a reset tells this client that its content is not whole (RFC 9112,
             # section 8).

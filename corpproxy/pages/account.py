@@ -5,6 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from corpproxy.identity.model import Identity
+from corpproxy.identity.requests import AccessRequest
+from corpproxy.pages.access import ask_form, own_requests
 from corpproxy.pages.block import confirm_form, rule_facts
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Warned
@@ -25,18 +27,34 @@ def start(
     refusals: list[tuple[PastRefusal, str]],
     *,
     has_password: bool,
+    requests: tuple[AccessRequest, ...] = (),
+    waiting: int | None = None,
 ) -> Sheet:
-    """Give the start page; each refusal comes with the token that confirms it, empty where none does."""
+    """
+    Give the start page.
+
+    Each refusal comes with the token that confirms it or asks for access, empty where neither can be.
+    ``waiting`` is how many requests wait for this person to decide on them, None for somebody who may not.
+    """
+    asked = (own_requests(words, site, requests),) if requests else ()
     return Sheet(
         status=200,
         kind="portal",
         tone=Tone.PLAIN,
         title=words.say("portal.title"),
         lead=(_signed_in(words, occasion),),
-        sections=(_refusals(words, site, refusals), _more(words, site, has_password)),
+        links=_to_decide(words, site, waiting),
+        sections=(*asked, _refusals(words, site, refusals), _more(words, site, has_password)),
         subject=words.say("portal.title"),
         ask=words.say("page.help"),
     )
+
+
+def _to_decide(words: Catalogue, site: Site, waiting: int | None) -> tuple[Link, ...]:
+    if waiting is None:
+        return ()
+    text = words.say("portal.requests", count=waiting) if waiting else words.say("portal.no_requests")
+    return (Link("requests", f"{site.portal_uri}requests", text),)
 
 
 def _signed_in(words: Catalogue, occasion: Occasion) -> str:
@@ -83,8 +101,10 @@ def _reference(words: Catalogue, past: PastRefusal) -> Fact:
 
 
 def _form(words: Catalogue, site: Site, past: PastRefusal, token: str) -> Form | None:
-    if past.warning is None or not token:
+    if not token:
         return None
+    if past.warning is None:
+        return ask_form(words, site, token)
     return confirm_form(words, site, token, past.warning.host, past.warning.seconds)
 
 

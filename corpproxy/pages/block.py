@@ -12,8 +12,14 @@ from corpproxy.pages.site import Site
 from corpproxy.policy.model import Decision
 
 
-def blocked(words: Catalogue, site: Site, decision: Decision, occasion: Occasion) -> Sheet:
-    """Say that a page is blocked: what, why, by which sentence, and whom to ask."""
+def blocked(
+    words: Catalogue, site: Site, decision: Decision, occasion: Occasion, form: Form | None = None
+) -> Sheet:
+    """
+    Say that a page is blocked: what, why, by which sentence, and whom to ask.
+
+    ``form`` asks for access, where somebody could give it.
+    """
     return Sheet(
         status=403,
         kind="blocked",
@@ -22,6 +28,7 @@ def blocked(words: Catalogue, site: Site, decision: Decision, occasion: Occasion
         lead=(lead(words, "block", decision.category),),
         quote=sentence(decision.say),
         facts=refusal_facts(words, site, decision.category, occasion),
+        form=form,
         links=(why_link(words, site, occasion.reference),),
         small=rule_facts(words, decision.rule, decision.reason, occasion.policy),
         subject=words.say("block.title", host=occasion.host),

@@ -87,7 +87,12 @@ def _members(facts: tuple[Fact, ...]) -> dict[str, str]:
 
 
 def _form(form: Form) -> dict[str, Any]:
-    return {"action": form.action, "fields": dict(form.hidden) | {line.name: "" for line in form.inputs}}
+    fields = dict(form.hidden) | {line.name: "" for line in form.inputs}
+    value: dict[str, Any] = {"action": form.action, "fields": fields}
+    if form.choices:
+        fields |= {choice.name: choice.options[0][0] for choice in form.choices}
+        value["choices"] = {choice.name: dict(choice.options) for choice in form.choices}
+    return value
 
 
 def _section(section: Section) -> dict[str, Any]:

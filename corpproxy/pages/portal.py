@@ -20,8 +20,9 @@ from corpproxy.identity.forms import BadForm
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages import account
+from corpproxy.pages.actions import DeskAction
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
-from corpproxy.pages.forms import parse_form
+from corpproxy.pages.desk import Access, Desk, form_fields
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import MEDIA_TYPE as PAC_TYPE
@@ -58,6 +59,7 @@ class PortalRequest:
     reference: str
     identity: Identity = ANONYMOUS
     client: str = ""
+    listener: str = ""
     via_proxy: bool = False
     content: bytes = b""
     content_type: bytes | None = None
@@ -98,7 +100,7 @@ class ChangePassword:
     new: str
 
 
-Action = ConfirmWarning | ChangePassword
+Action = ConfirmWarning | ChangePassword | DeskAction
 _Answer = Callable[[PortalRequest], Page | Action]
 
 
@@ -119,6 +121,7 @@ class Portal:
         unseal: Unseal,
         *,
         pac_uri: str = "",
+        access: Access | None = None,
     ) -> None:
         self._pages = pages
         self._site = pages.site
@@ -128,6 +131,7 @@ class Portal:
         self._refusals = refusals
         self._seal = seal
         self._unseal = unseal
+        self.desk = Desk(pages, refusals, access or Access(), seal, unseal)
         self._open_to_all: dict[str, dict[str, _Answer]] = {
             "/proxy.pac": {"GET": self._pac_file},
             "/wpad.dat": {"GET": self._pac_file},
@@ -137,6 +141,14 @@ class Portal:
             "/": {"GET": self._start},
             "/confirm": {"POST": self._confirm},
             "/password": {"GET": self._password, "POST": self._change_password},
+            "/ask": {"POST": self.desk.ask},
+            "/requests": {"GET": self.desk.list},
+            "/requests/let": {"POST": self.desk.let},
+            "/requests/sure": {"POST": self.desk.sure},
+            "/requests/refuse": {"POST": self.desk.refuse},
+            "/requests/end": {"POST": self.desk.end},
+            "/requests/new": {"POST": self.desk.new},
+            "/requests/many": {"POST": self.desk.many},
         }
 
     def answer(self, request: PortalRequest) -> Page | Action:
@@ -175,14 +187,17 @@ class Portal:
         return answer(request)
 
     def _known(self, request: PortalRequest) -> dict[str, _Answer] | None:
+        known = self._for_the_known.get(request.path)
+        if known is not None:
+            return known
         if request.path.startswith("/why/"):
             return {"GET": self._why}
-        return self._for_the_known.get(request.path)
+        return {"GET": self.desk.one} if request.path.startswith("/requests/") else None
 
     def _unknown(self, request: PortalRequest) -> dict[str, _Answer] | None:
         if request.path == "/":
             return {"GET": self._setup}
-        if request.path in self._for_the_known or request.path.startswith("/why/"):
+        if request.path in self._for_the_known or request.path.startswith(("/why/", "/requests/")):
             refuse: _Answer = lambda request: self._failure("sign-in-needed", request)  # noqa: E731
             return {"GET": refuse, "POST": refuse}
         return None
@@ -217,8 +232,10 @@ class Portal:
             self._pages.words(request.audience),
             self._site,
             request.occasion,
-            [(one, self._token(one, request.now)) for one in past],
+            [(one, self._token(one, request)) for one in past],
             has_password=_has_password(request.identity),
+            requests=self.desk.own(request),
+            waiting=len(self.desk.waiting(request)) if self.desk.may_decide(request) else None,
         )
         return self._pages.page(sheet, request.audience)
 
@@ -228,11 +245,11 @@ class Portal:
         if past is None:
             return self._failure("page-unknown", request)
         words = self._pages.words(request.audience)
-        sheet = account.why(words, self._site, request.occasion, past, self._token(past, request.now))
+        sheet = account.why(words, self._site, request.occasion, past, self._token(past, request))
         return self._pages.page(sheet, request.audience)
 
     def _confirm(self, request: PortalRequest) -> Action:
-        token = _fields(request, {"token"})["token"]
+        token = form_fields(request, {"token"})["token"]
         warning = open_warning(self._unseal, token, request.identity, request.client, request.now)
         return ConfirmWarning(grant_for(warning, request.now, request.reference), warning)
 
@@ -242,7 +259,7 @@ class Portal:
     def _change_password(self, request: PortalRequest) -> Page | Action:
         if not _has_password(request.identity):
             return self._password_form(request)
-        fields = _fields(request, {"token", "old", "new", "again"})
+        fields = form_fields(request, {"token", "old", "new", "again"})
         values = self._unseal(PASSWORD_PURPOSE, fields["token"], request.now)
         if values.get("who") != request.identity.name:
             raise BadForm("form-forged", "the form was shown to somebody else")
@@ -266,19 +283,13 @@ class Portal:
         sheet = account.password(words, self._site, request.identity, token, status=status, reason=reason)
         return self._pages.page(sheet, request.audience)
 
-    def _token(self, past: PastRefusal, now: float) -> str:
-        return seal_warning(self._seal, past.warning, now) if past.warning is not None else ""
+    def _token(self, past: PastRefusal, request: PortalRequest) -> str:
+        if past.warning is not None:
+            return seal_warning(self._seal, past.warning, request.now)
+        return self.desk.ask_token(request, past)
 
     def _failure(self, code: str, request: PortalRequest, *, status: int = 0, detail: str = "") -> Page:
         return self._pages.failure(code, request.occasion, request.audience, status=status, detail=detail)
-
-
-def _fields(request: PortalRequest, wanted: set[str]) -> dict[str, str]:
-    """Give the fields of a form that has exactly those wanted."""
-    fields = parse_form(request.content, request.content_type)
-    if fields.keys() != wanted:
-        raise ProtocolError("form-invalid", f"the form has exactly the fields {', '.join(sorted(wanted))}")
-    return fields
 
 
 def _has_password(identity: Identity) -> bool:

@@ -41,6 +41,7 @@ class PastRefusal:
     One refusal as the portal shows it; ``warning`` is set where the person may confirm it.
 
     ``at`` and ``reference`` are those of the last time; ``count`` says how often since the first.
+    ``may_be_overridden`` says that a grant could go past what refused it.
     """
 
     reference: str
@@ -55,6 +56,7 @@ class PastRefusal:
     policy: str
     warning: Warned | None = None
     count: int = 1
+    may_be_overridden: bool = False
 
     @property
     def tone(self) -> Tone:
@@ -168,4 +170,5 @@ def _past(decision: Decision, occasion: Occasion) -> PastRefusal:
         category=decision.category,
         policy=occasion.policy,
         warning=warning,
+        may_be_overridden=decision.may_be_overridden and decision.effect is Effect.BLOCK,
     )

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from corpproxy.identity.grants import grantee
 from corpproxy.pages import block, failures
+from corpproxy.pages.access import ask_form
 from corpproxy.pages.catalogue import Catalogue, read_catalogue
 from corpproxy.pages.confirm import Seal, as_uri, seal_warning, warned
 from corpproxy.pages.negotiate import LANGUAGES, Audience, Media
@@ -17,9 +19,13 @@ from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.packaged import packaged
 from corpproxy.pages.page import COMMON, Fields, Page
 from corpproxy.pages.plain import as_json, as_text
-from corpproxy.pages.sheet import Sheet, Tone
+from corpproxy.pages.sheet import Form, Sheet, Tone
 from corpproxy.pages.site import Site
 from corpproxy.policy.model import Decision, Effect
+
+# The form that asks for access to what was refused; it may lie open for two lessons.
+ASK_PURPOSE = "ask-access"
+ASK_SECONDS = 2 * 3600
 
 
 class Pages:
@@ -62,8 +68,14 @@ class Pages:
         )
         return Page(sheet.status, fields, written.encode("utf-8", "replace"))
 
-    def refused(self, decision: Decision, occasion: Occasion, audience: Audience) -> Page:
-        """Give the page of a decision that lets nothing through: blocked, warned or redirected."""
+    def refused(
+        self, decision: Decision, occasion: Occasion, audience: Audience, *, may_ask: bool = False
+    ) -> Page:
+        """
+        Give the page of a decision that lets nothing through: blocked, warned or redirected.
+
+        ``may_ask`` says that somebody could let this person through.
+        """
         words = self.words(audience)
         if decision.effect is Effect.REDIRECT:
             location = as_uri(decision.location)
@@ -74,7 +86,8 @@ class Pages:
             )
         if decision.effect is Effect.WARN and occasion.destination is not None:
             return self.page(self._warning(words, decision, occasion), audience)
-        return self.page(block.blocked(words, self.site, decision, occasion), audience)
+        form = self._ask(words, decision, occasion) if may_ask else None
+        return self.page(block.blocked(words, self.site, decision, occasion, form), audience)
 
     def challenge(
         self,
@@ -110,6 +123,19 @@ class Pages:
         sheet = failures.failed(words, self.site, code, occasion, status=status, detail=detail)
         more = ((b"Retry-After", b"%d" % retry_seconds),) if retry_seconds > 0 else ()
         return self.page(sheet, audience, *more)
+
+    def _ask(self, words: Catalogue, decision: Decision, occasion: Occasion) -> Form | None:
+        if occasion.destination is None or not decision.may_be_overridden:
+            return None
+        values = {
+            "who": grantee(occasion.identity, occasion.client),
+            "at": str(occasion.at),
+            "host": occasion.destination.host.name,
+            "rule": decision.rule,
+            "uri": occasion.uri,
+            "category": decision.category,
+        }
+        return ask_form(words, self.site, self._seal(ASK_PURPOSE, values, occasion.at + ASK_SECONDS))
 
     def _warning(self, words: Catalogue, decision: Decision, occasion: Occasion) -> Sheet:
         assert occasion.destination is not None

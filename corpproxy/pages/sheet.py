@@ -48,6 +48,16 @@ class Input:
     label: str
     kind: str = "password"
     autocomplete: str = "off"
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several values that a person chooses; each comes with its text, the first is chosen already."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Form:
     button: str
     hidden: tuple[tuple[str, str], ...] = ()
     inputs: tuple[Input, ...] = ()
+    choices: tuple[Choice, ...] = ()
     note: str = ""
 
 

@@ -37,12 +37,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Dates:
-    """From one date to another, both included."""
+    """From one date to another, both included; a term or exam weeks have a name."""
 
     first: date
     last: date
+    name: str = ""
 
     def __str__(self) -> str:
+        if self.name:
+            return self.name
         return str(self.first) if self.first == self.last else f"{self.first}/{self.last}"
 
 
@@ -58,6 +61,10 @@ class Calendar:
     def edges(self, at: float) -> Iterator[float]:
         """Every instant in the days ahead at which the answer can change, in no order."""
         raise NotImplementedError
+
+    def names_at(self, at: float) -> tuple[str, ...]:
+        """What the terms and events are called that a time lies in."""
+        return ()
 
     def next_change(self, at: float) -> float:
         """
@@ -87,6 +94,10 @@ class AnyOf(Calendar):
         for one in self.calendars:
             yield from one.edges(at)
 
+    def names_at(self, at: float) -> tuple[str, ...]:
+        """Those of the ones that hold."""
+        return tuple(name for one in self.calendars if one.contains(at) for name in one.names_at(at))
+
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Calendar):
@@ -102,6 +113,10 @@ class AllOf(Calendar):
         """Those of all of them."""
         for one in self.calendars:
             yield from one.edges(at)
+
+    def names_at(self, at: float) -> tuple[str, ...]:
+        """Those of the ones that hold."""
+        return tuple(name for one in self.calendars if one.contains(at) for name in one.names_at(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +160,11 @@ class Hours(Calendar):
         minute = clock.hour * 60 + clock.minute
         return any(self._in_span(span, today, minute) for span in self.spans)
 
+    def names_at(self, at: float) -> tuple[str, ...]:
+        """The names of the dates that a time lies in."""
+        today = datetime.fromtimestamp(at, self.time_zone).date()
+        return tuple(one.name for one in self.dates if one.name and one.first <= today <= one.last)
+
     def _has_day(self, day: date) -> bool:
         return day.weekday() in self.days and (
             not self.dates or any(dates.first <= day <= dates.last for dates in self.dates)
@@ -170,10 +190,10 @@ class Hours(Calendar):
                 shown = midnight.replace(hour=wall // 60, minute=wall % 60)
                 yield shown.timestamp()
                 yield shown.replace(fold=1).timestamp()
-            yield from _clock_change(midnight.timestamp(), self.time_zone)
+            yield from clock_change(midnight.timestamp(), self.time_zone)
 
 
-def _clock_change(start: float, time_zone: tzinfo) -> Iterator[float]:
+def clock_change(start: float, time_zone: tzinfo) -> Iterator[float]:
     """The instant within the day after ``start`` at which the clock is put forward or back, if it is."""
     low, high = int(start), int(start) + _DAY_SECONDS + 2 * 3600
     before = _offset(low, time_zone)

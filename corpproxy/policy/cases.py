@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.model import Decision, Facts
+from corpproxy.policy.model import Answer, Decision, Facts
 from corpproxy.policy.question import Asked, Question, Surroundings, facts_for
 from corpproxy.policy.reasons import clock
 
@@ -42,6 +42,9 @@ class Case:
     would_block: str | None = None
     exception: str | None = None
     agent: str = ""
+    countries: frozenset[str] | None = None
+    asns: frozenset[int] | None = None
+    answer: Answer | None = None
     place: Place = NOWHERE
 
     def question(self, at: float) -> Question:
@@ -55,6 +58,9 @@ class Case:
             client=self.client,
             listener=self.listener,
             agent=self.agent,
+            countries=self.countries,
+            asns=self.asns,
+            answer=self.answer,
         )
 
 

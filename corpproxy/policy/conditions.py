@@ -322,6 +322,14 @@ def parse_size_range(written: str) -> SizeRange:
     return SizeRange(octets + 1) if found[1] == "over" else SizeRange(0, octets)
 
 
+def parse_octets(written: str) -> int:
+    """Read a size, ``3GiB`` or ``1000``; raises ValueError with what is wrong."""
+    found = re.fullmatch(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)?", written.strip())
+    if found is None:
+        raise ValueError(f"'{written}' is no size; write it as 64KiB, 10MiB or 2GiB")
+    return int(found[1]) * _OCTETS[found[2] or ""]
+
+
 _OCTETS = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
 
 

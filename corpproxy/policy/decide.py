@@ -202,10 +202,20 @@ class Policy:
             return None
         return Lasting(self._since, self._until, facts if self._reads_path else None)
 
+    def forget(self) -> None:
+        """Forget the decisions that are remembered; who measures calls it."""
+        self._young, self._old = {}, {}
+
     def in_force(self, at: float) -> tuple[int, int]:
         """The rules and the exceptions that are in force at a time, as bits; the same until `next_change`."""
         rules = self.table.in_force(at) & self._periods.in_force(at)
         return rules, self.exceptions.in_force(at) if self.exceptions.entries else 0
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of answers, in octets and ascending, from which on a rule may decide otherwise."""
+        asking: list[Rule | ExceptionEntry] = [*self.rules, *self.exceptions.entries]
+        return tuple(sorted({size for one in asking for size in _sizes(one.what)}))
 
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other rules or exceptions may be in force."""
@@ -372,6 +382,17 @@ class _Answer:
 def categories_of(what: What) -> frozenset[str]:
     """The categories by which a part may hold."""
     return frozenset(category for part in demanded(what) for category in part.category)
+
+
+def _sizes(what: What) -> Iterator[int]:
+    """Where the sizes that a part asks for begin and end, also below ``not``."""
+    for one in what.size:
+        if one.least:
+            yield one.least
+        if one.most is not None:
+            yield one.most + 1
+    for inner in (*what.all_, *what.any_, *((what.not_,) if what.not_ is not None else ())):
+        yield from _sizes(inner)
 
 
 def _located(template: str, facts: Facts) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from corpproxy.policy.conditions import Who
+from corpproxy.policy.conditions import Who, asks_nothing
 from corpproxy.policy.exceptions import ExceptionEntry, Exceptions
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import Networks
@@ -66,7 +66,7 @@ def loosened(who: Who, *, may: bool = True) -> Who | None:
     every = [loosened(one, may=may) for one in who.all_]
     either = [found for one in who.any_ if (found := loosened(one, may=may)) is not None]
     none = loosened(who.not_, may=not may) if who.not_ is not None else None
-    if None in every or (who.any_ and not either) or none == Who():
+    if None in every or (who.any_ and not either) or (none is not None and asks_nothing(none)):
         return None
     return replace(
         who,
@@ -74,7 +74,7 @@ def loosened(who: Who, *, may: bool = True) -> Who | None:
         group=(),
         anonymous=None,
         all_=tuple(one for one in every if one is not None),
-        any_=() if Who() in either else tuple(either),
+        any_=() if any(asks_nothing(one) for one in either) else tuple(either),
         not_=none,
     )
 

@@ -12,7 +12,7 @@ from corpproxy.errors import ProtocolError
 from corpproxy.identity.model import ANONYMOUS, GroupSource, Identity
 from corpproxy.identity.names import normal_name
 from corpproxy.identity.people import People
-from corpproxy.policy.model import Facts
+from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.networks import client_address
 from corpproxy.policy.target import normal_path
 
@@ -30,8 +30,9 @@ class Question:
     ``url`` is a URL, or host and port for CONNECT.  ``user`` empty is somebody who did not sign in;
     ``groups`` None are those that the policy gives the user.  ``client`` empty is an address in no
     network of the policy, ``listener`` empty the site's first.  ``at`` is POSIX seconds.
-    ``agent`` is the User-Agent.  ``address_classes`` None looks nothing up: a name is then taken to have a
-    public address.
+    ``answer`` is what the server answers, None asks about the request alone.  ``agent`` is the User-Agent.
+    ``address_classes`` None looks nothing up: a name is then taken to have a public address, whose
+    ``countries`` and ``asns`` are not known when they are None.
     """
 
     url: str
@@ -43,6 +44,9 @@ class Question:
     listener: str = ""
     address_classes: frozenset[AddressClass] | None = None
     agent: str = ""
+    countries: frozenset[str] | None = None
+    asns: frozenset[int] | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,10 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         question.at,
         _address_classes(question, seen.host),
         question.agent,
+        question.countries,
+        question.asns,
+        # A tunnel shows no answer.
+        answer=None if seen.method == "CONNECT" else question.answer,
     )
     is_challenged = (
         identity is None

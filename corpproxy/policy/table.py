@@ -40,11 +40,10 @@ class Table:
         self.clauses = layout.clauses
         self.columns: tuple[Column, ...] = columns(layout.rows, networks, missing)
         self._masks = tuple(column.mask for column in self.columns)
-        self._checks = checks(self.clauses)
-        # The rows for which more is to be asked than their own keys, and those of the parts inside them.
+        self._settle = layout.settle
+        self._checks = checks(layout.asked_apart)
         self._checked = sum(self._checks)
-        self._own = (1 << len(self.rows)) - 1
-        self._parts = (1 << len(layout.rows)) - 1 & ~self._own
+        self._parts = layout.parts
         self._asked_hours = _rows_by_hours(self.rows)
         self._always = sum(1 << number for number, row in enumerate(self.rows) if not row.when)
 
@@ -69,7 +68,7 @@ class Table:
     def matching(self, facts: Facts, in_force: int) -> int:
         """All rows that match, of those in force, as bits."""
         found = self._plain(facts, in_force)
-        matching = found & self._own
+        matching = self._settle(found)
         asked = matching & self._checked
         while asked:
             row = asked & -asked
@@ -81,7 +80,7 @@ class Table:
     def first(self, facts: Facts, in_force: int | None = None) -> int:
         """The number of the first row that matches, or -1."""
         found = self._plain(facts, self.in_force(facts.at) if in_force is None else in_force)
-        matching = found & self._own
+        matching = self._settle(found)
         row = matching & -matching
         while row & self._checked:
             if self._checks[row].holds(found):

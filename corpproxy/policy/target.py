@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from corpproxy.destination.model import Destination
 from corpproxy.policy.model import Facts
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -30,7 +29,14 @@ def normal_path(path: str) -> str:
 
 def target_uri(facts: Facts) -> str:
     """The target URI in normal form; for a tunnel host and port."""
-    return Destination(facts.host, facts.port, facts.scheme, normal_path(facts.path)).uri
+    # As `Destination` writes it, for every decision that reads it: without making one.
+    name, port, scheme, path = facts.host.name, facts.port, facts.scheme, facts.path
+    authority = f"[{name}]" if ":" in name else name
+    if not path:
+        return f"{authority}:{port}"
+    if port != (443 if scheme == "https" else 80):
+        authority = f"{authority}:{port}"
+    return f"{scheme}://{authority}{normal_path(path)}"
 
 
 def extensions_of(path: str) -> tuple[str, ...]:
@@ -39,8 +45,12 @@ def extensions_of(path: str) -> tuple[str, ...]:
 
     What stands behind ``;`` in the segment is a parameter.  A tunnel shows no path.
     """
-    segment = normal_path(path).partition("?")[0].rpartition("/")[2].partition(";")[0].lower()
-    parts = segment.split(".")[1:]
+    if "%" in path or "/." in path:
+        path = normal_path(path)
+    segment = path.partition("?")[0].rpartition("/")[2]
+    if "." not in segment:
+        return ()
+    parts = segment.partition(";")[0].lower().split(".")[1:]
     return tuple(".".join(parts[-count:]) for count in range(1, min(len(parts), 2) + 1) if parts[-1])
 
 

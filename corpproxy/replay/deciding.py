@@ -45,6 +45,9 @@ _FIELDS = {
     "scheme": ("scheme",),
     "path": ("path",),
     "agent": ("agent",),
+    "countries": ("countries",),
+    "asns": ("asns",),
+    "answer": ("media_type", "size"),
 }
 
 

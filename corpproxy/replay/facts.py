@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from corpproxy.audit.record import Record
+from corpproxy.audit.record import NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import BLANK, MAX_AGENT, MAX_METHOD, MAX_PATH
 from corpproxy.audit.times import posix_seconds
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.model import Identity
-from corpproxy.policy.model import Facts
+from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.partial import Gaps
 
 # What a missing fact is called where people read of it.
@@ -20,6 +20,9 @@ METHOD = "the whole method"
 AGENT = "the User-Agent"
 LISTENER = "the listener"
 ADDRESSES = "the addresses of the host"
+COUNTRIES = "the countries of the host"
+NETWORKS = "the networks of the host"
+ANSWER = "what the answer was"
 
 # Hosts remembered in their normal form; a week of a school names a few ten thousand.
 MAX_HOSTS = 65_536
@@ -47,6 +50,10 @@ def facts_of(record: Record) -> Facts:
         record.categories,
         posix_seconds(record.at),
         address_classes_of(record),
+        agent=record.agent,
+        countries=_known(record.countries),
+        asns=_numbers(record.asns),
+        answer=_answer(record),
     )
 
 
@@ -60,11 +67,35 @@ def gaps_of(record: Record) -> Gaps:
         missing["method"] = METHOD
     if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT):
         missing["agent"] = AGENT
+    if not record.media_type and record.method != "CONNECT":
+        missing["answer"] = ANSWER
     if "listener" in record.left_out:
         missing["listener"] = LISTENER
     if not record.addresses and host_of(record.host).address is None:
         missing["address_classes"] = ADDRESSES
+    if not record.countries:
+        missing["countries"] = COUNTRIES
+    if not record.asns:
+        missing["asns"] = NETWORKS
     return Gaps(missing, query="query" in record.left_out)
+
+
+def _known(recorded: tuple[str, ...]) -> frozenset[str] | None:
+    """What was known, where a rule read it; ``none`` stands for nothing at all."""
+    return frozenset(recorded) - {"none"} if recorded else None
+
+
+def _numbers(recorded: tuple[str, ...]) -> frozenset[int] | None:
+    known = _known(recorded)
+    return None if known is None else frozenset(int(one.removeprefix("AS")) for one in known)
+
+
+def _answer(record: Record) -> Answer | None:
+    """What the answer said of its content, where rules were told."""
+    if not record.media_type:
+        return None
+    stated = "" if record.media_type == UNKNOWN_CONTENT else record.media_type
+    return Answer(stated, record.size, is_there=record.media_type != NO_CONTENT)
 
 
 def address_classes_of(record: Record) -> frozenset[AddressClass] | None:

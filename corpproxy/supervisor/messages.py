@@ -95,7 +95,7 @@ class Mistaken(Struct, frozen=True, tag=True):
 
 
 class LookAgain(Struct, frozen=True, tag=True):
-    """The password file has changed: who has not seen it yet looks now."""
+    """The password file, or the groups file, has changed: who has not seen it yet looks now."""
 
 
 class Granted(Struct, frozen=True, tag=True):

@@ -40,6 +40,7 @@ from corpproxy.supervisor.messages import (
     Granted,
     GrantEnded,
     HandedSocket,
+    LookAgain,
     Notice,
     Report,
     Requested,
@@ -265,6 +266,11 @@ class Supervisor(CorpproxyService):
         """Put a new index of the lists into force here and in all workers."""
         super().take_lists(index)
         self.crew.take_lists()
+
+    def look_at_people(self) -> None:
+        """Take up who there is, in all workers."""
+        super().look_at_people()
+        self.crew.tell(Hear, (LookAgain(),))
 
     def give(self, grant: Grant) -> Deferred[None]:
         """Give a grant, and let all workers know at once."""

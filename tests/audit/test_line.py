@@ -78,6 +78,24 @@ class LineTests(SynchronousTestCase):
         )
         self.assertIn('allow by "all" ended by "wait" failure decided-again', readable_line(record, LONDON))
 
+    def test_deed(self) -> None:
+        """A deed shows who did what for whom, until when and why."""
+        record = a_record(
+            kind=Kind.DEED,
+            result=ResultCode.DONE,
+            user="beth",
+            deed="grant-given",
+            whom="group:9b",
+            hosts=("maps.example", "cdn.example"),
+            granted="2026-11-23T12:00:00.000Z",
+            reason="geography",
+        )
+        self.assertIn(
+            " beth deed - 0/0 0.000s - - grant-given for group:9b [maps.example,cdn.example] "
+            "until 2026-11-23T12:00:00.000Z (geography)",
+            readable_line(record, LONDON),
+        )
+
     def test_colours(self) -> None:
         """Colours stand around the line where they are wanted, and only for what went wrong."""
         broken = a_record(result=ResultCode.FAILED)

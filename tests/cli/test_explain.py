@@ -139,3 +139,17 @@ class ExplainTests(SynchronousTestCase):
         code, _, err = self.explain("--url", "http://example.com/", policy=self.path.with_name("other.yaml"))
         self.assertEqual(code, 1)
         self.assertIn("other.yaml", err)
+
+    def test_answer(self):
+        """With what the server answers, rules about answers are explained as they decide then."""
+        films = "rules:\n  - {name: films, what: {media_type: video/*, size: over 1MiB}, do: block}\n"
+        self.path.write_text(POLICY.replace("rules:\n", films) + TEST)
+        asked = ("--user", "amir", "--url", "http://films.example/")
+        _, out, _ = self.explain(*asked)
+        self.assertIn("does not match: waits for the answer, asked for video/*", out)
+        _, out, _ = self.explain(*asked, "--media-type", "video/mp4", "--size", "3MiB")
+        self.assertIn("matches: media type video/mp4; size 3MiB, over 1MiB\n", out)
+        _, out, _ = self.explain(*asked, "--media-type", "text/html", "--size", "3MiB")
+        self.assertIn("does not match: media type is text/html, asked for video/*", out)
+        code, _, err = self.explain(*asked, "--size", "big")
+        self.assertEqual((code, err), (2, "'big' is no size; write it as 64KiB, 10MiB or 2GiB\n"))

@@ -72,7 +72,8 @@ class ProblemCase:
     place.  Between the policy and the last ruler may stand further
     files (``===== file NAME``) and circumstances (``===== with``): ``open NAME``, ``broken NAME``, ``gone
     NAME``, ``bound NAME NUMBER``, ``categories A B``, ``now TIME`` (in UTC: the policy's tests are run then),
-    ``reached NAME`` (of a rule or exception: the record of the month before has it).
+    ``reached NAME`` (of a rule or exception: the record of the month before has it),
+    ``needs MODULE`` (else the case is skipped) and ``without MODULE`` (which cannot be imported then).
     """
 
     name: str
@@ -82,6 +83,8 @@ class ProblemCase:
     lines: list[str]
     now: float | None = None
     reached: frozenset[str] = frozenset()
+    needs: str = ""
+    without: str = ""
 
     @property
     def codes(self) -> set[str]:
@@ -117,6 +120,7 @@ def read_case(path: Path) -> ProblemCase:
     texts: dict[str, str | bytes] = {"policy.yaml": policy}
     bounds: dict[str, int] = {}
     categories, now = None, None
+    modules: dict[str, str] = {}
     reached: set[str] = set()
     expected: list[str] = []
     circumstances: list[list[str]] = []
@@ -136,13 +140,15 @@ def read_case(path: Path) -> ProblemCase:
             categories = frozenset(words)
         elif what == "now":
             now = parse_instant(words[0], UTC)
+        elif what in ("needs", "without"):
+            modules[what] = words[0]
         elif what == "reached":
             reached.add(" ".join(words))
         elif what == "gone":
             del files.texts[FOLDER / words[0]]
         else:
             {"open": files.open_to_all, "broken": files.broken}[what].add(FOLDER / words[0])
-    return ProblemCase(path.stem, files, bounds, categories, expected, now, frozenset(reached))
+    return ProblemCase(path.stem, files, bounds, categories, expected, now, frozenset(reached), **modules)
 
 
 def told(loaded: Loaded) -> list[str]:

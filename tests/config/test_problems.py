@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import corpproxy.config
 import corpproxy.objections
@@ -28,6 +30,11 @@ class ProblemTests(SynchronousTestCase):
 
     def check(self, name: str) -> None:
         case = CASES[name]
+        if case.needs and importlib.util.find_spec(case.needs) is None:
+            raise SkipTest(f"{case.needs} is not installed")
+        if case.without:
+            self.addCleanup(_put_back, case.without, sys.modules.get(case.without))
+            sys.modules[case.without] = None  # type: ignore[assignment]
         for bound, number in case.bounds.items():
             (module,) = [one for one in BOUNDED if hasattr(one, bound)]
             self.patch(module, bound, number)
@@ -72,6 +79,12 @@ def said_codes() -> Iterator[str]:
                 said = call.args[number] if number < len(call.args) else None
                 if isinstance(said, ast.Constant):
                     yield str(said.value)
+
+
+def _put_back(name, module):
+    del sys.modules[name]
+    if module is not None:
+        sys.modules[name] = module
 
 
 class CodeTests(SynchronousTestCase):

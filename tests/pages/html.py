@@ -8,7 +8,7 @@ VOID = frozenset("meta link img input br".split())
 DRAWING = frozenset("svg path circle".split())
 ELEMENTS = VOID | DRAWING | frozenset(
     "html head title style body header span main div h1 h2 h3 p blockquote dl dt dd code a form label button "
-    "section details summary ol li strong".split()
+    "select option section details summary ol li strong".split()
 )  # fmt: skip
 
 

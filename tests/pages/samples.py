@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import Place
 from corpproxy.identity.forms import Signer
+from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
+from corpproxy.identity.people import People
+from corpproxy.identity.requests import AccessRequest, State
+from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
+from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
+from corpproxy.pages.desk import Access
 from corpproxy.pages.negotiate import Audience, Media
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import PacTable, compile_pac
@@ -19,6 +29,8 @@ from corpproxy.pages.portal import ConfirmWarning, Portal, PortalRequest
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Contact, Logo, Site
+from corpproxy.policy.approvals import Approval, Approvals
+from corpproxy.policy.conditions import Who
 from corpproxy.policy.model import Decision, Effect
 
 LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">
@@ -160,7 +172,134 @@ def _portal_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     )
     yield "portal-password-changed", mine.password_changed(request(language=language))
     form = mine.answer(request("/why/0nk4x7a2k40009", language=language, accept=b"application/json"))
+    yield from _access_pages(language)
     yield "portal-confirmed", mine.confirmed(request(language=language), confirmation(mine, _page(form)))
+
+
+BETH = Identity("beth", ("teachers",))
+APPROVALS = Approvals([Approval(Who(group=("teachers",)), Who(group=("pupils",)), 7200.0)])
+PEOPLE = People(
+    IdentitySettings(
+        groups={
+            "pupils": ("amir", "dan", "eve"),
+            "9b": ("amir", "dan", "carol"),
+            "teachers": ("beth", "carol"),
+        },
+        networks=(NetworkIdentity("lab 1", (ip_network("10.1.2.0/24"),), "lab"),),
+    )
+)
+PUPIL = Identity("amir", ("9b", "pupils"))
+FORM = b"application/x-www-form-urlencoded"
+
+
+def access_portal(access: Access, refusals: Refusals | None = None) -> Portal:
+    """The portal of a school whose teachers let pupils through."""
+    kept = Refusals() if refusals is None else refusals
+    return Portal(pages(), compile_pac(TABLE), kept, SIGNER.seal, SIGNER.open, access=access)
+
+
+def access(*requests: AccessRequest) -> Access:
+    """What such a school knows, with these requests."""
+    known = Access(APPROVALS, people=PEOPLE)
+    for one in requests:
+        known.requests.keep(one)
+    return known
+
+
+def access_request(**more: object) -> AccessRequest:
+    """A request of Amir's for a site that needs another one."""
+    values: dict[str, object] = {
+        "id": "0nk4x7a2k40050",
+        "who": "amir",
+        "host": "www.chess.example",
+        "rule": "games wait until after lessons",
+        "uri": "http://www.chess.example/club",
+        "at": NOW - 60,
+        "reason": "Our club plays against the other school today.",
+        "category": "games",
+        "client": "10.1.2.3",
+        "groups": PUPIL.groups,
+        "also": (("cdn.chess.example.net", "no games"), ("fonts.example", "no games")),
+    }
+    return AccessRequest(**(values | more))  # type: ignore[arg-type]
+
+
+def sent(path: str, fields: dict[str, str], **more: object) -> PortalRequest:
+    """A form that a browser sends."""
+    return request(path, "POST", content=urlencode(fields).encode(), content_type=FORM, **more)
+
+
+def token_of(page: Page, action: str) -> str:
+    """The token of the form with this action, of a page in HTML."""
+    html = page.content.decode()
+    found = re.search(rf'{action}"?>\s*<input type="?hidden"? name="?token"? value="([^"]+)"', html)
+    assert found, html
+    return found[1]
+
+
+def _access_pages(language: bytes) -> Iterator[tuple[str, Page]]:
+    pupil = {"identity": PUPIL, "language": language}
+    beth = {"identity": BETH, "language": language, "client": "10.1.9.9"}
+    asked = access_request()
+    refused = access_request(
+        id="0nk4x7a2k40051", host="play.example", state=State.REFUSED, by="beth", decided_at=NOW - 30,
+        answer="Not before the lesson is over.",
+    )  # fmt: skip
+    let = access_request(
+        id="0nk4x7a2k40052", host="maps.example", state=State.GRANTED, by="beth", decided_at=NOW - 9,
+        until=NOW + 3600,
+    )  # fmt: skip
+    known = access(asked, refused, let)
+    known.grants.add(
+        Grant("group:9b", "maps.example", "no maps", NOW + 3600, "beth", "geography", "0nk4x7a2k40053")
+    )
+    blocked = replace(decision(), may_be_overridden=True)
+    ask = pages().refused(
+        blocked, occasion(identity=PUPIL), Audience(language.decode(), Media.HTML), may_ask=True
+    )
+    yield "blocked-may-ask", ask
+    mine = access_portal(known)
+    fields = {"token": token_of(ask, "/ask"), "reason": "We need it."}
+    action = mine.answer(sent("/ask", fields, **pupil))
+    assert isinstance(action, Ask), action
+    yield "access-asked", mine.desk.asked(request(**pupil), action)
+    yield "access-start", _page(mine.answer(request("/", **pupil)))
+    yield "access-start-teacher", _page(mine.answer(request("/", **beth)))
+    yield "access-requests", _page(mine.answer(request("/requests", **beth)))
+    yield "access-requests-none", _page(access_portal(access()).answer(request("/requests", **beth)))
+    one = _page(mine.answer(request(f"/requests/{asked.id}", **beth)))
+    yield "access-decide", one
+    chosen = {"token": token_of(one, "/requests/let"), "whom": "group:9b", "seconds": "3600", "hosts": "also"}
+    yield "access-sure", _page(mine.answer(sent("/requests/let", chosen, **beth)))
+    room = _page(mine.answer(sent("/requests/let", {**chosen, "whom": "network:lab 1"}, **beth)))
+    yield "access-sure-room", room
+    action = mine.answer(sent("/requests/let", {**chosen, "whom": "amir"}, **beth))
+    assert isinstance(action, Let), action
+    yield "access-given", mine.desk.let_through(request(**beth), action)
+    refusing = {"token": token_of(one, "/requests/refuse"), "answer": ""}
+    no = mine.answer(sent("/requests/refuse", refusing, **beth))
+    assert isinstance(no, Refuse), no
+    yield "access-refused", mine.desk.refused(request(**beth), no)
+    listed = _page(mine.answer(request("/requests", **beth)))
+    over = mine.answer(sent("/requests/end", {"token": token_of(listed, "/requests/end")}, **beth))
+    assert isinstance(over, End), over
+    yield "access-ended", mine.desk.ended(request(**beth), over)
+    unasked = {
+        "token": token_of(listed, "/requests/new"), "host": "https://maps.example/world", "name": "amir",
+        "why": "geography", "whom": "", "seconds": "1800",
+    }  # fmt: skip
+    single = mine.answer(sent("/requests/new", unasked, **beth))
+    assert isinstance(single, Give), single
+    yield "access-new", mine.desk.let_through(request(**beth), single)
+    yield (
+        "access-new-many",
+        _page(mine.answer(sent("/requests/new", {**unasked, "whom": "group:9b"}, **beth))),
+    )
+    yield "access-new-nobody", _page(mine.answer(sent("/requests/new", {**unasked, "name": "zoe"}, **beth)))
+    yield "access-settled", _page(mine.answer(request(f"/requests/{refused.id}", **beth)))
+    many = [access_request(id=f"0nk4x7a2k4006{n}", host=f"h{n}.example") for n in range(5)]
+    full = access_portal(access(*many)).answer(sent("/ask", fields, **pupil))
+    yield "access-too-many", _page(full)
 
 
 def confirmation(mine: Portal, page: Page) -> ConfirmWarning:

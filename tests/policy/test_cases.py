@@ -9,6 +9,7 @@ from corpproxy.policy.cases import Case, run_cases
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exceptions import ExceptionEntry
+from corpproxy.policy.model import Answer
 from corpproxy.policy.staged import Mode, Stage
 from tests.policy.builders import LESSONS, LONDON, MONDAY, allow, local, rule
 from tests.policy.test_question import SURROUNDINGS
@@ -24,6 +25,7 @@ STAGED = Policy(
     time_zone=LONDON,
     exceptions=[ExceptionEntry("club", ("games",), who=Who(user=("amir",)))],
 )
+FILMS = Policy([rule("films", what=What(media_type=("video/*",))), allow()], time_zone=LONDON)
 POLICY = Policy(
     [rule("games", who=Who(group=("pupils",)), what=What(category=("games",)), when=(LESSONS,)), allow()],
     time_zone=LONDON,
@@ -133,3 +135,18 @@ class CaseTests(SynchronousTestCase):
             POLICY, SURROUNDINGS, [case(expect="warn"), case(), case(expect="redirect")], EVENING
         )
         self.assertEqual([failure.case.expect for failure in found], ["warn", "redirect"])
+
+    def test_answer(self):
+        """A case may tell what the server answers; without that it is about the request alone."""
+        film, page = Answer("video/mp4", 5), Answer("text/html")
+        cases = [
+            Case(url, expect, user="amir", answer=answer)
+            for url, expect, answer in (
+                ("http://films.example/", "block", film),
+                ("http://films.example/", "allow", page),
+                ("http://films.example/", "allow", None),
+                ("https://films.example/", "block", film),
+            )
+        ]
+        failed = run_cases(FILMS, SURROUNDINGS, cases, MONDAY)
+        self.assertEqual([one.case for one in failed], [cases[3]])

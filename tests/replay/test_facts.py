@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.destination.model import AddressClass
 from corpproxy.identity.model import Identity
+from corpproxy.policy.model import Answer
 from corpproxy.replay.facts import facts_of, gaps_of
 from tests.audit.test_record import a_record
 from tests.support.rows import rows, tabular
@@ -13,7 +14,9 @@ from tests.support.rows import rows, tabular
 
 def of(**fields):
     """A record of a request for a host by name."""
-    return a_record(**{"host": "www.example.com", "port": 80, "method": "GET", "path": "/", **fields})
+    asked = {"host": "www.example.com", "port": 80, "method": "GET", "path": "/", "media_type": "text/html"}
+    placed = {"countries": ("GB",), "asns": ("AS786",)}
+    return a_record(**{**asked, **placed, **fields})
 
 
 @tabular
@@ -52,12 +55,38 @@ class FactsTests(SynchronousTestCase):
             False,
         ),
         addresses=({}, {"address_classes": "the addresses of the host"}, False),
+        answer=({"addresses": ("none",), "media_type": ""}, {"answer": "what the answer was"}, False),
+        countries=(
+            {"addresses": ("none",), "countries": ()},
+            {"countries": "the countries of the host"},
+            False,
+        ),
+        asns=({"addresses": ("none",), "asns": ()}, {"asns": "the networks of the host"}, False),
+        tunnel=({"addresses": ("none",), "media_type": "", "method": "CONNECT"}, {}, False),
         literal=({"host": "10.0.0.7"}, {}, False),
     )
     def test_gaps(self, fields, missing, query):
         """What was left out, cut or blanked is known to be missing."""
         gaps = gaps_of(of(**fields))
         self.assertEqual((dict(gaps.facts), gaps.query), (missing, query))
+
+    def test_places(self):
+        """Where the host was is as it was known."""
+        facts = facts_of(of())
+        self.assertEqual((facts.countries, facts.asns), ({"GB"}, {786}))
+        self.assertEqual(facts_of(of(asns=("none",))).asns, frozenset())
+        facts = facts_of(of(countries=(), asns=()))
+        self.assertEqual((facts.countries, facts.asns), (None, None))
+
+    @rows(
+        stated=({"media_type": "video/mp4", "size": 5}, Answer("video/mp4", 5)),
+        not_stated=({"media_type": "unknown"}, Answer()),
+        no_content=({"media_type": "none"}, Answer("none", is_there=False)),
+        not_recorded=({"media_type": ""}, None),
+    )
+    def test_answer(self, fields, expected):
+        """What rules were told of the answer is as it was."""
+        self.assertEqual(facts_of(of(**fields)).answer, expected)
 
     def test_unresolved(self):
         """A host that could not be looked up has no addresses, which is a fact."""

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends.htpasswd_edit import set_passwords
+from corpproxy.cli import main
 from tests.service.case import PEOPLE, ServiceCase
 from tests.service.client import Client, ask
 from tests.supervisor.case import WorkersCase
@@ -154,6 +155,19 @@ class LiveTunnels:
         await self.go_on(others)
         record = await self.ended(len(news), "news with a thought")
         self.assertTrue(record.ended_reason.startswith("a grant ended: "), record.ended_reason)
+
+    async def test_command(self) -> None:
+        """What ``corpproxy users`` changes is taken up at once: who is taken out is gone in a second."""
+        mine, others = await self.opened("origin.test"), await self.opened("origin.test", "beth")
+        file = str(self.file)
+        began = time.monotonic()
+        self.assertEqual(await self.thread(main, ["users", "remove", "--policy", file, "amir"]), 0)
+        await self.ends(mine)
+        self.assertLess(time.monotonic() - began, 2 * SECONDS_FOR_A_CHANGE)
+        await self.go_on(others)
+        record = await self.ended(len(mine), "account")
+        self.assertEqual((record.user, record.failure), ("amir", "account-changed"))
+        self.assertIn("'amir' is gone", record.ended_reason)
 
     async def test_account(self) -> None:
         """A changed password ends the tunnels of that person, and nobody else's."""

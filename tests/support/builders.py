@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from corpproxy.assembly import reads_addresses
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
 from corpproxy.errors import Place
@@ -18,11 +19,13 @@ from corpproxy.http1.limits import Limits
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
+from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
+from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Effect, Safety
@@ -81,13 +84,16 @@ def in_force(
         classifier=Classifier(None, own or {}),
         people=People(identity or IdentitySettings()),
         policy=policy,
-        needs_addresses="address_classes" in policy.reads,
+        approvals=Approvals(),
+        needs_addresses=reads_addresses(policy),
         needs_agent="agent" in policy.reads,
+        needs_answer="answer" in policy.reads,
         safe_search=safe_search or SafeSearch(),
         challenges=(b'Basic realm="Hillside", charset="UTF-8"',) if sign_in else (),
         recall=lambda value, now: remembered.get(value),
         recognise=lambda value: lambda now: remembered.get(value),
         grants=Grants(),
+        requests=Requests(),
         refusals=refusals,
         pages=pages,
         portal=Portal(pages, compile_pac(TABLE), refusals, SIGNER.seal, SIGNER.open),

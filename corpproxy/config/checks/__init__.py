@@ -6,11 +6,24 @@ Each module checks one concern and says every problem it finds.
 
 from __future__ import annotations
 
-from corpproxy.config.checks import cases, exceptions, files, listen, lists, names, rules, site, values
+from corpproxy.config.checks import (
+    calendars,
+    cases,
+    exceptions,
+    files,
+    geography,
+    listen,
+    lists,
+    names,
+    rules,
+    site,
+    values,
+)
 from corpproxy.config.checks.examined import Examined
 
 CONCERNS = tuple(
-    module.check for module in (names, lists, rules, exceptions, cases, listen, files, site, values)
+    module.check
+    for module in (names, lists, rules, exceptions, cases, listen, files, geography, site, calendars, values)
 )
 
 

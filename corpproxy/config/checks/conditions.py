@@ -21,6 +21,10 @@ def each_part(examined: Examined) -> Iterator[tuple[Path, WhoTable | WhatTable]]
         yield from _sides(("exceptions", number), exception.who, exception.what)
     for number, entry in enumerate(model.safe_search):
         yield from _sides(("safe_search", number), entry.who, None)
+    for number, approval in enumerate(model.approve):
+        yield from _sides(("approve", number), approval.who, None)
+        if approval.for_ is not None:
+            yield from _with_inner(("approve", number, "for"), approval.for_)
 
 
 def each_time(examined: Examined) -> Iterator[tuple[Path, CalendarTable]]:

@@ -111,7 +111,7 @@ def _names_places(what: WhatTable | None) -> bool:
     if what is None:
         return False
     return (
-        bool(what.category or what.domain or what.url or what.expression)
+        bool(what.category or what.domain or what.host or what.list_ or what.url or what.expression)
         or any(_names_places(one) for one in what.all_)
         or (bool(what.any_) and all(_names_places(one) for one in what.any_))
     )

@@ -6,6 +6,7 @@ from corpproxy.config.build_rules import Rules
 from corpproxy.config.checks.conditions import each_part
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nodes import Path, Sequence, Table, node_at
+from corpproxy.config.schema.conditions import WhatTable
 from corpproxy.config.schema.rules import RuleTable
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.lint import lint
@@ -115,7 +116,30 @@ def _tunnels(examined: Examined, number: int, rule: RuleTable) -> None:
             "write the hosts under 'domain'"
         )
         examined.say(("rules", number, "what", "url"), "never-in-tunnel", said)
+    _unseen(examined, ("rules", number, "what"), rule.name, what, only_tunnels=only_tunnels)
     if only_tunnels and rule.do in (Effect.WARN, Effect.REDIRECT):
         then = "confirms it on the portal" if rule.do is Effect.WARN else "is not led anywhere"
         said = f"rule '{rule.name}' meets https only, where browsers show no page: the person {then}"
         examined.say(("rules", number, "do"), "no-page-in-tunnel", said, "hint")
+
+
+def _unseen(examined: Examined, path: Path, rule: str, what: WhatTable, *, only_tunnels: bool) -> None:
+    """Say of what a rule asks for, but a tunnel never shows: what comes back through it, and the path."""
+    for key, asked in (
+        ("media_type", what.media_type),
+        ("size", what.size),
+        ("extension", what.extension),
+    ):
+        if not asked:
+            continue
+        if only_tunnels:
+            said = (
+                f"rule '{rule}' can never match: of https the proxy sees no {_UNSEEN[key]}; ask for the host"
+            )
+            examined.say((*path, key), "never-in-tunnel", said)
+        else:
+            said = f"'{key}' meets http only: of https the proxy sees no {_UNSEEN[key]}"
+            examined.say_of_key((*path, key), "no-answer-in-tunnel", said, "hint")
+
+
+_UNSEEN = {"media_type": "answers", "size": "answers", "extension": "paths"}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import PurePath
 
-from corpproxy.config.build_rules import MAX_ABOVE, Rules
-from corpproxy.config.checks.conditions import each_time
 from corpproxy.config.checks.examined import Examined
-from corpproxy.config.nodes import Path
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
 from corpproxy.pages.site import Logo
@@ -26,7 +22,6 @@ def check(examined: Examined) -> None:
         examined.say_of_key(("pac",), "pac-not-served", said, "warning")
     _logo(examined)
     _names(examined)
-    _times(examined)
 
 
 _MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -73,26 +68,3 @@ def _names(examined: Examined) -> None:
                 examined.say_of_key(
                     ("names", table, name), "bad-host", f"'{name}' is no host name: {error.message}"
                 )
-
-
-def _times(examined: Examined) -> None:
-    """Calendars that stand on themselves."""
-    rules = Rules(examined.model, examined.shaped.root, examined.attached)
-    for name, path in _circles(examined, rules):
-        said = f"'{name}' stands on itself, or on more than {MAX_ABOVE} others"
-        examined.say(path, "calendar-circle", said)
-
-
-def _circles(examined: Examined, rules: Rules) -> Iterator[tuple[str, Path]]:
-    """The calendars that stand on themselves or on too many, each where it names the next one."""
-    known = examined.names_in(("calendars",))
-    named = [
-        (path, number, name)
-        for path, time in each_time(examined)
-        for number, name in enumerate(time.calendar)
-    ]
-    if not all(name in known for _, _, name in named):
-        return  # what stands on a calendar that is not there is told already
-    for path, number, name in named:
-        if path[0] == "calendars" and rules.hours(name, (str(path[1]),)) is None:
-            yield str(path[1]), (*path, "calendar", number)

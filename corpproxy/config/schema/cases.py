@@ -6,11 +6,14 @@ from typing import Annotated
 
 from pydantic import model_validator
 
-from corpproxy.config.schema.leaves import Leaf, OneOrMany, Text, words, wrong
+from corpproxy.config.schema.conditions import Country, NetworkNumber
+from corpproxy.config.schema.leaves import Leaf, OneOrMany, SizeOrNone, Text, parsed, words, wrong
 from corpproxy.config.schema.table import Table, mapping, optional
 from corpproxy.policy.cases import CHALLENGE
+from corpproxy.policy.conditions import parse_media_type
 from corpproxy.policy.model import Effect
 
+MediaTypeOfAnswer = Annotated[str, parsed("media type", parse_media_type, "bad-media-type")]
 Expected = Annotated[str, words((*(effect.value for effect in Effect), CHALLENGE))]
 
 
@@ -18,6 +21,13 @@ NameOrNone = Annotated[
     str,
     Leaf("name or no", lambda written: "" if written == "no" else written, {"type": ["string", "boolean"]}),
 ]
+
+
+class AnswerTable(Table):
+    """What a server answers in a test."""
+
+    type: MediaTypeOfAnswer | None = optional("Its media type, as ``video/mp4``; not stated when left out.")
+    size: SizeOrNone | None = optional("The octets of its content; not announced when left out.")
 
 
 class CaseTable(Table):
@@ -32,6 +42,13 @@ class CaseTable(Table):
     groups: OneOrMany[Text] | None = optional("The groups of ``user``; those of the policy when left out.")
     client: OneOrMany[Text] | None = optional("The client's address.", alias="from")
     listener: Text | None = optional("The listener asked; the first forward listener when left out.")
+    answer: AnswerTable | None = optional(
+        "What the server answers, for rules about answers; without it the request alone is asked about."
+    )
+    country: OneOrMany[Country] | None = optional(
+        "Where the server's address is; not known when left out, for a test looks nothing up."
+    )
+    asn: OneOrMany[NetworkNumber] | None = optional("The number of the network that has the address.")
     agent: Text | None = optional("What the client says it is: its User-Agent.")
     at: OneOrMany[Text] | None = optional(
         "Date and time, as ``2026-11-23T10:00``, in the site's time zone; at any time when left out."

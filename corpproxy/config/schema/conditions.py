@@ -6,17 +6,22 @@ import re
 from typing import Annotated, ClassVar
 
 from corpproxy.config.schema.leaves import Leaf, OneOrMany, Port, Switch, Text, TimeZone, parsed, words, wrong
-from corpproxy.config.schema.table import Table, listing, optional
+from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
 from corpproxy.policy.conditions import (
     PortRange,
+    SizeRange,
     UrlPrefix,
+    parse_asn,
+    parse_country,
     parse_domain,
     parse_expression,
     parse_extension,
     parse_host,
+    parse_media_type,
     parse_ports,
+    parse_size_range,
     parse_url,
 )
 from corpproxy.policy.model import ConnectTo, Safety, TunnelContent
@@ -25,6 +30,10 @@ AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
 Scheme = Annotated[str, words(("http", "https"))]
 Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
 Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
+MediaType = Annotated[str, parsed("media type", parse_media_type, "bad-media-type")]
+SizeRangeText = Annotated[SizeRange, parsed("range of sizes", parse_size_range, "bad-size-range")]
+Country = Annotated[str, parsed("country", parse_country, "bad-country")]
+NetworkNumber = Annotated[int, parsed("network number", parse_asn, "bad-network-number")]
 HostName = Annotated[str, parsed("name or address", parse_host, "bad-host")]
 Extension = Annotated[str, parsed("extension", parse_extension, "bad-extension")]
 Expression = Annotated[str, parsed("regular expression", parse_expression, "bad-expression")]
@@ -88,6 +97,16 @@ class WhatTable(Table):
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")
     address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
+    country: OneOrMany[Country] = listing("Countries of the server's address, as ``GB``.")
+    asn: OneOrMany[NetworkNumber] = listing(
+        "Numbers of the networks that have the server's address, as ``AS13335``."
+    )
+    media_type: OneOrMany[MediaType] = listing(
+        "What the answer is, as ``video/*``; it is decided again when the answer is there."
+    )
+    size: OneOrMany[SizeRangeText] = listing(
+        "How long the content of the answer is, as ``over 100MiB`` or ``up to 1KiB``."
+    )
     all_: list[WhatTable] = listing("Further conditions that must all hold.", alias="all")
     any_: list[WhatTable] = listing("Further conditions of which one must hold.", alias="any")
     not_: WhatTable | None = optional("Conditions that must not hold together.", alias="not")
@@ -108,6 +127,13 @@ class CalendarTable(Table):
     days: OneOrMany[Days] = listing("Days, as ``mon-fri`` or ``[sat, sun]``; every day when left out.")
     hours: OneOrMany[HoursOfDay] = listing('Times of day, as ``"08:30-15:30"``; the whole day when left out.')
     dates: OneOrMany[DateRange] = listing("Dates, as ``2026-12-25`` or ``2026-12-19/2027-01-04``.")
+    terms: dict[str, OneOrMany[DateRange]] = mapping(
+        "Dates with a name, of which one must hold: terms, exam weeks, as ``autumn: 2026-09-07/2026-12-18``."
+    )
+    file: Text | None = optional("An iCalendar file (RFC 5545): the times of its events.")
+    events: OneOrMany[Text] = listing(
+        "Words of which one is in the summary or a category of an event; every event when left out."
+    )
     calendar: OneOrMany[Text] = listing("Names from ``calendars:``, of which one must hold too.")
     except_: CalendarTable | None = optional("What is taken out of this.", alias="except")
     all_: list[CalendarTable] = listing("Further times that must all hold.", alias="all")

@@ -155,6 +155,30 @@ Duration = Annotated[
     float, Leaf("duration", _duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}, duration_text)
 ]
 
+# What somebody lets somebody else through for; what is to last is an exception, which has an owner.
+_WITHIN_A_DAY = (60.0, 86_400.0)
+
+
+def _within_a_day(written: str) -> float:
+    seconds = _duration(written)
+    least, most = _WITHIN_A_DAY
+    if not least <= seconds <= most:
+        raise wrong(
+            "out-of-range", f"wants a duration from 1m to 1d, not {written}; 'exceptions:' may last longer"
+        )
+    return seconds
+
+
+WithinADay = Annotated[
+    float,
+    Leaf(
+        "duration from 1m to 1d",
+        _within_a_day,
+        {"type": "string", "pattern": f"^{_DURATION.pattern}$"},
+        duration_text,
+    ),
+]
+
 _OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)?")
 

@@ -10,6 +10,7 @@ from corpproxy.config.schema.audit import AuditTable
 from corpproxy.config.schema.cases import CaseTable
 from corpproxy.config.schema.categories import CategoriesTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
+from corpproxy.config.schema.geography import GeographyTable
 from corpproxy.config.schema.identity import IdentityTable
 from corpproxy.config.schema.leaves import Number, OneOrMany, Switch, Text, TimeZone, words
 from corpproxy.config.schema.limits import (
@@ -21,7 +22,7 @@ from corpproxy.config.schema.limits import (
 )
 from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.named_lists import NamedListTable
-from corpproxy.config.schema.rules import ExceptionTable, RuleTable, SafeSearchTable
+from corpproxy.config.schema.rules import ApproveTable, ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.config.transports import Transports
@@ -56,6 +57,9 @@ class PolicyFile(Table):
     )
     identity: IdentityTable = Field(default=IdentityTable(), description="How people become known.")
     categories: CategoriesTable = Field(default=CategoriesTable(), description="What is known of hosts.")
+    geography: GeographyTable = Field(
+        default=GeographyTable(), description="Databases that tell where addresses are."
+    )
     lists: dict[str, NamedListTable] = mapping(
         "Names, networks and the like that rules refer to by one name."
     )
@@ -65,6 +69,7 @@ class PolicyFile(Table):
     include_exceptions: OneOrMany[Text] = listing(
         "Further files that may hold nothing but ``exceptions:``, as ``exceptions.d/*.yaml``."
     )
+    approve: list[ApproveTable] = listing("Who may let whom through for a while, on the portal.")
     safe_search: list[SafeSearchTable] = listing("Who is given the strict addresses of search engines.")
     connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
-from corpproxy.config.schema.leaves import Duration, OneOrMany, Switch, Text, parsed, words
+from corpproxy.config.schema.leaves import Duration, OneOrMany, Switch, Text, WithinADay, parsed, words
 from corpproxy.config.schema.table import Table, as_in, asked, optional
+from corpproxy.policy.approvals import Approval
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.model import Effect
 from corpproxy.policy.rules import WARN_SECONDS, Rule
@@ -77,6 +78,21 @@ class ExceptionTable(Table):
         "When it ends by itself: a time, or a date for the end of that day; must be there."
     )
     permanent: Switch = as_in(ExceptionEntry, "permanent", "That it has no end, in place of ``until``.")
+
+
+class ApproveTable(Table):
+    """
+    Who may let whom past rules that block, on the portal: at one host, for a while.
+
+    Who fits ``for`` may ask for a page that was refused; who fits ``who`` decides.
+    Rules with ``override: no`` and the ``safety:`` table are passed by nobody.
+    """
+
+    who: WhoTable = asked("Who may let others through; they must sign in.")
+    for_: WhoTable | None = Field(
+        default=None, alias="for", description="Who may be let through; everybody when left out."
+    )
+    at_most: WithinADay = as_in(Approval, "at_most", "For how long at a time, at most.")
 
 
 Engine = Annotated[str, words(ENGINES, "engine")]

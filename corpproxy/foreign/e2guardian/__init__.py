@@ -1,0 +1,1 @@
+"""e2guardian's configuration: its lists and its storyboards, said in our grammar."""

@@ -1,0 +1,1 @@
+"""Squid's configuration: read as Squid reads it, and said in our grammar."""

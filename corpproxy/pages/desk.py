@@ -1,0 +1,458 @@
+"""
+The desk of the portal: where access is asked for, given and ended.
+
+A person asks by a form that was sealed for that person; who decides is somebody whom the policy names for
+the one who asks, and each of those forms is sealed for the one who decides.  Nothing is performed here: what
+must be done is an action for the road.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.destination.host import normal_host
+from corpproxy.errors import ProtocolError
+from corpproxy.identity.forms import BadForm
+from corpproxy.identity.grants import ANY_RULE, GROUP, MAX_ALSO, NETWORK, Grant, Grants, grantee
+from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.names import normal_name
+from corpproxy.identity.people import People
+from corpproxy.identity.requests import MAX_REASON_CHARACTERS, AccessRequest, Requests, State, TooMany
+from corpproxy.identity.settings import IdentitySettings
+from corpproxy.pages import access
+from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let, Refuse
+from corpproxy.pages.catalogue import Catalogue
+from corpproxy.pages.confirm import Seal, Unseal
+from corpproxy.pages.forms import parse_form
+from corpproxy.pages.page import Page
+from corpproxy.pages.refusals import PastRefusal, Refusals
+from corpproxy.pages.render import ASK_PURPOSE, ASK_SECONDS, Pages
+from corpproxy.pages.sheet import Choice, Form, Sheet
+from corpproxy.policy.approvals import Approvals, Party
+
+if TYPE_CHECKING:
+    from corpproxy.pages.portal import PortalRequest
+
+LET_PURPOSE, REFUSE_PURPOSE, END_PURPOSE = "let-through", "refuse-access", "end-grant"
+SURE_PURPOSE = "let-many"
+NEW_PURPOSE, MANY_PURPOSE = "let-unasked", "let-many-unasked"
+FORM_SECONDS = 3600.0
+
+_BEHIND_AUTHORITY = re.compile("[/?#]")
+_PORT = re.compile(r":[0-9]*\Z")
+
+# What those who decide choose from, as far as the policy lets them.
+LIVES_SECONDS = (900, 1800, 2700, 3600, 5400, 7200, 14_400, 28_800, 86_400)
+
+# Refusals of the same person, so long before and after the one that is asked about, belong to its pages.
+NEEDED_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the desk knows: who may let whom through, what was asked, what holds, who there is."""
+
+    approvals: Approvals = field(default_factory=Approvals)
+    requests: Requests = field(default_factory=Requests)
+    grants: Grants = field(default_factory=Grants)
+    people: People = field(default_factory=lambda: People(IdentitySettings()))
+
+
+class Desk:
+    """Answers the requests of the portal that are about access."""
+
+    def __init__(self, pages: Pages, refusals: Refusals, access: Access, seal: Seal, unseal: Unseal) -> None:
+        self._pages = pages
+        self._site = pages.site
+        self._refusals = refusals
+        self._access = access
+        self._seal = seal
+        self._unseal = unseal
+
+    # For the person who asks.
+
+    def may_ask(self, request: PortalRequest, past: PastRefusal) -> bool:
+        """Whether a person can ask for what was refused."""
+        return past.may_be_overridden and self._access.approvals.may_ask(_party(request))
+
+    def ask_token(self, request: PortalRequest, past: PastRefusal) -> str:
+        """Give the token of the form that asks; empty where nobody could let the person through."""
+        if not self.may_ask(request, past):
+            return ""
+        values = {"host": past.host, "rule": past.rule, "uri": past.uri, "category": past.category}
+        who = grantee(request.identity, request.client)
+        return self._seal(ASK_PURPOSE, {"who": who, "at": str(past.at), **values}, request.now + ASK_SECONDS)
+
+    def own(self, request: PortalRequest) -> tuple[AccessRequest, ...]:
+        """Give what a person asked for."""
+        return self._access.requests.of(grantee(request.identity, request.client), request.now)
+
+    def ask(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that asks."""
+        fields = form_fields(request, {"token", "reason"})
+        values = self._unseal(ASK_PURPOSE, fields["token"], request.now)
+        who = grantee(request.identity, request.client)
+        if values.get("who") != who:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        asked = AccessRequest(
+            id=request.reference,
+            who=who,
+            host=values["host"],
+            rule=values["rule"],
+            uri=values["uri"],
+            at=request.now,
+            reason=fields["reason"].strip()[:MAX_REASON_CHARACTERS],
+            category=values["category"],
+            client=request.client,
+            listener=request.listener,
+            groups=request.identity.groups,
+            also=self._needed(request, values["host"], float(values["at"])),
+        )
+        try:
+            taken = self._access.requests.taken(asked)
+        except TooMany as many:
+            return self._page(access.not_taken(self._words(request), self._site, many.code), request)
+        deed = _deed(DeedName.ASKED, request, taken.who, (taken.host,), taken.rule, why=taken.reason)
+        return Ask(taken, replace(deed, request=taken.id))
+
+    def asked(self, request: PortalRequest, done: Ask) -> Page:
+        """Say that a request waits now."""
+        return self._page(access.asked(self._words(request), self._site, done.request), request)
+
+    def _needed(self, request: PortalRequest, host: str, at: float) -> tuple[tuple[str, str], ...]:
+        """The hosts that refused requests of the same time named, each with the rule that refused it."""
+        past = self._refusals.of(request.identity, request.client, request.now)
+        needed = (
+            (one.host, one.rule)
+            for one in past
+            if one.may_be_overridden and abs(one.at - at) <= NEEDED_SECONDS and not _is_below(one.host, host)
+        )
+        return tuple(dict.fromkeys(needed))[:MAX_ALSO]
+
+    # For those who decide.
+
+    def may_decide(self, request: PortalRequest) -> bool:
+        """Whether this person may let anybody through."""
+        return self._access.approvals.may_decide(_party(request))
+
+    def waiting(self, request: PortalRequest) -> tuple[AccessRequest, ...]:
+        """Give the requests that this person may decide on."""
+        asked = self._access.requests.waiting(request.now)
+        return tuple(one for one in asked if self._at_most(request, one) > 0)
+
+    def list(self, request: PortalRequest) -> Page:
+        """Give the page of the requests that wait."""
+        if not self.may_decide(request):
+            return self._failure("page-unknown", request)
+        mine = [one for one in self._access.grants.all(request.now) if _is_given_by(one, request)]
+        tokens = [self._sealed(END_PURPOSE, request, one.id) for one in mine]
+        sheet = access.waiting(
+            self._words(request),
+            self._site,
+            self.waiting(request),
+            tuple(zip(mine, tokens, strict=True)),
+            self._unasked(request),
+        )
+        return self._page(sheet, request)
+
+    def _unasked(self, request: PortalRequest) -> Form:
+        """The form that lets somebody through who did not ask: a person by name, a group, a room."""
+        words = self._words(request)
+        wholes = [(who, access.whom(words, who)) for who in self._all_wholes(request)]
+        choices = (
+            Choice("whom", words.say("requests.whom"), (("", words.say("requests.new_person")), *wholes)),
+            Choice("seconds", words.say("requests.how_long"), _lives(words, LIVES_SECONDS[-1])),
+        )
+        return access.unasked_form(words, self._site, self._sealed(NEW_PURPOSE, request, ""), choices)
+
+    def _all_wholes(self, request: PortalRequest) -> tuple[str, ...]:
+        """The groups and rooms that this person may let through as a whole."""
+        approvals, people = self._access.approvals, self._access.people
+        if approvals.at_most_whole(_party(request)) <= 0:
+            return ()
+        among = set(approvals.groups_of(_party(request)))
+        members = people.members().values()
+        groups = {group for mine in members if not among or among & set(mine) for group in mine}
+        rooms = sorted(people.network_names)
+        return (*(GROUP + one for one in sorted(groups | among)), *(NETWORK + one for one in rooms))
+
+    def new(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that lets somebody through who did not ask."""
+        fields = form_fields(request, {"token", "host", "name", "why", "whom", "seconds"})
+        values = self._unseal(NEW_PURPOSE, fields["token"], request.now)
+        if values.get("by") != request.identity.name or not request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        grant = self._unasked_grant(request, fields)
+        if grant is None:
+            return self._page(access.not_let(self._words(request), self._site), request)
+        if not grant.who.startswith((GROUP, NETWORK)):
+            return self._give(request, grant)
+        sealed = {name: fields[name] for name in ("host", "name", "why", "whom", "seconds")}
+        token = self._sealed(MANY_PURPOSE, request, "", sealed)
+        sheet = access.sure(self._words(request), self._site, grant, self._count(grant), token, "many")
+        return self._page(sheet, request)
+
+    def many(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that says once more that many are let through who did not ask."""
+        values = self._unseal(MANY_PURPOSE, form_fields(request, {"token"})["token"], request.now)
+        if values.get("by") != request.identity.name or not request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        grant = self._unasked_grant(request, values)
+        if grant is None:
+            return self._page(access.not_let(self._words(request), self._site), request)
+        return self._give(request, grant)
+
+    def _unasked_grant(self, request: PortalRequest, chosen: Mapping[str, str]) -> Grant | None:
+        """The grant that was chosen; None for people whom this person may not let through."""
+        seconds, approvals, me = _number(chosen["seconds"]), self._access.approvals, _party(request)
+        who, among = chosen["whom"], approvals.groups_of(me)
+        if who:
+            most = approvals.at_most_whole(me) if who in self._all_wholes(request) else 0.0
+        else:
+            who, among = normal_name(chosen["name"].strip()), ()
+            known = self._access.people.identity(who) if who and ":" not in who else ANONYMOUS
+            most = approvals.at_most(me, Party(known, "")) if known.name else 0.0
+        if most <= 0 or seconds <= 0:
+            return None
+        return Grant(
+            who=who,
+            host=_host_of(chosen["host"]),
+            rule=ANY_RULE,
+            until=request.now + min(seconds, most),
+            given_by=request.identity.name,
+            why=chosen["why"].strip()[:MAX_REASON_CHARACTERS],
+            id=request.reference,
+            among=among,
+            since=request.now,
+        )
+
+    def _give(self, request: PortalRequest, grant: Grant) -> Give:
+        deed = _deed(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        return Give(grant, replace(deed, until=grant.until, grant=grant.id))
+
+    def one(self, request: PortalRequest) -> Page:
+        """Give the page of one request."""
+        found = self._access.requests.get(request.path.removeprefix("/requests/"))
+        if found is None or self._at_most(request, found) <= 0:
+            return self._failure("page-unknown", request)
+        if not found.is_waiting:
+            return self._page(access.settled(self._words(request), self._site), request)
+        tokens = self._sealed(LET_PURPOSE, request, found.id), self._sealed(REFUSE_PURPOSE, request, found.id)
+        choices = self._choices(self._words(request), request, found)
+        return self._page(access.decide(self._words(request), self._site, found, tokens, choices), request)
+
+    def let(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that lets through; before many are let through it is asked once more."""
+        fields = form_fields(request, {"token", "whom", "seconds", "hosts"})
+        found = self._opened(LET_PURPOSE, fields["token"], request)
+        if found is None:
+            return self._page(access.settled(self._words(request), self._site), request)
+        grant = self._grant(request, found, fields)
+        if grant.who == found.who:
+            return self._let(request, found, grant)
+        values = {name: fields[name] for name in ("whom", "seconds", "hosts")}
+        token = self._sealed(SURE_PURPOSE, request, found.id, values)
+        sheet = access.sure(self._words(request), self._site, grant, self._count(grant), token)
+        return self._page(sheet, request)
+
+    def sure(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that says once more that many are let through."""
+        token = form_fields(request, {"token"})["token"]
+        values = self._unseal(SURE_PURPOSE, token, request.now)
+        found = self._opened(SURE_PURPOSE, token, request)
+        if found is None:
+            return self._page(access.settled(self._words(request), self._site), request)
+        return self._let(request, found, self._grant(request, found, values))
+
+    def refuse(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that refuses."""
+        fields = form_fields(request, {"token", "answer"})
+        found = self._opened(REFUSE_PURPOSE, fields["token"], request)
+        if found is None:
+            return self._page(access.settled(self._words(request), self._site), request)
+        answer = fields["answer"].strip()[:MAX_REASON_CHARACTERS]
+        by = request.identity.name
+        refused = replace(found, state=State.REFUSED, by=by, decided_at=request.now, answer=answer)
+        deed = _deed(DeedName.REFUSED, request, found.who, (found.host,), found.rule, why=answer)
+        return Refuse(refused, replace(deed, request=found.id))
+
+    def end(self, request: PortalRequest) -> Page | DeskAction:
+        """Take the form that ends a grant."""
+        values = self._unseal(END_PURPOSE, form_fields(request, {"token"})["token"], request.now)
+        if values.get("by") != request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        grant = self._access.grants.get(values["id"])
+        if grant is None or not _is_given_by(grant, request):
+            return self._page(access.settled(self._words(request), self._site), request)
+        deed = _deed(DeedName.ENDED, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        return End(grant, replace(deed, grant=grant.id))
+
+    def let_through(self, request: PortalRequest, done: Let | Give) -> Page:
+        """Say who is let through."""
+        return self._page(access.given(self._words(request), self._site, done.grant), request)
+
+    def refused(self, request: PortalRequest, done: Refuse) -> Page:
+        """Say that a request is refused."""
+        return self._page(access.refused(self._words(request), self._site, done.request), request)
+
+    def ended(self, request: PortalRequest, done: End) -> Page:
+        """Say that a grant is over."""
+        return self._page(access.ended(self._words(request), self._site, done.grant), request)
+
+    # What is chosen, and what that means.
+
+    def _at_most(self, request: PortalRequest, asked: AccessRequest) -> float:
+        return self._access.approvals.at_most(_party(request), _asker(asked))
+
+    def _wholes(self, request: PortalRequest, asked: AccessRequest) -> tuple[str, ...]:
+        """The groups and rooms of the person who asks that may be let through as a whole."""
+        if self._access.approvals.among(_party(request), _asker(asked)) is None:
+            return ()
+        rooms = self._access.people.networks_of(asked.client)
+        return (*(GROUP + group for group in asked.groups), *(NETWORK + room for room in rooms))
+
+    def _choices(self, words: Catalogue, request: PortalRequest, asked: AccessRequest) -> tuple[Choice, ...]:
+        whole = [(who, access.whom(words, who)) for who in self._wholes(request, asked)]
+        most = self._at_most(request, asked)
+        hosts = [("alone", words.say("requests.alone"))]
+        if asked.also:
+            hosts.insert(0, ("also", words.say("requests.with")))
+        return (
+            Choice("whom", words.say("requests.whom"), ((asked.who, access.whom(words, asked.who)), *whole)),
+            Choice("seconds", words.say("requests.how_long"), _lives(words, most)),
+            Choice("hosts", words.say("requests.what"), tuple(hosts)),
+        )
+
+    def _grant(self, request: PortalRequest, asked: AccessRequest, chosen: Mapping[str, str]) -> Grant:
+        """The grant that was chosen; `BadForm` for a choice that was not offered."""
+        who, seconds = chosen["whom"], _number(chosen["seconds"])
+        if not 0 < seconds <= self._at_most(request, asked):
+            raise BadForm("form-forged", "it was not offered for so long")
+        among: tuple[str, ...] = ()
+        if who != asked.who:
+            if who not in self._wholes(request, asked):
+                raise BadForm("form-forged", "it was not offered for these people")
+            among = self._access.approvals.among(_party(request), _asker(asked)) or ()
+        return Grant(
+            who=who,
+            host=asked.host,
+            rule=asked.rule,
+            until=request.now + seconds,
+            given_by=request.identity.name,
+            why=asked.reason,
+            id=request.reference,
+            also=asked.also if chosen["hosts"] == "also" else (),
+            among=among,
+            since=request.now,
+        )
+
+    def _let(self, request: PortalRequest, asked: AccessRequest, grant: Grant) -> Let:
+        settled = replace(
+            asked,
+            state=State.GRANTED,
+            by=grant.given_by,
+            decided_at=request.now,
+            grant=grant.id,
+            until=grant.until,
+        )
+        deed = _deed(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        return Let(grant, settled, replace(deed, until=grant.until, grant=grant.id, request=asked.id))
+
+    def _count(self, grant: Grant) -> int:
+        """How many people are known whom a grant for a group lets through; 0 for a room."""
+        kind, _, name = grant.who.partition(":")
+        if kind + ":" != GROUP:
+            return 0
+        among = set(grant.among)
+        members = self._access.people.members().values()
+        return sum(name in groups and (not among or bool(among & set(groups))) for groups in members)
+
+    def _opened(self, purpose: str, token: str, request: PortalRequest) -> AccessRequest | None:
+        """The request behind a form, None when it does not wait any more."""
+        values = self._unseal(purpose, token, request.now)
+        if values.get("by") != request.identity.name or not request.identity.name:
+            raise BadForm("form-forged", "the form was shown to somebody else")
+        found = self._access.requests.get(values["id"])
+        if found is None or not found.is_waiting or self._at_most(request, found) <= 0:
+            return None
+        return found
+
+    def _sealed(
+        self, purpose: str, request: PortalRequest, id: str, more: Mapping[str, str] | None = None
+    ) -> str:
+        values = {"by": request.identity.name, "id": id, **(more or {})}
+        return self._seal(purpose, values, request.now + FORM_SECONDS)
+
+    def _words(self, request: PortalRequest) -> Catalogue:
+        return self._pages.words(request.audience)
+
+    def _page(self, sheet: Sheet, request: PortalRequest) -> Page:
+        return self._pages.page(sheet, request.audience)
+
+    def _failure(self, code: str, request: PortalRequest) -> Page:
+        return self._pages.failure(code, request.occasion, request.audience)
+
+
+def form_fields(request: PortalRequest, wanted: set[str]) -> dict[str, str]:
+    """Give the fields of a form that has exactly those wanted."""
+    fields = parse_form(request.content, request.content_type)
+    if fields.keys() != wanted:
+        raise ProtocolError("form-invalid", f"the form has exactly the fields {', '.join(sorted(wanted))}")
+    return fields
+
+
+def _lives(words: Catalogue, most: float) -> tuple[tuple[str, str], ...]:
+    """For how long, as far as the policy goes."""
+    lives = [seconds for seconds in LIVES_SECONDS if seconds <= most] or [int(most)]
+    return tuple((str(seconds), words.duration(seconds)) for seconds in lives)
+
+
+def _number(written: str) -> int:
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 9 else 0
+
+
+def _host_of(written: str) -> str:
+    """The host that somebody typed, or copied with the rest of its address; ProtocolError for none."""
+    authority = _BEHIND_AUTHORITY.split(written.strip().rpartition("://")[2])[0]
+    if authority.startswith("[") or authority.count(":") == 1:
+        authority = _PORT.sub("", authority)
+    return normal_host(authority).name
+
+
+def _party(request: PortalRequest) -> Party:
+    return Party(request.identity, request.client, request.listener)
+
+
+def _asker(asked: AccessRequest) -> Party:
+    name = "" if ":" in asked.who else asked.who
+    return Party(Identity(name, asked.groups), asked.client, asked.listener)
+
+
+def _is_given_by(grant: Grant, request: PortalRequest) -> bool:
+    return grant.given_by == request.identity.name
+
+
+def _is_below(host: str, above: str) -> bool:
+    return host == above or host.endswith("." + above)
+
+
+def _deed(
+    name: DeedName, request: PortalRequest, whom: str, hosts: tuple[str, ...], rule: str, *, why: str
+) -> Deed:
+    identity = request.identity
+    return Deed(
+        name,
+        request.now,
+        identity.name,
+        whom,
+        hosts,
+        rule,
+        why=why,
+        source=identity.source,
+        groups=identity.groups,
+        client=request.client,
+    )
