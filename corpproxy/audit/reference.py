@@ -12,6 +12,7 @@ LENGTH = 14
 _PROCESSES = 1 << 20
 # At most this many references bear one second; beyond it they run ahead of the clock.
 _PER_SECOND = 1 << 20
+_LOOK_ALIKES = str.maketrans("ilo", "110")
 _PAIRS = tuple(a + b for a in ALPHABET for b in ALPHABET)
 
 
@@ -47,6 +48,29 @@ class References:
         self._second = max(second, 0)
         self._prefix = _text(self._second, 6) + self._process
         self._count = 0
+
+
+def read_reference(written: str) -> str:
+    """
+    Give a reference as somebody read it from a page or heard it; capitals count as small letters.
+
+    The letters that the alphabet leaves out are read as the digits that they look like.  Raises ValueError
+    with what is wrong.
+    """
+    reference = written.strip().lower().translate(_LOOK_ALIKES)
+    if len(reference) != LENGTH or not set(reference) <= set(ALPHABET):
+        raise ValueError(
+            f"'{written}' is no reference; it has {LENGTH} letters and digits, such as 0wpf3s9k2m0004"
+        )
+    return reference
+
+
+def begun_at(reference: str) -> float:
+    """The second in which the exchange of a reference began, in POSIX seconds."""
+    number = 0
+    for character in reference[:6]:
+        number = number * 32 + ALPHABET.index(character)
+    return float(number + EPOCH)
 
 
 def _text(number: int, length: int) -> str:

@@ -221,9 +221,12 @@ class Shelf:
                 known = ", ".join(state.versions) or "none"
                 said = f"no version of it is held; kept are: {known}; name one with --version"
                 raise ShelfError("nothing-held", said)
-            kept = self._kept(state, wanted)
-            if state.in_force is not None and state.in_force.version == wanted:
+            kept, before = self._kept(state, wanted), state.in_force
+            if before is not None and before.version == wanted:
                 raise ShelfError("in-force", f"version {wanted} is in force already")
+            if before is not None and kept.at < before.at:
+                # Going back: what is gone back from must not come again by itself.
+                state = msgspec.structs.replace(state, rejected=[*state.rejected, before.version])
             is_held = held is not None and held.version == wanted
             why = "; ".join(held.reasons) if is_held and held is not None else "a version of before"
             findings = held.findings if is_held and held is not None else None

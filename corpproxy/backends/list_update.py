@@ -209,7 +209,11 @@ class Updating:
 def _validators(shelf: Shelf) -> Validators | None:
     """What to ask by whether there is something new: only where we have what it would be news to."""
     state = shelf.state
-    known = state.fetched in state.rejected or shelf.file_of(state.fetched).exists()
+    settled = {*state.forces, state.held.version if state.held is not None else ""}
+    # A version that came just before we died is neither in force nor held: it must come once more.
+    known = state.fetched in state.rejected or (
+        state.fetched in settled and shelf.file_of(state.fetched).exists()
+    )
     return state.validators if state.fetched and known and state.validators.url else None
 
 

@@ -29,15 +29,21 @@ from corpproxy.policy.question import Asked, Question, facts_for, read_request
 
 DESCRIPTION = (
     "Show which rule of the policy decides on a URL, and why each of the others does not. "
-    "Of an https URL the proxy sees CONNECT to host and port. Confirmed warnings are not looked at."
+    "Of an https URL the proxy sees CONNECT to host and port. Confirmed warnings are not looked at. "
+    "With --ref, show what was decided on a recorded exchange, by the policy of that time."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
-    parser.add_argument(
-        "--url", required=True, metavar="URL", help="what is asked for, or HOST:PORT to tunnel to"
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--url", metavar="URL", help="what is asked for, or HOST:PORT to tunnel to")
+    asked.add_argument(
+        "--ref",
+        dest="reference",
+        metavar="ID",
+        help="a recorded exchange, by the reference on its page: what was decided then, and why",
     )
     parser.add_argument(
         "--user", default="", metavar="NAME", help="who asks; nobody who signed in when left out"
@@ -69,12 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="an address of the host, not looked up",
     )
+    parser.add_argument(
+        "--records", type=Path, metavar="FOLDER", help="with --ref: read this folder of records"
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the explanation; gives the exit code."""
+    if options.reference is not None:
+        from corpproxy.cli import explain_ref
+
+        return explain_ref.run(options)
     site = asked_policy(options.policy)
     time_zone = site.configuration.time_zone
     try:

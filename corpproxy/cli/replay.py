@@ -72,9 +72,14 @@ def run(options: argparse.Namespace) -> int:
     site = asked_policy(options.policy)
     complaints = Complaints("could not be read")
     progress = Progress("rehearsing")
+
+    def complain(sentence: str) -> None:
+        progress.end()
+        complaints(sentence)
+
     try:
         source = _Squid(options, site) if options.squid else _Recorded(options, site)
-        tally = _rehearsed(options, site, source.candidate(), source.records(complaints, progress))
+        tally = _rehearsed(options, site, source.candidate(), source.records(complain, progress))
     except ValueError as wrong:
         raise CommandFailed(str(wrong), WRONG_USAGE) from wrong
     finally:

@@ -216,6 +216,13 @@ def conditions_of(part: Part, *, refuses: bool = False) -> Entry:
     return Entry(part, refuses=refuses) if isinstance(part, Who) else Entry(what=part, refuses=refuses)
 
 
+def parts_of(part: PartT) -> Iterator[PartT]:
+    """A part and every one inside it."""
+    yield part
+    for inner in (*part.all_, *part.any_, *((part.not_,) if part.not_ is not None else ())):
+        yield from parts_of(inner)
+
+
 def demanded(part: PartT) -> Iterator[PartT]:
     """A part and every one inside it that may make it hold: all but what stands below ``not_``."""
     yield part

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
 from corpproxy.destination.model import Match
 from corpproxy.errors import Place
+from corpproxy.identity.model import GroupSource, Identity
 from corpproxy.policy.explain import ExceptionStep, Explanation, SafetyStep, Step
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.reasons import clock
 from corpproxy.policy.staged_text import answered_for, past_in_words, period_in_words
 from corpproxy.policy.target import target_uri
+
+_GROUP_SOURCES = {GroupSource.FILE.value: "groups file", GroupSource.NETWORK.value: "network"}
 
 # Where the entries of lists stand, for those that are known.
 Lines = Mapping[Match, Place]
@@ -32,6 +36,7 @@ def as_mapping(explanation: Explanation, time_zone: tzinfo, lines: Lines = NO_LI
         "asked": {
             "user": facts.identity.name,
             "groups": list(facts.identity.groups),
+            "groups_from": list(facts.identity.groups_from),
             "known_by": facts.identity.source,
             "client": facts.client,
             "listener": facts.listener,
@@ -139,9 +144,16 @@ def _asked(explanation: Explanation, time_zone: tzinfo, lines: Lines) -> Iterato
 def _who(facts: Facts) -> str:
     identity = facts.identity
     name = f"{identity.name} ({identity.source})" if identity.name else f"nobody ({identity.source})"
-    groups = f", groups {', '.join(identity.groups)}" if identity.groups else ", no groups"
+    groups = f", groups {', '.join(_groups(identity))}" if identity.groups else ", no groups"
     client = f", from {facts.client}" if facts.client else ""
     return f"{name}{groups}{client}" + (f", listener {facts.listener}" if facts.listener else "")
+
+
+def _groups(identity: Identity) -> Iterator[str]:
+    """Each group, with where it comes from if that is not the policy's own table."""
+    for group, source in zip_longest(identity.groups, identity.groups_from[: len(identity.groups)]):
+        where = _GROUP_SOURCES.get(source or "", "")
+        yield f"{group} ({where})" if where else group
 
 
 def _step(step: Step) -> Iterator[str]:

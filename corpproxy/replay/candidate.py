@@ -17,10 +17,12 @@ from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Facts
 from corpproxy.policy.partial import Gaps
-from corpproxy.replay.facts import facts_of, gaps_of
+from corpproxy.replay.facts import facts_of, gaps_of, host_of
 
 WHO = "the person, who had not signed in"
 
+# How an identity is known that showed no credentials.
+_UNASKED = frozenset({"network", "exempt", "anonymous"})
 _EVERY = frozenset({EVERY_CATEGORY})
 
 # Gives the policy of a version that a record names, None where its text is not kept.
@@ -95,18 +97,21 @@ class Candidate:
             found = self._policies[missing] = self.configuration.policy.with_missing(missing)
         return found
 
+    def identity_now(self, record: Record) -> Identity | None:
+        """Who asked, by the people of now; None where the candidate would ask to sign in."""
+        if record.user and record.source not in _UNASKED:
+            return self._people.identity(record.user, record.source)
+        known = self._people.without_credentials(host_of(record.host), record.client)
+        return known or (None if self.configuration.identity.methods else ANONYMOUS)
+
     def _identify(self, record: Record, facts: Facts, gaps: Gaps) -> Gaps:
         """Put the identity of now into the facts."""
-        known: Identity | None = None
-        if record.user and record.source not in ("network", "exempt", "anonymous"):
-            known = self._people.identity(record.user, record.source)
-        else:
-            known = self._people.without_credentials(facts.host, record.client)
-        if known is None and self.configuration.identity.methods:
-            # The candidate would ask to sign in, and nobody knows who would have.
+        known = self.identity_now(record)
+        if known is None:
+            # Nobody knows who would have signed in.
             who = {"identity.name": WHO, "identity.groups": WHO, "identity": WHO, "identity.source": WHO}
             return replace(gaps, facts={**gaps.facts, **who})
-        facts.identity = known or ANONYMOUS
+        facts.identity = known
         return gaps
 
     def _lists_then(self, record: Record) -> tuple[frozenset[str], frozenset[str]]:
@@ -134,6 +139,8 @@ class Candidate:
         """
         host, path = facts.host, facts.path
         before = self._own_of(record.policy)
+        if before is self._own:
+            return record.categories, frozenset()
         recorded = frozenset(record.categories)
         own, excepted = self._own.at(host, path)
         if before is not None:
@@ -158,8 +165,14 @@ class Candidate:
     def _own_of(self, version: str) -> _OwnEntries | None:
         if version not in self._owns:
             then = self._then(version)
-            self._owns[version] = None if then is None else _OwnEntries(then, self._now)
+            self._owns[version] = None if then is None else self._entries(then)
         return self._owns[version]
+
+    def _entries(self, then: Configuration) -> _OwnEntries:
+        """The own entries of an earlier policy: those of the candidate where they are the same."""
+        now = self.configuration
+        is_same = (then.own, then.exceptions) == (now.own, now.exceptions)
+        return self._own if is_same else _OwnEntries(then, self._now)
 
     @property
     def reads_paths(self) -> bool:

@@ -6,10 +6,8 @@ Many exchanges share all that a decision rests on, so that a verdict is remember
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import ResultCode
@@ -24,6 +22,7 @@ from corpproxy.policy.partial import Doubt, PartialPolicy
 from corpproxy.policy.safety import refuse_address
 from corpproxy.replay.candidate import Candidate
 from corpproxy.replay.facts import ADDRESSES, address_classes_of, host_of
+from corpproxy.replay.sharing import key_reader
 from corpproxy.replay.windows import Windows
 
 # Verdicts remembered; one costs about 0.5 KiB, most of it the key.
@@ -35,33 +34,17 @@ FIRST_OCTETS = "the first octets of the tunnel"
 _ADDRESS_REFUSED = "address-refused"
 _CONTENT_REFUSED = frozenset({"tunnel-content", "server-name"})
 
-# Always part of what a verdict is remembered by.
-_ALWAYS = ("host", "port", "method", "categories", "lists", "policy", "left_out", "addresses")
-# The fields of a record behind each attribute of the facts.
-_FIELDS = {
-    "identity": ("user", "groups", "source"),
-    "client": ("client",),
-    "listener": ("listener",),
-    "scheme": ("scheme",),
-    "path": ("path",),
-    "agent": ("agent",),
-    "countries": ("countries",),
-    "asns": ("asns",),
-    "answer": ("media_type", "size"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
     What the candidate says of one exchange: a decision, or the doubt that stands in its way.
 
-    ``groups`` and ``categories`` are those it was decided with.
+    ``categories`` are those it was decided with.
     """
 
     decision: Decision | None
     doubt: Doubt | None = None
-    groups: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 
 
@@ -72,7 +55,7 @@ class Deciding:
         self._candidate = candidate
         policy = candidate.configuration.policy
         self._windows = Windows(policy)
-        self._key = self._key_reader(policy)
+        self._key = key_reader(candidate)
         self._verdicts: dict[object, Verdict] = {}
         self._partial: dict[int, PartialPolicy] = {}
 
@@ -89,16 +72,12 @@ class Deciding:
             verdict = self._verdicts[key] = self._decided(record)
         return self._finished(record, verdict)
 
-    def _key_reader(self, policy: Policy) -> Callable[[Record], object]:
-        fields = list(_ALWAYS)
-        reads = set(policy.reads)
-        if self._candidate.reads_paths:
-            reads.add("path")
-        if self._candidate.as_of.groups:
-            reads |= {"identity", "client"}
-        for name in sorted(reads):
-            fields += _FIELDS.get(name, ())
-        return attrgetter(*fields)
+    def groups_of(self, record: Record) -> tuple[str, ...]:
+        """The groups of whoever asked, of then or of now; a verdict may be shared by people of several."""
+        if not self._candidate.as_of.groups:
+            return record.groups
+        known = self._candidate.identity_now(record)
+        return known.groups if known is not None else ()
 
     def _decided(self, record: Record) -> Verdict:
         """What the rules and the safety table say of the request."""
@@ -109,8 +88,8 @@ class Deciding:
         if put.gaps:
             doubt = self._partial_of(policy).doubt(facts, put.gaps, found)
         if doubt is None:
-            decision = policy.answer(found, facts, _Granted(record) if record.granted else None)
-        return Verdict(decision, doubt, facts.identity.groups, facts.categories)
+            decision = policy.answer(found, facts, RecordedGrant(record) if record.granted else None)
+        return Verdict(decision, doubt, facts.categories)
 
     def _partial_of(self, policy: Policy) -> PartialPolicy:
         found = self._partial.get(id(policy))
@@ -167,13 +146,14 @@ def _class_of(upstream: str) -> AddressClass | None:
         return None
 
 
-class _Granted:
+class RecordedGrant:
     """The grant that a record tells of: it held for its rule, whatever stood in its way afterwards."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
 
     def holds(self, identity: Identity, client: str, host: Host, rule: str, at: float, /) -> Grant | None:
+        """Give the grant, where it holds for a rule."""
         record = self._record
         until = posix_seconds(record.granted)
         if at >= until or (record.rule != rule and not record.rule.startswith("safety: ")):

@@ -65,7 +65,8 @@ def gaps_of(record: Record) -> Gaps:
         missing["path"] = PATH
     if _is_cut(record.method, MAX_METHOD):
         missing["method"] = METHOD
-    if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT):
+    # What is not ASCII is spelled in another way than rules read it.
+    if "agent" in record.left_out or _is_cut(record.agent, MAX_AGENT) or not record.agent.isascii():
         missing["agent"] = AGENT
     if not record.media_type and record.method != "CONNECT":
         missing["answer"] = ANSWER

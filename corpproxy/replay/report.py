@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corpproxy.audit.line import printable
 from corpproxy.policy.partial import Doubt
 from corpproxy.policy.reasons import either
 from corpproxy.replay.tally import KINDS, Change, Share, Tally
@@ -62,8 +63,8 @@ def as_mapping(tally: Tally, about: About) -> dict[str, Any]:
 def _change_mapping(change: Change) -> dict[str, Any]:
     return {
         **_counts(change.whole),
-        "rules": [_rule_mapping(rules, share) for rules, share in _sorted(change.rules)],
-        "hosts": [
+        "by_rule": [_rule_mapping(rules, share) for rules, share in _sorted(change.rules)],
+        "by_host": [
             {
                 "host": host,
                 **_counts(share),
@@ -72,8 +73,8 @@ def _change_mapping(change: Change) -> dict[str, Any]:
             }
             for host, share in _sorted(change.hosts)
         ],
-        "users": [{"user": user, **_counts(share)} for user, share in _sorted(change.users)],
-        "groups": [{"group": group, **_counts(share)} for group, share in _sorted(change.groups)],
+        "by_user": [{"user": user, **_counts(share)} for user, share in _sorted(change.users)],
+        "by_group": [{"group": group, **_counts(share)} for group, share in _sorted(change.groups)],
     }
 
 
@@ -87,7 +88,7 @@ def _counts(share: Share) -> dict[str, int]:
 
 def as_text(tally: Tally, about: About, rows: int = ROWS) -> str:
     """Give a rehearsal as lines for a terminal: what changes first, of each table the first rows."""
-    return "\n".join(_lines(tally, about, rows)) + "\n"
+    return "\n".join(map(printable, _lines(tally, about, rows))) + "\n"
 
 
 def _lines(tally: Tally, about: About, rows: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.policy.model import Decision, Effect
 from corpproxy.policy.partial import Doubt
-from corpproxy.replay.deciding import Deciding, Verdict
+from corpproxy.replay.deciding import Deciding
 
 NEWLY_BLOCKED = "newly blocked"
 NEWLY_WARNED = "newly warned"
@@ -31,6 +31,7 @@ PORTAL = "portal"
 
 _OURS = frozenset({ResultCode.PORTAL, ResultCode.PAC})
 _WHOLE = frozenset({Kind.EXCHANGE, Kind.CLOSING})
+_RUNNING = frozenset({Kind.OPENING, Kind.PROGRESS})
 
 
 @dataclass(slots=True)
@@ -72,16 +73,18 @@ class Change:
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, record: Record, decision: Decision, verdict: Verdict) -> None:
+    def add(
+        self, record: Record, decision: Decision, groups: tuple[str, ...], categories: tuple[str, ...]
+    ) -> None:
         """Count one more."""
         person, host = person_of(record), record.host
         self.whole.add(person, host)
         self.rules[record.rule, decision.rule].add(person, host)
         self.hosts[host].add(person, host)
         self.users[person].add(person, host)
-        for group in verdict.groups or ("",):
+        for group in groups or ("",):
             self.groups[group].add(person, host)
-        self.categories[host] = verdict.categories
+        self.categories[host] = categories
         self.examples[host] = record.id
 
 
@@ -126,7 +129,8 @@ class Rehearsal:
     """
     Takes records one by one into a tally.
 
-    A tunnel counts once: by its closing record, or by its opening record where that is all there is.
+    A tunnel counts once: by its closing record, or by its opening record where that is all there is.  What is
+    no exchange (somebody asked for access, or gave it) is none here either.
     ``are_rules_told`` says whether the records name the rule that decided.
     """
 
@@ -142,7 +146,7 @@ class Rehearsal:
             if record.kind is Kind.CLOSING:
                 self._open.pop(record.id, None)
             self._count(record)
-        else:
+        elif record.kind in _RUNNING:
             self._open[record.id] = record
 
     def end(self) -> Tally:
@@ -169,13 +173,16 @@ class Rehearsal:
             tally.passed_over[UNREADABLE] += 1
             return
         decision = verdict.decision
-        if record.user and not verdict.groups:
+        groups = self._deciding.groups_of(record)
+        if record.user and not groups:
             tally.ungrouped.add(record.user)
         if decision is None:
             if verdict.doubt is not None:
                 tally.doubts[verdict.doubt].add(person_of(record), record.host)
         elif record.decision != decision.effect:
-            tally.changes[kind_of(record.decision, decision.effect)].add(record, decision, verdict)
+            tally.changes[kind_of(record.decision, decision.effect)].add(
+                record, decision, groups, verdict.categories
+            )
         elif record.rule == decision.rule or not self._are_rules_told:
             tally.unchanged += 1
         else:

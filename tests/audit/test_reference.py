@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit import reference
-from corpproxy.audit.reference import ALPHABET, EPOCH, LENGTH, References
+from corpproxy.audit.reference import ALPHABET, EPOCH, LENGTH, References, begun_at, read_reference
 
 NOW = 1_795_428_000.5
 
@@ -33,6 +33,22 @@ class ReferenceTests(SynchronousTestCase):
         made = [names.next(NOW) for _ in range(10)]
         self.assertEqual(made, sorted(set(made)))
         self.assertGreater(names.next(NOW + 1), made[-1])
+
+    def test_begun(self) -> None:
+        """A reference tells the second in which its exchange began."""
+        self.assertEqual(begun_at(References(77).next(NOW)), int(NOW))
+
+    def test_read_out(self) -> None:
+        """A reference that was read out or copied by hand is still found."""
+        made = References(1).next(NOW)
+        spoken = f" {made.upper().replace('0', 'O').replace('1', 'l')} "
+        self.assertEqual(read_reference(spoken), made)
+
+    def test_no_reference(self) -> None:
+        """What is none is said to be none."""
+        for written in ("", "0wpf3s9k2m000", "0wpf3s9k2m00044", "0wpf3s9k2m000u", "../../etc/passwd"):
+            wrong = self.assertRaises(ValueError, read_reference, written)
+            self.assertIn("is no reference; it has 14 letters and digits", str(wrong))
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.floats(0, EPOCH * 1.5), max_size=30))

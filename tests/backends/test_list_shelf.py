@@ -174,6 +174,16 @@ class SettledTests(ShelfCase):
         self.shelf.accept("v2", 300.0, "beth", 1001)
         self.assertEqual((self.in_force, self.shelf.state.forces), ("v2", ["v1", "v2"]))
 
+    def test_back_by_name(self):
+        """Who accepts an older version goes back: the newer one is not taken again by itself."""
+        self.take("v1")
+        self.at = 150.0
+        self.take("v2")
+        self.shelf.accept("v1", 200.0, "beth", 1001)
+        self.assertEqual((self.in_force, self.shelf.state.rejected), ("v1", ["v2"]))
+        self.shelf.accept("v2", 300.0, "beth", 1001)
+        self.assertEqual((self.in_force, self.shelf.state.rejected), ("v2", []))
+
     def test_nothing_held(self):
         """Without a version that is held, the kept ones are offered."""
         self.take("v1", "v2")

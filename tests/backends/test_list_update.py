@@ -12,6 +12,7 @@ from email.utils import formatdate
 
 import trustme
 
+from corpproxy.backends.list_shelf import Shelf
 from tests.backends.bad_server import (
     BadServer,
     answer,
@@ -242,6 +243,20 @@ class UnchangedTests(FetchedCase):
         self.shelf.file_of(self.state.fetched).unlink()
         self.assertEqual(self.update(serving(LIST, ETag='"1"'))[0], "unchanged")
         self.assertNotIn("if-none-match", self.server.seen[0].fields)
+
+    def test_died_before_it_was_taken(self):
+        """A version that came just before its process died is taken the next time."""
+        self.taken(ETag='"1"')
+        taking = Shelf.take
+
+        def dies(*_):
+            raise KeyboardInterrupt
+
+        self.patch(Shelf, "take", dies)
+        self.assertRaises(KeyboardInterrupt, self.update, serving(NEWER, ETag='"2"'))
+        self.patch(Shelf, "take", taking)
+        self.assertEqual(self.update()[0], "taken")
+        self.assertTrue(self.is_game("chess.example"))
 
     def test_other_address(self):
         """The validators of one address are not shown to another."""

@@ -71,7 +71,7 @@ class ExplainTests(SynchronousTestCase):
         )
         self.assertEqual(code, 0)
         self.assertTrue(out.startswith("CONNECT www.bing.com:443\n"))
-        self.assertIn("who: dora (basic), groups pupils, listener office\n", out)
+        self.assertIn("who: dora (basic), groups pupils (groups file), listener office\n", out)
         self.assertIn("safe search: connected to strict.bing.com for www.bing.com\n", out)
 
     def test_nobody(self):

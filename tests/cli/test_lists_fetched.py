@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import time
+from email.utils import formatdate
 
 from tests.backends.bad_server import answer, serving
 from tests.backends.fetched_site import LIST, NEWER, FetchedCase
@@ -67,12 +68,12 @@ class FetchedListsTests(FetchedCase):
 
     def test_status(self):
         """Version, size, ages, last result and licence stand in a line."""
-        self.taken(Last_Modified="Mon, 01 Jun 2026 10:00:00 GMT")
+        self.taken(Last_Modified=formatdate(self.now - 5 * 86_400, usegmt=True))
         code, out, err = self.lists("status")
         self.assertEqual((code, err), (0, ""))
         self.assertRegex(
             out,
-            r"(?m)^fun +[0-9a-f]{12} +2 +0.0 KiB +0 minutes ago +\d+ days ago +taken +in 24 hours +CC BY$",
+            r"(?m)^fun +[0-9a-f]{12} +2 +0.0 KiB +0 minutes ago +5 days ago +taken +in 24 hours +CC BY$",
         )
 
     def test_status_of_nothing(self):

@@ -113,6 +113,17 @@ class RecordsTests(ReplayCase):
         self.assertIn("1 were decided by no rule: challenged 1\n", out)
         self.assertLess(out.index("newly blocked"), out.index("newly allowed"))
 
+    def test_groups(self):
+        """People of several groups whom no rule tells apart are told apart in the report."""
+        for groups in (("pupils",), ("staff",), ("pupils", "choir"), ()):
+            self.exchange(groups=groups, user="-".join(groups) or "zoe")
+        self.save()
+        self.policy.write_text(POLICY[: POLICY.index("rules:")] + "rules: [{name: none, do: block}]\n")
+        found = self.replay(*self.SINCE)
+        groups = {one["group"]: one["exchanges"] for one in found["changes"]["newly blocked"]["by_group"]}
+        self.assertEqual(groups, {"": 1, "choir": 1, "pupils": 2, "staff": 1})
+        self.assertEqual(found["people_in_no_group"], ["zoe"])
+
     def test_rows(self):
         """A table has so many rows, and says how many more there are."""
         for number in range(15):
@@ -137,7 +148,7 @@ class RecordsTests(ReplayCase):
         self.save()
         self.edit("own: {news: [news.example]}", "own: {games: [new.example]}")
         found = self.replay(*self.SINCE)
-        self.assertEqual(found["changes"]["newly blocked"]["hosts"][0]["categories"], ["games"])
+        self.assertEqual(found["changes"]["newly blocked"]["by_host"][0]["categories"], ["games"])
 
     def test_exception_of_a_category(self):
         """A name that the new policy takes out of a category has it no more."""
@@ -153,8 +164,8 @@ class RecordsTests(ReplayCase):
         self.save()
         self.assertEqual(self.replay(*self.SINCE)["changed"], 0)
         found = self.replay(*self.SINCE, "--lists", "now")["changes"]
-        self.assertEqual(found["newly allowed"]["hosts"][0]["host"], "old.example")
-        self.assertEqual(found["newly blocked"]["hosts"][0]["host"], "games.example")
+        self.assertEqual(found["newly allowed"]["by_host"][0]["host"], "old.example")
+        self.assertEqual(found["newly blocked"]["by_host"][0]["host"], "games.example")
 
     def test_groups_then_and_now(self):
         """So are groups; with --groups now those of now."""
@@ -162,7 +173,7 @@ class RecordsTests(ReplayCase):
         self.save()
         self.assertEqual(self.replay(*self.SINCE)["changed"], 0)
         found = self.replay(*self.SINCE, "--groups", "now")
-        self.assertEqual(found["changes"]["newly blocked"]["rules"][0]["after"], "everything else")
+        self.assertEqual(found["changes"]["newly blocked"]["by_rule"][0]["after"], "everything else")
         self.assertEqual(found["people_in_no_group"], ["zoe"])
 
     def test_new_list(self):
@@ -196,6 +207,14 @@ class RecordsTests(ReplayCase):
         self.exchange(kind=Kind.OPENING, id="0s3c9d0000t002", result=ResultCode.OPEN, **tunnel)
         self.save()
         self.assertEqual(self.replay(*self.SINCE)["unchanged"], 2)
+
+    def test_deeds(self):
+        """What people do about access is no exchange, and not decided again."""
+        self.exchange()
+        self.exchange(kind=Kind.DEED)
+        self.save()
+        found = self.replay(*self.SINCE)
+        self.assertEqual((found["unchanged"], found["passed_over"]), (1, {}))
 
     def test_span_and_user(self):
         """Only the time and the person that are asked for."""
@@ -261,8 +280,8 @@ class SquidTests(ReplayCase):
         self.assertEqual((found["decided"], found["odd_lines"]), (5, 2))
         self.assertEqual(found["passed_over"], {"challenged": 1, "malformed": 1})
         allowed = found["changes"]["newly allowed"]
-        self.assertEqual([one["host"] for one in allowed["hosts"]], ["casino.example"])
-        self.assertEqual(allowed["hosts"][0]["example"], "line 4")
+        self.assertEqual([one["host"] for one in allowed["by_host"]], ["casino.example"])
+        self.assertEqual(allowed["by_host"][0]["example"], "line 4")
         self.assertEqual(found["people_in_no_group"], ["school\\dora"])
 
     def test_odd_lines(self):
@@ -302,7 +321,7 @@ class SquidTests(ReplayCase):
         log.write_bytes(line % b"www.example.com" + line % b"banned.example")
         self.edit("rules:\n", "rules:\n  - {name: banned, what: {domain: banned.example}, do: block}\n")
         found = self.replay("--squid", log)
-        self.assertEqual(found["changes"]["newly blocked"]["hosts"][0]["host"], "banned.example")
+        self.assertEqual(found["changes"]["newly blocked"]["by_host"][0]["host"], "banned.example")
         (doubt,) = found["undecidable"]["by"]
         self.assertEqual((doubt["rule"], doubt["fact"]), ("people", "the person, who had not signed in"))
 

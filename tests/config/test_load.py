@@ -55,7 +55,7 @@ rules:
     what: {domain: games.example}
     when: lessons
     do: block
-  - {name: bets, what: {url: bets.example/casino}, do: warn, for: 2h}
+  - {name: bets, what: {url: "http://bets.example/casino"}, do: warn, for: 2h}
   - {name: old, what: {domain: old.example}, do: redirect, to: "http://new.example/"}
   - name: printer
     who: {network: print-room}

@@ -20,6 +20,15 @@ from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 QUERY = Gaps(query=True)
+# Facts that may be missing as a whole, and what then stands in their place.
+UNREAD = {
+    "address_classes": None,
+    "listener": "",
+    "agent": "",
+    "countries": None,
+    "asns": None,
+    "answer": None,
+}
 SHADOW = Stage(mode=Mode.SHADOW)
 
 
@@ -33,7 +42,7 @@ def doubt(policy, asked, gaps):
 def partly_known(draw):
     """Facts, and the same with something missing: the query, categories, who asks and the like."""
     whole = draw(some_facts)
-    kind = draw(st.sampled_from(["query", "categories", "who", "addresses", "listener", "path"]))
+    kind = draw(st.sampled_from(["query", "categories", "who", "path", *UNREAD]))
     if kind == "query":
         query = draw(st.sampled_from(["?x=1", "?", "?a=b", "?news", "?mini"]))
         path = whole.path.partition("?")[0] or "/"
@@ -43,12 +52,10 @@ def partly_known(draw):
         known = tuple(one for one in whole.categories if one not in unknown)
         return whole, replace(whole, categories=known), Gaps(categories=unknown)
     if kind == "who":
-        gaps = Gaps({"identity.name": "the person", "identity.groups": "the person"})
-        return whole, replace(whole, identity=ANONYMOUS), gaps
-    if kind == "addresses":
-        return whole, replace(whole, address_classes=None), Gaps({"address_classes": "the addresses"})
-    if kind == "listener":
-        return whole, replace(whole, listener=""), Gaps({"listener": "the listener"})
+        who = ("identity.name", "identity.groups", "identity.source")
+        return whole, replace(whole, identity=ANONYMOUS), Gaps(dict.fromkeys(who, "the person"))
+    if kind in UNREAD:
+        return whole, replace(whole, **{kind: UNREAD[kind]}), Gaps({kind: f"the {kind}"})
     return whole, replace(whole, path="/"), Gaps({"path": "the path"})
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import threading
+import time
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -26,8 +27,14 @@ rules:
 OLD, NEW, BAD = b"games.test\n", b"games.test\nbets.test\n", b"games.test\nhillside.example\nnews.test\n"
 
 
+# Two processes after one another bring a list and build its index; a loaded machine takes its time.
+SECONDS = 40.0
+
+
 class FetchedCase(ReloadCase):
     """A service with a list that it fetches."""
+
+    timeout = 120
 
     def setUp(self):
         self.patch(list_watch, "LOOK_SECONDS", 0.05)
@@ -41,7 +48,8 @@ class FetchedCase(ReloadCase):
 
     async def status_of(self, host: str, wanted: int) -> None:
         """Wait until a client gets a status for a host: an index is built in another process."""
-        for _ in range(200):
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
             if (await self.get(host)).status == wanted:
                 return
             await self.pause(0.05)

@@ -96,22 +96,44 @@ class ReplayTests(ServiceCase):
         """A policy that did not run yet shows what it would change, and for whom; the service goes on."""
         await self.traffic()
         candidate = self.file.with_name("new.yaml")
-        text = self.file.read_text()
+        text = self.file.read_text().replace("games with a thought", "games are closed")
         text = text.replace("do: warn, for: 10m", "do: block").replace(
             "betting: [bets.test]", "betting: [hello.test]"
         )
         candidate.write_text(text)
         found = await self.thread(replay, "--policy", candidate)
         blocked = found["changes"]["newly blocked"]
-        # Amir had confirmed the warning; beth and amir before had only been warned.
+        # Amir had confirmed the warning of another rule; beth and amir before had only been warned.
         self.assertEqual((blocked["exchanges"], blocked["people"]), (1, 1))
-        self.assertEqual(blocked["rules"][0]["after"], "games with a thought")
-        self.assertEqual([one["host"] for one in blocked["hosts"]], ["games.test"])
+        self.assertEqual(blocked["by_rule"][0]["after"], "games are closed")
+        self.assertEqual([one["host"] for one in blocked["by_host"]], ["games.test"])
         allowed = found["changes"]["newly allowed"]
-        self.assertEqual([(one["before"], one["after"]) for one in allowed["rules"]], [("no bets", "people")])
-        self.assertEqual([one["group"] for one in allowed["groups"]], ["pupils"])
+        self.assertEqual(
+            [(one["before"], one["after"]) for one in allowed["by_rule"]], [("no bets", "people")]
+        )
+        self.assertEqual([one["group"] for one in allowed["by_group"]], ["pupils"])
         self.assertEqual(found["changes"]["refused in another way"]["exchanges"], 3)
         self.assertEqual(self.service.configuration.version, self.records()[0].policy)
+
+    async def test_explained(self):
+        """The reference on a block page leads to what was decided and why, by the policy of that time."""
+        page = await self.get("bets.test", "/", "amir", lines=["Accept: text/html"])
+        (record,) = await self.closed(1)
+        self.assertIn(record.id, page.text)
+        self.write(self.policy.replace("no bets", "bets are for the old"))
+        self.assertTrue((await self.service.reload("test", 0)).taken)
+        out = io.StringIO()
+        words = ["explain", "--policy", str(self.file), "--ref", record.id]
+        with contextlib.redirect_stdout(out):
+            self.assertEqual(await self.thread(cli.main, words), 0)
+        for said in (
+            f"{record.id}: blocked. ",
+            f"policy: version {record.policy}, in force from",
+            "who: amir (basic), groups pupils, from 127.0.0.1, listener rooms\n",
+            "category betting: list own, entry bets.test\n",
+            "block by 'no bets' at ",
+        ):
+            self.assertIn(said, out.getvalue())
 
     async def test_query(self):
         """Where a rule asks for a query that was left out, the exchange cannot be decided, and says so."""

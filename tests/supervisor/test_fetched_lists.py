@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from corpproxy.backends import list_updates, list_watch
 from tests.backends.bad_server import BadServer, serving
-from tests.service.test_fetched_lists import BAD, OLD, POLICY
+from tests.service import case
+from tests.service.test_fetched_lists import BAD, OLD, POLICY, SECONDS
 from tests.service.test_reload import ReloadCase
 from tests.supervisor.case import WorkersCase
 
@@ -13,6 +16,7 @@ class WorkersTests(WorkersCase, ReloadCase):
     """A service of two workers with a list that it fetches."""
 
     def setUp(self):
+        self.patch(case, "PATIENCE_SECONDS", SECONDS)
         self.patch(list_watch, "LOOK_SECONDS", 0.05)
         self.patch(list_updates, "LOOK_SECONDS", 0.2)
         self.server = BadServer()
@@ -25,7 +29,8 @@ class WorkersTests(WorkersCase, ReloadCase):
         """Wait until each worker answers with a status for a host."""
         for seat in await self.serving():
             client = await self.on(seat)
-            for _ in range(200):
+            until = time.monotonic() + SECONDS
+            while time.monotonic() < until:
                 answer = await self.thread(client.ask, "GET", self.url(host))
                 if answer.status == wanted:
                     break

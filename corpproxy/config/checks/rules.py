@@ -5,9 +5,10 @@ from __future__ import annotations
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.checks.conditions import each_part
 from corpproxy.config.checks.examined import Examined
-from corpproxy.config.nodes import Path, Sequence, Table, node_at
+from corpproxy.config.nodes import Path, Scalar, Sequence, Table, node_at
 from corpproxy.config.schema.conditions import WhatTable
 from corpproxy.config.schema.rules import RuleTable
+from corpproxy.policy.conditions import UrlPrefix
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.lint import lint
 from corpproxy.policy.model import Effect
@@ -116,11 +117,26 @@ def _tunnels(examined: Examined, number: int, rule: RuleTable) -> None:
             "write the hosts under 'domain'"
         )
         examined.say(("rules", number, "what", "url"), "never-in-tunnel", said)
+    may_be_tunnel = "https" in (what.scheme or ["https"]) and "CONNECT" in (what.method or ["CONNECT"])
+    if may_be_tunnel and not only_tunnels and _are_paths_of_any_scheme(examined, number, what.url):
+        said = (
+            f"rule '{rule.name}' acts on plain http alone: of https the proxy sees host and port, and no "
+            "path; write the hosts under 'domain' to meet https too, or http:// before them if that is meant"
+        )
+        examined.say(("rules", number, "what", "url"), "never-in-tunnel", said, "hint")
     _unseen(examined, ("rules", number, "what"), rule.name, what, only_tunnels=only_tunnels)
     if only_tunnels and rule.do in (Effect.WARN, Effect.REDIRECT):
         then = "confirms it on the portal" if rule.do is Effect.WARN else "is not led anywhere"
         said = f"rule '{rule.name}' meets https only, where browsers show no page: the person {then}"
         examined.say(("rules", number, "do"), "no-page-in-tunnel", said, "hint")
+
+
+def _are_paths_of_any_scheme(examined: Examined, number: int, urls: list[UrlPrefix]) -> bool:
+    """Whether a rule asks for paths alone, and does not write which scheme it means."""
+    node = node_at(examined.shaped.root, ("rules", number, "what", "url"))
+    written = node.items if isinstance(node, Sequence) else [node]
+    has_scheme = any(isinstance(one, Scalar) and "://" in one.text for one in written)
+    return not has_scheme and bool(urls) and all(url.path != "/" for url in urls)
 
 
 def _unseen(examined: Examined, path: Path, rule: str, what: WhatTable, *, only_tunnels: bool) -> None:
