@@ -30,15 +30,18 @@ from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
+from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
 from corpproxy.backends.history import History, HistoryError, Run
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.list_update_job import UpdateJob
 from corpproxy.backends.list_updates import ListUpdates
 from corpproxy.backends.list_watch import ListKeeper
+from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store, StoreError
 from corpproxy.backends.store_sqlite import SqliteStore
@@ -130,6 +133,7 @@ class CorpproxyService(Service):
         self.now = now
         self.loaded_at = self.began
         self._is_ending = False
+        self._key_file = self._open_key()
         self.sockets, self._tokens = self._bind(configuration.listeners)
         # From the moment that somebody may take us for running: a signal that comes early would be the end.
         self._signals = self._make_signals()
@@ -167,6 +171,7 @@ class CorpproxyService(Service):
         self.control.start()
         self.store = self._make_store()
         self.writer = self._make_writer()
+        self.checkpoints = self._make_checkpoints()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -192,6 +197,15 @@ class CorpproxyService(Service):
 
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
+
+    def _open_key(self) -> int | None:
+        return open_key(self.state)
+
+    def _make_checkpoints(self) -> Any:
+        key = signing_key(self.state, self._key_file)
+        copies = self.configuration.audit.checkpoints_to
+        thread = OneThread(self.reactor, "checkpoints")
+        return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
 
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
@@ -266,6 +280,7 @@ class CorpproxyService(Service):
         self._loops = [
             self._every(GRANTS_SECONDS, self._expire),
             self._every(PROGRESS_SECONDS, self._progress),
+            self._every(LOOK_SECONDS, self._look_at_chains),
         ]
         self.lists.start()
         self.updates.start()
@@ -306,6 +321,15 @@ class CorpproxyService(Service):
     def _not_loaded(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # type: ignore[no-untyped-call]
             log.failure("grants could not be loaded", failure)
+
+    def _look_at_chains(self) -> None:
+        """Tell how far our own record is, and have it signed when it is time."""
+        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.look()
+
+    def _close_checkpoints(self) -> Any:
+        self.checkpoints.note(self, *self.writer.reached())
+        return self.checkpoints.close()
 
     def _listen(self, socket: Socket) -> None:
         listener = socket.listener
@@ -377,6 +401,8 @@ class CorpproxyService(Service):
             reasons.append("the policy file is broken; the last good policy runs")
         if not self.writer.accepts():
             reasons.append(f"records cannot be written: {self.writer.failing_reason}")
+        if self.checkpoints.failing_since:
+            reasons.append(f"checkpoints cannot be written: {self.checkpoints.failing_reason}")
         if self.bookkeeper.is_failing:
             reasons.append(f"usage cannot be stored: {self.bookkeeper.failing_reason}")
         if self.proxy.in_force.policy.missing_categories:
@@ -414,6 +440,7 @@ class CorpproxyService(Service):
         self.proxy.pool.limits = configuration.connections
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
+        self.checkpoints.copies = configuration.audit.checkpoints_to
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -529,6 +556,7 @@ class CorpproxyService(Service):
             self._loading.cancel,
             self.bookkeeper.stop,
             self.writer.close,
+            self._close_checkpoints,
             self.store.close,
             *(one.stop for one in rest),
             self._signals.stop,

@@ -36,6 +36,7 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_records_waiting", lambda: writer.waiting)
     telemetry.measure("corpproxy_records_written_total", lambda: writer.written)
     telemetry.measure("corpproxy_records_lost_total", lambda: writer.lost)
+    telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
     telemetry.measure("corpproxy_names_known", lambda: len(names))
     telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)

@@ -118,7 +118,7 @@ class Corpproxy(Peer):
         return [self.found() or "", "-n", "--pidfile=", "corpproxy", "--policy", str(self.policy)]
 
     def records(self) -> Iterable[Path]:
-        return (self.folder / "state").glob("**/*.jsonl")
+        return (self.folder / "state").glob("records/records-*.jsonl")
 
     def reload(self) -> None:
         self._told("reload", "--policy", str(self.policy))

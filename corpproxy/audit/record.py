@@ -74,25 +74,24 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar agent: the User-Agent, when the policy keeps it.
     :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
     :ivar within: the reference of the exchange around this one.
+    :ivar n: the number of the record in its chain; 0 where it is in none.
+    :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
+    :ivar salts: the salts that are left where something was erased, by group.
+    :ivar erased: the commitments to what was erased, by group.
     :ivar chain: the hash of the record before; empty in records that are not chained.
     """
 
     id: str
     kind: Kind
     at: str
-    result: ResultCode
     seconds: float = 0.0
-    client: str = ""
     listener: str = ""
-    user: str = ""
     groups: tuple[str, ...] = ()
     groups_from: tuple[str, ...] = ()
     source: str = ""
     method: str = ""
     scheme: str = ""
-    host: str = ""
     port: int = 0
-    path: str = ""
     categories: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
@@ -105,17 +104,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     decision: str = ""
     rule: str = ""
     place: str = ""
-    reason: str = ""
     category: str = ""
     list: str = ""
-    entry: str = ""
     granted: str = ""
     grant: str = ""
     would_block: str = ""
     exception: str = ""
     ended_rule: str = ""
     ended_place: str = ""
-    ended_reason: str = ""
     ended_policy: str = ""
     failure: str = ""
     phase: str = ""
@@ -124,16 +120,30 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     sent: int = 0
     up_sent: int = 0
     up_received: int = 0
-    upstream: str = ""
-    server_name: str = ""
-    agent: str = ""
     resolve_ms: int | None = None
     connect_ms: int | None = None
     first_octet_ms: int | None = None
     deed: str = ""
-    whom: str = ""
-    hosts: tuple[str, ...] = ()
     within: str = ""
+    result: ResultCode
+    # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.
+    client: str = ""
+    user: str = ""
+    agent: str = ""
+    whom: str = ""
+    host: str = ""
+    hosts: tuple[str, ...] = ()
+    upstream: str = ""
+    server_name: str = ""
+    entry: str = ""
+    reason: str = ""
+    ended_reason: str = ""
+    path: str = ""
+    # The proof, which is written when the line is.
+    n: int = 0
+    seed: str = ""
+    salts: dict[str, str] | None = None
+    erased: dict[str, str] | None = None
     chain: str = ""
 
 

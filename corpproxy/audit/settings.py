@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class WhenFull(enum.StrEnum):
@@ -22,7 +23,8 @@ class AuditSettings:
     User-Agent.
     ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
     ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
-    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.
+    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
+    elsewhere that get every checkpoint, too.
     """
 
     query: bool = False
@@ -31,3 +33,4 @@ class AuditSettings:
     rotate_daily: bool = True
     keep_segments: int = 0
     when_full: WhenFull = WhenFull.STOP
+    checkpoints_to: tuple[Path, ...] = ()

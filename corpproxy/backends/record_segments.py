@@ -9,15 +9,18 @@ crash leaves at most a cut last line in the one that was open, and the next star
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
+from corpproxy.audit.proof import SEED_OCTETS, Dropped, End, Head, Unproven, beginning, link, read
 from corpproxy.audit.settings import AuditSettings
 
 # Below the state folder of the policy.
@@ -42,6 +45,11 @@ class SegmentName:
     def key(self) -> tuple[str, int, int]:
         """What a segment keeps when it is moved away or compressed."""
         return self.begun, self.number, self.worker
+
+    @property
+    def canonical(self) -> str:
+        """The name that it had when it was begun."""
+        return segment_name(self.begun, self.worker, self.number)
 
     @property
     def begun_at(self) -> float:
@@ -160,6 +168,11 @@ class Segments:
         self._begun = ""
         self._number = 0
         self._is_torn = False
+        # The chain of this process: all its segments, one behind the other.
+        self._head: Head | None = None
+        self._records = 0
+        self.end: End | None = None
+        self.dropped: list[Dropped] = []
 
     def append(self, lines: bytes | bytearray, now: float) -> None:
         """
@@ -168,14 +181,28 @@ class Segments:
         :raises OSError: when that fails; the lines then are not in the record.
         """
         segment = self._current(now)
+        chained, head = self._chained(lines, segment)
         try:
-            self._write(segment, lines)
+            self._write(segment, chained)
             segment.sync()
         except OSError:
             self._is_torn = True
             self._mend(segment)
             raise
-        self._length += len(lines)
+        self._length += len(chained)
+        self._records += head.count - self._head.count if self._head is not None else head.count
+        self._head = head
+        self.end = End(self._worker, segment.path.name, self._records, head.digest.hex())
+
+    def _chained(self, lines: bytes | bytearray, segment: Segment) -> tuple[bytes, Head]:
+        """
+        Chain lines to those that are on the disk.
+
+        A batch that has to be tried again is chained anew: what was written of it is not there any more.
+        """
+        each = bytes(lines).split(b"\n")[:-1]
+        head = self._head or beginning(segment.path.name)
+        return link(each, head, os.urandom(SEED_OCTETS * len(each)))
 
     def close(self) -> None:
         """Close the open segment; the next batch begins a new one."""
@@ -218,7 +245,7 @@ class Segments:
             except FileExistsError:
                 number += 1
         self._begun, self._number = begun, number
-        self._length = 0
+        self._length = self._records = 0
         self._drop_oldest()
         return self._segment
 
@@ -235,10 +262,21 @@ class Segments:
 
     def _drop_oldest(self) -> None:
         keep = self.settings.keep_segments
-        if keep:
-            mine = [name for name in segment_names(self._folder) if name.worker == self._worker]
-            for old in mine[:-keep]:
-                old.path.unlink(missing_ok=True)
+        if not keep:
+            return
+        mine = [name for name in segment_names(self._folder) if name.worker == self._worker]
+        for old, following in pairwise(mine[: max(0, len(mine) - keep) + 1]):
+            self.dropped.append(Dropped(old.canonical, _begins_with(following)))
+            old.path.unlink(missing_ok=True)
+
+
+def _begins_with(name: SegmentName) -> str:
+    """The hash that the first record of a segment begins with, in hex; empty where there is none."""
+    try:
+        with (gzip.open if name.is_compressed else open)(name.path, "rb") as file:
+            return read(file.readline()).before.hex()
+    except (OSError, EOFError, Unproven):
+        return ""
 
 
 def _moment(now: float) -> str:

@@ -61,18 +61,24 @@ def kept_key(path: Path) -> bytes:
 
 def _new_key(path: Path) -> bytes:
     key = secrets.token_bytes(KEY_OCTETS)
+    put_file(path, key, 0o600)
+    return key
+
+
+def put_file(path: Path, octets: bytes, mode: int) -> None:
+    """Put a file of ours in its place, whole, with this mode from its first moment; raises OSError."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(key)
+            os.fchmod(descriptor, mode)
+            file.write(octets)
             file.flush()
             os.fsync(descriptor)
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    return key
 
 
 def _unusable(path: Path, what: str) -> StateFolderError:

@@ -1,4 +1,4 @@
-"""``corpproxy audit tail`` and ``corpproxy audit search``: reading the record."""
+"""``corpproxy audit``: reading the record, and verifying it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.record_reader import Follower, last_records, records
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.cli import verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.site import add_site_arguments, site_of
@@ -45,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="Find records, the oldest first; all that is asked for must hold.",
     )
     search.add_argument("--limit", type=int, metavar="N", help="end after N records")
+    verifying = commands.add_parser(
+        "verify", help="show that the record is what was written", description=verify.DESCRIPTION
+    )
+    verify.add_arguments(verifying)
     for command in (tail, search):
         _add_shared_arguments(command)
 
@@ -74,6 +79,8 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the records asked for; gives the exit status."""
+    if options.audit_command == "verify":
+        return verify.run(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)

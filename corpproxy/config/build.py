@@ -239,4 +239,5 @@ class _Parts:
             rotate_daily=table.rotate.daily,
             keep_segments=table.keep,
             when_full=table.when_full,
+            checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
         )

@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.audit.proof import Dropped, End
 from corpproxy.audit.reference import References
 from corpproxy.backends.history import Run
 from corpproxy.backends.list_files import open_index
@@ -103,6 +104,35 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class SignedElsewhere:
+    """In the place of the checkpoints: the supervisor, who has the key, is told how far the chain is."""
+
+    failing_since = 0.0
+    failing_reason = ""
+    copies: tuple[Path, ...] = ()
+    made = 0
+
+    def __init__(self) -> None:
+        self.end: End | None = None
+        self._dropped: list[Dropped] = []
+
+    def note(self, chain: object, end: End | None, dropped: list[Dropped]) -> None:
+        """Keep it for the next report."""
+        self.end = end
+        self._dropped += dropped
+
+    def take_dropped(self) -> tuple[Dropped, ...]:
+        """Give the segments that were deleted since the last report."""
+        dropped, self._dropped = tuple(self._dropped), []
+        return dropped
+
+    def look(self) -> None:
+        """Nothing is signed here."""
+
+    def close(self) -> None:
+        """The last report says how far it came."""
+
+
 class TellingStore(DistantStore):
     """Tells the other workers of grants and requests when they are kept."""
 
@@ -181,6 +211,12 @@ class Worker(CorpproxyService):
             worker=self.beginning.number,
         )
 
+    def _open_key(self) -> None:
+        """The key is not for workers."""
+
+    def _make_checkpoints(self) -> SignedElsewhere:
+        return SignedElsewhere()
+
     def _make_reception(self) -> Reception:
         return Reception(
             self.reactor,
@@ -221,12 +257,15 @@ class Worker(CorpproxyService):
         """How this worker does."""
         admission = self.proxy.admission
         told = report_of(self.telemetry)
+        self.checkpoints.note(self, *self.writer.reached())
         return msgspec.structs.replace(
             told,
             connections=len(admission.connections),
             tunnels=len(admission.tunnels),
             reasons=tuple(self.reasons_not_ready()),
             crowd=admission.crowd(self.beginning.workers),
+            end=self.checkpoints.end,
+            dropped=self.checkpoints.take_dropped(),
         )
 
     def open_lists(self) -> None:

@@ -62,7 +62,7 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(
             encode(a_record(status=200)),
             b'{"v":1,"id":"0s3c9d0000r001","kind":"exchange","at":"2026-11-23T10:00:00.123Z",'
-            b'"result":"forwarded","status":200}\n',
+            b'"status":200,"result":"forwarded"}\n',
         )
 
     def test_effect(self) -> None:

@@ -37,6 +37,7 @@ class PageTests(SynchronousTestCase):
             "float": "number",
             "int | None": "number",
             "tuple[str, ...]": "list of texts",
+            "dict[str, str] | None": "object",
         }
         self.assertEqual(
             list(self.table("Fields").items()),

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from corpproxy.audit.record import UnreadableRecord, decode
+from corpproxy.audit.record import UnreadableRecord, decode, encode
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.backends.record_files import BATCH_RECORDS, RecordWriter
 from corpproxy.backends.record_segments import FileSegment, Segments, segment_names
@@ -22,6 +22,17 @@ from tests.backends.killing import killed_children
 from tests.support.threads import DirectThread, HeldThread
 
 NOW = 1_795_428_000.0
+
+
+def a_line(number: int) -> bytes:
+    """A record as it comes to the segments."""
+    return encode(a_record(id=str(number)))
+
+
+def ids_in(folder: Path) -> list[list[str]]:
+    """The ids of the records in each segment."""
+    files = [name.path.read_bytes().splitlines() for name in segment_names(folder)]
+    return [[decode(line).id for line in lines] for lines in files]
 
 
 class FakeDisk:
@@ -420,41 +431,41 @@ class FileTests(TestCase):
     def test_logrotate(self) -> None:
         """What follows a segment that logrotate moved away is in a new one; both are found."""
         folder, segments = self.segments()
-        segments.append(b"1\n", NOW)
+        segments.append(a_line(1), NOW)
         (first,) = segment_names(folder)
         first.path.rename(first.path.with_name(first.path.name + ".1"))
-        segments.append(b"2\n", NOW)
+        segments.append(a_line(2), NOW)
         segments.close()
-        self.assertEqual([name.path.read_bytes() for name in segment_names(folder)], [b"1\n", b"2\n"])
+        self.assertEqual(ids_in(folder), [["1"], ["2"]])
 
     def test_other_settings(self) -> None:
         """Settings of a reloaded policy hold from the next batch on."""
         folder, segments = self.segments()
-        segments.append(b"1\n", NOW)
+        segments.append(a_line(1), NOW)
         segments.settings = AuditSettings(rotate_octets=1)
-        segments.append(b"2\n", NOW)
+        segments.append(a_line(2), NOW)
         self.assertEqual(len(segment_names(folder)), 2)
 
     def test_deleted(self) -> None:
         """A segment that was deleted is followed by a new one."""
         folder, segments = self.segments()
-        segments.append(b"1\n", NOW)
+        segments.append(a_line(1), NOW)
         segment_names(folder)[0].path.unlink()
-        segments.append(b"2\n", NOW)
-        self.assertEqual([name.path.read_bytes() for name in segment_names(folder)], [b"2\n"])
+        segments.append(a_line(2), NOW)
+        self.assertEqual(ids_in(folder), [["2"]])
 
     def test_keep(self) -> None:
         """Where the policy keeps so many segments, the oldest are deleted."""
         folder, segments = self.segments(rotate_octets=1, keep_segments=3)
         for number in range(6):
-            segments.append(b"%d\n" % number, NOW + number)
-        self.assertEqual([name.path.read_bytes() for name in segment_names(folder)], [b"3\n", b"4\n", b"5\n"])
+            segments.append(a_line(number), NOW + number)
+        self.assertEqual(ids_in(folder), [["3"], ["4"], ["5"]])
 
     def test_never_continued(self) -> None:
         """A segment that is there already is left as it is, cut last line and all."""
         folder, segments = self.segments()
         (folder / "records-20261123T100000Z-0001.jsonl").write_bytes(b'1\n{"v":1,"i')
-        segments.append(b"2\n", NOW)
+        segments.append(a_line(2), NOW)
         self.assertEqual([name.number for name in segment_names(folder)], [1, 2])
 
     def test_other_files(self) -> None:

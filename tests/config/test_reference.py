@@ -78,7 +78,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_records(self):
         """Every setting of the record is a field of the policy."""
-        self.assertEqual(len(AuditTable.model_fields) - 1 + len(RotateTable.model_fields), 6)
+        self.assertEqual(len(AuditTable.model_fields) - 1 + len(RotateTable.model_fields), 7)
 
     def test_safety(self):
         """Without the table, what is refused is what the manual says."""

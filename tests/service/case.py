@@ -186,7 +186,7 @@ class ServiceCase(TestCase):
 
     def records(self) -> list[Record]:
         """The records that are in the files now."""
-        segments = sorted((self.folder / "state" / "records").glob("*.jsonl*"))
+        segments = sorted((self.folder / "state" / "records").glob("records-*.jsonl*"))
         lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
         return [decode(line) for line in lines if line.endswith(b"\n")]
 

@@ -122,7 +122,7 @@ class KilledTests(SynchronousTestCase):
     def recorded(self, service: WholeService, at_least: int) -> int:
         """Look through all record files; give how many exchanges are in them."""
         closings: Counter[str] = Counter()
-        for segment in (service.state / "records").glob("*.jsonl"):
+        for segment in (service.state / "records").glob("records-*.jsonl"):
             *whole, last = segment.read_bytes().split(b"\n")
             for line in whole:
                 record = decode(line)

@@ -85,7 +85,7 @@ class OrderTests(RecordsCase):
     def test_kept(self):
         """How many segments are kept is counted for each worker: none takes away what another writes to."""
         segments = Segments(self.folder, AuditSettings(keep_segments=1), worker=2)
-        segments.append(b"{}\n", BEGAN + 60)
+        segments.append(encode(a_record()), BEGAN + 60)
         self.assertEqual([name.worker for name in segment_names(self.folder)], [1, 2])
         self.assertEqual([name.begun for name in segment_names(self.folder)][1], "20260921T141420Z")
         segments.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from corpproxy.audit.settings import AuditSettings, WhenFull
-from corpproxy.config.schema.leaves import Number, SizeOrNone, Switch, words
-from corpproxy.config.schema.table import Table, as_in
+from corpproxy.config.schema.leaves import Number, OneOrMany, SizeOrNone, Switch, Text, words
+from corpproxy.config.schema.table import Table, as_in, listing
 
 WhenFullWord = Annotated[WhenFull, words(WhenFull)]
 
@@ -28,6 +28,10 @@ class AuditTable(Table):
     rotate: RotateTable = RotateTable()
     keep: Number = as_in(
         AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
+    )
+    checkpoints_to: OneOrMany[Text] = listing(
+        "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "
+        "even by somebody who has the key."
     )
     when_full: WhenFullWord = as_in(
         AuditSettings,
