@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from corpproxy.policy.conditions import compile_expression
+
 # Groups inside groups; a list of hosts in one expression has two or three.
 MAX_DEPTH = 50
 MAX_CHARACTERS = 4096
@@ -267,8 +269,22 @@ def _host_branch(branch: Branch) -> str:
         inner = _written([body], _in_host)
     except _NotHere:
         return ""
-    found = "^(?:https?://)?" + ("" if begins else "[^/:]*") + inner
-    return found + ("(?::[0-9]+)?(?:/|$)" if ends else "")
+    found = ("" if begins else "[^/:]*") + inner
+    end = "(?::[0-9]+)?(?:/|$)" if ends else ""
+    if not _is_in_scheme(found + end):
+        return "^(?:https?://)?" + found + end
+    # A tunnel has no scheme, and ends with its port.
+    return f"^(?:https?://{found}{end}|{found}{'' if ends else '[^/]*'}:[0-9]+$)"
+
+
+def _is_in_scheme(found: str) -> bool:
+    """Whether an expression would take ``http`` for the host."""
+    try:
+        search = compile_expression("(?i)^(?:" + found + ")").search
+    except ValueError:
+        # What RE2 does not take is told where the policy is read.
+        return False
+    return any(search(scheme) for scheme in (b"http://", b"https://"))
 
 
 # Where the path of a URI begins; a tunnel has none.

@@ -72,6 +72,12 @@ class ExpressionTests(SynchronousTestCase):
             ("http://my.casino.example/", "casino.example:443"),
             ("http://a.example/casino",),
         ),
+        like_a_scheme=("^h", ("http://h.example/", "h.example:443"), ("http://a.example/", "a.example:443")),
+        in_the_scheme=(
+            "tp",
+            ("http://ftp.example/", "ftp.example:443"),
+            ("http://a.example/", "a.example:80"),
+        ),
         beginning=("^www\\.", ("http://www.a.example/", "www.a.example:443"), ("http://a.www.example/",)),
         end=("\\.ru$", ("http://a.ru/", "a.ru:443", "http://a.ru:81/x"), ("http://a.rum/", "http://a/.ru")),
         whole=(
