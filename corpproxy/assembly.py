@@ -57,11 +57,12 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     exemptions = configuration.exemptions.with_missing(classifier.missing)
-    settings = configuration.identity
-    people = lasting.reception.take(settings)
-    lasting.grants.rooms = people.networks_of
-    access = Access(configuration.approvals, lasting.requests, lasting.grants, people)
+    settings, reception = configuration.identity, lasting.reception
+    access = Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people)
     portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri, access=access)
+    geography = open_geography(configuration.geography)
+    people = reception.take(settings)
+    lasting.grants.rooms = people.networks_of
     return InForce(
         version=configuration.version,
         lists=list_versions(index),
@@ -70,7 +71,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         policy=policy,
         approvals=configuration.approvals,
         needs_addresses=reads_addresses(policy),
-        geography=open_geography(configuration.geography),
+        geography=geography,
         needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
         safe_search=configuration.safe_search,

@@ -43,7 +43,8 @@ def open_key(state: Path) -> int | None:
     path = state / PRIVATE_KEY
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        # What is wrong with the folder itself is told by whoever makes it.
         return None
     except OSError as error:
         said = f"cannot be read: {error.strerror}; it must belong to whoever starts corpproxy"
@@ -116,7 +117,7 @@ def _publish(path: Path, key: Ed25519PublicKey) -> None:
             return
     except OSError:
         pass
-    put_file(path, octets, 0o644)
+    put_file(path, octets, 0o600)
 
 
 def _unusable(path: Path, what: str) -> KeyUnusable:

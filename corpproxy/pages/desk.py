@@ -9,7 +9,7 @@ must be done is an action for the road.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -52,14 +52,27 @@ LIVES_SECONDS = (900, 1800, 2700, 3600, 5400, 7200, 14_400, 28_800, 86_400)
 NEEDED_SECONDS = 120.0
 
 
+# Where nobody is known, as in a portal that is shown alone.
+NOBODY = People(IdentitySettings())
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the desk knows: who may let whom through, what was asked, what holds, who there is."""
+    """
+    What the desk knows: who may let whom through, what was asked, what holds, who there is.
+
+    ``people_now`` gives the people as the reception knows them at that moment.
+    """
 
     approvals: Approvals = field(default_factory=Approvals)
     requests: Requests = field(default_factory=Requests)
     grants: Grants = field(default_factory=Grants)
-    people: People = field(default_factory=lambda: People(IdentitySettings()))
+    people_now: Callable[[], People] = lambda: NOBODY
+
+    @property
+    def people(self) -> People:
+        """Who there is."""
+        return self.people_now()
 
 
 class Desk:

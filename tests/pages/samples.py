@@ -200,7 +200,7 @@ def access_portal(access: Access, refusals: Refusals | None = None) -> Portal:
 
 def access(*requests: AccessRequest) -> Access:
     """What such a school knows, with these requests."""
-    known = Access(APPROVALS, people=PEOPLE)
+    known = Access(APPROVALS, people_now=lambda: PEOPLE)
     for one in requests:
         known.requests.keep(one)
     return known
