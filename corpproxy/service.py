@@ -45,6 +45,7 @@ from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store, StoreError
 from corpproxy.backends.store_sqlite import SqliteStore
+from corpproxy.binding import bound
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
@@ -59,14 +60,16 @@ from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
-from corpproxy.net.listening import CannotListen, ClientFactory, Socket
+from corpproxy.net.listening import ClientFactory, Socket
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.signals import Signals
+from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
 if TYPE_CHECKING:
@@ -75,8 +78,6 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-# Connections taken at the very end have this long to send a request, which then is answered.
-LAST_TAKEN_SECONDS = 0.2
 # Progress of so many tunnels is recorded in one turn, which takes some 3 ms.
 PROGRESS_AT_ONCE = 100
 # How often grants that ended are forgotten.
@@ -396,21 +397,7 @@ class CorpproxyService(Service):
 
     def reasons_not_ready(self) -> list[str]:
         """Why this proxy should not be given to people now, in sentences; none when all is well."""
-        reasons = []
-        if self.is_last_good:
-            reasons.append("the policy file is broken; the last good policy runs")
-        if not self.writer.accepts():
-            reasons.append(f"records cannot be written: {self.writer.failing_reason}")
-        if self.checkpoints.failing_since:
-            reasons.append(f"checkpoints cannot be written: {self.checkpoints.failing_reason}")
-        if self.bookkeeper.is_failing:
-            reasons.append(f"usage cannot be stored: {self.bookkeeper.failing_reason}")
-        if self.proxy.in_force.policy.missing_categories:
-            reasons.append("category lists are missing; rules that block by them block everything")
-        reasons += [str(problem) for problem in self.reception.problems if problem.is_error]
-        if self.proxy.stopping:
-            reasons.append("corpproxy is stopping")
-        return reasons
+        return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
         """What somebody should look at although the proxy does its work: lists that are stale or held."""
@@ -533,19 +520,21 @@ class CorpproxyService(Service):
     def stopService(self) -> Deferred[None]:
         """Take no more clients, let exchanges end, write what is left; each step whatever the others do."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
+        return Deferred.fromCoroutine(stop(self, self._parts_in_order))
 
-    async def _stop(self) -> None:
+    def _parts_in_order(self, clients: Step, rest: Step) -> list[Step]:
+        """
+        What is stopped, in this order.
+
+        ``clients`` and ``rest`` stop listening: administrators may look until the end, and a machine that
+        asks whether we are ready is told no.
+        """
         proxy = self.proxy
-        proxy.stopping = True
-        clients = [one for one in self.sockets if one.listener.purpose is not Purpose.ADMIN]
-        # Administrators may look until the end: a machine that asks whether we are ready is told no.
-        rest = [one for one in self.sockets if one.listener.purpose is Purpose.ADMIN]
-        steps: list[Callable[[], Any]] = [
+        steps: list[Step] = [
             self.reloading.stop,
             self.updates.stop,
             self.lists.stop,
-            lambda: self._stop_listening(clients),
+            clients,
             self._drain,
             proxy.rounds.stop,
             *(loop.stop for loop in self._loops),
@@ -558,28 +547,12 @@ class CorpproxyService(Service):
             self.writer.close,
             self._close_checkpoints,
             self.store.close,
-            *(one.stop for one in rest),
+            rest,
             self._signals.stop,
             self._ends.stop,
             self.control.stop,
         ]
-        if self.engine is not None:
-            steps.append(self.engine.stop)
-        for step in steps:
-            try:
-                await maybeDeferred(step)
-            except Exception:
-                log.failure("a part of corpproxy could not be stopped")
-        gc.unfreeze()
-
-    async def _stop_listening(self, sockets: list[Socket]) -> None:
-        """Take no more clients, once those are taken who connected before."""
-        taken = [socket.take_waiting() for socket in sockets]
-        for socket in sockets:
-            await maybeDeferred(socket.stop)
-        if any(taken):
-            # They have a moment to be read: an idle connection is closed.
-            await deferLater(self.reactor, LAST_TAKEN_SECONDS)
+        return [*steps, self.engine.stop] if self.engine is not None else steps
 
     def _drain(self) -> Deferred[Any]:
         """Let exchanges end."""
@@ -589,30 +562,3 @@ class CorpproxyService(Service):
 def _reaches_servers(configuration: Configuration) -> tuple[object, ...]:
     """The settings that a connection to a server is made by."""
     return configuration.names, configuration.timeouts, configuration.http
-
-
-def bound(listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
-    """Bind the sockets and read the tokens, or raise CannotListen and leave nothing bound."""
-    sockets: list[Socket] = []
-    try:
-        tokens = {one: _token(one, one.token) for one in listeners if one.token is not None}
-        for listener in listeners:
-            sockets.append(Socket(listener))
-    except CannotListen:
-        for socket in sockets:
-            socket.stop()
-        raise
-    return sockets, tokens
-
-
-def _token(listener: Listener, path: Path) -> str:
-    """The token of an admin listener, read while we may; an empty one would let everybody in."""
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        said = f"{listener.place}: cannot read the token of listener '{listener.name}', {path}: {reason}"
-        raise CannotListen("bad-token", said) from error
-    if not token:
-        raise CannotListen("bad-token", f"{listener.place}: the token file {path} is empty")
-    return token

@@ -23,13 +23,14 @@ from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.record_segments import RECORDS_FOLDER
 from corpproxy.backends.store import StoreError
+from corpproxy.binding import bound
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
-from corpproxy.service import CorpproxyService, bound
+from corpproxy.service import CorpproxyService
 from corpproxy.supervisor.board import BATCH, Board
 from corpproxy.supervisor.crew import Crew
 from corpproxy.supervisor.employment import FIRST_SOCKET, Employment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,9 +16,8 @@ from corpproxy.backends.geography import (
     open_geography,
 )
 from corpproxy.destination.geography import GeographySettings
+from tests.support.realdata import real_data
 from tests.support.rows import rows, tabular
-
-DATA = Path(os.environ.get("CORPPROXY_DATA", "/nowhere")) / "geoip"
 
 
 @tabular
@@ -59,13 +57,12 @@ class MissingTests(SynchronousTestCase):
 class DatabaseTests(SynchronousTestCase):
     """Real databases, with the addresses that their makers test with."""
 
-    if not DATA.exists() or importlib.util.find_spec("maxminddb") is None:
-        skip = "CORPPROXY_DATA has no databases, or maxminddb is not installed"
+    if importlib.util.find_spec("maxminddb") is None:
+        skip = "maxminddb is not installed"
 
     def setUp(self):
-        self.known = Databases(
-            GeographySettings(DATA / "GeoLite2-Country-Test.mmdb", DATA / "GeoLite2-ASN-Test.mmdb")
-        )
+        countries, asns = (real_data(f"geoip/GeoLite2-{name}-Test.mmdb") for name in ("Country", "ASN"))
+        self.known = Databases(GeographySettings(countries, asns))
 
     @rows(
         one=(("81.2.69.142",), {"GB"}),
@@ -88,14 +85,14 @@ class DatabaseTests(SynchronousTestCase):
 
     def test_only_one(self):
         """What has no database is not known."""
-        known = Databases(GeographySettings(country=DATA / "GeoLite2-Country-Test.mmdb"))
+        known = Databases(GeographySettings(country=real_data("geoip/GeoLite2-Country-Test.mmdb")))
         self.assertIsNone(known.asns(("1.128.0.0",)))
 
     def test_broken(self):
         """A damaged database is told where that shows, and else knows nothing of what cannot be read."""
-        broken = GeographySettings(country=DATA / "MaxMind-DB-test-broken-search-tree-24.mmdb")
+        broken = GeographySettings(country=real_data("geoip/MaxMind-DB-test-broken-search-tree-24.mmdb"))
         known = open_geography(broken)
         if known is not None:
             self.assertIsNone(known.countries(("1.1.1.1",)))
-        torn = GeographySettings(country=DATA / "README.md")
+        torn = GeographySettings(country=real_data("geoip/GeoLite2-Country-Test.source.json.gz"))
         self.assertEqual([one.code for one in geography_problems(torn)], ["bad-geography"])
