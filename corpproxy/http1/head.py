@@ -316,8 +316,9 @@ class ResponseReader(HeadReader[ResponseHead]):
     _fault = "bad-status-line"
 
     def _match(self, data: bytes) -> ResponseHead | None:
-        octets = data[: data.find(_END)]
-        head = _answers.get(octets)
+        section_end = data.find(_END)
+        # A head that has not ended is none, however much of it is like one that came before.
+        head = _answers.get(data[:section_end]) if section_end >= 0 else None
         if head is None:
             match = _RESPONSE(data)
             if match is None:

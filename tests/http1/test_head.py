@@ -183,6 +183,16 @@ class LimitTests(SynchronousTestCase):
 class ResponseReaderTests(SynchronousTestCase):
     """What a server may send."""
 
+    def test_like_one_before(self):
+        """The beginning of a head that goes on where an earlier one ended is no head yet."""
+        before = b"HTTP/1.1 200 OK\r\nX-Kind: earlier\r\nContent-Length: 5"
+        self.assertIsNotNone(ResponseReader().feed(before + b"\r\n\r\n"))
+        for more in (b"0", b"\r", b"\r\n", b"\r\nX"):
+            reader = ResponseReader()
+            self.assertIsNone(reader.feed(before + more))
+        head = ResponseReader().feed(before + b"0\r\n\r\n")
+        self.assertEqual(head.fields.get(b"content-length"), b"50")
+
     @rows(
         plain=(b"HTTP/1.1 200 OK", (200, b"OK", 11)),
         old=(b"HTTP/1.0 404 Not Found", (404, b"Not Found", 10)),
