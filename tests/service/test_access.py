@@ -7,6 +7,7 @@ import getpass
 import io
 import json
 import re
+import time
 from urllib.parse import urlencode
 
 from corpproxy.audit.results import Kind
@@ -72,6 +73,13 @@ class AccessOnThePortal:
     async def settle(self) -> None:
         """Other processes hear of it in a moment."""
         await self.pause(0.2)
+
+    async def shows(self, text: str, user: str) -> None:
+        """Wait until the start page of a person says something."""
+        ends = time.monotonic() + 10
+        while text not in (await self.page("/", user)).text:
+            self.assertLess(time.monotonic(), ends, text)
+            await self.pause(0.1)
 
     async def request_page(self, user: str = "beth") -> tuple[str, Answer]:
         """The page of the only request that waits."""
@@ -217,7 +225,7 @@ class AccessOnThePortal:
         self.assertIn("group:9b may have games.test until ", out)
         await self.settle()
         self.assertEqual(await self.statuses("dan"), {200})
-        self.assertIn("Open to you until", (await self.page("/", "amir")).text)
+        await self.shows("Open to you until", "amir")
         code, _, err = await self.command("grant", id, "--for", "30m")
         self.assertEqual((code, err.count("has decided on it already: granted")), (1, 1), err)
         await self.asks("amir", "news.test", "the news")
