@@ -53,7 +53,7 @@ ADVICE = {
     "bad-expression": "Write it without look-around and back references, which RE2 does not have.",
     "bad-extension": "Write the end of a file's name, such as exe or tar.gz.",
     "bad-port": "Write a port from 1 to 65535, or a range such as 8000-8999.",
-    "bad-media-type": "Write a media type such as video/mp4, or video/*.",
+    "bad-media-type": "Write a media type such as video/mp4; a star behind the slash means all of a kind.",
     "bad-size-range": "Write a range such as 'over 100MiB' or 'up to 64KiB'.",
     "bad-country": "Write the two letters of ISO 3166-1, such as GB.",
     "bad-network-number": "Write the number as AS13335.",
