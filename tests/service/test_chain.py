@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -119,18 +120,23 @@ class KilledTests(SynchronousTestCase):
 
     def load(self, kill) -> None:
         load = Load(self.service.forward, f"http://origin.test:{self.origin.port}/hello")
-        while len(load.statuses) < 300:
-            pass
+        self.addCleanup(load.stop)
+        self.until(lambda: len(load.statuses) >= 300, "the load runs")
         kill()
         before = len(load.statuses)
-        while len(load.statuses) < before + 200 and self.service.process.poll() is None:
-            pass
+        ended = self.service.process.poll
+        self.until(lambda: len(load.statuses) >= before + 200 or ended() is not None, "it goes on")
         load.stop()
+
+    def until(self, holds, what: str) -> None:
+        ends = time.monotonic() + 40
+        while not holds():
+            self.assertLess(time.monotonic(), ends, what)
+            time.sleep(0.02)
 
     def test_worker(self) -> None:
         """A worker that was killed leaves a chain that is whole, perhaps with a tail that nobody signed."""
-        while self.service.command("status").stdout.count("stage serving") < 2:
-            pass
+        self.until(lambda: self.service.command("status").stdout.count("stage serving") == 2, "both serve")
         first = workers_of(self.service.process.pid)[0]
         self.load(lambda: os.kill(first, signal.SIGKILL))
         self.assertIn(self.service.ended(signal.SIGTERM), (0, -signal.SIGTERM))
