@@ -27,6 +27,7 @@ from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,19 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
+        limiting=limits_of(configuration, classifier),
     )
 
 
 def reads_addresses(policy: Policy) -> bool:
     """Whether a rule asks for what is known of the addresses of a host."""
     return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
+
+
+def limits_of(configuration: Configuration, classifier: Classifier) -> Limits | None:
+    """The limits of a policy; None where there are none, so that exchanges need not ask."""
+    limits = configuration.limits
+    return limits.with_missing(classifier.missing) if limits.limits else None
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -134,6 +142,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         policy=policy,
         needs_addresses=reads_addresses(policy),
         exemptions=configuration.exemptions.with_missing(classifier.missing),
+        limiting=limits_of(configuration, classifier),
     )
 
 
