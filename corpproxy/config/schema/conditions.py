@@ -64,7 +64,11 @@ def _address_kind(written: str) -> AddressClass | IpNetwork:
 
 AddressKind = Annotated[
     AddressClass | IpNetwork,
-    Leaf("address class or network", _address_kind, {"type": "string"}),
+    Leaf(
+        "address class or network",
+        _address_kind,
+        {"anyOf": [{"enum": list(_CLASSES)}, {"type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]+)?$"}]},
+    ),
 ]
 ServerAddress = Annotated[str, parsed("IP address", parse_address, "bad-address")]
 Scheme = Annotated[str, words(("http", "https"))]
