@@ -34,7 +34,7 @@ NOTHING = bytes(32)
 # The personal members, group by group, in the order in which a record has them.
 GROUPS = {
     "who": ("client", "user", "agent", "whom"),
-    "where": ("host", "hosts", "upstream", "server_name", "entry", "reason", "ended_reason"),
+    "where": ("host", "hosts", "resolved", "upstream", "server_name", "entry", "reason", "ended_reason"),
     "url": ("path",),
 }
 
