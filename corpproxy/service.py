@@ -53,6 +53,7 @@ from corpproxy.config.transports import Transports
 from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
+from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
@@ -186,6 +187,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.draining = Draining(self.proxy)
+        self.errands = self._make_errands()
         self._ends = self._make_ends()
 
     # What a worker has otherwise.
@@ -213,6 +215,9 @@ class CorpproxyService(Service):
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
+
+    def _make_errands(self) -> Any:
+        return Errands(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -285,6 +290,7 @@ class CorpproxyService(Service):
         ]
         self.lists.start()
         self.updates.start()
+        self.errands.start()
         self.reloading.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
@@ -533,6 +539,7 @@ class CorpproxyService(Service):
         steps: list[Step] = [
             self.reloading.stop,
             self.updates.stop,
+            self.errands.stop,
             self.lists.stop,
             clients,
             self._drain,

@@ -190,6 +190,9 @@ class Worker(CorpproxyService):
     def _make_reloading(self) -> Any:
         return Elsewhere()
 
+    def _make_errands(self) -> Any:
+        return Elsewhere()
+
     def _make_signals(self) -> Any:
         return Elsewhere()
 
