@@ -69,6 +69,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar sent: octets that went to the client.
     :ivar up_sent: octets that went to the server.
     :ivar up_received: octets that came from the server.
+    :ivar resolved: the addresses of the host, where a rule asks for networks of them; ``none`` where it could
+        not be looked up.
     :ivar upstream: the address that was dialled, with its port.
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
@@ -133,6 +135,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     whom: str = ""
     host: str = ""
     hosts: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
     upstream: str = ""
     server_name: str = ""
     entry: str = ""
