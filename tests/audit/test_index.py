@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -72,7 +72,7 @@ def long_line(**fields) -> bytes:
 class IndexTests(SynchronousTestCase):
     """Which blocks are read."""
 
-    @settings(max_examples=200)
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(records, max_size=6), queries)
     def test_nothing_missed(self, several, query) -> None:
         """Whatever is asked for, the blocks that are read have all that is wanted."""
@@ -84,7 +84,7 @@ class IndexTests(SynchronousTestCase):
         fitting = {number for number, line in enumerate(lines) if query.matches(decode(line))}
         self.assertLessEqual(fitting, wanted)
 
-    @settings(max_examples=200)
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(records, max_size=6), queries)
     def test_needles(self, several, query) -> None:
         """Whatever is asked for, no wanted line is passed over before it is read."""
