@@ -75,6 +75,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
     :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
+    :ivar count: how many records a deed changed; ``reached`` how many entries of each place, as place=number,
+        or place=not-reached.
     :ivar within: the reference of the exchange around this one.
     :ivar n: the number of the record in its chain; 0 where it is in none.
     :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
@@ -126,6 +128,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     connect_ms: int | None = None
     first_octet_ms: int | None = None
     deed: str = ""
+    count: int = 0
+    reached: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.

@@ -75,14 +75,17 @@ def _roll_up_segment(
     connection: sqlite3.Connection, name: SegmentName, before: Progress, zone: tzinfo, *, is_closed: bool
 ) -> int:
     rolling, records = RollUp(zone), 0
-    inode = name.path.stat().st_ino
+    try:
+        inode = name.path.stat().st_ino
+    except FileNotFoundError:
+        return 0
     for runs in _parts(_new_runs(name, before, inode)):
         for run in runs:
             rolling.take(run.splitlines(keepends=True))
         sums = rolling.hand_out()
         now = Progress(before.records + sums.records, before.octets + sums.octets, inode)
         with transaction(connection):
-            if not add_sums(connection, name.canonical, before, sums, now):
+            if not _is_still(name, inode) or not add_sums(connection, name.canonical, before, sums, now):
                 return records
         records += sums.records
         before = now
@@ -118,6 +121,19 @@ def _behind(runs: Iterator[bytes], lines: int) -> Iterator[bytes]:
             lines = 0
         else:
             yield run
+
+
+def _is_still(name: SegmentName, inode: int) -> bool:
+    """
+    Whether a segment is still the file that was read.
+
+    Somebody may have been erased from it and from the store meanwhile: what was read before must not bring
+    them back.  Whoever erases rewrites the segment first, and changes the store behind that.
+    """
+    try:
+        return name.path.stat().st_ino == inode
+    except FileNotFoundError:
+        return False
 
 
 def _parts(runs: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from corpproxy.audit.index import BadIndex, Index, IndexMaker, key_name
 from corpproxy.backends.record_blocks import fits
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_rewrite import sole
 from corpproxy.backends.state_folder import put_file
 
 INDEX_FOLDER = "index"
@@ -45,12 +46,16 @@ def make_index(name: SegmentName, key: bytes, lines: Iterable[bytes]) -> None:
 
     :raises OSError: when it cannot be written.
     """
+    before = name.path.stat().st_ino
     maker = IndexMaker(key)
     for line in lines:
         maker.take(line)
     path = index_path(name.path.parent, name.canonical)
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    put_file(path, maker.finish(name.canonical), 0o600)
+    with sole(name.path.parent):
+        # What somebody was erased from meanwhile is not what was read.
+        if name.path.exists() and name.path.stat().st_ino == before:
+            put_file(path, maker.finish(name.canonical), 0o600)
 
 
 def drop_index(path: Path) -> None:

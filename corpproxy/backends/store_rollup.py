@@ -11,7 +11,9 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.accounting.rollup import Sums
+from corpproxy.audit.erasure import Erasure, is_below
 from corpproxy.backends.store_usage import Terms, groups_text, storable
 
 _PEOPLE = """
@@ -37,7 +39,6 @@ _DEEDS = """
 INSERT INTO hourly_deed (hour, deed, whom, host, rule, times) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET times = times + excluded.times
 """
-_TABLES = ("hourly_person", "hourly_place", "hourly_refusal", "hourly_deed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,39 +128,133 @@ def forget_segments(connection: sqlite3.Connection, gone: Iterable[str]) -> None
 def drop_before(connection: sqlite3.Connection, moment: float) -> int:
     """Delete the sums of hours that begin before a moment; gives how many rows those were."""
     return sum(
-        connection.execute(f"DELETE FROM {table} WHERE hour < ?", (moment,)).rowcount for table in _TABLES
+        connection.execute(f"DELETE FROM {table.name} WHERE hour < ?", (moment,)).rowcount
+        for table in _FORGETTING
     )
 
 
-def forget_person(
-    connection: sqlite3.Connection, user: str, until: float | None = None, since: float = 0.0
-) -> int:
+def erase(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
     """
-    Take a person out of all sums of hours that begin before a moment; gives how many rows were about them.
+    Erase from all sums, or only count; gives how many rows are concerned.
 
-    What they did stays in the sums, as that of nobody.  The hour in which ``until`` lies is not one of them.
+    What a person did stays in the sums, as that of nobody; a host becomes one that is not told apart.  The
+    hour in which the erasure ends belongs to it.  Sums have no address of a client.  Names that nothing has
+    any more are dropped by `drop_unused_terms`.
     """
-    end = 2**62 if until is None else until
-    numbered = "SELECT id FROM term WHERE kind = 'user' AND text = ?"
-    row = connection.execute(numbered, (storable(user),)).fetchone()
-    if row is None or not user:
+    if erasure.client:
         return 0
-    nobody = Terms(connection).number("user", "")
+    _note_concerned(connection, erasure)
     rows = 0
-    for table, column, others, sums in (
-        ("hourly_person", "user", "groups, result", ("exchanges", "received", "sent")),
-        ("hourly_refusal", "user", "groups, host, rule, result", ("times",)),
-        ("hourly_deed", "whom", "deed, host, rule", ("times",)),
-    ):
-        which = f"{column} = :who AND hour >= :since AND hour < :end"
-        bound = {"who": row[0], "nobody": nobody, "since": since, "end": end}
-        names = ", ".join(sums)
-        grow = ", ".join(f"{name} = {name} + excluded.{name}" for name in sums)
-        connection.execute(
-            f"INSERT INTO {table} (hour, {column}, {others}, {names}) "
-            f"SELECT hour, :nobody, {others}, {names} FROM {table} WHERE {which} "
-            f"ON CONFLICT DO UPDATE SET {grow}",
-            bound,
-        )
-        rows += connection.execute(f"DELETE FROM {table} WHERE {which}", bound).rowcount
+    for table in _FORGETTING:
+        change = table.change(erasure)
+        if not change:
+            continue
+        where = table.where(erasure)
+        bounds = {"since": erasure.since, "until": min(erasure.until, 2.0**62)}
+        (count,) = connection.execute(f"SELECT count(*) FROM {table.name} WHERE {where}", bounds).fetchone()
+        rows += count
+        if count and not counts_only:
+            _merge(connection, table, change, where, bounds)
     return rows
+
+
+def drop_unused_terms(connection: sqlite3.Connection) -> None:
+    """Delete the names of people and hosts that stand in no sum any more."""
+    for kind, used in (
+        ("user", (("usage", "user"), ("hourly_person", "user"), ("hourly_refusal", "user"),
+                  ("hourly_deed", "whom"))),
+        ("host", (("usage", "host"), ("hourly_place", "host"), ("hourly_refusal", "host"),
+                  ("hourly_deed", "host"))),
+    ):  # fmt: skip
+        nowhere = " AND ".join(f"id NOT IN (SELECT {column} FROM {table})" for table, column in used)
+        connection.execute(f"DELETE FROM term WHERE kind = '{kind}' AND {nowhere}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of sums: its columns of people and of hosts (empty where it has none), the others, the sums."""
+
+    name: str
+    user: str
+    host: str
+    others: tuple[str, ...]
+    sums: tuple[str, ...]
+
+    def change(self, erasure: Erasure) -> dict[str, str]:
+        """Which columns get which terms instead; none where the table is not concerned."""
+        if (erasure.user and not self.user) or (erasure.host and not self.host):
+            return {}
+        everything = not erasure.is_about_somebody
+        change = {}
+        if self.user and (erasure.user or (everything and "who" in erasure.groups)):
+            change[self.user] = "user"
+        if self.host and (erasure.host or (everything and "where" in erasure.groups)):
+            change[self.host] = "host"
+        return change
+
+    def where(self, erasure: Erasure) -> str:
+        """Which rows are concerned."""
+        where = ["hour >= :since AND hour < :until"]
+        if erasure.user:
+            where.append(f"{self.user} IN concerned")
+        if erasure.host:
+            where.append(f"{self.host} IN concerned")
+        return " AND ".join(where)
+
+
+_FORGETTING = (
+    _Table("hourly_person", "user", "", ("groups", "result"), ("exchanges", "received", "sent")),
+    _Table(
+        "hourly_place",
+        "",
+        "host",
+        ("groups", "categories", "rule", "result"),
+        ("exchanges", "received", "sent"),
+    ),
+    _Table("hourly_refusal", "user", "host", ("groups", "rule", "result"), ("times",)),
+    _Table("hourly_deed", "whom", "host", ("deed", "rule"), ("times",)),
+)
+
+
+def _note_concerned(connection: sqlite3.Connection, erasure: Erasure) -> None:
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS concerned (id INTEGER PRIMARY KEY)")
+    connection.execute("DELETE FROM concerned")
+    terms = connection.execute("SELECT id, kind, text FROM term WHERE kind IN ('user', 'host')").fetchall()
+    connection.executemany(
+        "INSERT INTO concerned VALUES (?)",
+        [
+            (id,)
+            for id, kind, text in terms
+            if (kind == "user" and erasure.user and text == storable(erasure.user))
+            or (kind == "host" and erasure.host and is_below(text, erasure.host))
+        ],
+    )
+
+
+def _merge(
+    connection: sqlite3.Connection,
+    table: _Table,
+    change: dict[str, str],
+    where: str,
+    bounds: dict[str, float],
+) -> None:
+    """Add rows to those of nobody, or of no host in particular, and take their own away."""
+    terms = Terms(connection)
+    instead = {"user": terms.number("user", ""), "host": terms.number("host", OTHER_HOSTS)}
+    kept = [column for column in (table.user, table.host, *table.others) if column]
+    sums = ", ".join(table.sums)
+    moved = ", ".join(str(instead[change[column]]) if column in change else column for column in kept)
+    added = ", ".join(f"SUM({name}) AS {name}" for name in table.sums)
+    connection.execute("DROP TABLE IF EXISTS temp.moved")
+    names = ", ".join(kept)
+    connection.execute(
+        f"CREATE TEMP TABLE moved AS SELECT hour, {names}, {sums} FROM {table.name} WHERE {where}", bounds
+    )
+    connection.execute(f"DELETE FROM {table.name} WHERE {where}", bounds)
+    grow = ", ".join(f"{name} = {name} + excluded.{name}" for name in table.sums)
+    places = ", ".join(str(number) for number in range(1, len(kept) + 2))
+    connection.execute(
+        f"INSERT INTO {table.name} (hour, {names}, {sums}) SELECT hour, {moved}, {added} FROM moved "
+        f"WHERE true GROUP BY {places} ON CONFLICT DO UPDATE SET {grow}"
+    )
+    connection.execute("DROP TABLE temp.moved")

@@ -27,7 +27,7 @@ from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segm
 from corpproxy.backends.record_reader import Follower, last_records
 from corpproxy.backends.record_search import Search
 from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.cli import verify
+from corpproxy.cli import erase, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.octets import human
@@ -72,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "verify", help="show that the record is what was written", description=verify.DESCRIPTION
     )
     verify.add_arguments(verifying)
+    erase.add_arguments(
+        commands.add_parser(
+            "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
+        )
+    )
     for command in (tail, search):
         _add_shared_arguments(command)
 
@@ -144,6 +149,8 @@ def run(options: argparse.Namespace) -> int:
         return verify.run(options)
     if options.audit_command == "index":
         return _index(options)
+    if options.audit_command == "erase":
+        return erase.run(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)

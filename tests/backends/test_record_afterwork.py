@@ -15,6 +15,7 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.rollup import hour_of
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends import afterwork_run, record_afterwork
@@ -22,7 +23,7 @@ from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
 from corpproxy.backends.afterwork_now import afterwork_now
 from corpproxy.backends.record_afterwork import roll_up
 from corpproxy.backends.record_index import INDEX_KEY, without_index
-from corpproxy.backends.store_rollup import drop_before, forget_person
+from corpproxy.backends.store_rollup import drop_before, drop_unused_terms, erase
 from corpproxy.backends.store_schema import open_store, transaction
 from tests.audit.test_record import a_record
 from tests.support.rows import rows, tabular
@@ -208,22 +209,69 @@ class ForgettingTests(RollUpCase):
         with transaction(connection):
             return work(connection)
 
+    def erase(self, *, counts_only: bool = False, **about) -> int:
+        """Erase what that is about."""
+        return self.forget(lambda connection: erase(connection, Erasure(**about), counts_only=counts_only))
+
+    def hosts(self) -> list[tuple]:
+        """How much there was at each host."""
+        return self.rows("SELECT text, SUM(exchanges) FROM hourly_place JOIN term ON id = host GROUP BY text")
+
     def test_person(self) -> None:
         """A person is taken out of all sums; what they did becomes that of nobody."""
-        self.assertEqual(self.forget(lambda connection: forget_person(connection, "amir")), 4)
+        self.assertEqual(self.erase(user="amir"), 4)
         self.assertEqual(self.people(), {"": 4})
         self.assertEqual(self.rows("SELECT SUM(times) FROM hourly_refusal"), [(4,)])
+        self.forget(drop_unused_terms)
+        self.assertEqual(self.rows("SELECT count(*) FROM term WHERE text = 'amir'"), [(0,)])
+
+    def test_counted(self) -> None:
+        """Counting changes nothing."""
+        self.assertEqual(self.erase(user="amir", counts_only=True), 4)
+        self.assertEqual(self.people(), {"": 2, "amir": 2})
 
     def test_until(self) -> None:
         """Up to a moment, and not behind it."""
-        until = NOW - 3600
-        self.forget(lambda connection: forget_person(connection, "amir", until))
+        self.erase(user="amir", until=NOW - 3600)
+        self.assertEqual(self.people(), {"": 3, "amir": 1})
+
+    def test_host(self) -> None:
+        """A host with all below it becomes one that is not told apart."""
+        self.assertEqual(self.erase(host="example"), 6)
+        self.assertEqual(self.hosts(), [("*", 4)])
+        self.assertEqual(self.people(), {"": 2, "amir": 2})
+
+    def test_old(self) -> None:
+        """Of hours that are old enough no host is told apart any more, or nobody is named."""
+        self.erase(until=NOW - 3600, groups=("where", "url"))
+        self.assertEqual(self.hosts(), [("*", 2), ("b.example", 2)])
+        self.assertEqual(self.people(), {"": 2, "amir": 2})
+        self.erase(until=NOW - 3600, groups=("who",))
         self.assertEqual(self.people(), {"": 3, "amir": 1})
 
     def test_nobody(self) -> None:
-        """Somebody who is in no sum is taken out of none."""
-        self.assertEqual(self.forget(lambda connection: forget_person(connection, "carol")), 0)
-        self.assertEqual(self.forget(lambda connection: forget_person(connection, "")), 0)
+        """Somebody who is in no sum is taken out of none; an address is in none."""
+        self.assertEqual(self.erase(user="carol"), 0)
+        self.assertEqual(self.erase(client="10.0.0.1"), 0)
+        self.assertEqual(self.people(), {"": 2, "amir": 2})
+
+    def test_read_before(self) -> None:
+        """What was read before somebody was erased does not come back behind it."""
+        self.add(SECOND, a_line(70, user="dora"))
+        real = record_afterwork.line_runs
+
+        def erased_meanwhile(*arguments, **more):
+            runs = list(real(*arguments, **more))
+            beside = self.folder / "beside"
+            beside.write_bytes(a_line(70))
+            os.replace(beside, self.folder / SECOND)
+            return iter(runs)
+
+        self.patch(record_afterwork, "line_runs", erased_meanwhile)
+        self.assertEqual(self.roll(), 0)
+        self.patch(record_afterwork, "line_runs", real)
+        self.roll()
+        self.assertEqual(self.people(), {"": 3, "amir": 2})
 
     def test_before(self) -> None:
         """Hours of before a moment go."""
