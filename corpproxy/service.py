@@ -26,7 +26,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -60,6 +60,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
+from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -68,6 +69,7 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.signals import Signals
@@ -186,6 +188,7 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.limit_keeper = self._make_limit_keeper()
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.draining = Draining(self.proxy)
@@ -223,6 +226,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_limit_keeper(self) -> Any:
+        return LimitKeeper(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -286,6 +292,7 @@ class CorpproxyService(Service):
         self._loading = Deferred.fromCoroutine(self._load_grants()).addErrback(self._not_loaded)
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.limit_keeper.start()
         self.bookkeeper.start()
         self.reception.start()
         self._loops = [
@@ -485,6 +492,15 @@ class CorpproxyService(Service):
         self.lasting.grants.add(grant)
         return self.store.save_grant(grant)
 
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force."""
+        self.lasting.set_limits.entries = entries
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
+
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now, by the names of the limits that they wait for."""
+        return self.proxy.pacer.waiting()
+
     def take_back(self, id: str) -> Deferred[None]:
         """End a grant before its time."""
         self.lasting.grants.end(id)
@@ -555,6 +571,8 @@ class CorpproxyService(Service):
             clients,
             self._drain,
             proxy.rounds.stop,
+            proxy.pacer.stop,
+            self.limit_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,
