@@ -25,7 +25,7 @@ TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime \
+                   e2guardian faketime zstd \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-service test-programs test-deps environment node lint types docs policies bench profile clean format

@@ -41,6 +41,7 @@ from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.record_shelf import SHELF_SECONDS
 from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store, StoreError
@@ -58,6 +59,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
+from corpproxy.keeping import make_shelf
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -173,6 +175,7 @@ class CorpproxyService(Service):
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
+        self.shelf = self._make_shelf()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -207,6 +210,9 @@ class CorpproxyService(Service):
         copies = self.configuration.audit.checkpoints_to
         thread = OneThread(self.reactor, "checkpoints")
         return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
+
+    def _make_shelf(self) -> Any:
+        return make_shelf(self)
 
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
@@ -282,6 +288,7 @@ class CorpproxyService(Service):
             self._every(GRANTS_SECONDS, self._expire),
             self._every(PROGRESS_SECONDS, self._progress),
             self._every(LOOK_SECONDS, self._look_at_chains),
+            self._every(SHELF_SECONDS, self.shelf.look),
         ]
         self.lists.start()
         self.updates.start()
@@ -428,6 +435,7 @@ class CorpproxyService(Service):
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
+        self.shelf.settings = configuration.audit
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -544,6 +552,7 @@ class CorpproxyService(Service):
             self.reception.stop,
             self._loading.cancel,
             self.bookkeeper.stop,
+            self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
             self.store.close,

@@ -17,6 +17,7 @@ class DeedName(StrEnum):
     REFUSED = "access-refused"
     GIVEN = "grant-given"
     ENDED = "grant-ended"
+    RETAINED = "record-retained"
 
 
 @dataclass(frozen=True, slots=True)

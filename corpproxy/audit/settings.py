@@ -23,7 +23,9 @@ class AuditSettings:
     User-Agent.
     ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
     ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
-    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
+    segments beyond so many; 0 keeps all.  ``compress``: pack closed segments.
+    ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
+    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
     elsewhere that get every checkpoint, too.
     """
 
@@ -32,5 +34,7 @@ class AuditSettings:
     rotate_octets: int = 256 * 1024 * 1024
     rotate_daily: bool = True
     keep_segments: int = 0
+    compress: bool = True
+    disk_octets: int = 0
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()

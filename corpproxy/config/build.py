@@ -239,5 +239,7 @@ class _Parts:
             rotate_daily=table.rotate.daily,
             keep_segments=table.keep,
             when_full=table.when_full,
+            compress=table.compress,
+            disk_octets=table.disk,
             checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
         )

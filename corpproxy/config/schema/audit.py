@@ -29,6 +29,15 @@ class AuditTable(Table):
     keep: Number = as_in(
         AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
     )
+    compress: Switch = as_in(
+        AuditSettings, "compress", "Pack closed files with Zstandard, which makes them a seventh as long."
+    )
+    disk: SizeOrNone = as_in(
+        AuditSettings,
+        "disk_octets",
+        "How much room all files of records may take together; beyond it the oldest closed ones are deleted, "
+        "which is signed, recorded and logged. 0: no bound.",
+    )
     checkpoints_to: OneOrMany[Text] = listing(
         "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "
         "even by somebody who has the key."
