@@ -71,6 +71,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         policy=policy,
         approvals=configuration.approvals,
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         geography=geography,
         needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
@@ -96,7 +97,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
 
 def reads_addresses(policy: Policy) -> bool:
     """Whether a rule asks for what is known of the addresses of a host."""
-    return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
+    return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -133,6 +134,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         classifier=classifier,
         policy=policy,
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         exemptions=configuration.exemptions.with_missing(classifier.missing),
     )
 

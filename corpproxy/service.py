@@ -54,6 +54,7 @@ from corpproxy.config.transports import Transports
 from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
+from corpproxy.erasing import Erasing
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
@@ -188,6 +189,7 @@ class CorpproxyService(Service):
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
+        self.erasing = self._make_erasing()
         self.draining = Draining(self.proxy)
         self._ends = self._make_ends()
 
@@ -219,6 +221,9 @@ class CorpproxyService(Service):
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
+
+    def _make_erasing(self) -> Any:
+        return Erasing(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -293,6 +298,7 @@ class CorpproxyService(Service):
         self.lists.start()
         self.updates.start()
         self.reloading.start()
+        self.erasing.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -495,6 +501,10 @@ class CorpproxyService(Service):
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
 
+    def settle(self) -> Deferred[None]:
+        """Write what waits, records and usage, and close the open segments; fires when that is done."""
+        return self.writer.settle().addCallback(lambda _: self.bookkeeper.settle())
+
     def _progress(self) -> None:
         now = self.now()
         self._tell_progress(
@@ -540,6 +550,7 @@ class CorpproxyService(Service):
         proxy = self.proxy
         steps: list[Step] = [
             self.reloading.stop,
+            self.erasing.stop,
             self.updates.stop,
             self.lists.stop,
             clients,

@@ -77,6 +77,11 @@ def _gauge(name: str, text: str, *labels: str) -> Metric:
 
 METRICS: tuple[Metric, ...] = (
     _gauge("corpproxy_build_info", "Always 1; the label is the version of corpproxy.", "version"),
+    _gauge(
+        "corpproxy_compiled",
+        "1 for each compiled part that runs, 0 where its twin in Python does.",
+        "part",
+    ),
     _gauge("corpproxy_ready", "1 while the proxy can do its work, 0 while /ready says why not."),
     _counted(
         "corpproxy_exchanges_total",

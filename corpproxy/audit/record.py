@@ -69,10 +69,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar sent: octets that went to the client.
     :ivar up_sent: octets that went to the server.
     :ivar up_received: octets that came from the server.
+    :ivar resolved: the addresses of the host, where a rule asks for networks of them; ``none`` where it could
+        not be looked up.
     :ivar upstream: the address that was dialled, with its port.
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
     :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
+    :ivar count: how many records a deed changed; ``reached`` how many entries of each place, as place=number,
+        or place=not-reached.
     :ivar within: the reference of the exchange around this one.
     :ivar n: the number of the record in its chain; 0 where it is in none.
     :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
@@ -124,6 +128,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     connect_ms: int | None = None
     first_octet_ms: int | None = None
     deed: str = ""
+    count: int = 0
+    reached: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.
@@ -133,6 +139,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     whom: str = ""
     host: str = ""
     hosts: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
     upstream: str = ""
     server_name: str = ""
     entry: str = ""

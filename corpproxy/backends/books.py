@@ -228,6 +228,8 @@ class Books:
             _tell_answer(record, exchange.answer)
         if exchange.address_classes is not None:
             record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
+        if exchange.addresses is not None:
+            record.resolved = tuple(sorted(exchange.addresses)) or _UNRESOLVED
         if decision.category:
             _add_evidence(record, decision.category, destination)
         if decision.granted:

@@ -22,6 +22,7 @@ from typing import Protocol
 from corpproxy.audit.proof import SEED_OCTETS, Dropped, End, Head, Unproven, beginning, link, read
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.segment_file import PACKED, DamagedSegment, open_segment
+from corpproxy.backends.segment_rewrite import hold
 
 # Below the state folder of the policy.
 RECORDS_FOLDER = "records"
@@ -123,6 +124,8 @@ class FileSegment:
         self.path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
+        # For as long as it is open nobody else rewrites it, whatever becomes of this process.
+        hold(self._descriptor)
         _sync_folder(path.parent)
 
     def write(self, octets: memoryview) -> int:

@@ -20,7 +20,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.record_reader import Follower, last_records, records
 from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.cli import verify
+from corpproxy.cli import erase, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.site import add_site_arguments, site_of
@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "verify", help="show that the record is what was written", description=verify.DESCRIPTION
     )
     verify.add_arguments(verifying)
+    erase.add_arguments(
+        commands.add_parser(
+            "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
+        )
+    )
     for command in (tail, search):
         _add_shared_arguments(command)
 
@@ -81,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the records asked for; gives the exit status."""
     if options.audit_command == "verify":
         return verify.run(options)
+    if options.audit_command == "erase":
+        return erase.run(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)

@@ -51,6 +51,7 @@ class Exchange:
     __slots__ = (
         "account",
         "address_classes",
+        "addresses",
         "answer",
         "answered",
         "asns",
@@ -112,6 +113,7 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
+        self.addresses: frozenset[str] | None = None
         self.countries: frozenset[str] | None = None
         self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None

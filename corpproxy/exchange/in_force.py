@@ -31,7 +31,8 @@ class InForce:
     Everything an exchange is decided by, from its first station to its record.
 
     ``version`` is that of the policy, ``lists`` are the category lists as ``name=version``.
-    ``needs_addresses`` says that a rule asks for the address of a host, ``needs_agent`` for the User-Agent,
+    ``needs_addresses`` says that a rule asks what is known of the addresses of a host, ``needs_networks``
+    that it asks for these themselves, ``needs_agent`` for the User-Agent,
     ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are,
     ``exemptions`` say who need not sign in;
     ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
@@ -64,6 +65,7 @@ class InForce:
     via: bytes | None
     audit: AuditSettings
     needs_agent: bool = False
+    needs_networks: bool = False
     needs_answer: bool = False
     geography: Geography | None = None
     exemptions: Exemptions = NO_EXEMPTIONS

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from corpproxy.policy.column import BY_NETWORK, Bits, Column, asked_values, refusing
+from corpproxy.policy.columns_address import address
 from corpproxy.policy.columns_answer import media_type, size
 from corpproxy.policy.conditions import Conditions, PortRange, UrlPrefix, compile_expression
 from corpproxy.policy.model import Facts
@@ -52,7 +53,7 @@ def columns(rows: Sequence[Conditions], networks: Networks, missing: frozenset[s
         _single("method", "method", [one.method for one in what]),
         _single("scheme", "scheme", [one.scheme for one in what]),
         _port(rows),
-        _looked_up(rows, "address", "address_classes", [one.address for one in what]),
+        address(rows),
         _looked_up(rows, "country", "countries", [one.country for one in what]),
         _looked_up(rows, "asn", "asns", [one.asn for one in what]),
         media_type(rows),

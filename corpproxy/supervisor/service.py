@@ -293,6 +293,14 @@ class Supervisor(CorpproxyService):
         super().reopen()
         self.crew.reopen()
 
+    def settle(self) -> Deferred[None]:
+        """Write what waits, and close the open segments, here and in all workers."""
+        return Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        await self.crew.settle()
+        await super().settle()
+
     def reasons_not_ready(self) -> list[str]:
         """Why this proxy should not be given to people now."""
         reasons = super().reasons_not_ready()

@@ -86,6 +86,12 @@ class Reopen(amp.Command):
     arguments = _value(None)
 
 
+class Settle(amp.Command):
+    """Write the records that wait, and close the open segment; answered when that is done."""
+
+    arguments = _value(None)
+
+
 class Hear(amp.Command):
     """Take notice of what other workers learned."""
 

@@ -62,6 +62,7 @@ from corpproxy.supervisor.wire import (
     Others,
     Prepare,
     Reopen,
+    Settle,
     Stop,
     Swap,
     TakeLists,
@@ -201,6 +202,9 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_reloading(self) -> Any:
+        return Elsewhere()
+
+    def _make_erasing(self) -> Any:
         return Elsewhere()
 
     def _make_signals(self) -> Any:
@@ -346,6 +350,10 @@ class WorkerLink(Link):
     def reopen(self, value: None) -> dict[str, Any]:
         self._service.reopen()
         return {}
+
+    @Settle.responder
+    def settle(self, value: None) -> Deferred[dict[str, Any]]:
+        return self._service.settle().addCallback(lambda _: {})
 
     @Hear.responder
     def hear(self, value: tuple[Notice, ...]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 SEGMENT = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(\.gz|\.zst)?")
 GROUPS = {
     "who": ["client", "user", "agent", "whom"],
-    "where": ["host", "hosts", "upstream", "server_name", "entry", "reason", "ended_reason"],
+    "where": ["host", "hosts", "resolved", "upstream", "server_name", "entry", "reason", "ended_reason"],
     "url": ["path"],
 }
 PROOF = ["n", "seed", "salts", "erased", "chain"]

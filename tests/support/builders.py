@@ -89,6 +89,7 @@ def in_force(
         policy=policy,
         approvals=Approvals(),
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
         safe_search=safe_search or SafeSearch(),

@@ -12,6 +12,7 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -208,6 +209,19 @@ def size_text(octets: int) -> str:
 _SIZE_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{_SIZE.pattern}$"}
 Size = Annotated[int, Leaf("size", _size, _SIZE_SCHEMA, size_text)]
 SizeOrNone = Annotated[int, Leaf("size, or 0", _size_or_none, _SIZE_SCHEMA, size_text)]
+
+
+def parse_network(written: str) -> IPv4Network | IPv6Network:
+    """Read an address or a network; raises ValueError with what is wrong, to follow the name of a field."""
+    try:
+        return ip_network(written)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(written, strict=False)
+    except ValueError:
+        raise ValueError(f"wants an address or a network such as 10.1.4.0/24, not '{written}'") from None
+    raise ValueError(f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
 
 
 def words(known: type[enum.StrEnum] | tuple[str, ...], name: str = "") -> Leaf:
