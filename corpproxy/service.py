@@ -55,6 +55,7 @@ from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
 from corpproxy.erasing import Erasing
+from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
@@ -191,6 +192,7 @@ class CorpproxyService(Service):
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.draining = Draining(self.proxy)
+        self.errands = self._make_errands()
         self._ends = self._make_ends()
 
     # What a worker has otherwise.
@@ -221,6 +223,9 @@ class CorpproxyService(Service):
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
+
+    def _make_errands(self) -> Any:
+        return Errands(self)
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
@@ -297,6 +302,7 @@ class CorpproxyService(Service):
         ]
         self.lists.start()
         self.updates.start()
+        self.errands.start()
         self.reloading.start()
         self.erasing.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
@@ -552,6 +558,7 @@ class CorpproxyService(Service):
             self.reloading.stop,
             self.erasing.stop,
             self.updates.stop,
+            self.errands.stop,
             self.lists.stop,
             clients,
             self._drain,
