@@ -22,7 +22,9 @@ from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.settings import Keeping
 from corpproxy.backends.erase_job import Done, EraseJob
-from corpproxy.backends.record_segments import RECORDS_FOLDER, segment_names
+from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
+from corpproxy.backends.segment_file import modified_at
+from corpproxy.backends.segment_packing import closed
 from corpproxy.backends.state_folder import put_file
 from corpproxy.errors import CorpproxyError
 
@@ -102,7 +104,9 @@ class Retention:
     async def _count(self) -> list[Reached]:
         keep, now = self._service.configuration.audit.keep, self._service.now()
         lost: Counter[str] = Counter()
-        job = EraseJob(str(self._service.state), erasures(keep, now), counts_only=True, done=self._read().done)
+        job = EraseJob(
+            str(self._service.state), erasures(keep, now), counts_only=True, done=self._read().done
+        )
         await self._service.erasing.job(job, lambda done: lost.update(done.lost))
         files = old_files(self._service.state, keep, now)
         return [*_reached(lost), Reached("files", len(files))]

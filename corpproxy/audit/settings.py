@@ -39,7 +39,10 @@ class AuditSettings:
     User-Agent.
     ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
     ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
-    segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.  ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
+    segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.
+    ``compress``: pack closed segments.
+    ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
+    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
     elsewhere that get every checkpoint, too.
     """
 
@@ -49,5 +52,7 @@ class AuditSettings:
     rotate_daily: bool = True
     keep_segments: int = 0
     keep: Keeping = Keeping()
+    compress: bool = True
+    disk_octets: int = 0
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()

@@ -240,5 +240,7 @@ class _Parts:
             keep_segments=table.keep.files,
             keep=Keeping(**{name: age or 0.0 for name, age in table.keep if name != "files"}),
             when_full=table.when_full,
+            compress=table.compress,
+            disk_octets=table.disk,
             checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
         )

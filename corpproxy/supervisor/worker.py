@@ -105,6 +105,19 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class KeptElsewhere:
+    """In the place of what looks after closed segments, which the supervisor does for all."""
+
+    settings: object = None
+    packed = deleted = octets = 0
+
+    def look(self) -> None:
+        """Nothing is looked after here."""
+
+    def close(self) -> None:
+        """Nothing ends here."""
+
+
 class SignedElsewhere:
     """In the place of the checkpoints: the supervisor, who has the key, is told how far the chain is."""
 
@@ -194,6 +207,9 @@ class Worker(CorpproxyService):
     def _make_erasing(self) -> Any:
         return Elsewhere()
 
+    def _make_retention(self) -> Any:
+        return Elsewhere()
+
     def _make_signals(self) -> Any:
         return Elsewhere()
 
@@ -220,6 +236,9 @@ class Worker(CorpproxyService):
 
     def _make_checkpoints(self) -> SignedElsewhere:
         return SignedElsewhere()
+
+    def _make_shelf(self) -> KeptElsewhere:
+        return KeptElsewhere()
 
     def _make_reception(self) -> Reception:
         return Reception(

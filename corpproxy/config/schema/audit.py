@@ -42,6 +42,15 @@ class AuditTable(Table):
     user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
     rotate: RotateTable = RotateTable()
     keep: KeepTable = KeepTable()
+    compress: Switch = as_in(
+        AuditSettings, "compress", "Pack closed files with Zstandard, which makes them a seventh as long."
+    )
+    disk: SizeOrNone = as_in(
+        AuditSettings,
+        "disk_octets",
+        "How much room all files of records may take together; beyond it the oldest closed ones are deleted, "
+        "which is signed, recorded and logged. 0: no bound.",
+    )
     checkpoints_to: OneOrMany[Text] = listing(
         "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "
         "even by somebody who has the key."
