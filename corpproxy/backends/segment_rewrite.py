@@ -3,8 +3,8 @@ Rewriting closed segments: the new file is written beside the old one and put in
 
 A crash leaves the old file or the new one, and perhaps what was being written, which the next rewriting takes
 away; nothing is ever half done.  A segment that is being written is held by whoever writes it, and is left
-alone.  Whoever rewrites, packs or deletes segments holds the lock of the folder meanwhile, so that none brings
-back what another one took out.
+alone.  Whoever rewrites, packs or deletes segments holds the lock of the folder meanwhile, so that none
+brings back what another one took out.
 """
 
 from __future__ import annotations
