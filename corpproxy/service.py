@@ -55,6 +55,7 @@ from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
 from corpproxy.erasing import Erasing
+from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
@@ -193,6 +194,7 @@ class CorpproxyService(Service):
         self.erasing = self._make_erasing()
         self.retention = self._make_retention()
         self.draining = Draining(self.proxy)
+        self.errands = self._make_errands()
         self._ends = self._make_ends()
 
     # What a worker has otherwise.
@@ -223,6 +225,9 @@ class CorpproxyService(Service):
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
+
+    def _make_errands(self) -> Any:
+        return Errands(self)
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
@@ -302,6 +307,7 @@ class CorpproxyService(Service):
         ]
         self.lists.start()
         self.updates.start()
+        self.errands.start()
         self.reloading.start()
         self.erasing.start()
         self.retention.start()
@@ -559,6 +565,7 @@ class CorpproxyService(Service):
             self.erasing.stop,
             self.retention.stop,
             self.updates.stop,
+            self.errands.stop,
             self.lists.stop,
             clients,
             self._drain,

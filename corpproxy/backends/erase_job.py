@@ -20,6 +20,7 @@ import msgspec
 
 from corpproxy.audit.erasure import Erasing, Erasure, Reached
 from corpproxy.audit.record import UnreadableRecord
+from corpproxy.backends.record_index import drop_index
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.segment_file import DamagedSegment, modified_at, open_segment, where_now
 from corpproxy.backends.segment_rewrite import SegmentIsOpen, rewrite, sole
@@ -170,19 +171,13 @@ def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentEras
         with open_segment(path) as lines:
             found.count(lines)
         if (found.records or found.halves) and not job.counts_only:
-            _forget_index(name.path)
+            drop_index(name.path)
             rewrite(path, found.change)
     return found
 
 
 # An exchange is recorded at its end; a tunnel may have begun days before the segment that it is in.
 SLACK = 400 * 86400.0
-
-
-def _forget_index(path: Path) -> None:
-    """An index beside a segment is made anew from what is left."""
-    index = path.parent / "index" / f"{path.name}.idx"
-    index.unlink(missing_ok=True)
 
 
 def _gone(job: EraseJob, written_at: float) -> tuple[str, ...]:

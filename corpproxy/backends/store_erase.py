@@ -13,6 +13,7 @@ import msgspec
 
 from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS
 from corpproxy.audit.erasure import ADDRESS, Erasure, Reached, is_below
+from corpproxy.backends import store_rollup
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 
@@ -29,11 +30,6 @@ ON CONFLICT (slot, user, groups, categories, host) DO UPDATE SET
     sent = sent + excluded.sent,
     exchanges = exchanges + excluded.exchanges
 """
-_UNUSED = """
-DELETE FROM term WHERE kind = :kind AND id = :id AND NOT EXISTS (
-    SELECT 1 FROM usage WHERE usage.{column} = :id
-)
-"""
 
 
 def erase(
@@ -42,7 +38,11 @@ def erase(
     """Erase inside a transaction of the caller's, or only count; usage has no client's address."""
     found = []
     if not erasure.client:
-        found.append(Reached(USAGE, _erase_usage(connection, erasure, counts_only=counts_only)))
+        rows = _erase_usage(connection, erasure, counts_only=counts_only)
+        rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
+        if rows and not counts_only:
+            store_rollup.drop_unused_terms(connection)
+        found.append(Reached(USAGE, rows))
     found.append(_erase_requests(connection, erasure, counts_only=counts_only))
     found.append(_erase_grants(connection, erasure, now, counts_only=counts_only))
     return found
@@ -52,11 +52,9 @@ def drop_before(connection: sqlite3.Connection, moment: float) -> int:
     """Delete the sums of slots that ended before ``moment``; gives how many."""
     last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
     gone = connection.execute("DELETE FROM usage WHERE slot < ?", (last,)).rowcount
+    gone += store_rollup.drop_before(connection, last)
     if gone:
-        connection.execute(
-            "DELETE FROM term WHERE kind = 'user' AND id NOT IN (SELECT user FROM usage)"
-            " OR kind = 'host' AND id NOT IN (SELECT host FROM usage)"
-        )
+        store_rollup.drop_unused_terms(connection)
     return gone
 
 
@@ -86,9 +84,6 @@ def _merge(connection: sqlite3.Connection, condition: str, bounds: dict[str, int
     }
     connection.execute(_MERGE.format(where=condition, **to), bounds)
     connection.execute(f"DELETE FROM usage WHERE {condition}", bounds)
-    for kind, id in (("user", user), ("host", host)):
-        if id is not None:
-            connection.execute(_UNUSED.format(column=kind), {"kind": kind, "id": id})
 
 
 def _named(connection: sqlite3.Connection, erasure: Erasure) -> list[tuple[int | None, int | None]]:

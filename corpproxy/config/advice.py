@@ -121,6 +121,12 @@ ADVICE = {
     "no-exceptions": "Take the name out, or ask whoever wrote the rule.",
     # Exemptions
     "asked-too-soon": "Take the key out, or let the rules ask it.",
+    # Limits
+    "bad-rate": "Write a rate such as 256KiB/s or 10Mbit/s.",
+    "too-many-limits": "Let one limit count 'per: group', 'per: network' or 'per: category'.",
+    "duplicate-limit": "Give it another name.",
+    "limit-of-nothing": "Write 'rate:', or take the limit out.",
+    "limit-too-late": "Take the key out, and name hosts or categories.",
     # With time
     "test-failed": "Change the policy, or what the test expects; 'corpproxy explain' shows why.",
     "rule-ended": "Take the rule out, or give it another end.",

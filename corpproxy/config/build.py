@@ -25,13 +25,14 @@ from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place, ProtocolError
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
-from corpproxy.http1.limits import Limits
+from corpproxy.http1.limits import Limits as HttpLimits
 from corpproxy.identity.settings import BasicMethod, IdentitySettings, NetworkIdentity
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import Exemptions
+from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
 
 _Settings = TypeVar("_Settings")
@@ -71,7 +72,7 @@ def build(
         connections=_same_names(ConnectionLimits, model.connections),
         timeouts=_same_names(Timeouts, model.timeouts),
         forwarding=_same_names(Forwarding, model.forwarding),
-        http=_same_names(Limits, model.http),
+        http=_same_names(HttpLimits, model.http),
         names=parts.names(),
         audit=parts.audit(),
         cases=tuple(rules.cases()),
@@ -81,6 +82,7 @@ def build(
         calendars=rules.calendars(),
         workers=model.workers,
         exemptions=Exemptions(rules.exemptions(), rules.networks),
+        limits=Limits(rules.limits(), rules.networks) if model.limits else NO_LIMITS,
     )
 
 

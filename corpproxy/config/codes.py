@@ -118,6 +118,12 @@ CODES = {
     "no-exceptions": "An exception names a rule that nothing may go past.",
     # Exemptions
     "asked-too-soon": "An exemption asks what nobody knows before signing in.",
+    # Limits
+    "bad-rate": "A value is not a rate, or an absurd one.",
+    "too-many-limits": "There are more limits than one exchange can be held to.",
+    "duplicate-limit": "Two limits have one name.",
+    "limit-of-nothing": "A limit does not say what it holds to.",
+    "limit-too-late": "A limit asks what is known only with the answer.",
     # With time
     "test-failed": "A test of the policy does not come out as it says.",
     "rule-ended": "A rule is past its end.",

@@ -204,6 +204,9 @@ class Worker(CorpproxyService):
     def _make_reloading(self) -> Any:
         return Elsewhere()
 
+    def _make_errands(self) -> Any:
+        return Elsewhere()
+
     def _make_erasing(self) -> Any:
         return Elsewhere()
 
