@@ -22,7 +22,7 @@ from typing import Protocol
 from corpproxy.audit.proof import SEED_OCTETS, Dropped, End, Head, Unproven, beginning, link, read
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.segment_file import PACKED, DamagedSegment, open_segment
-from corpproxy.backends.segment_hold import hold
+from corpproxy.backends.segment_rewrite import hold
 
 # Below the state folder of the policy.
 RECORDS_FOLDER = "records"

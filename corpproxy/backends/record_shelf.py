@@ -25,7 +25,8 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.one_thread import WorkThread
 from corpproxy.backends.record_segments import SegmentName, begins_with, segment_names
 from corpproxy.backends.segment_file import where_now
-from corpproxy.backends.segment_packing import Busy, closed, folder_lock, pack, sync_folder, to_pack
+from corpproxy.backends.segment_packing import closed, pack, to_pack
+from corpproxy.backends.segment_rewrite import Busy, sole, sync_folder
 
 # How often it is looked what there is to do.
 SHELF_SECONDS = 10.0
@@ -126,7 +127,7 @@ class RecordShelf:
             if self._is_stopped.is_set():
                 return
             try:
-                with folder_lock(self._folder):
+                with sole(self._folder, waits=False):
                     pack(name.path)
             except FileNotFoundError:
                 continue  # somebody moved it away, or retention was quicker
@@ -178,7 +179,7 @@ def anchors(folder: Path, going: Iterable[SegmentName]) -> tuple[Dropped, ...]:
 
 
 def _delete(folder: Path, going: Iterable[SegmentName]) -> None:
-    with folder_lock(folder):
+    with sole(folder, waits=False):
         for name in going:
             where_now(name.path).unlink(missing_ok=True)
         sync_folder(folder)

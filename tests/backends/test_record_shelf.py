@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, fail
@@ -13,7 +14,9 @@ from corpproxy.backends import record_shelf
 from corpproxy.backends.record_reader import records
 from corpproxy.backends.record_segments import segment_names
 from corpproxy.backends.record_shelf import RecordShelf
-from corpproxy.backends.segment_packing import REST_SECONDS, folder_lock
+from corpproxy.backends.segment_file import open_segment
+from corpproxy.backends.segment_packing import REST_SECONDS
+from corpproxy.backends.segment_rewrite import BESIDE, rewrite, sole
 from tests.backends.test_record_verify import RecordCase
 from tests.support.threads import DirectThread
 
@@ -93,17 +96,17 @@ class PackingTests(ShelfCase):
         self.shelf.look()
         first.write_bytes(octets)
         os.utime(first, (self.now - REST_SECONDS,) * 2)
-        (self.folder / f"packing-{first.name}.zst").write_bytes(b"half of it")
+        (self.folder / f"{BESIDE}{first.name}.zst").write_bytes(b"half of it")
         self.assertEqual(self.ids(), before)
         self.assertEqual(self.verdict().findings, [])
         self.shelf.look()
         self.assertFalse(first.exists())
-        self.assertEqual(list(self.folder.glob("packing-*")), [])
+        self.assertEqual(list(self.folder.glob(f"{BESIDE}*")), [])
         self.assertEqual(self.ids(), before)
 
     def test_being_erased(self) -> None:
         """While somebody rewrites segments nothing is packed: what was erased would come back."""
-        with folder_lock(self.folder):
+        with sole(self.folder):
             self.shelf.look()
         self.assertEqual((self.shelf.packed, self.shelf.failing_reason), (0, ""))
         self.shelf.look()
@@ -125,6 +128,17 @@ class PackingTests(ShelfCase):
         self.patch(record_shelf, "pack", with_room)
         self.shelf.look()
         self.assertEqual(self.shelf.failing_reason, "")
+
+    def test_erased_when_packed(self) -> None:
+        """A packed segment is rewritten as a packed one, from which other programs read the same."""
+        self.shelf.look()
+        first = segment_names(self.folder)[0].path
+        with open_segment(first) as file:
+            lines = list(file)
+        with sole(self.folder):
+            rewrite(first, lambda line: line if b'"n":2,' not in line else None)
+        told = subprocess.run(["zstd", "-dc", str(first)], capture_output=True, check=True)
+        self.assertEqual(told.stdout, b"".join(line for line in lines if b'"n":2,' not in line))
 
 
 class BudgetTests(ShelfCase):
