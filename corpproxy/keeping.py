@@ -45,6 +45,7 @@ def deed_of(service: CorpproxyService, names: Sequence[str], why: str) -> Deed:
         whom="",
         hosts=(),
         why=f"{len(names)} segments were deleted, {why}: {said}",
-        grant=service.proxy.references.next(now),
+        request=service.proxy.references.next(now),
         source="policy",
+        reached=(f"files={len(names)}",),
     )

@@ -72,6 +72,7 @@ from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
+from corpproxy.retention import Retention
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -191,6 +192,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
+        self.retention = self._make_retention()
         self.draining = Draining(self.proxy)
         self.errands = self._make_errands()
         self._ends = self._make_ends()
@@ -229,6 +231,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_retention(self) -> Any:
+        return Retention(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -305,6 +310,7 @@ class CorpproxyService(Service):
         self.errands.start()
         self.reloading.start()
         self.erasing.start()
+        self.retention.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -557,6 +563,7 @@ class CorpproxyService(Service):
         steps: list[Step] = [
             self.reloading.stop,
             self.erasing.stop,
+            self.retention.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,

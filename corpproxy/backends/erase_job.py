@@ -22,8 +22,8 @@ from corpproxy.audit.erasure import Erasing, Erasure, Reached
 from corpproxy.audit.record import UnreadableRecord
 from corpproxy.backends.record_index import drop_index
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
-from corpproxy.backends.segment_file import modified_at, where_now
-from corpproxy.backends.segment_rewrite import SegmentIsOpen, opened, rewrite, sole
+from corpproxy.backends.segment_file import DamagedSegment, modified_at, open_segment, where_now
+from corpproxy.backends.segment_rewrite import SegmentIsOpen, rewrite, sole
 
 # Others come first.
 NICENESS = 10
@@ -131,7 +131,7 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         be done by doing the job once more.
     """
     folder = Path(job.state) / RECORDS_FOLDER
-    records, odd, open_now = 0, 0, 0
+    records, odd, open_now, damaged = 0, 0, 0, 0
     for name in segment_names(folder):
         began = time.monotonic()
         try:
@@ -141,6 +141,9 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         except SegmentIsOpen:
             open_now += 1
             continue
+        except DamagedSegment:
+            damaged += 1
+            continue
         if one is None:
             continue
         records += one.records
@@ -149,7 +152,7 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         tell(Done(name.canonical, one.records, dict(one.lost), groups))
         if not job.counts_only:
             time.sleep(job.rests * (time.monotonic() - began))
-    tell(Told(Reached(RECORDS, records, said=_said(odd, open_now))))
+    tell(Told(Reached(RECORDS, records, said=_said(odd, open_now, damaged))))
 
 
 def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentErasing | None:
@@ -165,7 +168,7 @@ def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentEras
         # It may have been packed since its name was read.
         path = where_now(name.path)
         found = SegmentErasing(Erasing(erasures), written_at)
-        with opened(path) as lines:
+        with open_segment(path) as lines:
             found.count(lines)
         if (found.records or found.halves) and not job.counts_only:
             drop_index(path)
@@ -187,12 +190,14 @@ def _gone(job: EraseJob, written_at: float) -> tuple[str, ...]:
     )
 
 
-def _said(odd: int, open_now: int) -> str:
+def _said(odd: int, open_now: int, damaged: int) -> str:
     said = []
     if odd:
         said.append(f"{odd} lines that may be concerned are no records, and stay as they are")
     if open_now:
         said.append(f"{open_now} segments were being written and were left alone")
+    if damaged:
+        said.append(f"{damaged} packed segments are damaged and were left as they are")
     return "; ".join(said)
 
 
