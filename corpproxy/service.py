@@ -39,6 +39,7 @@ from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.record_shelf import SHELF_SECONDS
 from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store
@@ -59,6 +60,7 @@ from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
+from corpproxy.keeping import make_shelf
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -71,6 +73,7 @@ from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
+from corpproxy.retention import Retention
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -169,6 +172,7 @@ class CorpproxyService(Service):
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
+        self.shelf = self._make_shelf()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -183,6 +187,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
+        self.retention = self._make_retention()
         self.draining = Draining(self.proxy)
         self.errands = self._make_errands()
         self._ends = self._make_ends()
@@ -207,6 +212,9 @@ class CorpproxyService(Service):
         thread = OneThread(self.reactor, "checkpoints")
         return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
 
+    def _make_shelf(self) -> Any:
+        return make_shelf(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
@@ -221,6 +229,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_retention(self) -> Any:
+        return Retention(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -289,12 +300,14 @@ class CorpproxyService(Service):
         self._loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
             every(LOOK_SECONDS, self._look_at_chains, self.reactor),
+            every(SHELF_SECONDS, self.shelf.look, self.reactor),
         ]
         self.lists.start()
         self.updates.start()
         self.errands.start()
         self.reloading.start()
         self.erasing.start()
+        self.retention.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -395,6 +408,7 @@ class CorpproxyService(Service):
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
+        self.shelf.settings = configuration.audit
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -475,6 +489,7 @@ class CorpproxyService(Service):
         steps: list[Step] = [
             self.reloading.stop,
             self.erasing.stop,
+            self.retention.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,
@@ -488,6 +503,7 @@ class CorpproxyService(Service):
             self.reception.stop,
             self.granting.stop,
             self.bookkeeper.stop,
+            self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
             self.store.close,
