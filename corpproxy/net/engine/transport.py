@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EINTR
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet import error
 from twisted.internet.interfaces import (
@@ -24,6 +24,9 @@ from zope.interface import implementer
 
 from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
 from corpproxy.net.engine.pump import Pump
+
+if TYPE_CHECKING:
+    from corpproxy.net.pacing import Pace
 
 # One read.  A head with its cookies fits; asking for more costs 3 to 5 us for memory that is not used.
 READ_OCTETS = 16 * 1024
@@ -86,6 +89,7 @@ class Transport:
         "_writing_over",
         "connected",
         "disconnecting",
+        "pace",
         "protocol",
     )
 
@@ -110,6 +114,7 @@ class Transport:
         self._half = False
         self._pump: Pump | None = None
         self._feeder: Pump | None = None
+        self.pace: Pace | None = None
         self.connected = True
         self.disconnecting = False
 
@@ -149,6 +154,9 @@ class Transport:
         if self._pump is not None:
             self._pump.run()
             return
+        if self.pace is not None:
+            self._read_paced(self.pace)
+            return
         size, turn = READ_OCTETS, TURN_OCTETS
         while not self._paused and not self._closing and self.connected and not self._half:
             try:
@@ -169,7 +177,7 @@ class Transport:
             self.protocol.dataReceived(data)
             if is_all:
                 return
-            if self._is_pumped():
+            if self._is_read_otherwise():
                 self._engine.soon(self._read_on)
                 return
             turn -= len(data)
@@ -178,9 +186,39 @@ class Transport:
                 return
             size = BULK_OCTETS
 
-    def _is_pumped(self) -> bool:
-        """Whether the protocol let the kernel move what comes from now on."""
-        return self._pump is not None
+    def _is_read_otherwise(self) -> bool:
+        """Whether the protocol let the kernel move what comes from now on, or wants it at a pace."""
+        return self._pump is not None or self.pace is not None
+
+    def _read_paced(self, pace: Pace) -> None:
+        """Read what a limit lets through, until nothing is left or the turn is over."""
+        turn = TURN_OCTETS
+        while self.may_read():
+            size = min(pace.ask(), BULK_OCTETS)
+            if not size:
+                return
+            try:
+                data = self._socket.recv(size)
+            except OSError as problem:
+                if problem.errno in (EAGAIN, EINTR):
+                    self._readable = False
+                else:
+                    self._broken(problem)
+                return
+            if not data:
+                self._ended()
+                return
+            is_all = len(data) < size and not self._hung
+            if is_all:
+                self._readable = False
+            pace.took(len(data))
+            self.protocol.dataReceived(data)
+            turn -= len(data)
+            if is_all:
+                return
+            if turn <= 0 or self.pace is not pace or self._pump is not None:
+                self._engine.soon(self._read_on)
+                return
 
     def _read_on(self) -> None:
         if self.connected and self._readable and not self._paused:
@@ -289,6 +327,12 @@ class Transport:
         except OSError as problem:
             return problem.errno not in (EAGAIN, EINTR)
         return True
+
+    def paced_by(self, pace: Pace | None) -> None:
+        """Read no faster than this lets us, or as it comes."""
+        self.pace = pace
+        if self._readable and self.connected:
+            self._engine.soon(self._read_on)
 
     # For a pump.
 
