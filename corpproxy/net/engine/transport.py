@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EINTR
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet import error
 from twisted.internet.interfaces import (
@@ -22,6 +22,7 @@ from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy import twins
 from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
 from corpproxy.net.engine.pump import Pump
 
@@ -59,12 +60,11 @@ class Address(NamedTuple):
 _address: Callable[[tuple[str, str, int]], Address] = partial(tuple.__new__, Address)
 
 
-@implementer(ITCPTransport, IConsumer, IPushProducer)
-class Transport:
+class TransportInPython:
     """
-    One connected socket: reads when the kernel has something, writes at once.
+    What is done for each read and write of a socket; ``native/wire.c`` is made after it.
 
-    What the kernel does not take waits here, bounded by pausing the producer.
+    All that a transport knows stands here.
     """
 
     __slots__ = (
@@ -113,30 +113,12 @@ class Transport:
         self.connected = True
         self.disconnecting = False
 
-    def start(self, protocol: Any) -> None:
-        """Begin to serve a protocol; the socket has joined the engine already, or joins it now."""
-        self.protocol = protocol
-        self._engine.join(self._fd, self)
-        protocol.makeConnection(self)
-
-    def take_over(self, protocol: Any, events: int) -> None:
-        """Serve a protocol on a socket that another member watched; ``events`` came with its last turn."""
-        self.protocol = protocol
-        self._engine.replace(self._fd, self)
-        protocol.makeConnection(self)
-        if self.connected:
-            self.ready(events)
-
     # Reading.
 
     def ready(self, events: int) -> None:
         """The kernel has something to read, or takes something again."""
-        if events & WRITABLE:
-            if self._out:
-                self._flush()
-            elif self._feeder is not None:
-                self._taken_again()
-                self._feeder.run()
+        if events & WRITABLE and (self._out is not None or self._feeder is not None):
+            self._can_write()
         if events & READABLE:
             self._readable = True
             if events & ENDING:
@@ -169,18 +151,106 @@ class Transport:
             self.protocol.dataReceived(data)
             if is_all:
                 return
-            if self._is_pumped():
-                self._engine.soon(self._read_on)
-                return
             turn -= len(data)
-            if turn <= 0:
+            if self._is_pumped() or turn <= 0:
                 self._engine.soon(self._read_on)
                 return
             size = BULK_OCTETS
 
+    def write(self, data: bytes) -> None:
+        """Send octets; what the kernel does not take is sent when it does."""
+        if not self.connected or self._writing_over:
+            return
+        if self._out:
+            self._out.append(data)
+            self._out_octets += len(data)
+        else:
+            try:
+                sent = self._socket.send(data)
+            except OSError as problem:
+                if problem.errno not in (EAGAIN, EINTR):
+                    self._broken(problem)
+                    return
+                sent = 0
+            if sent == len(data):
+                return
+            self._write_rest(data, sent)
+            return
+        self._hold_producer()
+
+    # What comes after that.
+
     def _is_pumped(self) -> bool:
         """Whether the protocol let the kernel move what comes from now on."""
         return self._pump is not None
+
+    def _can_write(self) -> None:
+        """The kernel takes something again, and there is something or somebody to give it."""
+        if self._out:
+            self._flush()
+        elif self._feeder is not None:
+            self._taken_again()
+            self._feeder.run()
+
+    def _write_rest(self, data: bytes, sent: int) -> None:
+        """The kernel took so many octets: the others are sent when it takes them."""
+        self._out = deque((memoryview(data)[sent:] if sent else data,))
+        self._out_octets = len(data) - sent
+        self._hold_producer()
+
+    def _hold_producer(self) -> None:
+        if self._out_octets > HIGH_WATER_OCTETS and not self._producer_paused and self._producer is not None:
+            self._producer_paused = True
+            self._producer.pauseProducing()
+
+    _read_on: Callable[[], None]
+    _ended: Callable[[], None]
+    _broken: Callable[[OSError], None]
+    _flush: Callable[[], None]
+    _taken_again: Callable[[], None]
+
+
+if twins.wire is None or TYPE_CHECKING:
+    _Base = TransportInPython
+else:
+    twins.wire.set_sizes(READ_OCTETS, BULK_OCTETS, TURN_OCTETS)
+
+    class _Base(twins.wire.Transport):
+        """The compiled twin, which leaves sockets that are none of the kernel's to the one in Python."""
+
+        __slots__ = ()
+        _ready_in_python = TransportInPython.ready
+        _read_in_python = TransportInPython._read
+        _write_in_python = TransportInPython.write
+        _is_pumped = TransportInPython._is_pumped
+        _can_write = TransportInPython._can_write
+        _write_rest = TransportInPython._write_rest
+        _hold_producer = TransportInPython._hold_producer
+
+
+@implementer(ITCPTransport, IConsumer, IPushProducer)
+class Transport(_Base):
+    """
+    One connected socket: reads when the kernel has something, writes at once.
+
+    What the kernel does not take waits here, bounded by pausing the producer.
+    """
+
+    __slots__ = ()
+
+    def start(self, protocol: Any) -> None:
+        """Begin to serve a protocol; the socket has joined the engine already, or joins it now."""
+        self.protocol = protocol
+        self._engine.join(self._fd, self)
+        protocol.makeConnection(self)
+
+    def take_over(self, protocol: Any, events: int) -> None:
+        """Serve a protocol on a socket that another member watched; ``events`` came with its last turn."""
+        self.protocol = protocol
+        self._engine.replace(self._fd, self)
+        protocol.makeConnection(self)
+        if self.connected:
+            self.ready(events)
 
     def _read_on(self) -> None:
         if self.connected and self._readable and not self._paused:
@@ -207,31 +277,6 @@ class Transport:
 
     def stopProducing(self) -> None:
         self.loseConnection()
-
-    # Writing.
-
-    def write(self, data: bytes) -> None:
-        """Send octets; what the kernel does not take is sent when it does."""
-        if not self.connected or self._writing_over:
-            return
-        if self._out:
-            self._out.append(data)
-            self._out_octets += len(data)
-        else:
-            try:
-                sent = self._socket.send(data)
-            except OSError as problem:
-                if problem.errno not in (EAGAIN, EINTR):
-                    self._broken(problem)
-                    return
-                sent = 0
-            if sent == len(data):
-                return
-            self._out = deque((memoryview(data)[sent:] if sent else data,))
-            self._out_octets = len(data) - sent
-        if self._out_octets > HIGH_WATER_OCTETS and not self._producer_paused and self._producer is not None:
-            self._producer_paused = True
-            self._producer.pauseProducing()
 
     def writeSequence(self, data: Any) -> None:
         self.write(b"".join(data))
