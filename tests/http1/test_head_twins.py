@@ -39,7 +39,7 @@ HEADS = [
     b"\r\n" + wire(b"POST http://a/ HTTP/1.0", b"Content-Length:3", b"X-Empty:", b"x-empty: \t") + b"abc",
     wire(b"GET / HTTP/1.1") + wire(b"GET /2 HTTP/1.1", b"Host: a"),
     wire(b"OPTIONS * HTTP/1.1", b"Host: a", b"host: b"),
-    wire(b"HTTP/1.1 200 OK", b"Date: Mon, 23 Nov 2026 10:00 GMT", b"Content-Length: 3", b'ETag: "a"') + b"abc",
+    wire(b"HTTP/1.1 200 OK", b"Date: Mon, 23 Nov 2026", b"Content-Length: 3", b'ETag: "a"') + b"abc",
     wire(b"HTTP/1.1 302", b"Location: /"),
     wire(b"HTTP/1.0 404 ", b"Set-Cookie: a=b", b"Set-Cookie: c=d", b"Connection: close"),
     wire(b"HTTP/1.1 100 Continue") + wire(b"HTTP/1.1 999 \xfcnlich", b"A: b"),
