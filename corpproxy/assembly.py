@@ -27,6 +27,7 @@ from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,19 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
+        limiting=limits_of(configuration, classifier),
     )
 
 
 def reads_addresses(policy: Policy) -> bool:
     """Whether a rule asks for what is known of the addresses of a host."""
     return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
+
+
+def limits_of(configuration: Configuration, classifier: Classifier) -> Limits | None:
+    """The limits of a policy; None where there are none, so that exchanges need not ask."""
+    limits = configuration.limits
+    return limits.with_missing(classifier.missing) if limits.limits else None
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -136,6 +144,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         needs_addresses=reads_addresses(policy),
         needs_networks="addresses" in policy.reads,
         exemptions=configuration.exemptions.with_missing(classifier.missing),
+        limiting=limits_of(configuration, classifier),
     )
 
 

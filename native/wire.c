@@ -24,7 +24,7 @@ static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
 
 /* Names of what is called for each event, made once. */
 static PyObject *name_data_received, *name_ready, *name_soon, *name_read_on, *name_ended, *name_broken;
-static PyObject *name_can_write, *name_write_rest, *name_run;
+static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
 static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python;
 
 /* How much is read at a time: at first, when there is more, and in one turn; the twin hands it in. */
@@ -32,7 +32,7 @@ static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024
 
 typedef struct {
     PyObject_HEAD
-    PyObject *engine, *socket, *peer, *out, *producer, *pump, *feeder, *protocol;
+    PyObject *engine, *socket, *peer, *out, *producer, *pump, *feeder, *pace, *protocol;
     Py_ssize_t out_octets;
     int fd;
     /* Whether `socket` is a socket of the kernel; another one is for the twin. */
@@ -109,6 +109,7 @@ static int wants(const Transport *self)
 static int read_all(Transport *self)
 {
     if (is_there(self->pump)) return tell(self->pump, name_run, NULL);
+    if (is_there(self->pace)) return tell((PyObject *)self, name_read_paced, self->pace);
     int size = read_octets;
     Py_ssize_t turn = turn_octets;
     while (wants(self)) {
@@ -137,7 +138,7 @@ static int read_all(Transport *self)
         if (told) return -1;
         if (is_all) return 0;
         turn -= came;
-        if (is_there(self->pump) || turn <= 0) return read_on_soon(self);
+        if (is_there(self->pump) || is_there(self->pace) || turn <= 0) return read_on_soon(self);
         size = bulk_octets;
     }
     return 0;
@@ -207,6 +208,7 @@ static PyMemberDef transport_members[] = {
     MEMBER("_producer", T_OBJECT_EX, producer),
     MEMBER("_pump", T_OBJECT_EX, pump),
     MEMBER("_feeder", T_OBJECT_EX, feeder),
+    MEMBER("pace", T_OBJECT_EX, pace),
     MEMBER("protocol", T_OBJECT_EX, protocol),
     MEMBER("_out_octets", T_PYSSIZET, out_octets),
     MEMBER("_fd", T_INT, fd),
@@ -241,6 +243,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
     Py_XSETREF(self->producer, Py_NewRef(Py_None));
     Py_XSETREF(self->pump, Py_NewRef(Py_None));
     Py_XSETREF(self->feeder, Py_NewRef(Py_None));
+    Py_XSETREF(self->pace, Py_NewRef(Py_None));
     self->connected = 1;
     return 0;
 }
@@ -255,6 +258,7 @@ static int transport_traverse(Transport *self, visitproc visit, void *arg)
     Py_VISIT(self->producer);
     Py_VISIT(self->pump);
     Py_VISIT(self->feeder);
+    Py_VISIT(self->pace);
     Py_VISIT(self->protocol);
     return 0;
 }
@@ -268,6 +272,7 @@ static int transport_clear(Transport *self)
     Py_CLEAR(self->producer);
     Py_CLEAR(self->pump);
     Py_CLEAR(self->feeder);
+    Py_CLEAR(self->pace);
     Py_CLEAR(self->protocol);
     return 0;
 }
@@ -382,6 +387,7 @@ static const struct {
     {&name_ready, "ready"},
     {&name_soon, "soon"},
     {&name_run, "run"},
+    {&name_read_paced, "_read_paced"},
     {&name_read_on, "_read_on"},
     {&name_ended, "_ended"},
     {&name_broken, "_broken"},

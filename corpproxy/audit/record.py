@@ -63,6 +63,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar exception: the exception without which a rule would have refused it.
     :ivar ended_rule: the rule that ended it when it was decided again while it ran; ``ended_place``,
         ``ended_reason`` and ``ended_policy`` belong to that rule.
+    :ivar slowed_by: the limits that made it wait, and ``slowed_ms`` for how long in all.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
@@ -75,6 +76,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
     :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
+    :ivar count: how many records a deed changed; ``reached`` how many entries of each place, as place=number,
+        or place=not-reached.
     :ivar within: the reference of the exchange around this one.
     :ivar n: the number of the record in its chain; 0 where it is in none.
     :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
@@ -125,7 +128,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     resolve_ms: int | None = None
     connect_ms: int | None = None
     first_octet_ms: int | None = None
+    slowed_by: tuple[str, ...] = ()
+    slowed_ms: int | None = None
     deed: str = ""
+    count: int = 0
+    reached: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.

@@ -21,6 +21,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
+from corpproxy.exchange.limited import Held
 from corpproxy.policy.model import Answer, Decision, Effect
 
 log = Logger()
@@ -108,7 +109,12 @@ class Books:
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
-            if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
+            if (
+                exchange.known is not None
+                and exchange.result is _FORWARDED
+                and not exchange.failure
+                and exchange.held is None
+            ):
                 record = self._ordinary(exchange, exchange.known, now)
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
@@ -220,6 +226,8 @@ class Books:
         )
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
+        if exchange.held is not None:
+            _tell_held(record, exchange.held)
         if exchange.countries is not None:
             record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
         if exchange.asns is not None:
@@ -258,6 +266,13 @@ def _tell_ending(record: Record, ending: Ending) -> None:
     record.ended_place = ending.decision.place_text
     record.ended_reason = ending.reason
     record.ended_policy = ending.policy
+
+
+def _tell_held(record: Record, held: Held) -> None:
+    """Say which limits made it wait."""
+    record.slowed_by = held.names
+    if record.slowed_by:
+        record.slowed_ms = round(held.seconds * 1000)
 
 
 def _tell_answer(record: Record, answer: Answer) -> None:

@@ -13,9 +13,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends import store_grants
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.store import StoreError
+from corpproxy.backends.store_erase import drop_before, erase
 from corpproxy.backends.store_schema import is_damage, open_for_reading, open_store, set_aside, transaction
 from corpproxy.backends.store_usage import Terms, add_usage, read_usage
 from corpproxy.identity.grants import Grant
@@ -61,6 +63,35 @@ class SqliteFile:
     def load_requests(self, now: float) -> list[AccessRequest]:
         """Give the requests that may still be worth showing, and forget the others."""
         return self._change(lambda connection, _: store_grants.load_requests(connection, now))
+
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> list[Reached]:
+        """Forget what an erasure is about, or only count it; no octet of it stays in the file."""
+        found = self._change(
+            lambda connection, terms: _forgetting(
+                terms, erase(connection, erasure, self._now(), counts_only=counts_only)
+            )
+        )
+        if not counts_only:
+            self._fold()
+        return found
+
+    def drop_usage_before(self, moment: float) -> int:
+        """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
+        gone = self._change(lambda connection, terms: _forgetting(terms, drop_before(connection, moment)))
+        if gone:
+            self._fold()
+        return gone
+
+    def _fold(self) -> None:
+        """Fold the log into the file: what was deleted stands in it, too."""
+        assert self._connection is not None
+        try:
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StoreError("store-failed", f"the store {self._path}: {error}") from error
+        if busy:
+            said = f"the store {self._path} is being read; what was erased is in its log until it is not"
+            raise StoreError("store-failed", said + ": do it once more")
 
     def close(self) -> None:
         """Close the file; its log is folded into it."""
@@ -143,6 +174,14 @@ class SqliteStore:
         """Give the requests that may still be worth showing, and forget the others."""
         return self._writer.run(lambda: self._file.load_requests(now))
 
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+        """Forget what an erasure is about, or only count it."""
+        return self._writer.run(lambda: self._file.erase(erasure, counts_only=counts_only))
+
+    def drop_usage_before(self, moment: float) -> Deferred[int]:
+        """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
+        return self._writer.run(lambda: self._file.drop_usage_before(moment))
+
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""
         return Deferred.fromCoroutine(self._close())
@@ -151,6 +190,12 @@ class SqliteStore:
         await self._writer.run(self._file.close)
         self._writer.stop()
         self._reader.stop()
+
+
+def _forgetting(terms: Terms, found: _Outcome) -> _Outcome:
+    """Forget the numbers at hand: terms are gone."""
+    terms.forget()
+    return found
 
 
 def report_from(path: Path, question: UsageQuestion) -> UsageReport:

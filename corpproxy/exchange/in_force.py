@@ -9,7 +9,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
 from corpproxy.destination.geography import Geography
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
-from corpproxy.http1.limits import Limits
+from corpproxy.http1.limits import Limits as HttpLimits
 from corpproxy.http1.sections import Sections
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.model import Identity
@@ -22,6 +22,7 @@ from corpproxy.pages.site import Site
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
+from corpproxy.policy.limits import Limits
 from corpproxy.policy.safe_search import SafeSearch
 
 
@@ -34,7 +35,8 @@ class InForce:
     ``needs_addresses`` says that a rule asks what is known of the addresses of a host, ``needs_networks``
     that it asks for these themselves, ``needs_agent`` for the User-Agent,
     ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are,
-    ``exemptions`` say who need not sign in;
+    ``exemptions`` say who need not sign in; ``limiting`` how fast who may move what, None where there is
+    nothing to it;
     ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
     that was checked before, ``recognise`` what gives it again later without being told the value.
     ``sections`` are the heads that came before.
@@ -58,7 +60,7 @@ class InForce:
     refusals: Refusals
     pages: Pages
     portal: Portal
-    limits: Limits
+    limits: HttpLimits
     connections: ConnectionLimits
     timeouts: Timeouts
     forwarding: Forwarding
@@ -69,5 +71,6 @@ class InForce:
     needs_answer: bool = False
     geography: Geography | None = None
     exemptions: Exemptions = NO_EXEMPTIONS
+    limiting: Limits | None = None
     # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
     sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)

@@ -22,19 +22,11 @@ from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from corpproxy import twins
-from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
 from corpproxy.net.engine.pump import Pump
+from corpproxy.net.engine.read_write import BULK_OCTETS, TURN_OCTETS, ReadWrite
 
-# One read.  A head with its cookies fits; asking for more costs 3 to 5 us for memory that is not used.
-READ_OCTETS = 16 * 1024
-# Reads of a socket that fills the first one: bulk.
-BULK_OCTETS = 256 * 1024
-# What one connection may read in one turn before the others have theirs.
-TURN_OCTETS = 1024 * 1024
-
-# A producer is paused when so much waits to be written, and resumed when all of it is.
-HIGH_WATER_OCTETS = 64 * 1024
+if TYPE_CHECKING:
+    from corpproxy.net.pacing import Pace
 
 # Pieces handed to the kernel at once; IOV_MAX is 1024.
 MAX_PIECES = 64
@@ -60,176 +52,8 @@ class Address(NamedTuple):
 _address: Callable[[tuple[str, str, int]], Address] = partial(tuple.__new__, Address)
 
 
-class TransportInPython:
-    """
-    What is done for each read and write of a socket; ``native/wire.c`` is made after it.
-
-    All that a transport knows stands here.
-    """
-
-    __slots__ = (
-        "_closing",
-        "_engine",
-        "_fd",
-        "_feeder",
-        "_half",
-        "_hung",
-        "_out",
-        "_out_octets",
-        "_paused",
-        "_peer",
-        "_producer",
-        "_producer_paused",
-        "_pump",
-        "_readable",
-        "_socket",
-        "_writing_over",
-        "connected",
-        "disconnecting",
-        "protocol",
-    )
-
-    protocol: Any
-
-    def __init__(self, engine: Engine, connection: Any, peer: tuple[Any, ...]) -> None:
-        """``connection`` is a socket that does not block, `socket.socket` or the one that is below it."""
-        self._engine = engine
-        self._socket = connection
-        self._fd: int = connection.fileno()
-        self._peer = peer
-        # Made when something has to wait: an empty one is larger than all the rest here together.
-        self._out: deque[bytes | memoryview] | None = None
-        self._out_octets = 0
-        self._producer: Any = None
-        self._producer_paused = False
-        self._paused = False
-        self._readable = False
-        self._hung = False
-        self._closing = False
-        self._writing_over = False
-        self._half = False
-        self._pump: Pump | None = None
-        self._feeder: Pump | None = None
-        self.connected = True
-        self.disconnecting = False
-
-    # Reading.
-
-    def ready(self, events: int) -> None:
-        """The kernel has something to read, or takes something again."""
-        if events & WRITABLE and (self._out is not None or self._feeder is not None):
-            self._can_write()
-        if events & READABLE:
-            self._readable = True
-            if events & ENDING:
-                self._hung = True
-            if not self._paused and self.connected and not self._closing:
-                self._read()
-
-    def _read(self) -> None:
-        """Read until nothing is left, the protocol wants no more, or the turn is over."""
-        if self._pump is not None:
-            self._pump.run()
-            return
-        size, turn = READ_OCTETS, TURN_OCTETS
-        while not self._paused and not self._closing and self.connected and not self._half:
-            try:
-                data = self._socket.recv(size)
-            except OSError as problem:
-                if problem.errno in (EAGAIN, EINTR):
-                    self._readable = False
-                else:
-                    self._broken(problem)
-                return
-            if not data:
-                self._ended()
-                return
-            # A short read means that nothing is left; an end that came with it is told by the event.
-            is_all = len(data) < size and not self._hung
-            if is_all:
-                self._readable = False
-            self.protocol.dataReceived(data)
-            if is_all:
-                return
-            turn -= len(data)
-            if self._is_pumped() or turn <= 0:
-                self._engine.soon(self._read_on)
-                return
-            size = BULK_OCTETS
-
-    def write(self, data: bytes) -> None:
-        """Send octets; what the kernel does not take is sent when it does."""
-        if not self.connected or self._writing_over:
-            return
-        if self._out:
-            self._out.append(data)
-            self._out_octets += len(data)
-        else:
-            try:
-                sent = self._socket.send(data)
-            except OSError as problem:
-                if problem.errno not in (EAGAIN, EINTR):
-                    self._broken(problem)
-                    return
-                sent = 0
-            if sent == len(data):
-                return
-            self._write_rest(data, sent)
-            return
-        self._hold_producer()
-
-    # What comes after that.
-
-    def _is_pumped(self) -> bool:
-        """Whether the protocol let the kernel move what comes from now on."""
-        return self._pump is not None
-
-    def _can_write(self) -> None:
-        """The kernel takes something again, and there is something or somebody to give it."""
-        if self._out:
-            self._flush()
-        elif self._feeder is not None:
-            self._taken_again()
-            self._feeder.run()
-
-    def _write_rest(self, data: bytes, sent: int) -> None:
-        """The kernel took so many octets: the others are sent when it takes them."""
-        self._out = deque((memoryview(data)[sent:] if sent else data,))
-        self._out_octets = len(data) - sent
-        self._hold_producer()
-
-    def _hold_producer(self) -> None:
-        if self._out_octets > HIGH_WATER_OCTETS and not self._producer_paused and self._producer is not None:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-
-    _read_on: Callable[[], None]
-    _ended: Callable[[], None]
-    _broken: Callable[[OSError], None]
-    _flush: Callable[[], None]
-    _taken_again: Callable[[], None]
-
-
-if twins.wire is None or TYPE_CHECKING:
-    _Base = TransportInPython
-else:
-    twins.wire.set_sizes(READ_OCTETS, BULK_OCTETS, TURN_OCTETS)
-
-    class _Base(twins.wire.Transport):
-        """The compiled twin, which leaves sockets that are none of the kernel's to the one in Python."""
-
-        __slots__ = ()
-        _ready_in_python = TransportInPython.ready
-        _read_in_python = TransportInPython._read
-        _write_in_python = TransportInPython.write
-        _is_pumped = TransportInPython._is_pumped
-        _can_write = TransportInPython._can_write
-        _write_rest = TransportInPython._write_rest
-        _hold_producer = TransportInPython._hold_producer
-
-
 @implementer(ITCPTransport, IConsumer, IPushProducer)
-class Transport(_Base):
+class Transport(ReadWrite):
     """
     One connected socket: reads when the kernel has something, writes at once.
 
@@ -251,6 +75,36 @@ class Transport(_Base):
         protocol.makeConnection(self)
         if self.connected:
             self.ready(events)
+
+    def _read_paced(self, pace: Pace) -> None:
+        """Read what a limit lets through, until nothing is left or the turn is over."""
+        turn = TURN_OCTETS
+        while self.may_read():
+            size = min(pace.ask(), BULK_OCTETS)
+            if not size:
+                return
+            try:
+                data = self._socket.recv(size)
+            except OSError as problem:
+                if problem.errno in (EAGAIN, EINTR):
+                    self._readable = False
+                else:
+                    self._broken(problem)
+                return
+            if not data:
+                self._ended()
+                return
+            is_all = len(data) < size and not self._hung
+            if is_all:
+                self._readable = False
+            pace.took(len(data))
+            self.protocol.dataReceived(data)
+            turn -= len(data)
+            if is_all:
+                return
+            if turn <= 0 or self.pace is not pace or self._pump is not None:
+                self._engine.soon(self._read_on)
+                return
 
     def _read_on(self) -> None:
         if self.connected and self._readable and not self._paused:
@@ -334,6 +188,12 @@ class Transport(_Base):
         except OSError as problem:
             return problem.errno not in (EAGAIN, EINTR)
         return True
+
+    def paced_by(self, pace: Pace | None) -> None:
+        """Read no faster than this lets us, or as it comes."""
+        self.pace = pace
+        if self._readable and self.connected:
+            self._engine.soon(self._read_on)
 
     # For a pump.
 
