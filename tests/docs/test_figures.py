@@ -21,7 +21,7 @@ from corpproxy.net import (
     relay,
     system_names,
 )
-from corpproxy.net.engine import listening, loop, pump, transport
+from corpproxy.net.engine import listening, loop, pump, read_write
 from corpproxy.pages import refusals
 from corpproxy.policy import safe_search
 from corpproxy.policy.model import Safety
