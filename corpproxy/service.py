@@ -41,6 +41,7 @@ from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.record_shelf import SHELF_SECONDS
 from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store, StoreError
@@ -60,6 +61,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
+from corpproxy.keeping import make_shelf
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -70,6 +72,7 @@ from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
+from corpproxy.retention import Retention
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -175,6 +178,7 @@ class CorpproxyService(Service):
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
+        self.shelf = self._make_shelf()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -188,6 +192,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
+        self.retention = self._make_retention()
         self.draining = Draining(self.proxy)
         self.errands = self._make_errands()
         self._ends = self._make_ends()
@@ -212,6 +217,9 @@ class CorpproxyService(Service):
         thread = OneThread(self.reactor, "checkpoints")
         return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
 
+    def _make_shelf(self) -> Any:
+        return make_shelf(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
@@ -223,6 +231,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_retention(self) -> Any:
+        return Retention(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -292,12 +303,14 @@ class CorpproxyService(Service):
             self._every(GRANTS_SECONDS, self._expire),
             self._every(PROGRESS_SECONDS, self._progress),
             self._every(LOOK_SECONDS, self._look_at_chains),
+            self._every(SHELF_SECONDS, self.shelf.look),
         ]
         self.lists.start()
         self.updates.start()
         self.errands.start()
         self.reloading.start()
         self.erasing.start()
+        self.retention.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -440,6 +453,7 @@ class CorpproxyService(Service):
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
+        self.shelf.settings = configuration.audit
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -549,6 +563,7 @@ class CorpproxyService(Service):
         steps: list[Step] = [
             self.reloading.stop,
             self.erasing.stop,
+            self.retention.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,
@@ -562,6 +577,7 @@ class CorpproxyService(Service):
             self.reception.stop,
             self._loading.cancel,
             self.bookkeeper.stop,
+            self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
             self.store.close,

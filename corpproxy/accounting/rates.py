@@ -13,8 +13,10 @@ No sockets and no clock stand here; whoever moves octets asks a `Claim` how many
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+
+from corpproxy.accounting.sharing import BucketKey, Wanted
 
 # What a bucket holds when nobody takes from it: so much of its rate.  A page of a few pictures comes at
 # once, and over ten seconds nobody gets 3 % more than the rate.
@@ -36,12 +38,13 @@ class Bucket:
     ``tokens`` falls below zero when something had to be moved that could not wait.  ``hungry`` counts the
     members that wait for it: what comes in is theirs.  ``held`` says that it was the reason in the last
     dealing why somebody did not get more.  ``whole`` is the rate of the limit, of which this process has its
-    part.
+    part.  ``drawn`` is what people took of it without waiting, ``eager`` those who had to wait for it, since
+    that was told the last time.
     """
 
-    __slots__ = ("held", "hungry", "key", "members", "rate", "seen", "tokens", "whole")
+    __slots__ = ("drawn", "eager", "held", "hungry", "key", "members", "rate", "seen", "tokens", "whole")
 
-    def __init__(self, key: Hashable, rate: float, now: float) -> None:
+    def __init__(self, key: BucketKey, rate: float, now: float) -> None:
         self.key = key
         self.rate = self.whole = rate
         self.tokens = rate * FIRST_SECONDS
@@ -49,6 +52,8 @@ class Bucket:
         self.members = 0
         self.hungry = 0
         self.held = False
+        self.drawn: dict[str, int] = {}
+        self.eager: set[str] = set()
 
     def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
         """Let in what came since the last time."""
@@ -82,7 +87,7 @@ class Member:
 
     __slots__ = ("blocked", "buckets", "claims", "credit", "key", "person", "waiting", "weight")
 
-    def __init__(self, key: Hashable, person: Hashable, buckets: Sequence[Bucket]) -> None:
+    def __init__(self, key: Hashable, person: str, buckets: Sequence[Bucket]) -> None:
         self.key = key
         self.person = person
         self.buckets = tuple(buckets)
@@ -97,6 +102,13 @@ class Member:
         for bucket in self.buckets:
             bucket.tokens -= octets
 
+    def draw(self, octets: int) -> None:
+        """Take octets that nobody had to wait for."""
+        person = self.person
+        for bucket in self.buckets:
+            bucket.tokens -= octets
+            bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+
     def ready(self, now: float) -> int:
         """How much may be taken at once: nothing while anybody waits for one of the buckets."""
         least = float(ANY)
@@ -107,6 +119,15 @@ class Member:
             least = min(least, bucket.tokens)
         return int(least)
 
+    def note(self, octets: int) -> None:
+        """Note that octets were dealt: for the buckets that would have had more, nobody had to wait."""
+        person = self.person
+        for bucket in self.buckets:
+            if bucket.held:
+                bucket.eager.add(person)
+            else:
+                bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+
     def wait_for(self, buckets: Iterable[Bucket]) -> None:
         """Wait for these buckets and no others."""
         for bucket in self.blocked:
@@ -114,6 +135,7 @@ class Member:
         self.blocked = tuple(buckets)
         for bucket in self.blocked:
             bucket.hungry += 1
+            bucket.eager.add(self.person)
 
     def is_in_debt(self, now: float) -> bool:
         """Whether more was moved than there was, beyond a head or two."""
@@ -143,10 +165,16 @@ class Claim:
 
 
 class Rates:
-    """All buckets of one process, and the members below them."""
+    """
+    All buckets of one process, and the members below them.
+
+    ``part`` is what a new bucket has of its rate here; ``spread`` the people who wait in several processes.
+    """
 
     def __init__(self) -> None:
-        self.buckets: dict[Hashable, Bucket] = {}
+        self.part = 1.0
+        self.spread: Mapping[str, int] = {}
+        self.buckets: dict[BucketKey, Bucket] = {}
         self._members: dict[Hashable, Member] = {}
         # In the order in which they began to wait.
         self._hungry: dict[Member, None] = {}
@@ -168,8 +196,8 @@ class Rates:
 
     def join(
         self,
-        person: Hashable,
-        buckets: Sequence[tuple[Hashable, float]],
+        person: str,
+        buckets: Sequence[tuple[BucketKey, float]],
         now: float,
         wake: Callable[[], None],
     ) -> Claim:
@@ -216,7 +244,7 @@ class Rates:
         ready = claim.member.ready(now)
         if ready >= PIECE_OCTETS - min(claim.allowance, 0):
             piece = min(ready, max(claim.want, PIECE_OCTETS - claim.allowance))
-            claim.member.take(piece)
+            claim.member.draw(piece)
             claim.allowance += piece
             if not claim.given:
                 self._given.append(claim)
@@ -253,15 +281,46 @@ class Rates:
         self._given += woken
         return woken
 
+    # With other processes.
+
+    def wanted(self, seconds: float) -> dict[BucketKey, Wanted]:
+        """What was taken of each bucket since this was asked the last time, so many seconds ago."""
+        told = {}
+        for key, bucket in self.buckets.items():
+            drawn = sum(bucket.drawn.values())
+            content = len(bucket.drawn.keys() - bucket.eager)
+            told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
+        self.begin_anew()
+        return told
+
+    def begin_anew(self) -> None:
+        """Forget what was taken until now."""
+        for bucket in self.buckets.values():
+            if bucket.drawn:
+                bucket.drawn = {}
+            if bucket.eager:
+                bucket.eager = set()
+        for member in self._hungry:
+            for bucket in member.blocked:
+                bucket.eager.add(member.person)
+
+    def take_parts(self, parts: Mapping[BucketKey, float], now: float) -> None:
+        """Fill these buckets at these rates from now on."""
+        for key, rate in parts.items():
+            bucket = self.buckets.get(key)
+            if bucket is not None:
+                bucket.change(rate, now)
+
     # Inside.
 
-    def _bucket(self, key: Hashable, rate: float, now: float) -> Bucket:
+    def _bucket(self, key: BucketKey, rate: float, now: float) -> Bucket:
         bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[key] = Bucket(key, rate, now)
+            bucket = self.buckets[key] = Bucket(key, rate * self.part, now)
+            bucket.whole = rate
         elif bucket.whole != rate:
             bucket.whole = rate
-            bucket.change(rate, now)
+            bucket.change(rate * self.part, now)
         return bucket
 
     def _may_forget(self, bucket: Bucket) -> bool:
@@ -310,11 +369,12 @@ class Rates:
         """A person who waits below different buckets is no more than one person in those that all share."""
         counted = Counter(member.person for member in hungry)
         for member in hungry:
-            member.weight = 1 / counted[member.person]
+            member.weight = 1 / (counted[member.person] * self.spread.get(member.person, 1))
 
     def _hand_out(self, member: Member, octets: int, woken: list[Claim]) -> None:
         """Give what was dealt to a member to its claims, in turn, in pieces that are worth it."""
         member.take(octets)
+        member.note(octets)
         member.credit += octets
         waiting = member.waiting
         if member.credit < PIECE_OCTETS and member.credit < min(one.want for one in waiting):

@@ -15,6 +15,22 @@ class WhenFull(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """
+    How long what is kept, in seconds; 0 is for ever.
+
+    ``url``, ``host`` and ``user`` are the groups of a record (`corpproxy.audit.proof`): the path; where
+    somebody went; who it was.  ``record`` is the record itself, ``account`` are the sums of usage.
+    """
+
+    url: float = 0.0
+    host: float = 0.0
+    user: float = 0.0
+    account: float = 0.0
+    record: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """
     What the record keeps, and what its files do.
@@ -23,7 +39,10 @@ class AuditSettings:
     User-Agent.
     ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
     ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
-    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
+    segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.
+    ``compress``: pack closed segments.
+    ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
+    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
     elsewhere that get every checkpoint, too.
     """
 
@@ -32,5 +51,8 @@ class AuditSettings:
     rotate_octets: int = 256 * 1024 * 1024
     rotate_daily: bool = True
     keep_segments: int = 0
+    keep: Keeping = Keeping()
+    compress: bool = True
+    disk_octets: int = 0
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()

@@ -75,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
         )
     )
+    erase.add_expire_arguments(
+        commands.add_parser(
+            "expire", help="erase what is older than the policy keeps", description=erase.EXPIRE
+        )
+    )
     for command in (tail, search):
         _add_shared_arguments(command)
 
@@ -149,6 +154,8 @@ def run(options: argparse.Namespace) -> int:
         return _index(options)
     if options.audit_command == "erase":
         return erase.run(options)
+    if options.audit_command == "expire":
+        return erase.run_expire(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)

@@ -44,6 +44,7 @@ ADVICE = {
     "not-a-number": "Write a whole number.",
     "out-of-range": "Write a number in the range that the message names.",
     "not-a-duration": "Write a number and a unit, such as 30s, 10m, 2h or 1d.",
+    "not-an-age": "Write a number of days, weeks or years: 7d, 12w or 2y.",
     "not-a-size": "Write a number and a unit, such as 64KiB, 10MiB or 2GiB.",
     "bad-name": "Write a name of the form that the message describes.",
     "bad-address": "Write an IP address, with a port where the field has one.",

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from corpproxy.audit.settings import AuditSettings
+from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.configuration import Configuration
@@ -239,7 +239,10 @@ class _Parts:
             user_agent=table.user_agent,
             rotate_octets=table.rotate.size,
             rotate_daily=table.rotate.daily,
-            keep_segments=table.keep,
+            keep_segments=table.keep.files,
+            keep=Keeping(**{name: age or 0.0 for name, age in table.keep if name != "files"}),
             when_full=table.when_full,
+            compress=table.compress,
+            disk_octets=table.disk,
             checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
         )

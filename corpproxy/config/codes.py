@@ -41,6 +41,7 @@ CODES = {
     "not-a-number": "A value is not a whole number.",
     "out-of-range": "A number is too small or too large.",
     "not-a-duration": "A value is not a duration.",
+    "not-an-age": "A value is not an age in days, weeks or years.",
     "not-a-size": "A value is not a size.",
     "bad-name": "A text cannot be the name of what it should name.",
     "bad-address": "A value is not an IP address, or not one with a port.",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpproxy.accounting.sharing import BucketKey
 from corpproxy.exchange.limited import limits_of
 from corpproxy.net.pacing import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from corpproxy.net.downstream import Downstream
     from corpproxy.policy.limits import Applied
 
 # The ways of an exchange: toward the client, and from it.
 DOWN, UP = 0, 1
+# The same person is another one where it is dealt the other way.
+_WAYS = ("down ", "up ")
 
 
 class Limiting:
@@ -99,12 +102,12 @@ class Limiting:
         ]
 
     def _pace(self, person: str, way: int, moved: int) -> Pace | None:
-        buckets: list[tuple[Hashable, float]] = []
+        buckets: list[tuple[BucketKey, float]] = []
         for limit, whom in self.applied:
             rate = limit.upload if way else limit.download
             if rate:
-                buckets.append(((limit.name, whom, way), rate))
-        return Pace(self._downstream.proxy.pacer, (person, way), buckets, moved) if buckets else None
+                buckets.append((BucketKey(limit.name, whom, way), rate))
+        return Pace(self._downstream.proxy.pacer, _WAYS[way] + person, buckets, moved) if buckets else None
 
     def _leave(self) -> None:
         self.abandon()
@@ -118,7 +121,7 @@ class Limiting:
         self._paces = [None, None]
 
     def _note(self, pace: Pace) -> None:
-        self._names.update(key[0] for key in pace.held_by)  # type: ignore[index]
+        self._names.update(key.limit for key in pace.held_by)
 
 
 def limit(downstream: Downstream) -> Limiting | None:

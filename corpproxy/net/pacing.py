@@ -10,7 +10,7 @@ pace, and knows nothing of this.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
@@ -19,11 +19,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from corpproxy.accounting.rates import PIECE_OCTETS, Claim, Rates
+from corpproxy.accounting.sharing import BucketKey
 
 if TYPE_CHECKING:
     from corpproxy.net.wire import Wire
 
 log = Logger()
+
+# The buckets that a claim stands below, each with the rate of its limit.
+Buckets = Sequence[tuple[BucketKey, float]]
 
 # How often what came in is dealt: a connection is woken up at most four times a second.
 TURN_SECONDS = 0.25
@@ -44,13 +48,15 @@ class Pacer:
     """
     All paces of one process; ``clock`` keeps time (IReactorTime).
 
-    ``turned`` is called before each dealing, with the time.
+    ``turned`` is called before each dealing, with the time: it has what was taken told, or forgotten.
+    ``idle`` is called when nobody is held any more.
     """
 
     def __init__(self, clock: Any) -> None:
         self.rates = Rates()
         self.seconds: Callable[[], float] = clock.seconds
-        self.turned: Callable[[float], None] = lambda now: None
+        self.turned: Callable[[float], None] = lambda now: self.rates.begin_anew()
+        self.idle: Callable[[], None] = lambda: None
         self._clock = clock
         self._call: IDelayedCall | None = None
         self._waking: IDelayedCall | None = None
@@ -65,9 +71,7 @@ class Pacer:
                 call.cancel()
         self._call = self._waking = None
 
-    def join(
-        self, person: Hashable, buckets: Sequence[tuple[Hashable, float]], wake: Callable[[], None]
-    ) -> Claim:
+    def join(self, person: str, buckets: Buckets, wake: Callable[[], None]) -> Claim:
         """Give a claim below these buckets."""
         if self._call is None:
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
@@ -98,6 +102,8 @@ class Pacer:
             self.rates.forget(now)
         if len(self.rates) or self.rates.buckets or self.rates.is_wanted:
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+        else:
+            self.idle()
 
     def _wake(self, claims: list[Claim]) -> None:
         self._woken += claims
@@ -138,9 +144,7 @@ class Pace:
         "moved",
     )
 
-    def __init__(
-        self, pacer: Pacer, person: Hashable, buckets: Sequence[tuple[Hashable, float]], moved: int
-    ) -> None:
+    def __init__(self, pacer: Pacer, person: str, buckets: Buckets, moved: int) -> None:
         self._pacer = pacer
         self._wire: Wire | None = None
         self._since = -1.0
@@ -149,7 +153,7 @@ class Pace:
         self.before_reading: Callable[[], None] | None = None
         self.claim = pacer.join(person, buckets, self._go_on)
         self.moved = moved
-        self.held_by: set[Hashable] = set()
+        self.held_by: set[BucketKey] = set()
         self._seconds = 0.0
 
     def lead(self, wire: Wire) -> None:

@@ -69,6 +69,11 @@ class Crew:
                 told = seat.employment.link.ask(command, value)  # type: ignore[union-attr]
                 told.addErrback(_not_told, seat.number)
 
+    def tell_one(self, seat: Seat, command: type[Command], value: Any) -> None:
+        """Tell one worker, if it serves."""
+        if seat.is_serving:
+            seat.employment.link.ask(command, value).addErrback(_not_told, seat.number)  # type: ignore[union-attr]
+
     def hear(self, notices: tuple[Notice, ...], of: Seat) -> None:
         """Pass on what one worker learned."""
         self.tell(Hear, notices, but=of)

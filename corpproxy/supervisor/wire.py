@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.reload import Objection
-from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
+from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Parts, Report, Took, Usage
 from corpproxy.supervisor.parcels import Parcels
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -106,6 +106,13 @@ class Others(amp.Command):
     requiresAnswer = False
 
 
+class Deal(amp.Command):
+    """Let so much through of the buckets of limits from now on."""
+
+    arguments = _value(Parts)
+    requiresAnswer = False
+
+
 class Stop(amp.Command):
     """Take what waits at the socket, let exchanges end, write everything and end; True: do not wait."""
 
@@ -152,6 +159,13 @@ class KeepRequest(amp.Command):
 
     arguments = _value(AccessRequest)
     errors = {NotStored: b"NOT-STORED"}
+
+
+class Taken(amp.Command):
+    """Say what was taken of the buckets of limits."""
+
+    arguments = _value(tuple[Took, ...])
+    requiresAnswer = False
 
 
 class Tidings(amp.Command):
