@@ -205,6 +205,7 @@ class Books:
             groups=identity.groups,
             groups_from=identity.groups_from,
             source=identity.source,
+            exemption=identity.exempt_by,
             method=self._methods[exchange.method],
             scheme=destination.scheme,
             host=destination.host.name,

@@ -171,7 +171,7 @@ def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentEras
         with open_segment(path) as lines:
             found.count(lines)
         if (found.records or found.halves) and not job.counts_only:
-            drop_index(name.path)
+            drop_index(path)
             rewrite(path, found.change)
     return found
 
