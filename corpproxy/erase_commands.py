@@ -29,7 +29,8 @@ _NO_LOGIN = 0xFFFFFFFF
 
 def erase_commands(service: CorpproxyService) -> Mapping[str, Command]:
     """Give each command by its name."""
-    return {"erase": _Desk(service).erase}
+    desk = _Desk(service)
+    return {"erase": desk.erase, "expire": desk.expire}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,15 @@ class _Desk:
         by = who_really(caller, arguments)
         erasing: Deferred[list[Reached]] = self.service.erasing.erase(erasure, by, why)
         return erasing.addCallback(_told)
+
+    def expire(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Erase what is older than the policy keeps, now, or say how much that would be."""
+        retention = self.service.retention
+        if arguments.get("counts_only"):
+            counting: Deferred[list[Reached]] = retention.count()
+            return counting.addCallback(_told)
+        running: Deferred[list[Reached]] = retention.run(who_really(caller, arguments))
+        return running.addCallback(_told)
 
 
 def _told(reached: list[Reached]) -> dict[str, Any]:

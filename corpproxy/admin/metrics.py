@@ -154,6 +154,12 @@ METRICS: tuple[Metric, ...] = (
     _gauge("corpproxy_records_waiting", "Records that are not yet written to their file."),
     _counter("corpproxy_records_written_total", "Records that were written."),
     _counter("corpproxy_records_lost_total", "Records that could not be written and are gone."),
+    _gauge("corpproxy_record_bytes", "Octets that all files of records take, looked at each ten seconds."),
+    _counter("corpproxy_record_files_packed_total", "Closed files of records that were packed."),
+    _counter(
+        "corpproxy_record_files_deleted_total",
+        "Closed files of records that were deleted because the disk budget was used up.",
+    ),
     _counter("corpproxy_checkpoints_total", "Checkpoints that were signed and written."),
     _gauge(
         "corpproxy_ledger_lag_seconds", "How old the oldest octets are that the ledger has not stored yet."

@@ -22,7 +22,8 @@ from corpproxy.audit.erasure import Erasing, Erasure, Reached
 from corpproxy.audit.record import UnreadableRecord
 from corpproxy.backends.record_index import drop_index
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
-from corpproxy.backends.segment_rewrite import SegmentIsOpen, opened, rewrite, sole
+from corpproxy.backends.segment_file import DamagedSegment, modified_at, open_segment, where_now
+from corpproxy.backends.segment_rewrite import SegmentIsOpen, rewrite, sole
 
 # Others come first.
 NICENESS = 10
@@ -130,7 +131,7 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         be done by doing the job once more.
     """
     folder = Path(job.state) / RECORDS_FOLDER
-    records, odd, open_now = 0, 0, 0
+    records, odd, open_now, damaged = 0, 0, 0, 0
     for name in segment_names(folder):
         began = time.monotonic()
         try:
@@ -140,6 +141,9 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         except SegmentIsOpen:
             open_now += 1
             continue
+        except DamagedSegment:
+            damaged += 1
+            continue
         if one is None:
             continue
         records += one.records
@@ -148,12 +152,12 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         tell(Done(name.canonical, one.records, dict(one.lost), groups))
         if not job.counts_only:
             time.sleep(job.rests * (time.monotonic() - began))
-    tell(Told(Reached(RECORDS, records, said=_said(odd, open_now))))
+    tell(Told(Reached(RECORDS, records, said=_said(odd, open_now, damaged))))
 
 
 def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentErasing | None:
     """Do what a job says in one segment; None where nothing can be left to do."""
-    written_at = name.path.stat().st_mtime
+    written_at = modified_at(name.path)
     gone = set(job.done.get(name.canonical, ()))
     erasures = tuple(
         one for one in job.erasures if not gone.issuperset(one.groups) and one.until > name.begun_at - SLACK
@@ -161,12 +165,14 @@ def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentEras
     if not erasures:
         return None
     with sole(folder):
+        # It may have been packed since its name was read.
+        path = where_now(name.path)
         found = SegmentErasing(Erasing(erasures), written_at)
-        with opened(name.path) as lines:
+        with open_segment(path) as lines:
             found.count(lines)
         if (found.records or found.halves) and not job.counts_only:
-            drop_index(name.path)
-            rewrite(name.path, found.change)
+            drop_index(path)
+            rewrite(path, found.change)
     return found
 
 
@@ -184,12 +190,14 @@ def _gone(job: EraseJob, written_at: float) -> tuple[str, ...]:
     )
 
 
-def _said(odd: int, open_now: int) -> str:
+def _said(odd: int, open_now: int, damaged: int) -> str:
     said = []
     if odd:
         said.append(f"{odd} lines that may be concerned are no records, and stay as they are")
     if open_now:
         said.append(f"{open_now} segments were being written and were left alone")
+    if damaged:
+        said.append(f"{damaged} packed segments are damaged and were left as they are")
     return "; ".join(said)
 
 

@@ -18,6 +18,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from corpproxy.backends.seekable_zstd import FrameWriter
+from corpproxy.backends.segment_file import GZIP, PACKED, ZSTD, DamagedSegment, open_segment
+
 LOCK_FILE = ".segments.lock"
 BESIDE = ".rewriting-"
 
@@ -29,17 +32,26 @@ class SegmentIsOpen(Exception):
     """Somebody writes to the segment now."""
 
 
+class Busy(Exception):
+    """Somebody rewrites, packs or deletes segments just now; it is for a later moment."""
+
+
 @contextmanager
-def sole(folder: Path) -> Iterator[None]:
+def sole(folder: Path, *, waits: bool = True) -> Iterator[None]:
     """
     Be the only one that rewrites, packs or deletes segments of a folder; waits until that is so.
 
     What another one left behind that was killed is taken away.
+
+    :raises Busy: when somebody else is just now, and it is not to wait.
     """
     descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _become_like(descriptor, folder.stat(), 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
         for left in folder.glob(f"{BESIDE}*"):
             left.unlink(missing_ok=True)
         yield
@@ -59,8 +71,11 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
     :raises OSError: when it cannot be read.
     """
-    with closing(_opened(path)) as file:
-        yield file
+    try:
+        with open_segment(path) as file:
+            yield file
+    except DamagedSegment as error:
+        raise OSError(f"{path}: the compressed file is damaged: {error}") from error
 
 
 def rewrite(path: Path, change: Change) -> None:
@@ -79,11 +94,14 @@ def rewrite(path: Path, change: Change) -> None:
         try:
             _write(path, beside, os.fstat(descriptor), change)
             os.replace(beside, path)
+            if path.suffix not in PACKED:
+                # A crash may have left it packed as well, with what was to go.
+                path.with_name(path.name + ZSTD).unlink(missing_ok=True)
         except BaseException:
             with suppress(FileNotFoundError):
                 beside.unlink()
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         os.close(descriptor)
 
@@ -109,13 +127,11 @@ def _write(path: Path, beside: Path, like: os.stat_result, change: Change) -> No
         os.fsync(descriptor)
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
 def _compressing(path: Path, raw: IO[bytes]) -> Any:
-    if path.suffix == ".gz":
+    if path.suffix == GZIP:
         return gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)
+    if path.suffix == ZSTD:
+        return FrameWriter(raw)
     return _Plain(raw)
 
 
@@ -136,7 +152,8 @@ def _become_like(descriptor: int, like: os.stat_result, mode: int) -> None:
     os.fchmod(descriptor, mode)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

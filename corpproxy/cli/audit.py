@@ -21,8 +21,6 @@ from corpproxy.audit.record import Record, encode
 from corpproxy.audit.redact import wire_text
 from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
-from corpproxy.backends.afterwork_now import afterwork_now
 from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segments
 from corpproxy.backends.record_reader import Follower, last_records
 from corpproxy.backends.record_search import Search
@@ -75,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     erase.add_arguments(
         commands.add_parser(
             "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
+        )
+    )
+    erase.add_expire_arguments(
+        commands.add_parser(
+            "expire", help="erase what is older than the policy keeps", description=erase.EXPIRE
         )
     )
     for command in (tail, search):
@@ -151,6 +154,8 @@ def run(options: argparse.Namespace) -> int:
         return _index(options)
     if options.audit_command == "erase":
         return erase.run(options)
+    if options.audit_command == "expire":
+        return erase.run_expire(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)
@@ -186,6 +191,9 @@ class Complaints:
 
 
 def _index(options: argparse.Namespace) -> int:
+    from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
+    from corpproxy.backends.afterwork_now import afterwork_now
+
     site = site_of(options, needed=True)
     failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone)))
     if failed:

@@ -22,6 +22,10 @@ DESCRIPTION = (
     "goes on at the next start."
 )
 
+EXPIRE = (
+    "Erase now what is older than 'audit: keep:' of the policy says; the service does it by itself each day."
+)
+
 # A record of many years.
 PATIENCE_SECONDS = 6 * 3600.0
 
@@ -68,6 +72,30 @@ def run(options: argparse.Namespace) -> int:
     except ControlError as error:
         raise CommandFailed(error.message) from error
     _tell(answer["reached"], counts_only=options.dry_run)
+    return 0
+
+
+def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    add_service_arguments(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say how much it is; change nothing")
+
+
+def run_expire(options: argparse.Namespace) -> int:
+    """Have it done, and tell; gives the exit status."""
+    try:
+        answer = asked(
+            options,
+            "expire",
+            timeout=PATIENCE_SECONDS,
+            counts_only=options.dry_run,
+            sudo_user=os.environ.get("SUDO_USER", ""),
+        )
+    except ControlError as error:
+        raise CommandFailed(error.message) from error
+    print("would go:" if options.dry_run else "gone:")
+    for one in answer["reached"]:
+        print(printable(f"  {one['place']}: {one['count']:,}"))
     return 0
 
 

@@ -40,6 +40,7 @@ from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
+from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
 from corpproxy.supervisor.distant_store import DistantStore
@@ -108,6 +109,19 @@ class Elsewhere:
         """Nothing begins here."""
 
     def stop(self) -> None:
+        """Nothing ends here."""
+
+
+class KeptElsewhere:
+    """In the place of what looks after closed segments, which the supervisor does for all."""
+
+    settings: object = None
+    packed = deleted = octets = 0
+
+    def look(self) -> None:
+        """Nothing is looked after here."""
+
+    def close(self) -> None:
         """Nothing ends here."""
 
 
@@ -206,6 +220,9 @@ class Worker(CorpproxyService):
     def _make_erasing(self) -> Any:
         return Elsewhere()
 
+    def _make_retention(self) -> Any:
+        return Elsewhere()
+
     def _make_signals(self) -> Any:
         return Elsewhere()
 
@@ -233,6 +250,9 @@ class Worker(CorpproxyService):
     def _make_checkpoints(self) -> SignedElsewhere:
         return SignedElsewhere()
 
+    def _make_shelf(self) -> KeptElsewhere:
+        return KeptElsewhere()
+
     def _make_reception(self) -> Reception:
         return Reception(
             self.reactor,
@@ -254,7 +274,7 @@ class Worker(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(self._every(REPORT_SECONDS, self.report))
+        self._loops.append(every(REPORT_SECONDS, self.report, self.reactor))
 
     def _make_ends(self) -> Signals:
         """Ctrl-C reaches every process of a terminal: there the supervisor says what is to happen."""

@@ -156,6 +156,24 @@ Duration = Annotated[
     float, Leaf("duration", _duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}, duration_text)
 ]
 
+# Months are of several lengths, and ``m`` are minutes; a year is 365 days.
+_DAYS = {"d": 1, "w": 7, "y": 365}
+_AGE = re.compile(r"([0-9]{1,5})(d|w|y)")
+
+
+def _age(written: str) -> float:
+    match = _AGE.fullmatch(written)
+    if not match:
+        raise wrong(
+            "not-an-age", f"wants an age in days, weeks or years such as 7d, 12w or 2y, not '{written}'"
+        )
+    if not int(match[1]):
+        raise wrong("out-of-range", "wants an age of at least a day")
+    return float(int(match[1]) * _DAYS[match[2]] * _SECONDS["d"])
+
+
+Age = Annotated[float, Leaf("age", _age, {"type": "string", "pattern": f"^{_AGE.pattern}$"}, duration_text)]
+
 # What somebody lets somebody else through for; what is to last is an exception, which has an owner.
 _WITHIN_A_DAY = (60.0, 86_400.0)
 
