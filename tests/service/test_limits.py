@@ -23,7 +23,7 @@ rules:
   - {{name: everything, do: allow}}
 """
 ME = getpass.getuser()
-# Short, so that the suite is, and on machines that do other things meanwhile: the rates here differ eightfold.
+# Short, so that the suite is, on machines that do other things meanwhile: the rates here differ eightfold.
 # How exact they are is for `benchmarks/rates.py` to say.
 SECONDS = 2.0
 NEAR = 0.4
