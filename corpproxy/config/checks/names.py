@@ -60,6 +60,11 @@ class _Names:
             self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
             self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
             self._group_names(("tests", number, "groups"), case.groups or ())
+        for number, report in enumerate(model.reports):
+            said = self._said_of_group(report.group) if report.group else ""
+            if said:
+                where: Path = ("reports", number, "group")
+                self._examined.say(where, "unknown-group", said, self._severity_of_groups)
         for name, table in model.lists.items():
             if table.of == "group":
                 self._listed_groups(name, table)
@@ -112,10 +117,14 @@ class _Names:
             return
         protected = self._examined.model.categories.protect.category
         self._tell("category", ("categories", "protect", "category"), protected, self._categories)
-        for name in self._examined.model.categories.exceptions:
+        self._category_keys(("categories", "exceptions"), self._examined.model.categories.exceptions)
+        self._category_keys(("audit", "levels"), self._examined.model.audit.levels)
+
+    def _category_keys(self, path: Path, written: Iterable[str]) -> None:
+        for name in written:
             if name not in self._categories:
                 said = f"there is no category '{name}'" + self._offer("category", name, self._categories)
-                self._examined.say_of_key(("categories", "exceptions", name), "unknown-category", said)
+                self._examined.say_of_key((*path, name), "unknown-category", said)
 
     def _network_names(self, path: Path, written: Iterable[str]) -> None:
         for number, name in enumerate(written):
