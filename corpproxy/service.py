@@ -64,14 +64,17 @@ from corpproxy.keeping import make_shelf
 from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
+from corpproxy.net.limiting import stand
 from corpproxy.net.listening import ClientFactory, Socket
 from corpproxy.net.names import Names
 from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.quota import Member, Standing
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.progress import Progress
+from corpproxy.quota_keeper import QuotaKeeper
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
@@ -188,6 +191,8 @@ class CorpproxyService(Service):
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
+        self.quota_keeper = self._make_quota_keeper()
+        self.proxy.counter.send = self.quota_keeper.count
         self.books.hides = self.hides
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
@@ -235,6 +240,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_quota_keeper(self) -> Any:
+        return QuotaKeeper(self)
 
     def _make_limit_keeper(self) -> Any:
         return LimitKeeper(self)
@@ -304,6 +312,7 @@ class CorpproxyService(Service):
         self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.quota_keeper.start()
         self.limit_keeper.start()
         self.bookkeeper.start()
         self.reception.start()
@@ -409,6 +418,7 @@ class CorpproxyService(Service):
         before, self.configuration, self.texts = self.configuration, configuration, texts
         self.index = index
         self.proxy.in_force = in_force
+        self.quota_keeper.define()
         if configuration.names != before.names:
             self.proxy.names.use(configuration.names)
         if _reaches_servers(configuration) != _reaches_servers(before):
@@ -462,7 +472,13 @@ class CorpproxyService(Service):
     def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
         """Put the limits that are set into force."""
         self.lasting.set_limits.entries = entries
-        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting)
+        self.quota_keeper.define()
+
+    def take_standings(self, standings: Mapping[Member, Standing]) -> None:
+        """Some members of quotas stand otherwise."""
+        self.lasting.standings.take(standings)
+        stand(self.proxy, standings)
 
     def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
         """The people who wait now, by the names of the limits that they wait for."""
@@ -521,6 +537,8 @@ class CorpproxyService(Service):
             proxy.rounds.stop,
             proxy.pacer.stop,
             self.limit_keeper.stop,
+            proxy.counter.stop,
+            self.quota_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,

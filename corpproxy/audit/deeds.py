@@ -23,6 +23,8 @@ class DeedName(StrEnum):
     REVEAL_ENDED = "reveal-ended"
     LIMIT_SET = "limit-set"
     LIMIT_CLEARED = "limit-cleared"
+    QUOTA_GRANTED = "quota-granted"
+    QUOTA_RESET = "quota-reset"
 
 
 @dataclass(frozen=True, slots=True)

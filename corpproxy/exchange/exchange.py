@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
     from corpproxy.exchange.limited import Held
     from corpproxy.policy.decide import Lasting
+    from corpproxy.policy.limits import Applied
 
 
 _FAILED = ResultCode.FAILED
@@ -45,7 +46,8 @@ class Exchange:
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` how long the decision holds for others like it.  ``held`` is what holds it to its limits.
+    ``lasts`` how long the decision holds for others like it.  ``limited`` are the
+    limits that held when it began, ``held`` is what holds it to them.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -74,6 +76,7 @@ class Exchange:
         "keep",
         "known",
         "lasts",
+        "limited",
         "listener",
         "method",
         "mode",
@@ -120,6 +123,7 @@ class Exchange:
         self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None
         self.result: ResultCode = _FAILED
+        self.limited: tuple[Applied, ...] = ()
         self.held: Held | None = None
         self.failure = ""
         self.phase = ""

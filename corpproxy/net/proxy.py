@@ -16,6 +16,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
+from corpproxy.net.counting import Counter
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.names import Names
 from corpproxy.net.pacing import Pacer
@@ -104,6 +105,7 @@ class Proxy:
         self.admission = Admission(self)
         self.rounds = Rounds(self)
         self.pacer = Pacer(reactor)
+        self.counter = Counter(reactor)
         self.stopping = False
         self._date = b""
         self._date_second = -1
