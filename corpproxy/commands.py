@@ -43,6 +43,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         "status": status,
         "rotate": rotate,
         **erase_commands(service),
+        **service.revealing.commands,
         **grant_commands(service),
         **list_commands(service),
     }
