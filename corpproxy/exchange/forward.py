@@ -5,7 +5,7 @@ from __future__ import annotations
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.answered import decide_answer, too_long
-from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
+from corpproxy.exchange.commands import Answer, Fetch, Relay
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
@@ -168,5 +168,5 @@ async def _change_protocol(exchange: Exchange, answer: Answer) -> ResultCode:
     head = forward_response(answer.head, framing=Framing.NONE, via=exchange.in_force.via, upgrade=True)
     await Relay(answer, head, Framing.NONE)
     exchange.opened = True
-    await Splice(answer.connection)
+    exchange.splices = True
     return ResultCode.UPGRADED

@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.errors import ClientGone, ProtocolError
+from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
-from corpproxy.exchange.road import live, refuse
+from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
@@ -27,6 +27,7 @@ from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
+from corpproxy.net.splice import join
 from corpproxy.net.upload import Upload
 from corpproxy.net.wire import UNTAKEN, Wire
 
@@ -153,7 +154,7 @@ class Downstream(Wire):
             self.abort()
         elif self.when_late is not None:
             self.when_late()
-        elif self.run is not None:
+        elif self.is_busy:
             self._late()
         elif self._reader.pending:
             message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
@@ -223,10 +224,32 @@ class Downstream(Wire):
         self.run = Run(road, self)  # type: ignore[arg-type]
         self.run.start()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an exchange is on its road, or its tunnel moves octets."""
+        return self.run is not None or self.tunnel is not None
+
     def ended(self, error: BaseException | None) -> None:
-        """The road is over: account, audit, and go on with the next request or close."""
-        exchange = self.exchange
+        """The road is over: so is the exchange, unless it leads into a tunnel."""
         self.run = None
+        if error is None and self.exchange.splices:
+            try:
+                join(self)
+            except Exception as bug:
+                self._over(bug)
+        else:
+            self._over(error)
+
+    def tunnel_over(self, failure: BaseException | None) -> None:
+        """Both sides of the tunnel have ended; or ``failure`` ended it before."""
+        if isinstance(failure, CorpproxyError):
+            cut_off(self.exchange, failure)
+            failure = None
+        self._over(failure)
+
+    def _over(self, error: BaseException | None) -> None:
+        """The exchange is over: account, audit, and go on with the next request or close."""
+        exchange = self.exchange
         self.tunnel = None
         self.when_late = None
         self.deadline = NEVER
@@ -312,12 +335,12 @@ class Downstream(Wire):
 
     def stop_if_idle(self) -> None:
         """Close a connection that serves no exchange; another ends with the one it serves."""
-        if self.run is None and not self._reader.pending:
+        if not self.is_busy and not self._reader.pending:
             self.close()
 
     def stop_now(self) -> None:
         """End the exchange that still runs, and the connection."""
-        if self.run is not None:
+        if self.is_busy:
             self.cancel(TunnelEnded("stopping", "corpproxy is stopping"))
         else:
             self.lost(False)  # half a head has its record, too
@@ -344,10 +367,12 @@ class Downstream(Wire):
         """End the present exchange where it waits."""
         if self.run is not None:
             self.run.cancel(reason)
+        elif self.tunnel is not None:
+            self.tunnel.cancel(reason)
 
     def client_gone(self) -> None:
         """The client left in the middle of its exchange; one whose end was sent already left nothing."""
-        if self.run is None and self.closing:
+        if self.closing and not self.is_busy:
             return
         self.cancel(ClientGone())
         self.abort()
