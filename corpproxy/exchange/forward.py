@@ -13,7 +13,7 @@ from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
 from corpproxy.http1.forward import forward_request, forward_response
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
-from corpproxy.http1.recipe import Recipe
+from corpproxy.http1.recipe import recipe_of
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -103,7 +103,7 @@ def _first_fetch(exchange: Exchange) -> Fetch:
     dial = dial_host(exchange)
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-        known.fields = Recipe(exchange.head.fields, head[head.index(b"\r\n") :])
+        known.fields = recipe_of(exchange.head.fields, head[head.index(b"\r\n") :])
     return Fetch(
         dial,
         destination.port,

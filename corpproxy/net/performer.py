@@ -258,7 +258,6 @@ class Performer:
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
         downstream.write(command.head)
-        downstream.expect_no_head()
         downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
