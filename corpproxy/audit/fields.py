@@ -101,8 +101,8 @@ FIELDS: dict[str, str] = {
     "slowed_ms": "Milliseconds that it had to wait for them in all.",
     "deed": (
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
-        "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed`` or "
-        "``reveal-ended``; ``user`` did it, ``reason`` says why."
+        "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
+        "``reveal-ended``, ``limit-set`` or ``limit-cleared``; ``user`` did it, ``reason`` says why."
     ),
     "count": "How many records it changed.",
     "reached": "How many entries it changed in each place, as ``records=12``, or ``syslog=not-reached``.",
