@@ -20,25 +20,32 @@ PROGRAMS := tests.programs tests.packaging
 PARTS := $(filter-out $(SERVICE) $(PROGRAMS) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
+TWINS := tests.test_twins tests.audit tests.http1 tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
-# Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us.
+# Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
+# headers behind it the parts of native/.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime \
+                   e2guardian faketime zstd python3-dev libssl-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: run test test-parts test-service test-programs test-deps environment node lint types docs policies bench profile clean format
+.PHONY: run test test-parts test-pure test-service test-programs test-deps environment node lint types docs policies bench profile clean format
 
 run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Three runs of trial side by side; each tells what it did when it is over, in two minutes or so."
-	@$(MAKE) --no-print-directory -j3 --keep-going --output-sync=target test-parts test-service test-programs
+	@echo "Four runs of trial, three side by side; each tells what it did when it is over, in two minutes or so."
+	@$(MAKE) --no-print-directory -j3 --keep-going --output-sync=target test-parts test-service test-programs test-pure
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)
+
+# What has a compiled twin, once more in Python.
+test-pure: export CORPPROXY_PURE = 1
+test-pure: $(ENV)/test.stamp
+	$(TRIAL) $(TWINS)
 
 test-service: $(ENV)/test.stamp
 	$(TRIAL) $(SERVICE)
@@ -83,7 +90,7 @@ profile: $(ENV)/test.stamp
 	$(BIN)/python -m benchmarks --profile $(BENCH)
 
 clean:
-	rm -rf $(ENV) build dist *.egg-info docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(ENV) build dist *.egg-info corpproxy/*.so docs/_build _trial_temp* .mypy_cache .ruff_cache .hypothesis
 	find corpproxy tests twisted benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment, in steps that are repeated when setup.cfg changes.
@@ -102,21 +109,24 @@ $(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.$(1)'
 @touch $@
 endef
 
-$(ENV)/run.stamp: setup.cfg pyproject.toml | $(BIN)/python
+# What is compiled is compiled again when its sources change.
+SOURCES := setup.cfg setup.py pyproject.toml $(wildcard native/*)
+
+$(ENV)/run.stamp: $(SOURCES) | $(BIN)/python
 	@echo "Installing corpproxy into $(ENV); the first time this takes a minute."
 	@$(call install,)
 
-$(ENV)/test.stamp: setup.cfg pyproject.toml | $(BIN)/python
+$(ENV)/test.stamp: $(SOURCES) | $(BIN)/python
 	$(call install,[tests])
 
-$(ENV)/lint.stamp: setup.cfg pyproject.toml | $(BIN)/python
+$(ENV)/lint.stamp: $(SOURCES) | $(BIN)/python
 	$(call install,$(LINT_EXTRAS))
 
-$(ENV)/docs.stamp: setup.cfg pyproject.toml | $(BIN)/python
+$(ENV)/docs.stamp: $(SOURCES) | $(BIN)/python
 	$(call install,[docs])
 
 # All of it in one go, which is quicker than one after the other.
-environment: setup.cfg pyproject.toml | $(BIN)/python
+environment: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[tests,lint,docs]'
 	@touch $(ENV)/run.stamp $(ENV)/test.stamp $(ENV)/lint.stamp $(ENV)/docs.stamp
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.audit.discretion import Discretion, discretion_of
 from corpproxy.backends.geography import open_geography
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
@@ -27,6 +28,7 @@ from corpproxy.pages.refusals import Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         policy=policy,
         approvals=configuration.approvals,
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         geography=geography,
         needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
@@ -91,12 +94,20 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
+        limiting=limits_of(configuration, classifier),
+        discretion=_discretion(configuration, classifier),
     )
 
 
 def reads_addresses(policy: Policy) -> bool:
     """Whether a rule asks for what is known of the addresses of a host."""
-    return not policy.reads.isdisjoint(("address_classes", "countries", "asns"))
+    return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
+
+
+def limits_of(configuration: Configuration, classifier: Classifier) -> Limits | None:
+    """The limits of a policy; None where there are none, so that exchanges need not ask."""
+    limits = configuration.limits
+    return limits.with_missing(classifier.missing) if limits.limits else None
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -133,8 +144,17 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         classifier=classifier,
         policy=policy,
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         exemptions=configuration.exemptions.with_missing(classifier.missing),
+        limiting=limits_of(configuration, classifier),
+        discretion=_discretion(configuration, classifier),
     )
+
+
+def _discretion(configuration: Configuration, classifier: Classifier) -> Discretion:
+    """What records leave out, by every name that a category has."""
+    levels = configuration.audit.levels
+    return discretion_of(levels, {name: classifier.same_categories(name) for name in levels})
 
 
 def classifier_of(configuration: Configuration, index: CategoryIndex | None) -> Classifier:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from corpproxy import __version__
+from corpproxy.erase_commands import erase_commands
 from corpproxy.grant_commands import grant_commands
 from corpproxy.list_commands import list_commands
 from corpproxy.net.control import Caller, Command, ControlError
@@ -41,6 +42,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         "reload": reload,
         "status": status,
         "rotate": rotate,
+        **erase_commands(service),
         **grant_commands(service),
         **list_commands(service),
     }

@@ -11,7 +11,7 @@ import secrets
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ from corpproxy.backends.policy_start import Started
 from corpproxy.backends.reception import Reception
 from corpproxy.backends.record_files import RecordWriter
 from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.record_shelf import SHELF_SECONDS
 from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store import STORE_FILE, Store, StoreError
@@ -53,11 +54,14 @@ from corpproxy.config.transports import Transports
 from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
+from corpproxy.erasing import Erasing
+from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
+from corpproxy.keeping import make_shelf
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -68,6 +72,7 @@ from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
+from corpproxy.retention import Retention
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -173,6 +178,7 @@ class CorpproxyService(Service):
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
+        self.shelf = self._make_shelf()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -184,8 +190,12 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.books.hides = self.hides
         self.reloading = self._make_reloading()
+        self.erasing = self._make_erasing()
+        self.retention = self._make_retention()
         self.draining = Draining(self.proxy)
+        self.errands = self._make_errands()
         self._ends = self._make_ends()
 
     # What a worker has otherwise.
@@ -194,7 +204,9 @@ class CorpproxyService(Service):
         return ControlServer(self.state / CONTROL_SOCKET, commands(self), reactor=self.reactor)
 
     def _make_store(self) -> Store:
-        return SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+        store = SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+        store.hides = self.hides
+        return store
 
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
@@ -208,11 +220,23 @@ class CorpproxyService(Service):
         thread = OneThread(self.reactor, "checkpoints")
         return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
 
+    def _make_shelf(self) -> Any:
+        return make_shelf(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
+
+    def _make_errands(self) -> Any:
+        return Errands(self)
+
+    def _make_erasing(self) -> Any:
+        return Erasing(self)
+
+    def _make_retention(self) -> Any:
+        return Retention(self)
 
     def _make_signals(self) -> Signals:
         return Signals(
@@ -282,10 +306,14 @@ class CorpproxyService(Service):
             self._every(GRANTS_SECONDS, self._expire),
             self._every(PROGRESS_SECONDS, self._progress),
             self._every(LOOK_SECONDS, self._look_at_chains),
+            self._every(SHELF_SECONDS, self.shelf.look),
         ]
         self.lists.start()
         self.updates.start()
+        self.errands.start()
         self.reloading.start()
+        self.erasing.start()
+        self.retention.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
@@ -428,6 +456,7 @@ class CorpproxyService(Service):
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
+        self.shelf.settings = configuration.audit
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -487,6 +516,14 @@ class CorpproxyService(Service):
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
 
+    def hides(self, hosts: Iterable[str]) -> bool:
+        """Whether there is one among some hosts that nothing that is kept may name."""
+        return self.proxy.in_force.hides(hosts)
+
+    def settle(self) -> Deferred[None]:
+        """Write what waits, records and usage, and close the open segments; fires when that is done."""
+        return self.writer.settle().addCallback(lambda _: self.bookkeeper.settle())
+
     def _progress(self) -> None:
         now = self.now()
         self._tell_progress(
@@ -532,7 +569,10 @@ class CorpproxyService(Service):
         proxy = self.proxy
         steps: list[Step] = [
             self.reloading.stop,
+            self.erasing.stop,
+            self.retention.stop,
             self.updates.stop,
+            self.errands.stop,
             self.lists.stop,
             clients,
             self._drain,
@@ -544,6 +584,7 @@ class CorpproxyService(Service):
             self.reception.stop,
             self._loading.cancel,
             self.bookkeeper.stop,
+            self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
             self.store.close,

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.logger import Logger
+
+from corpproxy import __version__, twins
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_start import start_configuration
 from corpproxy.config.configuration import Configuration
@@ -14,6 +17,8 @@ from corpproxy.cores import workers_for
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
+
+log = Logger()
 
 
 class CannotStart(CorpproxyError):
@@ -41,6 +46,7 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
+    log.info("corpproxy {version}, {parts}", version=__version__, parts=twins.described())
     return _kind(workers_for(started.configuration.workers))(policy, started, reactor=reactor, now=now)
 
 

@@ -27,7 +27,9 @@ class Options(usage.Options):
 
     def opt_version(self) -> None:
         """Print the version of corpproxy."""
-        print(f"corpproxy {__version__}")
+        from corpproxy import twins
+
+        print(f"corpproxy {__version__}, {twins.described()}")
         raise SystemExit(0)
 
 

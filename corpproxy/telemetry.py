@@ -36,6 +36,10 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_records_waiting", lambda: writer.waiting)
     telemetry.measure("corpproxy_records_written_total", lambda: writer.written)
     telemetry.measure("corpproxy_records_lost_total", lambda: writer.lost)
+    shelf = service.shelf
+    telemetry.measure("corpproxy_record_bytes", lambda: shelf.octets)
+    telemetry.measure("corpproxy_record_files_packed_total", lambda: shelf.packed)
+    telemetry.measure("corpproxy_record_files_deleted_total", lambda: shelf.deleted)
     telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
     telemetry.measure("corpproxy_names_known", lambda: len(names))

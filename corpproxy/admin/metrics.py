@@ -77,6 +77,11 @@ def _gauge(name: str, text: str, *labels: str) -> Metric:
 
 METRICS: tuple[Metric, ...] = (
     _gauge("corpproxy_build_info", "Always 1; the label is the version of corpproxy.", "version"),
+    _gauge(
+        "corpproxy_compiled",
+        "1 for each compiled part that runs, 0 where its twin in Python does.",
+        "part",
+    ),
     _gauge("corpproxy_ready", "1 while the proxy can do its work, 0 while /ready says why not."),
     _counted(
         "corpproxy_exchanges_total",
@@ -149,6 +154,12 @@ METRICS: tuple[Metric, ...] = (
     _gauge("corpproxy_records_waiting", "Records that are not yet written to their file."),
     _counter("corpproxy_records_written_total", "Records that were written."),
     _counter("corpproxy_records_lost_total", "Records that could not be written and are gone."),
+    _gauge("corpproxy_record_bytes", "Octets that all files of records take, looked at each ten seconds."),
+    _counter("corpproxy_record_files_packed_total", "Closed files of records that were packed."),
+    _counter(
+        "corpproxy_record_files_deleted_total",
+        "Closed files of records that were deleted because the disk budget was used up.",
+    ),
     _counter("corpproxy_checkpoints_total", "Checkpoints that were signed and written."),
     _gauge(
         "corpproxy_ledger_lag_seconds", "How old the oldest octets are that the ledger has not stored yet."

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from corpproxy import __version__
+from corpproxy import __version__, twins
 from corpproxy.admin.metrics import BY_NAME, EXCHANGE_BOUNDS, TUNNEL_BOUNDS
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind
@@ -67,6 +67,7 @@ class Telemetry:
         self._sign_ins: Counter[str] = Counter(ok=0, failed=0, remembered=0)
         self._reloads: Counter[str] = Counter(taken=0, refused=0)
         self.measure("corpproxy_build_info", lambda: {__version__: 1})
+        self.measure("corpproxy_compiled", twins.measured)
         self.measure("corpproxy_sign_ins_total", lambda: self._sign_ins)
         self.measure("corpproxy_reloads_total", lambda: self._reloads)
 

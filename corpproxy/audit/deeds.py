@@ -17,6 +17,10 @@ class DeedName(StrEnum):
     REFUSED = "access-refused"
     GIVEN = "grant-given"
     ENDED = "grant-ended"
+    ERASED = "record-erased"
+    RETAINED = "record-retained"
+    REVEALED = "person-revealed"
+    REVEAL_ENDED = "reveal-ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Deed:
     ``source`` ``command``.  ``whom`` is whose access it was about, as grants name people.  ``hosts`` and
     ``rule`` are what it was about, ``until`` how long it was to hold (POSIX seconds, 0 for not at all),
     ``why`` the reason in words.  ``grant`` and ``request`` are their ids.
+    ``count`` is how many records it changed, ``reached`` how many entries of each place.
     """
 
     name: DeedName
@@ -43,6 +48,8 @@ class Deed:
     source: str = ""
     groups: tuple[str, ...] = ()
     client: str = ""
+    count: int = 0
+    reached: tuple[str, ...] = ()
 
 
 def record_of(deed: Deed, policy: str) -> Record:
@@ -65,4 +72,6 @@ def record_of(deed: Deed, policy: str) -> Record:
         deed=deed.name.value,
         whom=deed.whom,
         hosts=deed.hosts,
+        count=deed.count,
+        reached=deed.reached,
     )

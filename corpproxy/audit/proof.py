@@ -25,6 +25,8 @@ from hashlib import sha256, sha512
 
 import msgspec
 
+from corpproxy import twins
+
 SEED_OCTETS = 16
 SALT_OCTETS = 16
 NOTHING = bytes(32)
@@ -32,7 +34,7 @@ NOTHING = bytes(32)
 # The personal members, group by group, in the order in which a record has them.
 GROUPS = {
     "who": ("client", "user", "agent", "whom"),
-    "where": ("host", "hosts", "upstream", "server_name", "entry", "reason", "ended_reason"),
+    "where": ("host", "hosts", "resolved", "upstream", "server_name", "entry", "reason", "ended_reason"),
     "url": ("path",),
 }
 
@@ -93,8 +95,19 @@ def link(lines: Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]
     Chain lines as :func:`corpproxy.audit.record.encode` writes them, without their line ends, to a head.
 
     ``seeds`` are random octets, ``SEED_OCTETS`` for each line.  Gives the chained lines and the head behind
-    them.
+    them.  Where the compiled twin runs, the thread of the caller keeps no other one waiting meanwhile.
     """
+    if twins.chain is not None:
+        lines = list(lines)
+        linked = twins.chain.link(lines, head.count, head.digest, seeds, _RESULT, _WHERE, _PATH)
+        if linked is not None:
+            made, count, digest = linked
+            return made, Head(count, digest)
+    return link_in_python(lines, head, seeds)
+
+
+def link_in_python(lines: Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]:
+    """Do what :func:`link` does; ``native/chain.c`` is made after it."""
     count, digest = head.count, head.digest
     made: list[bytes] = []
     at = 0

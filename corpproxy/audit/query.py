@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from corpproxy.audit.record import Record
+from corpproxy.audit.results import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class RecordQuery:
 
     ``host`` also finds what is below it, ``reference`` also the exchanges within that one.  ``since``
     and ``until`` are moments as the record writes them; the first is included, the second is not.
-    ``status`` is three digits, or one for its class (``5``).
+    ``status`` is three digits, or one for its class (``5``).  ``deeds`` keeps to what people did to the
+    access of others and to the service itself.
     """
 
     user: str = ""
@@ -32,6 +34,10 @@ class RecordQuery:
     reference: str = ""
     failure: str = ""
     listener: str = ""
+    whom: str = ""
+    grant: str = ""
+    deed: str = ""
+    deeds: bool = False
     since: str = ""
     until: str = ""
 
@@ -44,6 +50,7 @@ class RecordQuery:
         """Whether a record is one of those wanted."""
         return (
             self._in_time(record)
+            and (not self.deeds or record.kind is Kind.DEED)
             and all(
                 not wanted or wanted == getattr(record, name)
                 for name, wanted in (
@@ -56,6 +63,9 @@ class RecordQuery:
                     ("method", self.method),
                     ("failure", self.failure),
                     ("listener", self.listener),
+                    ("whom", self.whom),
+                    ("grant", self.grant),
+                    ("deed", self.deed),
                 )
             )
             and (not self.rule or self.rule in (record.rule, record.ended_rule))

@@ -42,6 +42,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar groups: the groups of that identity at that time, sorted.
     :ivar groups_from: for each of the groups where it comes from: policy, file, network.
     :ivar source: how the identity is known: basic, network, exempt, anonymous.
+    :ivar exemption: where the exemption stands by which nobody was asked to sign in, as file:line:column.
     :ivar path: the path, without its query unless the policy says so.
     :ivar categories: the categories of the destination, sorted.
     :ivar addresses: the classes of the host's addresses, where a rule or the safety table read them; ``none``
@@ -63,16 +64,21 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar exception: the exception without which a rule would have refused it.
     :ivar ended_rule: the rule that ended it when it was decided again while it ran; ``ended_place``,
         ``ended_reason`` and ``ended_policy`` belong to that rule.
+    :ivar slowed_by: the limits that made it wait, and ``slowed_ms`` for how long in all.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
     :ivar sent: octets that went to the client.
     :ivar up_sent: octets that went to the server.
     :ivar up_received: octets that came from the server.
+    :ivar resolved: the addresses of the host, where a rule asks for networks of them; ``none`` where it could
+        not be looked up.
     :ivar upstream: the address that was dialled, with its port.
     :ivar server_name: the name that TLS asked for inside a tunnel.
     :ivar agent: the User-Agent, when the policy keeps it.
     :ivar deed: what somebody did to the access of others; ``whom`` it was about, and which ``hosts``.
+    :ivar count: how many records a deed changed; ``reached`` how many entries of each place, as place=number,
+        or place=not-reached.
     :ivar within: the reference of the exchange around this one.
     :ivar n: the number of the record in its chain; 0 where it is in none.
     :ivar seed: what the commitments to what is personal are salted with, see `corpproxy.audit.proof`.
@@ -89,6 +95,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     groups: tuple[str, ...] = ()
     groups_from: tuple[str, ...] = ()
     source: str = ""
+    exemption: str = ""
     method: str = ""
     scheme: str = ""
     port: int = 0
@@ -123,7 +130,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     resolve_ms: int | None = None
     connect_ms: int | None = None
     first_octet_ms: int | None = None
+    slowed_by: tuple[str, ...] = ()
+    slowed_ms: int | None = None
     deed: str = ""
+    count: int = 0
+    reached: tuple[str, ...] = ()
     within: str = ""
     result: ResultCode
     # Who, where, and the URL: what is personal, in the groups of `corpproxy.audit.proof`.
@@ -133,6 +144,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     whom: str = ""
     host: str = ""
     hosts: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
     upstream: str = ""
     server_name: str = ""
     entry: str = ""

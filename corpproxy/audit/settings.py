@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from corpproxy.audit.discretion import Level
 
 
 class WhenFull(enum.StrEnum):
@@ -12,6 +15,22 @@ class WhenFull(enum.StrEnum):
 
     STOP = "stop"
     CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """
+    How long what is kept, in seconds; 0 is for ever.
+
+    ``url``, ``host`` and ``user`` are the groups of a record (`corpproxy.audit.proof`): the path; where
+    somebody went; who it was.  ``record`` is the record itself, ``account`` are the sums of usage.
+    """
+
+    url: float = 0.0
+    host: float = 0.0
+    user: float = 0.0
+    account: float = 0.0
+    record: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +42,11 @@ class AuditSettings:
     User-Agent.
     ``rotate_octets``: begin a new segment once the open one is as long; 0 for never.
     ``rotate_daily``: begin a new segment each UTC day.  ``keep_segments``: delete the oldest
-    segments beyond so many; 0 keeps all.  ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
-    elsewhere that get every checkpoint, too.
+    segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.
+    ``compress``: pack closed segments.
+    ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
+    ``levels``: how much is recorded, by category.  ``when_full``: see :class:`WhenFull`.
+    ``checkpoints_to``: folders elsewhere that get every checkpoint, too.
     """
 
     query: bool = False
@@ -32,5 +54,9 @@ class AuditSettings:
     rotate_octets: int = 256 * 1024 * 1024
     rotate_daily: bool = True
     keep_segments: int = 0
+    keep: Keeping = Keeping()
+    compress: bool = True
+    disk_octets: int = 0
+    levels: Mapping[str, Level] = field(default_factory=dict)
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+# The end of the calendar: from here on moments cannot be written.
+UTC_END = 253_402_300_800.0
+
 _ENDINGS = tuple(f"{millisecond:03d}Z" for millisecond in range(1000))
 
 

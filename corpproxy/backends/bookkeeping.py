@@ -60,6 +60,14 @@ class Bookkeeper:
         """Begin."""
         self._loop.start(self._interval, now=False).addErrback(self._note_bug)
 
+    def settle(self) -> Deferred[None]:
+        """Bring what was counted until now into the store; fires when it is there, or could not be."""
+        return Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        await self._under_way
+        await self._book()
+
     def stop(self) -> Deferred[None]:
         """Bring in what is left, and end; the store must still be open."""
         if self._loop.running:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import methodcaller
 from typing import Protocol
 
 from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
+from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.audit.deeds import Deed, record_of
 from corpproxy.audit.record import MAX_MEDIA_TYPE, NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
@@ -21,6 +23,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
+from corpproxy.exchange.limited import Held
 from corpproxy.policy.model import Answer, Decision, Effect
 
 log = Logger()
@@ -57,6 +60,8 @@ class Books:
     Closes exchanges: octets go to the ledger, the record to the writer, figures to whoever watches.
 
     ``watch`` is called with each closing record.  ``now`` is POSIX seconds.
+
+    :ivar hides: whether there is one among some hosts that the record may not name.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Books:
         self._now = now
         self._watch = watch
         self.accepts = writer.accepts
+        self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -90,12 +96,13 @@ class Books:
             known.record = _copied(record)
         else:
             record = self._like(known.record, exchange, self._now())
-        self._writer.write(record)
+        self._writer.write(_discreet(record, exchange))
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
         for exchange in exchanges:
-            self._writer.write(self._record(exchange, Kind.PROGRESS, ResultCode.OPEN))
+            record = self._record(exchange, Kind.PROGRESS, ResultCode.OPEN)
+            self._writer.write(_discreet(record, exchange))
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
@@ -104,15 +111,21 @@ class Books:
         if account.host or destination is None:
             self._accounts.close(account, now)
         else:
-            host, categories = destination.host.name, destination.categories
+            host, categories = _counted_host(exchange, destination), destination.categories
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
-            if exchange.known is not None and exchange.result is _FORWARDED and not exchange.failure:
+            if (
+                exchange.known is not None
+                and exchange.result is _FORWARDED
+                and not exchange.failure
+                and exchange.held is None
+            ):
                 record = self._ordinary(exchange, exchange.known, now)
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
                 record = self._record(exchange, kind, exchange.result)
+            record = _discreet(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -121,7 +134,9 @@ class Books:
         self._watch(record)
 
     def deed(self, deed: Deed, policy: str) -> None:
-        """Record what somebody did to the access of others."""
+        """Record what somebody did to the access of others; hosts that nobody may learn are left out."""
+        if deed.hosts and self.hides(deed.hosts):
+            deed = replace(deed, hosts=(), why="")
         self._writer.write(record_of(deed, policy))
 
     def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
@@ -190,6 +205,7 @@ class Books:
             groups=identity.groups,
             groups_from=identity.groups_from,
             source=identity.source,
+            exemption=identity.exempt_by,
             method=self._methods[exchange.method],
             scheme=destination.scheme,
             host=destination.host.name,
@@ -220,6 +236,8 @@ class Books:
         )
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
+        if exchange.held is not None:
+            _tell_held(record, exchange.held)
         if exchange.countries is not None:
             record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
         if exchange.asns is not None:
@@ -228,6 +246,8 @@ class Books:
             _tell_answer(record, exchange.answer)
         if exchange.address_classes is not None:
             record.addresses = tuple(sorted(exchange.address_classes)) or _UNRESOLVED
+        if exchange.addresses is not None:
+            record.resolved = tuple(sorted(exchange.addresses)) or _UNRESOLVED
         if decision.category:
             _add_evidence(record, decision.category, destination)
         if decision.granted:
@@ -250,12 +270,40 @@ class Books:
         return known
 
 
+def _hides_nothing(hosts: Iterable[str]) -> bool:
+    """Every host may be named."""
+    return False
+
+
+def _discreet(record: Record, exchange: Exchange) -> Record:
+    """A record without what the categories of its destination make nobody's business."""
+    in_force = exchange.in_force
+    if not in_force.discretion:
+        return record
+    further = in_force.categories_of(record.server_name) if record.server_name != record.host else ()
+    return in_force.discretion.apply(record, further)
+
+
+def _counted_host(exchange: Exchange, destination: Destination) -> str:
+    """The host that octets are counted for."""
+    discretion = exchange.in_force.discretion
+    hides = discretion and discretion.hides(destination.categories)
+    return OTHER_HOSTS if hides else destination.host.name
+
+
 def _tell_ending(record: Record, ending: Ending) -> None:
     """Say what was decided when it was decided again: the record keeps its first decision beside that."""
     record.ended_rule = ending.decision.rule
     record.ended_place = ending.decision.place_text
     record.ended_reason = ending.reason
     record.ended_policy = ending.policy
+
+
+def _tell_held(record: Record, held: Held) -> None:
+    """Say which limits made it wait."""
+    record.slowed_by = held.names
+    if record.slowed_by:
+        record.slowed_ms = round(held.seconds * 1000)
 
 
 def _tell_answer(record: Record, answer: Answer) -> None:
@@ -320,4 +368,4 @@ def _name(exchange: Exchange) -> None:
     account.groups = identity.groups
     if destination is not None:
         account.categories = destination.categories
-        account.host = destination.host.name
+        account.host = _counted_host(exchange, destination)

@@ -89,6 +89,24 @@ class Checkpoints:
         if due and not self._is_busy:
             self._make()
 
+    def sign_dropped(self, dropped: Iterable[Dropped]) -> Deferred[None]:
+        """
+        Sign at once that segments are deleted; comes back when that is on the disk.
+
+        Fails with OSError when it cannot be written: nothing may be deleted then.
+        """
+        return Deferred.fromCoroutine(self._sign_dropped(tuple(dropped)))
+
+    async def _sign_dropped(self, dropped: tuple[Dropped, ...]) -> None:
+        # One is made at a time: the thread works in order, so that what was under way has come back.
+        await self._thread.run(_nothing)
+        self._dropped += dropped
+        made = self._make()
+        if made is not None:
+            await made
+        if self.failing_since:
+            raise OSError(f"no checkpoint can be written: {self.failing_reason}")
+
     def close(self) -> Deferred[None]:
         """Sign what is left, and end the thread."""
         return Deferred.fromCoroutine(self._close())

@@ -18,6 +18,7 @@ from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import posix_seconds
 from corpproxy.backends.record_reader import segment_records
 from corpproxy.backends.record_segments import segment_names
+from corpproxy.backends.segment_file import modified_at
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.brake import Blocked, Effect
 from corpproxy.destination.classifier import Classifier
@@ -171,7 +172,7 @@ def _at(record: Record) -> float:
 def _newest_first(folder: Path, since: float, complain: Callable[[str], None]) -> Iterator[Record]:
     """The records of last month, segment by segment, the newest segment first."""
     try:
-        names = [one for one in segment_names(folder) if one.path.stat().st_mtime >= since]
+        names = [one for one in segment_names(folder) if modified_at(one.path) >= since]
     except OSError:
         return
     for name in reversed(names):

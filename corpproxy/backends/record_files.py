@@ -138,6 +138,23 @@ class RecordWriter:
         """Begin a new segment with the next batch: someone moved the old one away, or wants it closed."""
         self._thread.run(self._segments.close).addErrback(self._note_bug)
 
+    def settle(self) -> Deferred[None]:
+        """
+        Write what is waiting, and close the segment: the Deferred fires when the next batch begins another.
+
+        What comes meanwhile may be in the segment that is closed or in the next one.
+        """
+        return Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        # The thread works in order: once it did nothing, the batch under way has come back.
+        await self._thread.run(_nothing)
+        while self._is_busy and not self.failing_since:
+            await self._thread.run(_nothing)
+        if not self._is_closed and not self._is_busy:
+            self._send()
+        await self._thread.run(self._segments.close)
+
     def close(self) -> Deferred[None]:
         """Write what is waiting, close the segment and end the thread; what cannot be written now is lost."""
         self._is_closed = True

@@ -8,9 +8,7 @@ hours after it was opened.  Lines are looked for as octets; only what is found i
 
 from __future__ import annotations
 
-import gzip
 import mmap
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +18,7 @@ from corpproxy.audit.reference import begun_at
 from corpproxy.audit.results import Kind
 from corpproxy.backends.record_reader import Complain
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_file import PACKED, DamagedSegment, open_segment, where_now
 
 # A clock that was set back leaves references that are ahead of the segments.
 SLACK_SECONDS = 3600.0
@@ -62,14 +61,15 @@ def _likeliest_first(names: Sequence[SegmentName], at: float) -> Iterator[Segmen
 
 def _lines_with(name: SegmentName, wanted: bytes, complain: Complain) -> Iterator[bytes]:
     try:
-        if name.is_compressed:
-            yield from _compressed_lines(name.path, wanted)
+        path = where_now(name.path)
+        if path.suffix in PACKED:
+            yield from _compressed_lines(path, wanted)
         else:
-            yield from _mapped_lines(name.path, wanted)
+            yield from _mapped_lines(path, wanted)
     except FileNotFoundError:
         # It was deleted while we looked.
         return
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DamagedSegment as error:
         complain(f"{name.path}: the compressed file is damaged: {error}")
 
 
@@ -90,7 +90,7 @@ def _mapped_lines(path: Path, wanted: bytes) -> Iterator[bytes]:
 
 def _compressed_lines(path: Path, wanted: bytes) -> Iterator[bytes]:
     rest = b""
-    with gzip.open(path, "rb") as file:
+    with open_segment(path) as file:
         while block := file.read(_BLOCK):
             whole, end, rest_of_block = (rest + block).rpartition(b"\n")
             rest = rest_of_block

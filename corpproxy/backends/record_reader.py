@@ -10,11 +10,8 @@ together, their records come in that order too.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from heapq import merge
 from pathlib import Path
 from typing import IO
@@ -22,6 +19,7 @@ from typing import IO
 from corpproxy.audit.record import Record, UnreadableRecord, decode
 from corpproxy.audit.times import posix_seconds
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_file import DamagedSegment, modified_at, open_segment, reads_anywhere
 
 # What is read at once when a segment is read from its end.
 _BLOCK = 64 * 1024
@@ -56,7 +54,7 @@ def lines(folder: Path, complain: Complain, since: float = 0.0) -> Iterator[tupl
     """
     for names in _by_worker(segment_names(folder)):
         for name in names:
-            if name.path.stat().st_mtime < since:
+            if modified_at(name.path) < since:
                 continue
             for number, line in enumerate(_lines(name, complain, is_open=name == names[-1]), 1):
                 yield f"{name.path}:{number}", line
@@ -80,7 +78,7 @@ def _by_worker(names: Iterable[SegmentName]) -> list[list[SegmentName]]:
 
 def _forwards(names: Sequence[SegmentName], complain: Complain, since: float) -> Iterator[Record]:
     for name in names:
-        if name.path.stat().st_mtime < since:
+        if modified_at(name.path) < since:
             continue
         lines = enumerate(_lines(name, complain, is_open=name == names[-1]), 1)
         yield from _decoded(name, ((f":{number}", line) for number, line in lines), complain)
@@ -171,23 +169,31 @@ def _decoded(name: SegmentName, lines: Iterable[tuple[str, bytes]], complain: Co
 
 def _lines(name: SegmentName, complain: Complain, *, is_open: bool) -> Iterator[bytes]:
     try:
-        with closing(_opened(name)) as file:
+        with open_segment(name.path) as file:
             for line in file:
                 if line.endswith(b"\n"):
                     yield line
                 else:
                     _say_cut(name, line, complain, is_open=is_open)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DamagedSegment as error:
         complain(f"{name.path}: the compressed file is damaged: {error}")
 
 
 def _lines_backwards(
     name: SegmentName, complain: Complain, *, is_open: bool, end: int | None
 ) -> Iterator[bytes]:
-    if name.is_compressed:
-        yield from reversed(list(_lines(name, complain, is_open=is_open)))
-        return
-    with name.path.open("rb") as file:
+    with open_segment(name.path) as file:
+        if reads_anywhere(file):
+            yield from _blocks_backwards(name, file, complain, is_open=is_open, end=end)
+            return
+    # From its end, it can be read only when all of it has been unpacked.
+    yield from reversed(list(_lines(name, complain, is_open=is_open)))
+
+
+def _blocks_backwards(
+    name: SegmentName, file: IO[bytes], complain: Complain, *, is_open: bool, end: int | None
+) -> Iterator[bytes]:
+    try:
         position = file.seek(0, 2) if end is None else end
         rest = b""
         is_last = True
@@ -208,10 +214,14 @@ def _lines_backwards(
                 elif not is_last:
                     yield line
                 is_last = False
+    except DamagedSegment as error:
+        complain(f"{name.path}: the compressed file is damaged: {error}")
 
 
 def _whole_lines(name: SegmentName) -> int:
     """Give the length of a segment up to its last line end; half a line may stand behind it."""
+    if name.is_compressed:
+        return 0
     with name.path.open("rb") as file:
         size = file.seek(0, 2)
         start = file.seek(max(0, size - _BLOCK))
@@ -222,9 +232,3 @@ def _say_cut(name: SegmentName, line: bytes, complain: Complain, *, is_open: boo
     # The last segment may be under the pen just now.
     if not is_open:
         complain(f"{name.path}: its last line is cut after {len(line)} octets, as a crash leaves it")
-
-
-def _opened(name: SegmentName) -> IO[bytes] | gzip.GzipFile:
-    if name.is_compressed:
-        return gzip.open(name.path, "rb")
-    return name.path.open("rb")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from corpproxy.audit.record import Record, UnreadableRecord, decode
 from corpproxy.backends.record_reader import Complain
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_file import DamagedSegment, modified_at, unpacked, where_now
 
 # Progress is told each so many lines.
 _TOLD_EACH = 5_000
 
 # Told how many octets have been read, of how many.
 Progress = Callable[[int, int], None]
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def nobody_watches(done: int, total: int) -> None:
@@ -34,13 +30,13 @@ def scan(
 
     :raises OSError: when the folder or a segment cannot be read.
     """
-    names = [name for name in segment_names(folder) if name.path.stat().st_mtime >= since]
-    total = sum(name.path.stat().st_size for name in names)
+    names = [name for name in segment_names(folder) if modified_at(name.path) >= since]
+    total = sum(where_now(name.path).stat().st_size for name in names)
     done = 0
     for number, name in enumerate(names):
         is_last_of_worker = not any(other.worker == name.worker for other in names[number + 1 :])
         yield from _segment(name, complain, done, total, progress, is_open=is_last_of_worker)
-        done += name.path.stat().st_size
+        done += where_now(name.path).stat().st_size
     progress(total, total)
 
 
@@ -67,24 +63,16 @@ def numbered_lines(
 
     A compressed file that is damaged is read as far as it goes.
     """
-    raw = path.open("rb") if isinstance(path, Path) else path
-    buffered = raw if hasattr(raw, "peek") else io.BufferedReader(raw)  # type: ignore[type-var]
+    raw = where_now(path).open("rb") if isinstance(path, Path) else path
     position = _position_of(raw)
     try:
-        lines: Iterator[bytes] = iter(buffered)
-        if _begins_with(buffered, _GZIP_MAGIC):
-            lines = iter(gzip.GzipFile(fileobj=buffered))
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(unpacked(raw), 1):
             yield number, line, position
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DamagedSegment as error:
         complain(f"{path}: the compressed file is damaged: {error}")
     finally:
         if isinstance(path, Path):
             raw.close()
-
-
-def _begins_with(file: Any, magic: bytes) -> bool:
-    return bool(file.peek(len(magic))[: len(magic)] == magic)
 
 
 def _position_of(file: IO[bytes]) -> Callable[[], int]:

@@ -9,7 +9,6 @@ crash leaves at most a cut last line in the one that was open, and the next star
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from typing import Protocol
 
 from corpproxy.audit.proof import SEED_OCTETS, Dropped, End, Head, Unproven, beginning, link, read
 from corpproxy.audit.settings import AuditSettings
+from corpproxy.backends.segment_file import PACKED, DamagedSegment, open_segment
+from corpproxy.backends.segment_rewrite import hold
 
 # Below the state folder of the policy.
 RECORDS_FOLDER = "records"
@@ -29,7 +30,7 @@ RECORDS_FOLDER = "records"
 _MOMENT = "%Y%m%dT%H%M%SZ"
 
 # Names that logrotate makes of ours (a number, compression) are still ours.
-_NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz)?")
+_NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz|\.zst)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,7 +64,7 @@ class SegmentName:
     @property
     def is_compressed(self) -> bool:
         """Whether it was compressed since."""
-        return self.path.suffix == ".gz"
+        return self.path.suffix in PACKED
 
 
 def segment_names(folder: Path) -> list[SegmentName]:
@@ -72,10 +73,16 @@ def segment_names(folder: Path) -> list[SegmentName]:
 
     :raises OSError: when the folder cannot be read.
     """
-    found = ((entry, _NAME.fullmatch(entry.name)) for entry in folder.iterdir())
-    return sorted(
-        SegmentName(match[1], int(match[3]), int(match[2] or 0), entry) for entry, match in found if match
-    )
+    matches = ((entry, _NAME.fullmatch(entry.name)) for entry in folder.iterdir())
+    found: dict[tuple[str, int, int], SegmentName] = {}
+    for entry, match in matches:
+        if match is not None:
+            name = SegmentName(match[1], int(match[3]), int(match[2] or 0), entry)
+            there = found.setdefault(name.key, name)
+            if there.is_compressed and not name.is_compressed:
+                # It is being packed just now, or a crash came in between: the plain one is whole.
+                found[name.key] = name
+    return sorted(found.values())
 
 
 def segment_name(begun: str, worker: int, number: int) -> str:
@@ -117,6 +124,8 @@ class FileSegment:
         self.path = path
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
+        # For as long as it is open nobody else rewrites it, whatever becomes of this process.
+        hold(self._descriptor)
         _sync_folder(path.parent)
 
     def write(self, octets: memoryview) -> int:
@@ -266,16 +275,16 @@ class Segments:
             return
         mine = [name for name in segment_names(self._folder) if name.worker == self._worker]
         for old, following in pairwise(mine[: max(0, len(mine) - keep) + 1]):
-            self.dropped.append(Dropped(old.canonical, _begins_with(following)))
+            self.dropped.append(Dropped(old.canonical, begins_with(following)))
             old.path.unlink(missing_ok=True)
 
 
-def _begins_with(name: SegmentName) -> str:
+def begins_with(name: SegmentName) -> str:
     """The hash that the first record of a segment begins with, in hex; empty where there is none."""
     try:
-        with (gzip.open if name.is_compressed else open)(name.path, "rb") as file:
+        with open_segment(name.path) as file:
             return read(file.readline()).before.hex()
-    except (OSError, EOFError, Unproven):
+    except (OSError, DamagedSegment, Unproven):
         return ""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -16,6 +14,7 @@ from corpproxy.audit.signatures import Signatures
 from corpproxy.audit.verify import Fault, Finding, Link, Tail, Walk
 from corpproxy.backends.checkpoint_files import checkpoint_files
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_file import DamagedSegment, open_segment
 
 
 @dataclass(slots=True)
@@ -85,13 +84,13 @@ def _worker_first(name: SegmentName) -> tuple[int, SegmentName]:
 def _links(names: Iterable[SegmentName], verdict: Verdict | None = None) -> Iterator[Link]:
     for name in names:
         try:
-            with (gzip.open if name.is_compressed else open)(name.path, "rb") as file:
+            with open_segment(name.path) as file:
                 for number, line in enumerate(file, 1):
                     if line.endswith(b"\n"):
                         yield _link(name.canonical, number, line)
                     elif verdict is not None:
                         verdict.cut.append(name.canonical)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except DamagedSegment as error:
             if verdict is not None:
                 said = f"the compressed file is damaged: {error}"
                 verdict.findings.append(Finding(name.canonical, 0, Fault.EDITED, said))

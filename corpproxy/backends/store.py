@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.errors import CorpproxyError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -50,6 +51,12 @@ class Store(Protocol):
 
     def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
         """Give the requests that may still be worth showing, the oldest first, and forget the others."""
+
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+        """Forget what an erasure is about, or only count it; no octet of it stays on the disk."""
+
+    def drop_usage_before(self, moment: float) -> Deferred[int]:
+        """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

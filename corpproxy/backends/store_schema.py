@@ -76,6 +76,57 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             value TEXT NOT NULL  -- the whole request, as JSON
         ) WITHOUT ROWID""",
     ),
+    # Roll-ups: hours are those of the site, by the POSIX second at which they begin; all else are terms.
+    (
+        """CREATE TABLE hourly_person (
+            hour INTEGER NOT NULL,
+            user INTEGER NOT NULL REFERENCES term,
+            groups INTEGER NOT NULL REFERENCES term,
+            result INTEGER NOT NULL REFERENCES term,
+            exchanges INTEGER NOT NULL,
+            received INTEGER NOT NULL,
+            sent INTEGER NOT NULL,
+            PRIMARY KEY (hour, user, groups, result)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE hourly_place (
+            hour INTEGER NOT NULL,
+            groups INTEGER NOT NULL REFERENCES term,
+            host INTEGER NOT NULL REFERENCES term,
+            categories INTEGER NOT NULL REFERENCES term,
+            rule INTEGER NOT NULL REFERENCES term,
+            result INTEGER NOT NULL REFERENCES term,
+            exchanges INTEGER NOT NULL,
+            received INTEGER NOT NULL,
+            sent INTEGER NOT NULL,
+            PRIMARY KEY (hour, groups, host, categories, rule, result)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE hourly_refusal (
+            hour INTEGER NOT NULL,
+            user INTEGER NOT NULL REFERENCES term,
+            groups INTEGER NOT NULL REFERENCES term,
+            host INTEGER NOT NULL REFERENCES term,
+            rule INTEGER NOT NULL REFERENCES term,
+            result INTEGER NOT NULL REFERENCES term,
+            times INTEGER NOT NULL,
+            PRIMARY KEY (hour, user, groups, host, rule, result)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE hourly_deed (
+            hour INTEGER NOT NULL,
+            deed INTEGER NOT NULL REFERENCES term,
+            whom INTEGER NOT NULL REFERENCES term,  -- a user, or group: network: address: and a name
+            host INTEGER NOT NULL REFERENCES term,
+            rule INTEGER NOT NULL REFERENCES term,
+            times INTEGER NOT NULL,
+            PRIMARY KEY (hour, deed, whom, host, rule)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE rolled_up (
+            segment TEXT PRIMARY KEY,
+            records INTEGER NOT NULL,
+            octets INTEGER NOT NULL,
+            inode INTEGER NOT NULL,
+            is_done INTEGER NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -115,6 +166,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             raise StoreError("store-failed", f"the store {path} is old; start the service once to migrate it")
     except sqlite3.DatabaseError as error:
         raise StoreError("store-failed", f"the store {path} cannot be read: {error}") from error
+    return connection
+
+
+def store_in_memory() -> sqlite3.Connection:
+    """Make a store that is gone when it is closed."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(connection, 0)
     return connection
 
 
@@ -167,6 +225,8 @@ def _open(path: Path) -> sqlite3.Connection:
         _write_ahead(connection)
         # A commit waits for the disk: one a second costs nothing, and a power cut then loses no more.
         connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted is overwritten: erasing a person leaves no octet of the name.
+        connection.execute("PRAGMA secure_delete = ON")
         _migrate(connection, version)
     except BaseException:
         connection.close()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends import store_grants
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.store import StoreError
+from corpproxy.backends.store_erase import drop_before, erase
 from corpproxy.backends.store_schema import is_damage, open_for_reading, open_store, set_aside, transaction
 from corpproxy.backends.store_usage import Terms, add_usage, read_usage
 from corpproxy.identity.grants import Grant
@@ -62,6 +64,35 @@ class SqliteFile:
         """Give the requests that may still be worth showing, and forget the others."""
         return self._change(lambda connection, _: store_grants.load_requests(connection, now))
 
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> list[Reached]:
+        """Forget what an erasure is about, or only count it; no octet of it stays in the file."""
+        found = self._change(
+            lambda connection, terms: _forgetting(
+                terms, erase(connection, erasure, self._now(), counts_only=counts_only)
+            )
+        )
+        if not counts_only:
+            self._fold()
+        return found
+
+    def drop_usage_before(self, moment: float) -> int:
+        """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
+        gone = self._change(lambda connection, terms: _forgetting(terms, drop_before(connection, moment)))
+        if gone:
+            self._fold()
+        return gone
+
+    def _fold(self) -> None:
+        """Fold the log into the file: what was deleted stands in it, too."""
+        assert self._connection is not None
+        try:
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StoreError("store-failed", f"the store {self._path}: {error}") from error
+        if busy:
+            said = f"the store {self._path} is being read; what was erased is in its log until it is not"
+            raise StoreError("store-failed", said + ": do it once more")
+
     def close(self) -> None:
         """Close the file; its log is folded into it."""
         connection, self._connection = self._connection, None
@@ -99,6 +130,9 @@ class SqliteStore:
     The :class:`~corpproxy.backends.store.Store` in a SQLite file.
 
     One thread writes, in the order given; another reads for reports, so that a long report holds up nothing.
+
+    :ivar hides: whether there is one among some hosts that nothing that is kept may name; grants and requests
+        about it are not kept.
     """
 
     def __init__(
@@ -114,6 +148,7 @@ class SqliteStore:
         self._file = SqliteFile(path, now)
         self._writer = writer or OneThread(reactor, "store")
         self._reader = reader or OneThread(reactor, "reports")
+        self.hides: Callable[[Iterable[str]], bool] = lambda hosts: False
 
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
@@ -125,6 +160,9 @@ class SqliteStore:
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant, in the place of one for the same person, host and rule."""
+        if self.hides(grant.hosts):
+            # It holds in memory; what is kept may not name the host.
+            return succeed(None)
         return self._writer.run(lambda: self._file.save_grant(grant))
 
     def end_grant(self, id: str) -> Deferred[None]:
@@ -137,11 +175,21 @@ class SqliteStore:
 
     def save_request(self, request: AccessRequest) -> Deferred[None]:
         """Keep a request as it is now."""
+        if self.hides((request.host, *(host for host, _ in request.also))):
+            return succeed(None)
         return self._writer.run(lambda: self._file.save_request(request))
 
     def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
         """Give the requests that may still be worth showing, and forget the others."""
         return self._writer.run(lambda: self._file.load_requests(now))
+
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+        """Forget what an erasure is about, or only count it."""
+        return self._writer.run(lambda: self._file.erase(erasure, counts_only=counts_only))
+
+    def drop_usage_before(self, moment: float) -> Deferred[int]:
+        """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
+        return self._writer.run(lambda: self._file.drop_usage_before(moment))
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""
@@ -151,6 +199,12 @@ class SqliteStore:
         await self._writer.run(self._file.close)
         self._writer.stop()
         self._reader.stop()
+
+
+def _forgetting(terms: Terms, found: _Outcome) -> _Outcome:
+    """Forget the numbers at hand: terms are gone."""
+    terms.forget()
+    return found
 
 
 def report_from(path: Path, question: UsageQuestion) -> UsageReport:

@@ -63,10 +63,10 @@ def add_usage(connection: sqlite3.Connection, terms: Terms, batch: Sequence[Usag
 def _numbered(terms: Terms, row: Usage) -> tuple[int, ...]:
     return (
         row.slot,
-        terms.number("user", _storable(row.user)),
-        terms.number("groups", _list(row.groups)),
-        terms.number("categories", _list(row.categories)),
-        terms.number("host", _storable(row.host)),
+        terms.number("user", storable(row.user)),
+        terms.number("groups", groups_text(row.groups)),
+        terms.number("categories", groups_text(row.categories)),
+        terms.number("host", storable(row.host)),
         row.received,
         row.sent,
         row.exchanges,
@@ -102,10 +102,11 @@ def _bounds(question: UsageQuestion) -> dict[str, int | str | None]:
     return {"first": question.first_slot, "end": question.end_slot, "user": question.user}
 
 
-def _list(names: tuple[str, ...]) -> str:
-    return msgspec.json.encode([_storable(name) for name in names]).decode()
+def groups_text(names: tuple[str, ...]) -> str:
+    """Write a set of groups or categories as the text of a term."""
+    return msgspec.json.encode([storable(name) for name in names]).decode()
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Spell out half characters, which SQLite cannot hold."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

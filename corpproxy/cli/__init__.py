@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from corpproxy import __version__
 from corpproxy.cli.failed import FAILED, CommandFailed
@@ -37,6 +38,7 @@ COMMANDS = {
     "users": ("corpproxy.cli.users", "add, remove, list and import the people who may sign in"),
     "lists": ("corpproxy.cli.lists", "fetch category lists, build their index, look up hosts in it"),
     "usage": ("corpproxy.cli.usage", "show who moved how many octets"),
+    "report": ("corpproxy.cli.report", "show a day, a week or a month: people, hosts, what was refused"),
     "audit": ("corpproxy.cli.audit", "read the record of exchanges"),
 }
 
@@ -68,6 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+class _PrintVersion(argparse.Action):
+    """Print the version, and which compiled parts run; they are imported for that."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, **more)
+
+    def __call__(self, parser: argparse.ArgumentParser, *ignored: object) -> None:
+        from corpproxy import twins
+
+        print(f"corpproxy {__version__}, {twins.described()}")
+        parser.exit()
+
+
 def parser_of_all(*, with_options_of: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands; only those named have their own options, and so their modules imported."""
     parser = argparse.ArgumentParser(
@@ -75,7 +90,7 @@ def parser_of_all(*, with_options_of: Sequence[str] = ()) -> argparse.ArgumentPa
         description="The filtering forward proxy of a school or an office.",
         epilog="'corpproxy COMMAND --help' tells more of one. The service itself runs as 'twistd corpproxy'.",
     )
-    parser.add_argument("--version", action="version", version=f"corpproxy {__version__}")
+    parser.add_argument("--version", action=_PrintVersion, help="show program's version number and exit")
     parser.add_argument(
         "--policy", dest="policy_before", type=Path, metavar="FILE", help="the policy of the site"
     )

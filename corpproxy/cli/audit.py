@@ -7,23 +7,30 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from corpproxy.audit.line import readable_line
+from corpproxy.audit.cells import TIME, cells, csv_line
+from corpproxy.audit.line import printable, readable_line
 from corpproxy.audit.query import RecordQuery
 from corpproxy.audit.record import Record, encode
+from corpproxy.audit.redact import wire_text
 from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.record_reader import Follower, last_records, records
+from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segments
+from corpproxy.backends.record_reader import Follower, last_records
+from corpproxy.backends.record_search import Search
 from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.cli import verify
+from corpproxy.cli import erase, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.octets import human
 from corpproxy.cli.site import add_site_arguments, site_of
+from corpproxy.config.nearest import did_you_mean
 from corpproxy.policy.model import Effect
 
 DESCRIPTION = "Read the record of exchanges."
@@ -43,21 +50,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     search = commands.add_parser(
         "search",
         help="find records",
-        description="Find records, the oldest first; all that is asked for must hold.",
+        description="Find records; all that is asked for must hold.",
     )
-    search.add_argument("--limit", type=int, metavar="N", help="end after N records")
+    search.add_argument("--limit", type=positive, metavar="N", help="end after N records")
+    search.add_argument(
+        "--order",
+        choices=["oldest", "newest"],
+        default="oldest",
+        help="which come first (default: oldest); with --limit the newest are those that are kept",
+    )
+    search.add_argument("-f", "--follow", action="store_true", help="go on with those that come")
+    index = commands.add_parser(
+        "index",
+        help="make searches fast now",
+        description="Index the closed segments that are not yet; a running service does so by itself.",
+    )
+    add_site_arguments(index)
     verifying = commands.add_parser(
         "verify", help="show that the record is what was written", description=verify.DESCRIPTION
     )
     verify.add_arguments(verifying)
+    erase.add_arguments(
+        commands.add_parser(
+            "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
+        )
+    )
+    erase.add_expire_arguments(
+        commands.add_parser(
+            "expire", help="erase what is older than the policy keeps", description=erase.EXPIRE
+        )
+    )
     for command in (tail, search):
         _add_shared_arguments(command)
+
+
+def positive(written: str) -> int:
+    """
+    Read a number from 1.
+
+    :raises argparse.ArgumentTypeError: when it is none.
+    """
+    if not written.isascii() or not written.isdigit() or not int(written):
+        raise argparse.ArgumentTypeError(f"'{written}' is no number from 1")
+    return int(written)
+
+
+def columns(written: str) -> tuple[str, ...]:
+    """
+    Read the names of fields.
+
+    :raises argparse.ArgumentTypeError: when there is no such field.
+    """
+    names = tuple(name.strip() for name in written.split(",") if name.strip())
+    known = (TIME, *Record.__struct_fields__)
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"a record has no field '{name}'{did_you_mean(name, known)}")
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one field, such as time,user,host")
+    return names
 
 
 def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     add_site_arguments(parser)
     parser.add_argument("--records", type=Path, metavar="FOLDER", help="read this folder of records")
-    parser.add_argument("--json", action="store_true", help="print the records as they are stored")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the records as they are stored")
+    form.add_argument(
+        "--columns",
+        type=columns,
+        metavar="A,B",
+        help="print these fields of the record, and 'time', with tabulators between them",
+    )
+    form.add_argument("--csv", type=columns, metavar="A,B", help="the same as a table for a spreadsheet")
     parser.add_argument("--user", metavar="NAME")
     parser.add_argument("--group", metavar="NAME")
     parser.add_argument("--client", metavar="ADDRESS")
@@ -72,6 +137,10 @@ def _add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="NAME")
     parser.add_argument("--status", metavar="CODE", help="404, or 4 for all from 400 to 499")
     parser.add_argument("--listener", metavar="NAME")
+    parser.add_argument("--whom", metavar="NAME", help="deeds that were about this person")
+    parser.add_argument("--grant", metavar="ID", help="what a grant let through, and who gave it")
+    parser.add_argument("--deeds", action="store_true", help="what administrators and approvers did")
+    parser.add_argument("--deed", metavar="NAME", help="deeds of one kind, such as grant-given")
     parser.add_argument("--ref", dest="reference", metavar="ID", help="a reference, and what is within it")
     parser.add_argument("--since", metavar="WHEN", help=f"exchanges that began then or later: {FORMS}")
     parser.add_argument("--until", metavar="WHEN", help="exchanges that began before; a day includes it")
@@ -81,6 +150,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the records asked for; gives the exit status."""
     if options.audit_command == "verify":
         return verify.run(options)
+    if options.audit_command == "index":
+        return _index(options)
+    if options.audit_command == "erase":
+        return erase.run(options)
+    if options.audit_command == "expire":
+        return erase.run_expire(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)
@@ -115,19 +190,35 @@ class Complaints:
             print(f"{self.count - MAX_COMPLAINTS} more lines {self._what}", file=sys.stderr)
 
 
+def _index(options: argparse.Namespace) -> int:
+    from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
+    from corpproxy.backends.afterwork_now import afterwork_now
+
+    site = site_of(options, needed=True)
+    failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone)))
+    if failed:
+        raise CommandFailed(failed)
+    folder = site.state / RECORDS_FOLDER
+    closed = closed_segments(folder)
+    octets = sum(path.stat().st_size for path in (folder / INDEX_FOLDER).glob("*"))
+    print(f"{len(closed)} closed segments are indexed, in {human(octets)}")
+    return 0
+
+
 def _print_records(options: argparse.Namespace, complaints: Complaints) -> None:
     site = site_of(options, needed=options.records is None)
     folder = options.records or site.state / RECORDS_FOLDER
-    query, since = _query(options, site.zone)
+    query = _query(options, site.zone)
     show = _printer(options, site.zone)
-    if options.audit_command == "search":
-        found = filter(query.matches, records(folder, complaints, since))
-        for record in islice(found, options.limit):
-            show(record)
-        return
     follower = Follower(folder, complaints) if options.follow else None
     ends = follower.ends.copy() if follower else None
-    for record in last_records(folder, options.count, query.matches, complaints, ends):
+    if options.audit_command == "search":
+        search = Search(folder, query, complaints, _index_key(folder), ends)
+        found: Iterable[Record] = search.found(last_first=options.order == "newest")
+        found = islice(found, options.limit)
+    else:
+        found = last_records(folder, options.count, query.matches, complaints, ends)
+    for record in found:
         show(record)
     while follower:
         sys.stdout.flush()
@@ -136,21 +227,38 @@ def _print_records(options: argparse.Namespace, complaints: Complaints) -> None:
             show(record)
 
 
-def _query(options: argparse.Namespace, zone: tzinfo) -> tuple[RecordQuery, float]:
+def _index_key(folder: Path) -> bytes:
+    """The key of the indexes of a folder of records, where we may read it."""
+    try:
+        return (folder.parent / INDEX_KEY).read_bytes()
+    except OSError:
+        return b""
+
+
+def _query(options: argparse.Namespace, zone: tzinfo) -> RecordQuery:
     now = time.time()
-    since = moment(options.since, now, zone) if options.since else 0.0
-    asked = {name: getattr(options, name) for name in RecordQuery.__slots__ if getattr(options, name)}
-    query = RecordQuery(**asked)
+    asked: dict[str, Any] = {name: getattr(options, name) for name in RecordQuery.__slots__}
+    query = RecordQuery(**{name: _as_recorded(value) for name, value in asked.items() if value is not None})
     if options.since:
-        query = replace(query, since=utc_text(since))
+        query = replace(query, since=utc_text(moment(options.since, now, zone)))
     if options.until:
         query = replace(query, until=utc_text(moment(options.until, now, zone, is_end=True)))
-    return query, since
+    return query
+
+
+def _as_recorded(asked: Any) -> Any:
+    """What was asked for as records have it: octets that are no UTF-8 are spelled out there."""
+    return wire_text(os.fsencode(asked)) if isinstance(asked, str) else asked
 
 
 def _printer(options: argparse.Namespace, zone: tzinfo) -> Callable[[Record], None]:
     if options.json:
         return lambda record: print(_unspeaking(encode(record).decode().rstrip()))
+    if options.columns:
+        return lambda record: print("\t".join(map(printable, cells(record, options.columns, zone))))
+    if options.csv:
+        print(csv_line(options.csv))
+        return lambda record: print(csv_line(map(printable, cells(record, options.csv, zone))))
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return lambda record: print(readable_line(record, zone, colours=colours))
 

@@ -17,7 +17,6 @@ from corpproxy.backends.list_lines import find_line
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import Match
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place
@@ -140,7 +139,7 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
         groups=None if options.group is None else tuple(options.group),
         client=options.client,
         listener=options.listener,
-        address_classes=None if addresses is None else frozenset(map(address_class, addresses)),
+        addresses=None if addresses is None else frozenset(addresses),
         countries=None if addresses is None or geography is None else geography.countries(addresses),
         asns=None if addresses is None or geography is None else geography.asns(addresses),
         agent=options.agent,

@@ -119,7 +119,7 @@ def _report(options: argparse.Namespace, site: Site) -> None:
     from corpproxy.backends.grant_report import GrantUse, grant_report
     from corpproxy.backends.record_segments import RECORDS_FOLDER
     from corpproxy.cli.audit import Complaints
-    from corpproxy.cli.usage import human
+    from corpproxy.cli.octets import human
 
     since = moment(options.since, time.time(), site.zone)
     complaints = Complaints()

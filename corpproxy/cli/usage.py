@@ -18,6 +18,7 @@ from corpproxy.backends.store import STORE_FILE, StoreError
 from corpproxy.backends.store_sqlite import report_from
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.octets import human
 from corpproxy.cli.site import add_site_arguments, site_of
 
 DESCRIPTION = "Show who moved how many octets through the proxy, heads, refusals and open tunnels included."
@@ -32,7 +33,6 @@ _OVERLAP = {
     By.GROUP: "A person in several groups counts in each of them; the total counts every octet once.",
     By.CATEGORY: "A host in several categories counts in each of them; the total counts every octet once.",
 }
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,16 +107,6 @@ def _shown_name(name: str, by: By) -> str:
     if by is By.HOST and name == OTHER_HOSTS:
         return "(other hosts)"
     return printable(name) or _NAMELESS.get(by, "-")
-
-
-def human(octets: int) -> str:
-    """Write a number of octets with three digits or so and a unit."""
-    amount = float(octets)
-    for unit in _UNITS:
-        if amount < 1024 or unit == _UNITS[-1]:
-            break
-        amount /= 1024
-    return f"{octets} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _csv(answer: UsageReport, limit: int | None) -> str:

@@ -44,6 +44,7 @@ ADVICE = {
     "not-a-number": "Write a whole number.",
     "out-of-range": "Write a number in the range that the message names.",
     "not-a-duration": "Write a number and a unit, such as 30s, 10m, 2h or 1d.",
+    "not-an-age": "Write a number of days, weeks or years: 7d, 12w or 2y.",
     "not-a-size": "Write a number and a unit, such as 64KiB, 10MiB or 2GiB.",
     "bad-name": "Write a name of the form that the message describes.",
     "bad-address": "Write an IP address, with a port where the field has one.",
@@ -120,6 +121,12 @@ ADVICE = {
     "no-exceptions": "Take the name out, or ask whoever wrote the rule.",
     # Exemptions
     "asked-too-soon": "Take the key out, or let the rules ask it.",
+    # Limits
+    "bad-rate": "Write a rate such as 256KiB/s or 10Mbit/s.",
+    "too-many-limits": "Let one limit count 'per: group', 'per: network' or 'per: category'.",
+    "duplicate-limit": "Give it another name.",
+    "limit-of-nothing": "Write 'rate:', or take the limit out.",
+    "limit-too-late": "Take the key out, and name hosts or categories.",
     # With time
     "test-failed": "Change the policy, or what the test expects; 'corpproxy explain' shows why.",
     "rule-ended": "Take the rule out, or give it another end.",

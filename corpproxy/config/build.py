@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from corpproxy.audit.settings import AuditSettings
+from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.configuration import Configuration
@@ -25,13 +25,14 @@ from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place, ProtocolError
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
-from corpproxy.http1.limits import Limits
+from corpproxy.http1.limits import Limits as HttpLimits
 from corpproxy.identity.settings import BasicMethod, IdentitySettings, NetworkIdentity
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import Exemptions
+from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
 
 _Settings = TypeVar("_Settings")
@@ -71,7 +72,7 @@ def build(
         connections=_same_names(ConnectionLimits, model.connections),
         timeouts=_same_names(Timeouts, model.timeouts),
         forwarding=_same_names(Forwarding, model.forwarding),
-        http=_same_names(Limits, model.http),
+        http=_same_names(HttpLimits, model.http),
         names=parts.names(),
         audit=parts.audit(),
         cases=tuple(rules.cases()),
@@ -81,6 +82,7 @@ def build(
         calendars=rules.calendars(),
         workers=model.workers,
         exemptions=Exemptions(rules.exemptions(), rules.networks),
+        limits=Limits(rules.limits(), rules.networks) if model.limits else NO_LIMITS,
     )
 
 
@@ -237,7 +239,11 @@ class _Parts:
             user_agent=table.user_agent,
             rotate_octets=table.rotate.size,
             rotate_daily=table.rotate.daily,
-            keep_segments=table.keep,
+            keep_segments=table.keep.files,
+            keep=Keeping(**{name: age or 0.0 for name, age in table.keep if name != "files"}),
+            levels=dict(table.levels),
             when_full=table.when_full,
+            compress=table.compress,
+            disk_octets=table.disk,
             checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
         )

@@ -40,6 +40,7 @@ def cases_of(table: CaseTable, path: Path, root: Table, time_zone: tzinfo) -> li
             would_block=table.would_block,
             exception=table.exception,
             agent=table.agent or "",
+            addresses=None if table.address is None else frozenset(table.address),
             countries=None if table.country is None else frozenset(table.country),
             asns=None if table.asn is None else frozenset(table.asn),
             answer=None if table.answer is None else Answer(table.answer.type or "", table.answer.size),

@@ -32,6 +32,7 @@ from corpproxy.policy.cases import Case
 from corpproxy.policy.conditions import PartT, What, When, Who
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.exempt import Exemption
+from corpproxy.policy.limits import Limit
 from corpproxy.policy.model import Safety
 from corpproxy.policy.reasons import both, either
 from corpproxy.policy.rules import Rule
@@ -163,6 +164,29 @@ class Rules:
             if who is not None and for_ is not None:
                 entries.append(Approval(who, for_, table.at_most, self._place(("approve", number))))
         return entries
+
+    def limits(self) -> list[Limit]:
+        """The ``limits:`` table."""
+        found = (self.limit(number) for number in range(len(self._model.limits)))
+        return [limit for limit in found if limit is not None]
+
+    def limit(self, number: int) -> Limit | None:
+        """One limit, counted from 0."""
+        table = self._model.limits[number]
+        who, when = self._who(table.who), self._when(table.when)
+        if who is None or when is None:
+            return None
+        return Limit(
+            name=table.name,
+            who=who,
+            what=self._what(table.what),
+            when=when,
+            per=table.per,
+            download=table.download or table.rate or 0,
+            upload=table.upload or table.rate or 0,
+            say=table.say or "",
+            place=self._place(("limits", number)),
+        )
 
     def cases(self) -> list[Case]:
         """The ``tests:`` table; raises ValueError for a time that is none."""

@@ -41,6 +41,7 @@ CODES = {
     "not-a-number": "A value is not a whole number.",
     "out-of-range": "A number is too small or too large.",
     "not-a-duration": "A value is not a duration.",
+    "not-an-age": "A value is not an age in days, weeks or years.",
     "not-a-size": "A value is not a size.",
     "bad-name": "A text cannot be the name of what it should name.",
     "bad-address": "A value is not an IP address, or not one with a port.",
@@ -117,6 +118,12 @@ CODES = {
     "no-exceptions": "An exception names a rule that nothing may go past.",
     # Exemptions
     "asked-too-soon": "An exemption asks what nobody knows before signing in.",
+    # Limits
+    "bad-rate": "A value is not a rate, or an absurd one.",
+    "too-many-limits": "There are more limits than one exchange can be held to.",
+    "duplicate-limit": "Two limits have one name.",
+    "limit-of-nothing": "A limit does not say what it holds to.",
+    "limit-too-late": "A limit asks what is known only with the answer.",
     # With time
     "test-failed": "A test of the policy does not come out as it says.",
     "rule-ended": "A rule is past its end.",

@@ -16,7 +16,7 @@ from corpproxy.destination.geography import GeographySettings
 from corpproxy.destination.model import Host
 from corpproxy.destination.sources import ListSource
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
-from corpproxy.http1.limits import Limits
+from corpproxy.http1.limits import Limits as HttpLimits
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.pac import PacTable
 from corpproxy.pages.site import Contact, Logo
@@ -25,6 +25,7 @@ from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.cases import Case
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
+from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
 
 
@@ -59,7 +60,7 @@ class Configuration:
     connections: ConnectionLimits
     timeouts: Timeouts
     forwarding: Forwarding
-    http: Limits
+    http: HttpLimits
     names: NameSettings
     audit: AuditSettings
     cases: tuple[Case, ...]
@@ -70,6 +71,7 @@ class Configuration:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
     exemptions: Exemptions = NO_EXEMPTIONS
+    limits: Limits = NO_LIMITS
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""

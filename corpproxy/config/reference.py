@@ -49,12 +49,14 @@ def _finish(schema: dict[str, Any], table: type[Table]) -> None:
 
 def _or_short(schema: dict[str, Any], table: type[Table]) -> None:
     """That a text, or a list, may stand for the table."""
-    short = schema["properties"][table.short_for]["anyOf"][0]
+    alone = schema["properties"][table.short_for]
+    short = alone.get("anyOf", [alone])[0]
     whole = dict(schema)
     reference = {"$ref": f"#/$defs/{table.__name__}"}
     schema.clear()
     schema["description"] = whole.pop("description")
-    schema["anyOf"] = [short, {"type": "array", "items": {"anyOf": [short, reference]}}, whole]
+    many = [{"type": "array", "items": {"anyOf": [short, reference]}}] if "anyOf" in alone else []
+    schema["anyOf"] = [short, *many, whole]
 
 
 def fields_page() -> str:

@@ -92,6 +92,8 @@ def _facts(exchange: Exchange, in_force: InForce, now: float) -> Facts:
     facts.agent = agent_of(exchange) if in_force.needs_agent else ""
     if in_force.needs_addresses:
         facts.address_classes = _classes(exchange)
+    if in_force.needs_networks:
+        facts.addresses = _addresses(exchange)
     return facts
 
 
@@ -137,6 +139,12 @@ def _classes(exchange: Exchange) -> frozenset[AddressClass]:
     reached = _reached(exchange)
     found = exchange.address_classes or frozenset()
     return found if reached is None else found | {reached}
+
+
+def _addresses(exchange: Exchange) -> frozenset[str]:
+    """The addresses of the host as it was looked up, if it was, and the one that was dialled."""
+    found, dialled = exchange.addresses or frozenset(), _address(exchange)
+    return found | {dialled} if dialled else found
 
 
 def _reached(exchange: Exchange) -> AddressClass | None:

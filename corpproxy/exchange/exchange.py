@@ -20,6 +20,7 @@ from corpproxy.policy.model import Decision
 
 if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
+    from corpproxy.exchange.limited import Held
     from corpproxy.policy.decide import Lasting
 
 
@@ -44,13 +45,14 @@ class Exchange:
     went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` how long the decision holds for others like it.
+    ``lasts`` how long the decision holds for others like it.  ``held`` is what holds it to its limits.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
     __slots__ = (
         "account",
         "address_classes",
+        "addresses",
         "answer",
         "answered",
         "asns",
@@ -66,6 +68,7 @@ class Exchange:
         "fields",
         "first_octet_seconds",
         "head",
+        "held",
         "identity",
         "in_force",
         "keep",
@@ -112,10 +115,12 @@ class Exchange:
         self.standing: Decision | None = None
         self.ended: Ending | None = None
         self.address_classes: frozenset[AddressClass] | None = None
+        self.addresses: frozenset[str] | None = None
         self.countries: frozenset[str] | None = None
         self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None
         self.result: ResultCode = _FAILED
+        self.held: Held | None = None
         self.failure = ""
         self.phase = ""
         self.status = 0

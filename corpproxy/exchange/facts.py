@@ -29,6 +29,7 @@ def facts_of(
         countries=exchange.countries,
         asns=exchange.asns,
         answer=exchange.answer,
+        addresses=exchange.addresses,
     )
 
 

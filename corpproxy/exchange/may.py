@@ -39,6 +39,7 @@ async def decide(exchange: Exchange) -> Decision:
         except UpstreamError:
             # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
             facts.address_classes = exchange.address_classes = frozenset()
+            facts.addresses = exchange.addresses = frozenset()
             facts.countries = exchange.countries = frozenset()
             facts.asns = exchange.asns = frozenset()
             _ask_who(exchange, facts)
@@ -66,6 +67,8 @@ async def _look_up(exchange: Exchange, facts: Facts) -> None:
     host, geography = facts.host, exchange.in_force.geography
     addresses = (str(host.address),) if host.address is not None else await Resolve(host)
     facts.address_classes = exchange.address_classes = classes_of(addresses)
+    if exchange.in_force.needs_networks:
+        facts.addresses = exchange.addresses = frozenset(addresses)
     if geography is not None:
         facts.countries = exchange.countries = geography.countries(addresses)
         facts.asns = exchange.asns = geography.asns(addresses)

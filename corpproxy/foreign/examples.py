@@ -16,11 +16,12 @@ from typing import TypeVar
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose
 from corpproxy.destination.classifier import Classifier
+from corpproxy.destination.model import AddressClass
 from corpproxy.foreign.yaml_text import Value, flow
 from corpproxy.identity.people import People
 from corpproxy.policy.calendar import parse_instant
 from corpproxy.policy.conditions import PortRange, What, Who, demanded
-from corpproxy.policy.networks import ranges_of
+from corpproxy.policy.networks import IpNetwork, ranges_of
 from corpproxy.policy.question import Question, Surroundings, facts_for
 from corpproxy.policy.rules import Rule
 
@@ -141,14 +142,13 @@ class _Finder:
             who = one.who if isinstance(one, Rule) else one
             parts = [*demanded(who), *((who.not_,) if who.not_ is not None else ())]
             for name in (name for part in parts for name in part.network):
-                network = ranges_of(name, self._policy.networks)[0]
-                alone = network.num_addresses == 1
-                yield str(network.network_address if alone else network.network_address + 1)
+                yield _first(ranges_of(name, self._policy.networks)[0])
 
     def _requests(self, what: What) -> list[_Request]:
         """What may be meant: hosts, methods and ports that are named, or others."""
         parts = list(demanded(what))
         hosts = [host for part in parts for host in (*part.host[:1], *part.domain[:1])]
+        hosts += [_uri_host(inside) for part in parts for inside in _addresses(part)]
         paths = [(one.host, one.path) for part in parts for one in part.url[:1]]
         methods = [method for part in parts for method in part.method[:1]] or ["GET", "CONNECT"]
         ports = [
@@ -159,6 +159,21 @@ class _Finder:
             usual = 443 if method == "CONNECT" else 80
             found += [_Request(host, port, method) for port in _unique([*ports, usual], 25)]
         return found
+
+
+def _addresses(what: What) -> Iterator[str]:
+    """An address that is in the first network that is asked for."""
+    yield from islice((_first(one) for one in what.address if not isinstance(one, AddressClass)), 1)
+
+
+def _first(network: IpNetwork) -> str:
+    """The first address of a network that may be somebody's."""
+    alone = network.num_addresses == 1
+    return str(network.network_address if alone else network.network_address + 1)
+
+
+def _uri_host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _unique(values: Sequence[_T], last: _T) -> list[_T]:

@@ -15,7 +15,7 @@ MAX_ENTRIES = 60
 MAX_LISTED = 50_000
 
 # The keys whose values can have a name.
-LISTED = frozenset({"domain", "host", "network", "user", "url", "extension"})
+LISTED = frozenset({"domain", "host", "network", "user", "url", "extension", "address"})
 
 
 @dataclass(slots=True)

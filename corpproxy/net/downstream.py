@@ -236,6 +236,8 @@ class Downstream(Wire):
             upstream.release(False)
         if error is not None:
             self._bug(exchange, error)
+        if exchange.held is not None:
+            exchange.held.close()
         if exchange.opened or exchange.method == b"CONNECT":
             self.proxy.admission.tunnel_closed(self)
         keep = exchange.keep and not self.gone and not self.proxy.stopping

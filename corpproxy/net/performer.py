@@ -18,6 +18,7 @@ from corpproxy.http1.steering import expects_continue
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.fetching import CONTINUE, Fetching
 from corpproxy.net.handshake import Handshake
+from corpproxy.net.limiting import limit
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
@@ -120,8 +121,21 @@ class Performer:
             downstream.proxy.books.running(downstream.exchange)
         run = downstream.run
         assert run is not None
-        Fetching(run, downstream, command).start()
+        fetching = Fetching(run, downstream, command)
+        if downstream.exchange.in_force.limiting is not None and not self._may_begin(fetching.start):
+            return PENDING
+        fetching.start()
         return PENDING
+
+    def _may_begin(self, go_on: Callable[[], None]) -> bool:
+        """Whether an exchange may begin as far as its limits go; else it goes on when it may."""
+        downstream, run = self._downstream, self._run
+        limiting = downstream.exchange.held or limit(downstream)
+        if limiting is None:
+            return True
+        limiting.lead()
+        run.abandon = limiting.abandon
+        return limiting.begin(go_on)
 
     def _relay(self, command: commands.Relay) -> Any:
         downstream = self._downstream
@@ -132,6 +146,8 @@ class Performer:
             downstream.write(command.head)
             return None
         framing = command.framing
+        if exchange.held is not None:
+            exchange.held.lead()
         content = None
         if framing is _LENGTH or framing is _NONE:
             content = upstream.take_whole(command.answer.body.length or 0)
@@ -220,8 +236,17 @@ class Performer:
         proxy.admission.open_tunnel(downstream)
         exchange, classes = downstream.exchange, command.addresses
         reach = Reach(proxy, exchange, classes, self._tunnel_connected, run.fail, pooled=False)
+        server = Server(command.dial.name, command.port)
+        if exchange.in_force.limiting is not None:
+
+            def go_on() -> None:
+                run.abandon = reach.cancel
+                reach.connect(server, command.dial)
+
+            if not self._may_begin(go_on):
+                return PENDING
         run.abandon = reach.cancel
-        reach.connect(Server(command.dial.name, command.port), command.dial)
+        reach.connect(server, command.dial)
         return PENDING
 
     def _tunnel_connected(self, upstream: Upstream) -> None:
@@ -259,6 +284,8 @@ class Performer:
         until = downstream.deadlines.now + timeouts.tunnel_life
         tunnel = downstream.tunnel = Tunnel(run, downstream, upstream, timeouts.tunnel_idle, until)
         run.abandon = tunnel.abandon
+        if downstream.exchange.held is not None:
+            downstream.exchange.held.lead()
         tunnel.start()
         return PENDING
 

@@ -18,6 +18,7 @@ from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.names import Names
+from corpproxy.net.pacing import Pacer
 from corpproxy.net.pool import Pool
 from corpproxy.net.rounds import Rounds
 
@@ -102,6 +103,7 @@ class Proxy:
         self.now = now
         self.admission = Admission(self)
         self.rounds = Rounds(self)
+        self.pacer = Pacer(reactor)
         self.stopping = False
         self._date = b""
         self._date_second = -1

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from corpproxy.exchange.again import WITHOUT_CREDENTIALS, account_changed, decide_again, end
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.net.limiting import limit_again
 from corpproxy.policy.model import Effect
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class Rounds:
         # Later than now began what began before the clock was set back.
         if self.since <= exchange.started <= now or exchange.ended is not None:
             return
+        limit_again(downstream, now)
         is_tunnel = exchange.opened or exchange.method == b"CONNECT"
         if exchange.decision is None or not (is_tunnel or now - exchange.started >= LONG_SECONDS):
             self._waiting.append((downstream, exchange))
@@ -196,12 +198,16 @@ class _Seen:
         self._grants_until = in_force.grants.next_end(now)
         self._now = now
         self._until = min(in_force.policy.next_change(now), in_force.exemptions.next_change(now))
+        if in_force.limiting is not None:
+            self._until = min(self._until, in_force.limiting.next_change(now))
 
     def changes(self, proxy: Proxy, now: float) -> list[str]:
         """What of it is another now, in words; without grants."""
         before, in_force, found = self._in_force, proxy.in_force, []
         if in_force.version != before.version:
             found.append("the policy changed")
+        elif in_force.limiting is not before.limiting:
+            found.append("limits changed")
         elif in_force is not before:
             found.append("the category lists changed")
         if in_force.people is self._people and in_force.people.version != self._groups:

@@ -303,6 +303,8 @@ class Upstream(Wire):
         if self.source is not None:
             self.fed_no_more()
         self.sink = self
+        if self.pace is not None:
+            self.pace.let_go()
         if self.gone:
             return
         if not whole:
@@ -319,6 +321,8 @@ class Upstream(Wire):
 
     def discard(self) -> None:
         """Close this connection and forget it."""
+        if self.pace is not None:
+            self.pace.let_go()
         self.fed_no_more()
         self.sink = self
         self.keeper.closed(self)

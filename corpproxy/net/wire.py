@@ -19,11 +19,12 @@ from zope.interface import implementer
 
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.engine.pump import Pump
+from corpproxy.net.pacing import STOCK_OCTETS, Pace, PacedProtocol
 
 LOST = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
 
-# Why a connection is not read: nobody takes what it sends, or the other side has its hands full.  It is read
-# again when neither holds any more.
+# Why a connection is not read: nobody takes what it sends, the other side has its hands full, or a limit lets
+# no more through now (`corpproxy.net.pacing`).  It is read again when none of these holds any more.
 UNTAKEN = 1
 FULL = 2
 
@@ -70,6 +71,7 @@ class Wire:
         "full",
         "gone",
         "on_hold",
+        "pace",
         "read_ended",
         "sink",
         "source",
@@ -84,6 +86,7 @@ class Wire:
         self.deadline = NEVER
         self.source: Wire | None = None
         self.on_hold = 0
+        self.pace: Pace | None = None
         self.full = self.gone = self.closing = self.read_ended = False
 
     def makeConnection(self, transport: Any) -> None:
@@ -157,6 +160,23 @@ class Wire:
             return None
         pump: Pump = self.transport.pump_to(other.transport, took, gave, limit, done)
         return pump
+
+    # As fast as its limits let it.
+
+    def paced_by(self, pace: Pace | None) -> None:
+        """Read at this pace from now on, or as it comes."""
+        self.pace = pace
+        if self.gone:
+            return
+        transport = self.transport
+        paced_by = getattr(transport, "paced_by", None)
+        if paced_by is not None:
+            paced_by(pace)
+        elif pace is None:
+            transport.protocol = self
+            transport.bufferSize = STOCK_OCTETS
+        else:
+            PacedProtocol(self, pace)
 
     # Holding back: the transport tells us that it is full, we tell the other side to hold.
 

@@ -42,6 +42,7 @@ class Case:
     would_block: str | None = None
     exception: str | None = None
     agent: str = ""
+    addresses: frozenset[str] | None = None
     countries: frozenset[str] | None = None
     asns: frozenset[int] | None = None
     answer: Answer | None = None
@@ -58,6 +59,7 @@ class Case:
             client=self.client,
             listener=self.listener,
             agent=self.agent,
+            addresses=self.addresses,
             countries=self.countries,
             asns=self.asns,
             answer=self.answer,

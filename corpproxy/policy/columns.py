@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from corpproxy.policy import columns_host, columns_search
 from corpproxy.policy.column import BY_NETWORK, Bits, Column, any_of, asked_values, one_of, refusing
+from corpproxy.policy.columns_address import address
 from corpproxy.policy.columns_answer import media_type, size
 from corpproxy.policy.conditions import Conditions, PortRange
 from corpproxy.policy.model import Facts
@@ -51,7 +52,7 @@ def columns(rows: Sequence[Conditions], networks: Networks, missing: frozenset[s
         one_of("method", "method", [one.method for one in what], attrgetter("method")),
         one_of("scheme", "scheme", [one.scheme for one in what], attrgetter("scheme")),
         _port(rows),
-        _looked_up(rows, "address", "address_classes", [one.address for one in what]),
+        address(rows),
         _looked_up(rows, "country", "countries", [one.country for one in what]),
         _looked_up(rows, "asn", "asns", [one.asn for one in what]),
         media_type(rows),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Protocol, TypeVar
 
 import re2
@@ -19,6 +20,7 @@ from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import ProtocolError
 from corpproxy.policy.calendar import Calendar
+from corpproxy.policy.networks import IpNetwork
 from corpproxy.policy.target import normal_path
 
 
@@ -110,7 +112,8 @@ class What:
     ``domain`` are hosts in normal form; each means itself and everything below it, one of ``host`` itself
     alone.  ``expression`` are RE2 patterns, looked for anywhere in the target URI (for a tunnel
     ``host:port``).  ``extension`` is that of the last segment of the path, without its dot.  ``method`` and
-    ``scheme`` are as on the wire: ``POST``, ``https``.  ``country`` and ``asn`` are those of the address.
+    ``scheme`` are as on the wire: ``POST``, ``https``.  ``address`` are kinds of network and networks that an
+    address of the host belongs to; ``country`` and ``asn`` are those of the address.
     ``media_type`` and ``size`` are of the answer.  ``called`` is as in `Who`.
     """
 
@@ -124,7 +127,7 @@ class What:
     method: tuple[str, ...] = ()
     scheme: tuple[str, ...] = ()
     port: tuple[int | PortRange, ...] = ()
-    address: tuple[AddressClass, ...] = ()
+    address: tuple[AddressClass | IpNetwork, ...] = ()
     country: tuple[str, ...] = ()
     asn: tuple[int, ...] = ()
     media_type: tuple[str, ...] = ()
@@ -310,6 +313,14 @@ def parse_country(written: str) -> str:
         meant = "GB" if country == "UK" else "GR"
         raise ValueError(f"'{written}' is no country in ISO 3166; write {meant}")
     return country
+
+
+def parse_address(written: str) -> str:
+    """Read an IP address in its normal form; raises ValueError with what is wrong."""
+    try:
+        return str(ip_address(written.strip()))
+    except ValueError:
+        raise ValueError(f"'{written}' is no IP address; write it as 203.0.113.7 or 2001:db8::7") from None
 
 
 def parse_asn(written: str) -> int:

@@ -12,6 +12,7 @@ from corpproxy.destination.model import Match
 from corpproxy.errors import Place
 from corpproxy.identity.model import GroupSource, Identity
 from corpproxy.policy.explain import ExceptionStep, Explanation, SafetyStep, Step
+from corpproxy.policy.mismatch import address_in_words
 from corpproxy.policy.model import Decision, Effect, Facts
 from corpproxy.policy.reasons import clock
 from corpproxy.policy.staged_text import answered_for, past_in_words, period_in_words
@@ -138,7 +139,7 @@ def _asked(explanation: Explanation, time_zone: tzinfo, lines: Lines) -> Iterato
         if category not in shown:
             yield f"category {category}"
     if facts.address_classes is not None and any(step.rule.what.address for step in explanation.steps):
-        yield f"address: {', '.join(sorted(facts.address_classes)) or 'none'}"
+        yield f"address: {address_in_words(facts)}"
 
 
 def _who(facts: Facts) -> str:

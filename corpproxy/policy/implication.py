@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Network
 from operator import and_, or_
 from typing import Any
 
+from corpproxy.destination.model import AddressClass
 from corpproxy.policy.conditions import (
     KEYS,
     Conditions,
@@ -190,6 +191,16 @@ def _anonymous(said: Any, earlier: Any, networks: Networks) -> bool:
     return bool(said.anonymous == earlier.anonymous)
 
 
+def _address(said: Any, earlier: Any, networks: Networks) -> bool:
+    return bool(said.address) and all(_has_address(earlier.address, one) for one in said.address)
+
+
+def _has_address(wide: Sequence[AddressClass | IpNetwork], narrow: AddressClass | IpNetwork) -> bool:
+    if narrow in wide or isinstance(narrow, AddressClass):
+        return narrow in wide
+    return any(_is_part(narrow, one) for one in wide if not isinstance(one, AddressClass))
+
+
 def _uncategorised(said: Any, earlier: Any, networks: Networks) -> bool:
     return bool(said.uncategorised == earlier.uncategorised)
 
@@ -250,6 +261,7 @@ def _covers(wide: UrlPrefix, narrow: UrlPrefix) -> bool:
 # The keys for which more than the same values must be compared.
 _SPECIAL: dict[str, Callable[[Any, Any, Networks], bool]] = {
     "network": _network,
+    "address": _address,
     "anonymous": _anonymous,
     "uncategorised": _uncategorised,
     "domain": _domain,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from corpproxy.destination.model import Match
+from corpproxy.destination.model import AddressClass, Match
 from corpproxy.policy.clauses import Clause
 from corpproxy.policy.column import BY_NETWORK
+from corpproxy.policy.columns_address import is_inside
 from corpproxy.policy.conditions import (
     Conditions,
     UrlPrefix,
@@ -18,7 +19,7 @@ from corpproxy.policy.conditions import (
     octets_in_words,
 )
 from corpproxy.policy.model import Facts
-from corpproxy.policy.networks import Networks, client_address, ranges_of
+from corpproxy.policy.networks import IpNetwork, Networks, client_address, ranges_of
 from corpproxy.policy.reasons import asked_in_words, both, clock, either, missing_in_words
 from corpproxy.policy.target import extensions_of, normal_path, target_uri
 
@@ -125,8 +126,8 @@ def _held(asked: Conditions, held: Held, matches: Iterable[Match]) -> Iterator[t
         yield "url", f"url {either([str(one) for one in what.url if _begins(one, facts)])}"
     if what.expression:
         yield "expression", f"expression {either(_found(what.expression, target_uri(facts)))}"
-    if what.address and facts.address_classes is None:
-        yield "address", "the address is not known here, so that this refuses it"
+    if what.address:
+        yield "address", _address_evidence(what, facts)
     yield from _held_looked_up(what, facts)
     yield from _held_answer(what, facts)
 
@@ -245,10 +246,31 @@ def _port(asked: Conditions, facts: Facts) -> str:
 
 
 def _address(asked: Conditions, facts: Facts) -> str:
+    wanted = either([str(one) for one in asked.what.address])
     if facts.address_classes is None:
-        return f"address is not known, asked for {either(asked.what.address)}"
-    kinds = both(sorted(facts.address_classes)) or "none"
-    return f"address is {kinds}, asked for {either(asked.what.address)}"
+        return f"address is not known, asked for {wanted}"
+    return f"address is {address_in_words(facts)}, asked for {wanted}"
+
+
+def address_in_words(facts: Facts) -> str:
+    """What is known of the addresses of the host: themselves where rules look at them, and their classes."""
+    kinds = both(sorted(facts.address_classes or ())) or "none"
+    return f"{both(sorted(facts.addresses))} ({kinds})" if facts.addresses else kinds
+
+
+def _address_evidence(what: What, facts: Facts) -> str:
+    """Which of the kinds of address and networks it was."""
+    classes, addresses = facts.address_classes or (), facts.addresses or ()
+    found = [one for one in what.address if _is_of(one, classes, addresses)]
+    return f"address {either([str(one) for one in found])}" if found else _UNKNOWN.format("address")
+
+
+def _is_of(
+    asked: AddressClass | IpNetwork, classes: Iterable[AddressClass], addresses: Iterable[str]
+) -> bool:
+    if isinstance(asked, AddressClass):
+        return asked in classes
+    return any(is_inside(one, asked) for one in addresses)
 
 
 def _country(asked: Conditions, facts: Facts) -> str:

@@ -72,7 +72,8 @@ class Facts:
 
     ``at`` is POSIX seconds.  ``client`` is the client's IP address as text.  ``address_classes``
     is None where no rule asks for it or a parent resolves; else the classes of all addresses of the host.
-    So are ``countries`` and ``asns``, the numbers of the networks that have these addresses.  ``agent`` is
+    So are ``addresses``, these themselves, ``countries`` and ``asns``, the numbers of the networks that have
+    them.  ``agent`` is
     the User-Agent.  ``answer`` is None before the head of the answer is there.
     """
 
@@ -91,6 +92,7 @@ class Facts:
     countries: frozenset[str] | None = None
     asns: frozenset[int] | None = None
     answer: Answer | None = None
+    addresses: frozenset[str] | None = None
 
     @property
     def is_tunnel(self) -> bool:

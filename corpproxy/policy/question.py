@@ -32,8 +32,8 @@ class Question:
     ``groups`` None are those that the policy gives the user.  ``client`` empty is an address in no
     network of the policy, ``listener`` empty the site's first.  ``at`` is POSIX seconds.
     ``answer`` is what the server answers, None asks about the request alone.  ``agent`` is the User-Agent.
-    ``address_classes`` None looks nothing up: a name is then taken to have a public address, whose
-    ``countries`` and ``asns`` are not known when they are None.
+    ``addresses`` None looks nothing up: a name is then taken to have a public address in no network that a
+    rule names, whose ``countries`` and ``asns`` are not known when they are None.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Question:
     groups: tuple[str, ...] | None = None
     client: str = ""
     listener: str = ""
-    address_classes: frozenset[AddressClass] | None = None
+    addresses: frozenset[str] | None = None
     agent: str = ""
     countries: frozenset[str] | None = None
     asns: frozenset[int] | None = None
@@ -103,6 +103,7 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
     seen = read_request(question.method, question.url)
     if question.client and client_address(question.client) is None:
         raise ValueError(f"'{question.client}' is no IP address of a client")
+    addresses = question.addresses if seen.host.address is None else frozenset({str(seen.host.address)})
     categories, matches = surroundings.classify(seen.host, seen.scheme, seen.port, seen.path)
     facts = Facts(
         ANONYMOUS,
@@ -115,12 +116,13 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         seen.path,
         categories,
         question.at,
-        _address_classes(question, seen.host),
+        frozenset({AddressClass.PUBLIC}) if addresses is None else frozenset(map(address_class, addresses)),
         question.agent,
         question.countries,
         question.asns,
         # A tunnel shows no answer.
         answer=None if seen.method == "CONNECT" else question.answer,
+        addresses=addresses or frozenset(),
     )
     identity = _identity(question, facts, surroundings)
     facts.identity = identity or ANONYMOUS
@@ -129,7 +131,8 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         and surroundings.asks_to_sign_in
         and (surroundings.asks_always or asks_who is None or asks_who(facts))
     )
-    exemption = surroundings.exemptions.holding(facts) if identity is EXEMPT else None
+    is_exempt = identity is not None and identity.source == EXEMPT.source
+    exemption = surroundings.exemptions.holding(facts) if is_exempt else None
     return Asked(facts, matches, is_challenged, exemption)
 
 
@@ -167,12 +170,6 @@ def _read_url(method: str, url: str) -> Request:
 
 def _tunnel(host: Host, port: int) -> Request:
     return Request("CONNECT", "http" if port == 80 else "https", host, port, "")
-
-
-def _address_classes(question: Question, host: Host) -> frozenset[AddressClass]:
-    if host.address is not None:
-        return frozenset({address_class(host.address)})
-    return frozenset({AddressClass.PUBLIC}) if question.address_classes is None else question.address_classes
 
 
 def _identity(question: Question, facts: Facts, surroundings: Surroundings) -> Identity | None:

@@ -75,7 +75,7 @@ def _what_keys(what: What) -> Iterator[tuple[str, str]]:
         ("method", what.method),
         ("scheme", what.scheme),
         ("port", [str(port) for port in what.port]),
-        ("address", what.address),
+        ("address", [str(one) for one in what.address]),
         ("country", what.country),
         ("asn", [f"AS{number}" for number in what.asn]),
         ("media_type", what.media_type),

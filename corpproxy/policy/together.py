@@ -20,7 +20,7 @@ from corpproxy.policy.reader import reader
 # The keys that are remembered together.
 TOGETHER = (
     frozenset(KEYS["who"]),
-    frozenset("category uncategorised method scheme port address country asn".split()),
+    frozenset("category uncategorised method scheme port".split()),
 )
 
 # What is remembered of so many people and browsers, and of so many combinations of categories and the rest,

@@ -7,6 +7,7 @@ from functools import lru_cache
 from corpproxy.audit.record import NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import BLANK, MAX_AGENT, MAX_METHOD, MAX_PATH
 from corpproxy.audit.times import posix_seconds
+from corpproxy.destination.addresses import address_class
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.errors import ProtocolError
@@ -15,6 +16,8 @@ from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.partial import Gaps
 
 # What a missing fact is called where people read of it.
+WHO = "who it was"
+HOST = "the host"
 PATH = "the whole path"
 METHOD = "the whole method"
 AGENT = "the User-Agent"
@@ -49,11 +52,12 @@ def facts_of(record: Record) -> Facts:
         record.path,
         record.categories,
         posix_seconds(record.at),
-        address_classes_of(record),
+        _of_literal(record) or address_classes_of(record),
         agent=record.agent,
         countries=_known(record.countries),
         asns=_numbers(record.asns),
         answer=_answer(record),
+        addresses=_addresses(record),
     )
 
 
@@ -74,11 +78,31 @@ def gaps_of(record: Record) -> Gaps:
         missing["listener"] = LISTENER
     if not record.addresses and host_of(record.host).address is None:
         missing["address_classes"] = ADDRESSES
+    if _addresses(record) is None:
+        missing["addresses"] = ADDRESSES
     if not record.countries:
         missing["countries"] = COUNTRIES
     if not record.asns:
         missing["asns"] = NETWORKS
+    missing |= _forgotten(record)
     return Gaps(missing, query="query" in record.left_out)
+
+
+def _forgotten(record: Record) -> dict[str, str]:
+    """What was erased since, and what the table ``audit:`` left out as nobody's business."""
+    erased = record.erased or {}
+    missing: dict[str, str] = {}
+    if "who" in erased:
+        missing |= dict.fromkeys(("identity.name", "client", "agent"), WHO)
+    if "user" in record.left_out:
+        missing |= dict.fromkeys(("identity.name", "client"), WHO)
+    if "where" in erased or "host" in record.left_out:
+        missing |= {"host.name": HOST, "addresses": HOST}
+    if "host" in record.left_out:
+        missing |= {"port": HOST, "address_classes": ADDRESSES, "countries": COUNTRIES, "asns": NETWORKS}
+    if "url" in erased or "path" in record.left_out:
+        missing["path"] = PATH
+    return missing
 
 
 def _known(recorded: tuple[str, ...]) -> frozenset[str] | None:
@@ -97,6 +121,21 @@ def _answer(record: Record) -> Answer | None:
         return None
     stated = "" if record.media_type == UNKNOWN_CONTENT else record.media_type
     return Answer(stated, record.size, is_there=record.media_type != NO_CONTENT)
+
+
+def _of_literal(record: Record) -> frozenset[AddressClass] | None:
+    """The class of a host that is an address, whether or not it was recorded."""
+    literal = host_of(record.host).address
+    return None if literal is None else frozenset({address_class(literal)})
+
+
+def _addresses(record: Record) -> frozenset[str] | None:
+    """The addresses themselves, where a rule read them; those of a host that is one are no secret."""
+    literal = host_of(record.host).address
+    if literal is not None:
+        return frozenset({str(literal)})
+    # A host that could not be looked up has none, whoever read them.
+    return _known(record.resolved or (record.addresses if record.addresses == ("none",) else ()))
 
 
 def address_classes_of(record: Record) -> frozenset[AddressClass] | None:

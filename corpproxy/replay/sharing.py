@@ -37,6 +37,7 @@ _FIELDS = {
     "agent": ("agent",),
     "countries": ("countries",),
     "asns": ("asns",),
+    "addresses": ("resolved",),
     "answer": ("media_type", "size"),
 }
 # Of who asks, which may be asked of now.

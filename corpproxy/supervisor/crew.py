@@ -22,14 +22,18 @@ from corpproxy.reload import Objection
 from corpproxy.supervisor.employment import Employment
 from corpproxy.supervisor.messages import Edition, Notice
 from corpproxy.supervisor.seat import Seat, Stage
-from corpproxy.supervisor.wire import Hear, Others, Prepare, Reopen, Swap, TakeLists
+from corpproxy.supervisor.wire import Hear, Others, Prepare, Reopen, Settle, Swap, TakeLists
 
 log = Logger()
 
 # A policy of some thousand rules takes seconds to build, all workers at the same time.
 PREPARE_SECONDS = 30.0
+# A worker that takes longer to begin is brought to the new version once it serves.
+BEGIN_SECONDS = 5.0
 # One reference is exchanged.
 SWAP_SECONDS = 10.0
+# A batch is written and synced.
+SETTLE_SECONDS = 30.0
 # What a worker gets beyond the time that its exchanges have, to write what is left.
 LAST_SECONDS = 5.0
 # Workers that were killed are gone at once.
@@ -50,6 +54,7 @@ class Crew:
         self.seats = tuple(seats)
         self.prepare_seconds = PREPARE_SECONDS
         self.swap_seconds = SWAP_SECONDS
+        self.begin_seconds = BEGIN_SECONDS
         self.hurries = False
         self._clock = clock
 
@@ -67,6 +72,11 @@ class Crew:
                 told = seat.employment.link.ask(command, value)  # type: ignore[union-attr]
                 told.addErrback(_not_told, seat.number)
 
+    def tell_one(self, seat: Seat, command: type[Command], value: Any) -> None:
+        """Tell one worker, if it serves."""
+        if seat.is_serving:
+            seat.employment.link.ask(command, value).addErrback(_not_told, seat.number)  # type: ignore[union-attr]
+
     def hear(self, notices: tuple[Notice, ...], of: Seat) -> None:
         """Pass on what one worker learned."""
         self.tell(Hear, notices, but=of)
@@ -74,6 +84,15 @@ class Crew:
     def reopen(self) -> None:
         """Let all begin new segments."""
         self.tell(Reopen, None)
+
+    def settle(self) -> Deferred[Any]:
+        """Let all write what waits and close their segments; one that dies meanwhile has none open either."""
+        asked = [
+            seat.employment.link.ask(Settle, None).addTimeout(SETTLE_SECONDS, self._clock)
+            for seat in self._serving()
+            if seat.employment is not None
+        ]
+        return DeferredList(asked, consumeErrors=True)
 
     def take_lists(self) -> None:
         """Let all open the new index of the lists."""
@@ -96,8 +115,13 @@ class Crew:
         """
         Put a version into force in all workers; ``meanwhile`` puts it into force here, between the two steps.
 
+        A worker that is just beginning, with the version of before, is waited for: whoever is told that
+        a version is in force may believe it.
+
         :raises Objection: when a worker objects or does not answer; then nothing has changed anywhere.
         """
+        beginning = DeferredList([seat.settled() for seat in self.seats])
+        yield self._at_most(beginning, self.begin_seconds)
         serving = self._employed(self._serving())
         yield self._each(serving, Prepare, edition, self.prepare_seconds, object_to=True)
         meanwhile()

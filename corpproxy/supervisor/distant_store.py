@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
+from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends.store import StoreError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -57,6 +58,14 @@ class DistantStore:
     def usage(self, question: UsageQuestion) -> Deferred[UsageReport]:
         """Reports are made where the store is."""
         return fail(StoreError("store-missing", "usage is asked of the supervisor"))
+
+    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+        """What is to be forgotten is forgotten where the store is."""
+        return fail(StoreError("store-missing", "erasing is for the supervisor"))
+
+    def drop_usage_before(self, moment: float) -> Deferred[int]:
+        """What is too old is deleted where the store is."""
+        return fail(StoreError("store-missing", "deleting is for the supervisor"))
 
     def close(self) -> Deferred[None]:
         """Nothing is open here."""

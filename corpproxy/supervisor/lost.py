@@ -18,6 +18,7 @@ from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends.books import PROGRESS_SECONDS
 from corpproxy.backends.record_reader import backwards, written_at
 from corpproxy.backends.record_segments import segment_names
+from corpproxy.backends.segment_file import modified_at
 
 log = Logger()
 
@@ -57,7 +58,7 @@ def _closing(record: Record, died: float) -> Record:
 
 def _is_recent(path: Path, since: float) -> bool:
     try:
-        return path.stat().st_mtime >= since
+        return modified_at(path) >= since
     except FileNotFoundError:
         return False
 

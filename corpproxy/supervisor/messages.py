@@ -21,10 +21,13 @@ __all__ = [
     "LookAgain",
     "Mistaken",
     "Notice",
+    "Part",
+    "Parts",
     "RefusedOnce",
     "Report",
     "Requested",
     "SignedIn",
+    "Took",
     "Usage",
 ]
 
@@ -122,6 +125,38 @@ class RefusedOnce(Struct, frozen=True, tag=True):
     who: str
     past: PastRefusal
     times: int = 1
+
+
+# What a worker took of the buckets of limits, and the parts of their rates that it gets.
+
+
+class Took(Struct, frozen=True, array_like=True):
+    """What was taken of one bucket; see `corpproxy.accounting.sharing.Wanted`."""
+
+    limit: str
+    whom: str
+    way: int
+    whole: float
+    has: float
+    drawn: float
+    content: int
+    eager: tuple[str, ...]
+
+
+class Part(Struct, frozen=True, array_like=True):
+    """The octets a second of one bucket that a worker may let through."""
+
+    limit: str
+    whom: str
+    way: int
+    rate: float
+
+
+class Parts(Struct, frozen=True):
+    """Parts that are others than before; ``spread`` are the people who wait in several workers."""
+
+    parts: tuple[Part, ...]
+    spread: dict[str, int]
 
 
 Notice = SignedIn | Mistaken | LookAgain | Granted | GrantEnded | Requested | RefusedOnce

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Never
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -30,6 +30,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
+from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.service import CorpproxyService
 from corpproxy.supervisor.board import BATCH, Board
 from corpproxy.supervisor.crew import Crew
@@ -45,9 +46,11 @@ from corpproxy.supervisor.messages import (
     Notice,
     Report,
     Requested,
+    Took,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.rates import Dealing
 from corpproxy.supervisor.seat import Seat
 from corpproxy.supervisor.spawning import Spawner
 from corpproxy.supervisor.sums import Sums
@@ -55,6 +58,7 @@ from corpproxy.supervisor.teller import hear
 from corpproxy.supervisor.template import make_template
 from corpproxy.supervisor.wire import (
     Book,
+    Deal,
     EndGrant,
     Hear,
     KeepGrant,
@@ -62,6 +66,7 @@ from corpproxy.supervisor.wire import (
     Link,
     NotStored,
     TakeLists,
+    Taken,
     Tell,
     Tidings,
 )
@@ -90,6 +95,11 @@ class SupervisorLink(Link):
     @Tidings.responder
     def reported(self, value: Report) -> dict[str, Any]:
         self._supervisor.take_report(value, self._seat)
+        return {}
+
+    @Taken.responder
+    def taken(self, value: tuple[Took, ...]) -> dict[str, Any]:
+        self._supervisor.dealing.take(self._seat, value)
         return {}
 
     @Book.responder
@@ -147,6 +157,7 @@ class Supervisor(CorpproxyService):
         self.sums = Sums(self.telemetry)
         self._key = secrets.token_bytes(KEY_OCTETS)
         self._process = secrets.randbelow(1 << 20)
+        self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts))
         self._closing_lost: set[Deferred[None]] = set()
         self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
 
@@ -161,6 +172,7 @@ class Supervisor(CorpproxyService):
     def _start_parts(self) -> None:
         super()._start_parts()
         self._loops.append(self._every(CROWD_SECONDS, self.crew.spread_crowds))
+        self._loops.append(self._every(TURN_SECONDS, self.dealing.deal))
         self.crew.start()
 
     def _listen(self, socket: Socket) -> None:
@@ -220,6 +232,7 @@ class Supervisor(CorpproxyService):
     def died(self, seat: Seat, began: float, how: str) -> None:
         """A worker is over: close the records of its tunnels."""
         self.sums.forget(seat.incarnation)
+        self.dealing.forget(seat)
         folder, pool = self.state / RECORDS_FOLDER, self.reactor.getThreadPool()
         find = partial(lost_tunnels, folder, seat.number, began, self.now())
         closing: Deferred[Any] = deferToThreadPool(self.reactor, pool, find)
@@ -293,6 +306,14 @@ class Supervisor(CorpproxyService):
         super().reopen()
         self.crew.reopen()
 
+    def settle(self) -> Deferred[None]:
+        """Write what waits, and close the open segments, here and in all workers."""
+        return Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        await self.crew.settle()
+        await super().settle()
+
     def reasons_not_ready(self) -> list[str]:
         """Why this proxy should not be given to people now."""
         reasons = super().reasons_not_ready()
@@ -345,12 +366,12 @@ class Supervisor(CorpproxyService):
     def _edition(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Edition:
         return Edition(configuration.version, str(self.policy), dict(texts))
 
-    def _catch_up(self) -> None:
-        """Bring workers that began while a version came into force to that version."""
+    def _catch_up(self) -> Deferred[None]:
+        """Bring workers that began while a version came into force to that version; fires when they are."""
         edition = self._edition(self.configuration, self.texts)
-        for seat in self.crew.seats:
-            if seat.is_serving and seat.edition != edition.version:
-                self.crew.catch_up(seat, edition).addErrback(_not_told)
+        late = [seat for seat in self.crew.seats if seat.is_serving and seat.edition != edition.version]
+        caught_up = [self.crew.catch_up(seat, edition).addErrback(_not_told) for seat in late]
+        return DeferredList(caught_up).addCallback(lambda _: None)
 
     def _tell_grants(self, seat: Seat) -> None:
         assert seat.employment is not None

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.reload import Objection
-from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Report, Usage
+from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Parts, Report, Took, Usage
 from corpproxy.supervisor.parcels import Parcels
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -86,6 +86,12 @@ class Reopen(amp.Command):
     arguments = _value(None)
 
 
+class Settle(amp.Command):
+    """Write the records that wait, and close the open segment; answered when that is done."""
+
+    arguments = _value(None)
+
+
 class Hear(amp.Command):
     """Take notice of what other workers learned."""
 
@@ -97,6 +103,13 @@ class Others(amp.Command):
     """Know what is open in all other workers together."""
 
     arguments = _value(Crowd)
+    requiresAnswer = False
+
+
+class Deal(amp.Command):
+    """Let so much through of the buckets of limits from now on."""
+
+    arguments = _value(Parts)
     requiresAnswer = False
 
 
@@ -146,6 +159,13 @@ class KeepRequest(amp.Command):
 
     arguments = _value(AccessRequest)
     errors = {NotStored: b"NOT-STORED"}
+
+
+class Taken(amp.Command):
+    """Say what was taken of the buckets of limits."""
+
+    arguments = _value(tuple[Took, ...])
+    requiresAnswer = False
 
 
 class Tidings(amp.Command):

@@ -49,22 +49,27 @@ from corpproxy.supervisor.messages import (
     GrantEnded,
     HandedSocket,
     Notice,
+    Parts,
     Report,
     Requested,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.rates import Taking
 from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
 from corpproxy.supervisor.wire import (
     Begin,
+    Deal,
     Hear,
     Link,
     Others,
     Prepare,
     Reopen,
+    Settle,
     Stop,
     Swap,
     TakeLists,
+    Taken,
     Tell,
     Tidings,
 )
@@ -101,6 +106,19 @@ class Elsewhere:
         """Nothing begins here."""
 
     def stop(self) -> None:
+        """Nothing ends here."""
+
+
+class KeptElsewhere:
+    """In the place of what looks after closed segments, which the supervisor does for all."""
+
+    settings: object = None
+    packed = deleted = octets = 0
+
+    def look(self) -> None:
+        """Nothing is looked after here."""
+
+    def close(self) -> None:
         """Nothing ends here."""
 
 
@@ -190,6 +208,15 @@ class Worker(CorpproxyService):
     def _make_reloading(self) -> Any:
         return Elsewhere()
 
+    def _make_errands(self) -> Any:
+        return Elsewhere()
+
+    def _make_erasing(self) -> Any:
+        return Elsewhere()
+
+    def _make_retention(self) -> Any:
+        return Elsewhere()
+
     def _make_signals(self) -> Any:
         return Elsewhere()
 
@@ -217,6 +244,9 @@ class Worker(CorpproxyService):
     def _make_checkpoints(self) -> SignedElsewhere:
         return SignedElsewhere()
 
+    def _make_shelf(self) -> KeptElsewhere:
+        return KeptElsewhere()
+
     def _make_reception(self) -> Reception:
         return Reception(
             self.reactor,
@@ -232,6 +262,8 @@ class Worker(CorpproxyService):
 
     def _make_parts(self) -> None:
         super()._make_parts()
+        workers = self.beginning.workers
+        self.taking = Taking(self.proxy.pacer, workers, lambda took: self._link.ask(Taken, took))
         self.lasting.refusals.tell = self.teller.refused
 
     def _start_parts(self) -> None:
@@ -331,6 +363,10 @@ class WorkerLink(Link):
         self._service.reopen()
         return {}
 
+    @Settle.responder
+    def settle(self, value: None) -> Deferred[dict[str, Any]]:
+        return self._service.settle().addCallback(lambda _: {})
+
     @Hear.responder
     def hear(self, value: tuple[Notice, ...]) -> dict[str, Any]:
         hear(value, self._service.lasting)
@@ -339,6 +375,11 @@ class WorkerLink(Link):
     @Others.responder
     def others(self, value: Crowd) -> dict[str, Any]:
         self._service.proxy.admission.elsewhere = value
+        return {}
+
+    @Deal.responder
+    def deal(self, value: Parts) -> dict[str, Any]:
+        self._service.taking.take(value)
         return {}
 
     @Stop.responder

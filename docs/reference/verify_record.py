@@ -1,32 +1,43 @@
 #!/usr/bin/env python3
 """
-Verify a folder of corpproxy records with nothing but Python and its package ``cryptography``.
+Verify a folder of corpproxy records with Python and its package ``cryptography``, and nothing of ours.
 
     verify_record.py FOLDER PUBLIC-KEY.pem [CHECKPOINTS-KEPT-ELSEWHERE ...]
 
 It follows the specification of the format and shares no line with corpproxy.  It says what does not hold, and
 exits with 1; it does not guess what happened, as ``corpproxy audit verify`` does.
+Segments in Zstandard need the program ``zstd`` too.
 """
 
 import gzip
 import hashlib
+import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-SEGMENT = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(\.gz)?")
+SEGMENT = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(\.gz|\.zst)?")
 GROUPS = {
     "who": ["client", "user", "agent", "whom"],
-    "where": ["host", "hosts", "upstream", "server_name", "entry", "reason", "ended_reason"],
+    "where": ["host", "hosts", "resolved", "upstream", "server_name", "entry", "reason", "ended_reason"],
     "url": ["path"],
 }
 PROOF = ["n", "seed", "salts", "erased", "chain"]
 
 faults = []
+
+
+def opened(path):
+    """The lines of a file, unpacked."""
+    if path.suffix != ".zst":
+        return (gzip.open if path.suffix == ".gz" else open)(path, "rb")
+    unpacked = subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True)
+    return io.BytesIO(unpacked.stdout)
 
 
 def fault(place, said):
@@ -133,6 +144,8 @@ def check_folder(folder, key, elsewhere):
         fault(folder, "there is no checkpoint")
     segments = {}
     for path in folder.iterdir():
+        if path.suffix == ".zst" and path.with_suffix("").exists():
+            continue  # it is being packed just now
         if match := SEGMENT.fullmatch(path.name):
             begun, worker, number, _ = match.groups()
             segments.setdefault(int(worker or 0), []).append((begun, int(number), path))
@@ -141,7 +154,7 @@ def check_folder(folder, key, elsewhere):
         expected, count = None, 0
         for begun, number, path in sorted(files):
             name = f"records-{begun}-{f'w{worker}-' if worker else ''}{number:04d}.jsonl"
-            with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as lines:
+            with opened(path) as lines:
                 for at, line in enumerate(lines, 1):
                     if not line.endswith(b"\n"):
                         continue  # the end of what a crash left

@@ -82,6 +82,13 @@ class EvidenceTests(SynchronousTestCase):
         self.assertEqual(self.record(address_classes=frozenset()).addresses, ("none",))
         self.assertEqual(self.record().addresses, ())
 
+    def test_resolved(self):
+        """The addresses themselves are recorded where a rule asks for networks of them."""
+        found = frozenset({"10.1.4.9", "10.1.4.10"})
+        self.assertEqual(self.record(addresses=found).resolved, ("10.1.4.10", "10.1.4.9"))
+        self.assertEqual(self.record(addresses=frozenset()).resolved, ("none",))
+        self.assertEqual(self.record().resolved, ())
+
     def test_left_out(self):
         """What the policy keeps out of the record is named, so that nobody takes it for absent."""
         fields = Fields(b"User-Agent: curl")

@@ -10,11 +10,12 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.record import decode, encode
-from corpproxy.audit.results import ResultCode
+from corpproxy.audit.results import Kind, ResultCode
 from tests.audit.test_record import a_record
 from tests.cli.reading import output_of
 
 FIRST = "records-20261122T090000Z-0001.jsonl"
+AT = "2026-11-23T10:59:00.000Z"
 SECOND = "records-20261123T090000Z-0001.jsonl"
 
 
@@ -103,6 +104,66 @@ class SearchTests(AuditTestCase):
         _, out, _ = output_of("audit", "search", "--records", str(self.folder), "--json", "--ref", "odd")
         self.assertTrue(out.strip().isprintable())
         self.assertEqual(decode(out.encode()).agent, "\x9b2J\x1b[2J\u202e\U000e0001")
+
+    def test_newest(self) -> None:
+        """The newest may come first, and then a limit keeps them."""
+        self.assertEqual(self.ids("search", "--order", "newest", "--limit", "2"), ["id009", "id008"])
+
+    def test_columns(self) -> None:
+        """Only the fields that are named are printed, the moment in the time of the site."""
+        _, out, _ = output_of(
+            "audit",
+            "search",
+            "--records",
+            str(self.folder),
+            "--ref",
+            "id003",
+            "--columns",
+            "time,user,groups",
+        )
+        self.assertEqual(out, "2026-11-23 10:03:00\tamir\t\n")
+
+    def test_unknown_column(self) -> None:
+        """A field that no record has is told with the nearest that is."""
+        code, _, err = output_of("audit", "search", "--records", str(self.folder), "--csv", "usr")
+        self.assertEqual(code, 2)
+        self.assertIn("a record has no field 'usr'; did you mean 'user'?", err)
+
+    def test_csv(self) -> None:
+        """A table for a spreadsheet has no formula and no octet that a terminal would obey."""
+        odd = a_record(id="odd", at=AT, user='=cmd|"x"', agent="a,b\x1b[2J\n", path="-1")
+        self.add(SECOND, encode(odd))
+        _, out, _ = output_of(
+            "audit",
+            "search",
+            "--records",
+            str(self.folder),
+            "--ref",
+            "odd",
+            "--csv",
+            "user,agent,path,status",
+        )
+        self.assertEqual(out, 'user,agent,path,status\n"\'=cmd|""x""","a,b\\x1b[2J\\n",\'-1,0\n')
+
+    def test_odd_octets(self) -> None:
+        """Octets that are no UTF-8 are found as the record has them."""
+        self.add(SECOND, encode(a_record(id="odd", at=AT, agent="", method=r"G\xff")))
+        self.assertEqual(self.ids("search", "--method", "G\udcff"), ["odd"])
+
+    def test_deeds(self) -> None:
+        """What people did to the access of others is found by itself, and by whom it was about."""
+        deed = {"kind": Kind.DEED, "result": ResultCode.DONE, "deed": "grant-given", "grant": "g1"}
+        self.add(SECOND, encode(a_record(id="deed", at=AT, user="carol", whom="amir", **deed)))
+        self.assertEqual(self.ids("search", "--deeds"), ["deed"])
+        self.assertEqual(self.ids("search", "--whom", "amir"), ["deed"])
+        self.assertEqual(self.ids("search", "--whom", "beth"), [])
+        self.assertEqual(self.ids("search", "--grant", "g1", "--deed", "grant-given"), ["deed"])
+
+    def test_bad_limit(self) -> None:
+        """A limit is a number from 1."""
+        code, _, err = output_of("audit", "search", "--records", str(self.folder), "--limit", "-1")
+        self.assertEqual(code, 2)
+        self.assertIn("'-1' is no number from 1", err)
 
     def test_nowhere(self) -> None:
         """A folder that is not there is told by its path."""
@@ -194,7 +255,7 @@ class TailTests(AuditTestCase):
         for count in (1, 50, 299, 305, 400):
             self.assertEqual(self.ids("tail", "-n", str(count)), everything[-count:])
 
-    def follow(self, *steps) -> str:
+    def follow(self, *steps, asked=("tail", "-n", "2")) -> str:
         """Follow the record; before each look one step happens, then Ctrl-C."""
         waiting = list(steps)
 
@@ -204,7 +265,7 @@ class TailTests(AuditTestCase):
             waiting.pop(0)()
 
         self.patch(time, "sleep", sleep)
-        code, out, err = output_of("audit", "tail", "-f", "-n", "2", "--json", "--records", str(self.folder))
+        code, out, err = output_of("audit", *asked, "-f", "--json", "--records", str(self.folder))
         self.assertEqual((code, err), (130, ""))
         return " ".join(decode(line.encode()).id for line in out.splitlines())
 
@@ -222,6 +283,17 @@ class TailTests(AuditTestCase):
             ),
             "id008 id009 id010 id020 id021",
         )
+
+    def test_follow_search(self) -> None:
+        """A search goes on as well, over all workers; what comes is shown once."""
+        other = "records-20261124T000000Z-w2-0001.jsonl"
+        shown = self.follow(
+            lambda: self.add(SECOND, a_line(10, user="amir"), a_line(11, user="beth")),
+            lambda: self.add(other, a_line(12, user="amir")),
+            lambda: None,
+            asked=("search", "--user", "amir", "--since", "2026-11-23T10:03"),
+        )
+        self.assertEqual(shown, "id003 id004 id010 id012")
 
     def test_follow_half(self) -> None:
         """A line that was half there at the beginning is shown when it is whole."""

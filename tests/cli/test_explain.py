@@ -110,7 +110,7 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("block by 'inside'", out)
         self.patch(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("93.184.216.34", 0))])
         _, out, _ = self.explain(*asked, policy=path)
-        self.assertIn("address is public, asked for private", out)
+        self.assertIn("address is 93.184.216.34 (public), asked for private", out)
 
         def fails(*_, **__):
             raise socket.gaierror(-2, "Name or service not known")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from corpproxy import __version__
+from corpproxy import __version__, twins
 from corpproxy.cli import COMMANDS, main, parser_of_all, policy_path
 from corpproxy.cli import check as check_module
 from corpproxy.cli.failed import CommandFailed
@@ -16,8 +16,10 @@ class MainTests(SiteCase):
     """What all commands have in common."""
 
     def test_version(self):
-        """--version prints the version."""
-        self.assertEqual(self.run_command("--version"), (0, f"corpproxy {__version__}\n", ""))
+        """--version prints the version, and which of the twins run."""
+        self.assertEqual(
+            self.run_command("--version"), (0, f"corpproxy {__version__}, {twins.described()}\n", "")
+        )
 
     def test_help(self):
         """--help names every command, and needs none of their modules."""

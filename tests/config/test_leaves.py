@@ -29,6 +29,8 @@ class LeafTests(SynchronousTestCase):
         milliseconds=("Duration", "500ms", 0.5),
         minutes=("Duration", "90m", 5400),
         days=("Duration", "7d", 604800),
+        weeks=("Age", "12w", 12 * 7 * 86400),
+        years=("Age", "2y", 730 * 86400),
         kibibytes=("Size", "64KiB", 65536),
         octets=("Size", "1000", 1000),
         no_limit=("SizeOrNone", "0", 0),
@@ -55,6 +57,8 @@ class LeafTests(SynchronousTestCase):
         nothing_long=("Duration", "0s"),
         decimal_unit=("Size", "64KB"),
         nothing_large=("Size", "0"),
+        months=("Age", "3m"),
+        no_age=("Age", "0d"),
         blank=("Text", "  "),
     )
     def test_refuse(self, kind, written):

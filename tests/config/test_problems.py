@@ -15,14 +15,14 @@ import corpproxy.objections
 import corpproxy.reload
 from corpproxy.config import codes, nodes, shape, sources
 from corpproxy.config.advice import ADVICE
-from corpproxy.config.checks import cases, listen, rules
+from corpproxy.config.checks import cases, limits, listen, rules
 from corpproxy.policy import lint, overdue, unreached
 from tests.config.support import read_case, shown
 
 CASES = {path.stem: read_case(path) for path in sorted((Path(__file__).parent / "problems").glob("*.yaml"))}
 
 # Where the bounds stand that a case may lower.
-BOUNDED = (nodes, sources, shape, rules, listen, cases)
+BOUNDED = (nodes, sources, shape, rules, limits, listen, cases)
 
 
 class ProblemTests(SynchronousTestCase):

@@ -10,8 +10,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import corpproxy
+from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.reference import default_text, fields_page, schema_text
-from corpproxy.config.schema.audit import AuditTable, RotateTable
+from corpproxy.config.schema.audit import AuditTable, KeepTable, RotateTable
 from corpproxy.config.schema.limits import ConnectionsTable, ForwardingTable, HttpTable, TimeoutsTable
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.table import fields_of, kind_of, tables_below
@@ -78,7 +79,11 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_records(self):
         """Every setting of the record is a field of the policy."""
-        self.assertEqual(len(AuditTable.model_fields) - 1 + len(RotateTable.model_fields), 7)
+        fields = len(AuditTable.model_fields) - 1 + len(RotateTable.model_fields)
+        # The count of files stands among the ages, and is a setting of its own.
+        self.assertEqual(fields + 1, len(dataclasses.fields(AuditSettings)))
+        ages = {one.name for one in dataclasses.fields(Keeping)}
+        self.assertEqual(set(KeepTable.model_fields), ages | {"files"})
 
     def test_safety(self):
         """Without the table, what is refused is what the manual says."""

@@ -120,6 +120,7 @@ def _many(value: Any) -> list[Any]:
 def _conditions(tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from tables.get("rules") or ()
     yield from tables.get("safe_search") or ()
+    yield from tables.get("limits") or ()
     yield from (tables.get("identity") or {}).get("exempt") or ()
 
 
@@ -145,7 +146,7 @@ def _categories(tables: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _calendars(tables: dict[str, Any]) -> Iterator[str]:
-    for rule in tables.get("rules") or ():
+    for rule in (*(tables.get("rules") or ()), *(tables.get("limits") or ())):
         yield from _calendars_in(rule.get("when"))
     for calendar in (tables.get("calendars") or {}).values():
         yield from _calendars_in(calendar)

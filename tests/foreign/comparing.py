@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
-from corpproxy.destination.addresses import address_class
 from corpproxy.foreign.squid.policy import import_squid
 from corpproxy.foreign.squid.source import Source, read_source
 from corpproxy.policy.question import Question, facts_for, read_request
@@ -102,6 +101,13 @@ def world_of(source: Source, users: Iterable[str], listeners: Sequence[str]) -> 
     )
 
 
+def _names_at(source: Source) -> dict[str, str]:
+    """Names of hosts that have the addresses, and those beside them, which acls of destinations name."""
+    acls = [acl for acl in source.acls.by_name.values() if acl.type == "dst" and acl.lines]
+    addresses = {one for acl in acls for one in _addresses([value.text for value in acl.values])}
+    return {f"at-{one.replace('.', '-')}.example": one for one in sorted(addresses) if ":" not in one}
+
+
 def _around(port: int) -> tuple[int, ...]:
     return port - 1, port, port + 1
 
@@ -178,13 +184,14 @@ class Comparison:
         site = asked_policy(self.folder / "policy.yaml")
         listeners = {one.name: one.port for one in site.configuration.listeners}
         world = world_of(self.source, self.passwords, list(listeners))
+        self.names |= _names_at(self.source)
         world.hosts += list(self.names)
         asked = world.asked(count, seed)
         at, time_zone = self._clock
         squid = RealSquid(
             self._text,
             listeners=listeners,
-            names={**self.names, **{host: "192.0.2.80" for host in world.hosts if not _is_address(host)}},
+            names={**{host: "192.0.2.80" for host in world.hosts if not _is_address(host)}, **self.names},
             passwords=self.passwords,
             beside=self._beside,
             at=at,
@@ -218,7 +225,7 @@ class Comparison:
             None,
             one.client,
             one.listener,
-            frozenset({address_class(address)}),
+            frozenset({address}),
             **({"agent": one.agent} if "agent" in Question.__dataclass_fields__ else {}),
         )
         asked = facts_for(question, site.surroundings, site.policy.asks_who)

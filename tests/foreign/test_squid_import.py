@@ -38,11 +38,11 @@ class RuleTests(SynchronousTestCase):
         source=("acl a src 10.1.0.0/255.255.0.0 10.2.0.1", "who: {network: [10.1.0.0/16, 10.2.0.1]}"),
         span=("acl a src 10.1.0.0-10.1.0.3", "who: {network: 10.1.0.0/30}"),
         bits_behind=("acl a src 10.1.0.77/24", "who: {network: 10.1.0.0/24}"),
-        loopback=("acl a dst 127.0.0.0/8", "what: {address: loopback}"),
+        loopback=("acl a dst 127.0.0.0/8", "what: {address: 127.0.0.0/8}"),
         private=(
-            "acl a dst 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16", "what: {address: private}",
+            "acl a dst 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16", "what: {address: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]}",
         ),
-        own_net=("acl a dst 203.0.113.0/24", "what: {category: a}"),
+        own_net=("acl a dst 203.0.113.0/24", "what: {address: 203.0.113.0/24}"),
         ports=("acl a port 80 8000-8080", "what: {port: [80, 8000-8080]}"),
         method=("acl a method GET POST", "what: {method: [GET, POST]}"),
         http=("acl a proto HTTP", "what: {not: {method: CONNECT}}"),
@@ -157,7 +157,7 @@ class RuleTests(SynchronousTestCase):
         policy = made.files["policy.yaml"].decode()
         self.assertIn("categories:\n  # Long lists", policy)
         self.assertIn("    - name: b\n      format: names\n      path: lists/b.txt\n", policy)
-        self.assertIn("  own:\n    n: [203.0.113.0/24]\n", policy)
+        self.assertIn("what: {address: 203.0.113.0/24}\n", policy)
         self.assertEqual(rules_of(made)[1], "b | what: {category: b} | do: block")
         self.assertTrue(loads(made))
 

@@ -301,6 +301,16 @@ class SafetyTests(RoundsCase):
         self.within_a_second()
         self.assertEqual({one.ended_rule for one in self.ended().values()}, {"not there"})
 
+    def test_network_of_the_host(self):
+        """Rules about networks of servers are asked with the address that was dialled."""
+        self.begin()
+        self.both()
+        inside = rule("not inside", Effect.BLOCK, what=What(address=(ip_network("10.0.0.0/8"),)))
+        there = rule("not there", Effect.BLOCK, what=What(address=(ip_network("93.184.0.0/16"),)))
+        self.take(inside, there, needs_addresses=True, needs_networks=True)
+        self.within_a_second()
+        self.assertEqual({one.ended_rule for one in self.ended().values()}, {"not there"})
+
     def test_safe_search(self):
         """A search engine that is to be strict from now on is not reached as before."""
         strict = SafeSearch([SafeSearchEntry()])

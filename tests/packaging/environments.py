@@ -24,9 +24,10 @@ COMMAND_SECONDS = 120
 NO_SETTINGS = {"PIP_CONFIG_FILE": os.devnull}
 
 # The parts of a checkout that a build reads.
-SOURCES = ("corpproxy", "twisted", "docs", "policies", "tests")
+SOURCES = ("corpproxy", "twisted", "docs", "policies", "native", "tests")
 SOURCE_FILES = (
     "setup.cfg",
+    "setup.py",
     "pyproject.toml",
     "MANIFEST.in",
     "README.rst",
@@ -47,8 +48,12 @@ def temporary_folder() -> Path:
     return folder
 
 
-def run(command: Sequence[object], folder: Path) -> str:
-    """Run a command that must succeed; gives what it said. Only what is in the environment is found."""
+def run(command: Sequence[object], folder: Path, **more: str) -> str:
+    """
+    Run a command that must succeed; gives what it said. Only what is in the environment is found.
+
+    ``more`` is what else stands in its environment.
+    """
     ended = subprocess.run(
         [str(word) for word in command],
         cwd=folder,
@@ -57,6 +62,7 @@ def run(command: Sequence[object], folder: Path) -> str:
             "HOME": str(folder),
             "LANG": "C.UTF-8",
             "PIP_CONFIG_FILE": os.devnull,
+            **more,
         },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -74,7 +80,7 @@ def copied_checkout() -> Path:
     """A copy of the checkout: a build leaves files behind, and others work in the real one."""
     copy = temporary_folder() / "checkout"
     copy.mkdir()
-    noise = shutil.ignore_patterns("__pycache__", "dropin.cache", "_build", "*.egg-info")
+    noise = shutil.ignore_patterns("__pycache__", "dropin.cache", "_build", "*.egg-info", "*.so")
     for name in SOURCES:
         if (CHECKOUT / name).is_dir():
             shutil.copytree(CHECKOUT / name, copy / name, ignore=noise)
@@ -91,6 +97,24 @@ def built() -> tuple[Path, Path]:
     (source,) = (copy.parent / "dist").glob("*.tar.gz")
     (wheel,) = (copy.parent / "dist").glob("*.whl")
     return source, wheel
+
+
+def built_without_compiler() -> tuple[Path, str]:
+    """A wheel that was built where no compiler is, and what the build said."""
+    copy = copied_checkout()
+    words = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        copy.parent / "dist",
+        copy,
+    ]
+    said = run(words, copy, CC="no-compiler-is-here")
+    (wheel,) = (copy.parent / "dist").glob("*.whl")
+    return wheel, said
 
 
 def environment(*what: object) -> Path:

@@ -7,11 +7,12 @@ import zipfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy import __version__
+from corpproxy import __version__, twins
 from tests.packaging.environments import (
     TWIST,
     TWISTD,
     built,
+    built_without_compiler,
     copied_checkout,
     environment,
     run,
@@ -29,7 +30,7 @@ def packaged() -> set[str]:
     return {
         str(file.relative_to(CHECKOUT))
         for file in files
-        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".pyc"
+        if file.is_file() and "__pycache__" not in file.parts and file.suffix not in (".pyc", ".so")
     }
 
 
@@ -52,6 +53,12 @@ class WheelTests(SynchronousTestCase):
         ours = ("corpproxy/", f"corpproxy-{__version__}.dist-info/", PLUGIN)
         self.assertEqual([name for name in self.names() if not name.startswith(ours)], [])
 
+    def test_compiled(self) -> None:
+        """The compiled parts are in it, each once, and none of their sources."""
+        there = [name.partition(".")[0] for name in self.names() if name.endswith(".so")]
+        self.assertEqual(sorted(there), sorted(f"corpproxy/_{part}" for part in twins.PARTS))
+        self.assertEqual([name for name in self.names() if name.endswith((".c", ".h"))], [])
+
     def test_licence(self) -> None:
         """The licence goes with it."""
         self.assertTrue([name for name in self.names() if name.endswith("LICENSE")])
@@ -64,7 +71,8 @@ class SourceDistributionTests(SynchronousTestCase):
         """It has what a build needs, and no tests; the wheel of these tests is built from it."""
         with tarfile.open(built()[0]) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
-        for needed in ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", PLUGIN):
+        built_from = ("setup.cfg", "setup.py", "pyproject.toml", "native/chain.c", PLUGIN)
+        for needed in (*built_from, "README.rst", "LICENSE"):
             self.assertIn(needed, names)
         self.assertEqual(packaged() - names, set())
         self.assertEqual([name for name in names if name.startswith(("tests", "benchmarks", ".ci"))], [])
@@ -79,11 +87,26 @@ class InstalledTests(SynchronousTestCase):
         self.assertIn(HELP, run([python, *TWISTD, "corpproxy", "--help"], elsewhere))
         self.assertIn(HELP, run([python, *TWIST, "corpproxy", "--help"], elsewhere))
         command = python.with_name("corpproxy")
-        self.assertEqual(run([command, "--version"], elsewhere), f"corpproxy {__version__}\n")
+        said = f"corpproxy {__version__}, with all compiled parts\n"
+        self.assertEqual(run([command, "--version"], elsewhere), said)
         self.assertIn("password", run([command, "init", "site"], elsewhere))
         self.assertIn("ok:", run([command, "check", "site/policy.yaml"], elsewhere))
         where = run([python, "-I", "-c", "import corpproxy; print(corpproxy.__file__)"], elsewhere)
         self.assertTrue(where.startswith(str(python.parents[1])), where)
+
+
+class WithoutCompilerTests(SynchronousTestCase):
+    """A machine on which nothing can be compiled."""
+
+    def test_pure(self) -> None:
+        """It is built and installed all the same, says so, and runs the twins in Python."""
+        wheel, said = built_without_compiler()
+        for part in twins.PARTS:
+            self.assertIn(f'building extension "corpproxy._{part}" failed', said)
+        self.assertEqual([name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")], [])
+        command = environment(wheel).with_name("corpproxy")
+        said = f"corpproxy {__version__}, without compiled parts\n"
+        self.assertEqual(run([command, "--version"], temporary_folder()), said)
 
 
 class EditableTests(SynchronousTestCase):

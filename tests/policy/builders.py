@@ -115,7 +115,16 @@ plain_whats = st.builds(
     method=_maybe(_some("GET", "POST", "CONNECT"), ()),
     scheme=_maybe(_some("http", "https"), ()),
     port=_maybe(_some(80, 443, 22, PortRange(1, 80), PortRange(443, 8080)), ()),
-    address=_maybe(_some(AddressClass.PUBLIC, AddressClass.PRIVATE), ()),
+    address=_maybe(
+        _some(
+            AddressClass.PUBLIC,
+            AddressClass.PRIVATE,
+            ip_network("10.0.0.0/8"),
+            ip_network("93.184.216.34"),
+            ip_network("2001:db8::/32"),
+        ),
+        (),
+    ),
     country=_maybe(_some("GB", "US"), ()),
     asn=_maybe(_some(13335, 786), ()),
     media_type=_maybe(_some("video/mp4", "video/*", "text/html"), ()),
@@ -189,6 +198,10 @@ some_facts = st.builds(
     at=instants,
     address_classes=st.one_of(
         st.none(), st.frozensets(st.sampled_from([AddressClass.PUBLIC, AddressClass.PRIVATE]))
+    ),
+    addresses=st.one_of(
+        st.none(),
+        st.frozensets(st.sampled_from(["10.0.0.7", "93.184.216.34", "2001:db8::7", "64:ff9b::a00:7"])),
     ),
     agent=st.sampled_from(["", "Mozilla/5.0 Firefox/140", "curl/8.1", "Windows-Update-Agent"]),
     countries=st.one_of(st.none(), st.frozensets(st.sampled_from(["GB", "US", "FR"]))),

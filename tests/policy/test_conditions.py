@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,6 +37,7 @@ from tests.support.rows import rows, tabular
 
 GAMES = facts("http://www.miniclip.com/games/chess?level=2", categories=("games",))
 TUNNEL = facts("https://www.miniclip.com:443", categories=("games",))
+INSIDE = ip_network("10.1.4.0/24")
 PRIVATE = frozenset({AddressClass.PRIVATE, AddressClass.PUBLIC})
 
 
@@ -142,6 +145,27 @@ class MatchTests(SynchronousTestCase):
         other_port=(Who(), What(port=(443,)), GAMES, False),
         address=(Who(), What(address=(AddressClass.PRIVATE,)), facts(address_classes=PRIVATE), True),
         other_address=(Who(), What(address=(AddressClass.LOOPBACK,)), facts(address_classes=PRIVATE), False),
+        address_in_network=(Who(), What(address=(INSIDE,)), facts(addresses=frozenset({"10.1.4.9"})), True),
+        any_of_its_addresses=(
+            Who(),
+            What(address=(INSIDE,)),
+            facts(addresses=frozenset({"93.184.216.34", "10.1.4.9"})),
+            True,
+        ),
+        address_beside=(Who(), What(address=(INSIDE,)), facts(addresses=frozenset({"10.1.5.0"})), False),
+        address_that_leads_there=(
+            Who(),
+            What(address=(INSIDE,)),
+            facts(addresses=frozenset({"64:ff9b::10.1.4.9"})),
+            True,
+        ),
+        kind_or_network=(
+            Who(),
+            What(address=(AddressClass.LOOPBACK, INSIDE)),
+            facts(address_classes=PRIVATE, addresses=frozenset({"10.1.4.9"})),
+            True,
+        ),
+        no_address_in_network=(Who(), What(address=(INSIDE,)), facts(addresses=frozenset()), False),
         no_address=(Who(), What(address=(AddressClass.PRIVATE,)), facts(address_classes=frozenset()), False),
     )
     def test_matches(self, who, what, asked, expected):

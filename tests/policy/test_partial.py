@@ -23,6 +23,7 @@ QUERY = Gaps(query=True)
 # Facts that may be missing as a whole, and what then stands in their place.
 UNREAD = {
     "address_classes": None,
+    "addresses": None,
     "listener": "",
     "agent": "",
     "countries": None,

@@ -157,5 +157,5 @@ class WhoTests(SynchronousTestCase):
         """Nothing is looked up: a name counts as public unless the question says otherwise."""
         private = frozenset({AddressClass.PRIVATE})
         self.assertEqual(ask().facts.address_classes, {AddressClass.PUBLIC})
-        self.assertEqual(ask(address_classes=private).facts.address_classes, private)
+        self.assertEqual(ask(addresses=frozenset({"10.0.0.9"})).facts.address_classes, private)
         self.assertEqual(ask("http://10.0.0.1/").facts.address_classes, private)

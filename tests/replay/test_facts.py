@@ -15,7 +15,7 @@ from tests.support.rows import rows, tabular
 def of(**fields):
     """A record of a request for a host by name."""
     asked = {"host": "www.example.com", "port": 80, "method": "GET", "path": "/", "media_type": "text/html"}
-    placed = {"countries": ("GB",), "asns": ("AS786",)}
+    placed = {"countries": ("GB",), "asns": ("AS786",), "resolved": ("192.0.2.7",)}
     return a_record(**{**asked, **placed, **fields})
 
 
@@ -36,7 +36,9 @@ class FactsTests(SynchronousTestCase):
 
     def test_literal_address(self):
         """A host that is an address is one again."""
-        self.assertEqual(str(facts_of(of(host="10.0.0.7")).host.address), "10.0.0.7")
+        facts = facts_of(of(host="10.0.0.7", resolved=()))
+        self.assertEqual(str(facts.host.address), "10.0.0.7")
+        self.assertEqual((facts.address_classes, facts.addresses), ({AddressClass.PRIVATE}, {"10.0.0.7"}))
 
     @rows(
         nothing=({"addresses": ("public",)}, {}, False),
@@ -55,6 +57,12 @@ class FactsTests(SynchronousTestCase):
             False,
         ),
         addresses=({}, {"address_classes": "the addresses of the host"}, False),
+        themselves=(
+            {"addresses": ("public",), "resolved": ()},
+            {"addresses": "the addresses of the host"},
+            False,
+        ),
+        unresolved=({"addresses": ("none",), "resolved": ()}, {}, False),
         answer=({"addresses": ("none",), "media_type": ""}, {"answer": "what the answer was"}, False),
         countries=(
             {"addresses": ("none",), "countries": ()},
@@ -73,7 +81,7 @@ class FactsTests(SynchronousTestCase):
     def test_places(self):
         """Where the host was is as it was known."""
         facts = facts_of(of())
-        self.assertEqual((facts.countries, facts.asns), ({"GB"}, {786}))
+        self.assertEqual((facts.countries, facts.asns, facts.addresses), ({"GB"}, {786}, {"192.0.2.7"}))
         self.assertEqual(facts_of(of(asns=("none",))).asns, frozenset())
         facts = facts_of(of(countries=(), asns=()))
         self.assertEqual((facts.countries, facts.asns), (None, None))

@@ -20,6 +20,7 @@ from twisted.trial.unittest import TestCase
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
 from corpproxy.backends.htpasswd_edit import set_passwords
+from corpproxy.backends.segment_file import open_segment
 from corpproxy.service import CorpproxyService
 from corpproxy.start import start_service
 from tests.service.client import Answer, ask
@@ -187,7 +188,10 @@ class ServiceCase(TestCase):
     def records(self) -> list[Record]:
         """The records that are in the files now."""
         segments = sorted((self.folder / "state" / "records").glob("records-*.jsonl*"))
-        lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
+        lines: list[bytes] = []
+        for segment in segments:
+            with open_segment(segment) as file:
+                lines += file.read().splitlines(keepends=True)
         return [decode(line) for line in lines if line.endswith(b"\n")]
 
     async def closed(self, count: int = 1, **fields: Any) -> list[Record]:

@@ -29,6 +29,8 @@ from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.conditions import What, Who
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import Exemption, Exemptions
+from corpproxy.policy.limits import Limit
+from corpproxy.policy.limits import Limits as Limiting
 from corpproxy.policy.model import Effect, Safety
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import SafeSearch
@@ -75,6 +77,7 @@ def in_force(
     timeouts: Timeouts | None = None,
     forwarding: Forwarding | None = None,
     exempt: Sequence[Exemption] = (),
+    limiting: Sequence[Limit] = (),
 ) -> InForce:
     """What is in force: these rules before one that allows, nobody signs in, default limits."""
     pages, refusals, remembered = _pages(), Refusals(), known or {}
@@ -89,6 +92,7 @@ def in_force(
         policy=policy,
         approvals=Approvals(),
         needs_addresses=reads_addresses(policy),
+        needs_networks="addresses" in policy.reads,
         needs_agent="agent" in policy.reads | exemptions.reads,
         needs_answer="answer" in policy.reads,
         safe_search=safe_search or SafeSearch(),
@@ -107,6 +111,7 @@ def in_force(
         via=forwarding.via.encode() or None,
         audit=AuditSettings(),
         exemptions=exemptions,
+        limiting=Limiting(limiting) if limiting else None,
     )
 
 

@@ -21,6 +21,8 @@ def each_part(examined: Examined) -> Iterator[tuple[Path, WhoTable | WhatTable]]
         yield from _sides(("exceptions", number), exception.who, exception.what)
     for number, exemption in enumerate(model.identity.exempt):
         yield from _sides(("identity", "exempt", number), exemption.who, exemption.what)
+    for number, limit in enumerate(model.limits):
+        yield from _sides(("limits", number), limit.who, limit.what)
     for number, entry in enumerate(model.safe_search):
         yield from _sides(("safe_search", number), entry.who, None)
     for number, approval in enumerate(model.approve):
@@ -42,6 +44,9 @@ def each_time(examined: Examined) -> Iterator[tuple[Path, CalendarTable]]:
     for number, exemption in enumerate(examined.model.identity.exempt):
         if exemption.when is not None:
             yield from _with_inner(("identity", "exempt", number, "when"), exemption.when)
+    for number, limit in enumerate(examined.model.limits):
+        if limit.when is not None:
+            yield from _with_inner(("limits", number, "when"), limit.when)
 
 
 def _sides(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from corpproxy.audit.discretion import Level
 from corpproxy.audit.settings import AuditSettings, WhenFull
-from corpproxy.config.schema.leaves import Number, OneOrMany, SizeOrNone, Switch, Text, words
-from corpproxy.config.schema.table import Table, as_in, listing
+from corpproxy.config.schema.leaves import Age, Number, OneOrMany, SizeOrNone, Switch, Text, words
+from corpproxy.config.schema.table import Table, as_in, listing, mapping, optional
 
+LevelWord = Annotated[Level, words(Level)]
 WhenFullWord = Annotated[WhenFull, words(WhenFull)]
 
 
@@ -18,6 +20,21 @@ class RotateTable(Table):
     daily: Switch = as_in(AuditSettings, "rotate_daily", "At midnight UTC.")
 
 
+class KeepTable(Table):
+    """How long what is kept; what is too old is erased each day."""
+
+    short_for = "files"
+
+    url: Age | None = optional("Paths, with queries where they are kept at all; for ever when left out.")
+    host: Age | None = optional("Where people went: hosts, addresses of servers, reasons that name them.")
+    user: Age | None = optional("Who it was: names, addresses of clients, User-Agents.")
+    account: Age | None = optional("How many octets who moved where, the sums of usage.")
+    record: Age | None = optional("Records themselves; files whose last record is older are deleted.")
+    files: Number = as_in(
+        AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
+    )
+
+
 class AuditTable(Table):
     """What the record keeps."""
 
@@ -26,8 +43,19 @@ class AuditTable(Table):
     )
     user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
     rotate: RotateTable = RotateTable()
-    keep: Number = as_in(
-        AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
+    keep: KeepTable = KeepTable()
+    levels: dict[str, LevelWord] = mapping(
+        "How much is recorded of destinations in a category: ``full``, ``host`` (no paths), or ``category`` "
+        "(category and octets alone, nothing that tells which site it was)."
+    )
+    compress: Switch = as_in(
+        AuditSettings, "compress", "Pack closed files with Zstandard, which makes them a seventh as long."
+    )
+    disk: SizeOrNone = as_in(
+        AuditSettings,
+        "disk_octets",
+        "How much room all files of records may take together; beyond it the oldest closed ones are deleted, "
+        "which is signed, recorded and logged. 0: no bound.",
     )
     checkpoints_to: OneOrMany[Text] = listing(
         "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import model_validator
 
-from corpproxy.config.schema.conditions import Country, NetworkNumber
+from corpproxy.config.schema.conditions import Country, NetworkNumber, ServerAddress
 from corpproxy.config.schema.leaves import Leaf, OneOrMany, SizeOrNone, Text, parsed, words, wrong
 from corpproxy.config.schema.table import Table, mapping, optional
 from corpproxy.policy.cases import CHALLENGE
@@ -44,6 +44,9 @@ class CaseTable(Table):
     listener: Text | None = optional("The listener asked; the first forward listener when left out.")
     answer: AnswerTable | None = optional(
         "What the server answers, for rules about answers; without it the request alone is asked about."
+    )
+    address: OneOrMany[ServerAddress] | None = optional(
+        "The server's addresses, for rules about them; public ones in no network of a rule when left out."
     )
     country: OneOrMany[Country] | None = optional(
         "Where the server's address is; not known when left out, for a test looks nothing up."

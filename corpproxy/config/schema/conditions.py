@@ -5,7 +5,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar
 
-from corpproxy.config.schema.leaves import Leaf, OneOrMany, Port, Switch, Text, TimeZone, parsed, words, wrong
+from corpproxy.config.nearest import did_you_mean
+from corpproxy.config.schema.leaves import (
+    Leaf,
+    OneOrMany,
+    Port,
+    Switch,
+    Text,
+    TimeZone,
+    parse_network,
+    parsed,
+    words,
+    wrong,
+)
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.calendar import Dates, Span, parse_dates, parse_days, parse_spans
@@ -13,6 +25,7 @@ from corpproxy.policy.conditions import (
     PortRange,
     SizeRange,
     UrlPrefix,
+    parse_address,
     parse_asn,
     parse_country,
     parse_domain,
@@ -25,8 +38,39 @@ from corpproxy.policy.conditions import (
     parse_url,
 )
 from corpproxy.policy.model import ConnectTo, Safety, TunnelContent
+from corpproxy.policy.networks import IpNetwork
 
 AddressClassWord = Annotated[AddressClass, words(AddressClass, "address class")]
+
+
+def parse_address_kind(written: str) -> AddressClass | IpNetwork:
+    """Read a kind of network, ``private``, or a network, ``10.1.4.0/24``; raises ValueError."""
+    kind = _CLASSES.get(written)
+    return parse_network(written) if kind is None else kind
+
+
+_CLASSES = {kind.value: kind for kind in AddressClass}
+
+
+def _address_kind(written: str) -> AddressClass | IpNetwork:
+    try:
+        return parse_address_kind(written)
+    except ValueError as error:
+        if any(letter in written for letter in "/:.0123456789"):
+            raise wrong("bad-network", str(error)) from None
+    said = f"wants one of {', '.join(_CLASSES)}, or a network such as 10.1.4.0/24, not '{written}'"
+    raise wrong("unknown-word", said + did_you_mean(written, _CLASSES))
+
+
+AddressKind = Annotated[
+    AddressClass | IpNetwork,
+    Leaf(
+        "address class or network",
+        _address_kind,
+        {"anyOf": [{"enum": list(_CLASSES)}, {"type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]+)?$"}]},
+    ),
+]
+ServerAddress = Annotated[str, parsed("IP address", parse_address, "bad-address")]
 Scheme = Annotated[str, words(("http", "https"))]
 Domain = Annotated[str, parsed("name", parse_domain, "bad-host")]
 Url = Annotated[UrlPrefix, parsed("beginning of a URL", parse_url, "bad-url")]
@@ -96,7 +140,10 @@ class WhatTable(Table):
     method: OneOrMany[Method] = listing("Request methods; CONNECT for tunnels.")
     scheme: OneOrMany[Scheme] = listing("``http`` or ``https``; a tunnel is https, to port 80 http.")
     port: OneOrMany[Ports] = listing("Ports of the server, and ranges of them as ``8000-8999``.")
-    address: OneOrMany[AddressClassWord] = listing("Kinds of network that the server's address belongs to.")
+    address: OneOrMany[AddressKind] = listing(
+        "Kinds of network that an address of the server belongs to, as ``private``, and networks as "
+        "``10.1.4.0/24``."
+    )
     country: OneOrMany[Country] = listing("Countries of the server's address, as ``GB``.")
     asn: OneOrMany[NetworkNumber] = listing(
         "Numbers of the networks that have the server's address, as ``AS13335``."

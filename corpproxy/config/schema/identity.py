@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Annotated
 
 from corpproxy.config.schema.conditions import CalendarTable, WhatTable, WhoTable
-from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, words, wrong
+from corpproxy.config.schema.leaves import Duration, Leaf, OneOrMany, Text, parse_network, words, wrong
 from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
 from corpproxy.identity.names import fault_of_name, normal_name
 from corpproxy.identity.settings import Ask, IdentitySettings, IpNetwork
@@ -28,19 +27,6 @@ def _network(written: str) -> IpNetwork:
         return parse_network(written)
     except ValueError as error:
         raise wrong("bad-network", str(error)) from None
-
-
-def parse_network(written: str) -> IpNetwork:
-    """Read an address or a network; raises ValueError with what is wrong, to follow the name of a field."""
-    try:
-        return ip_network(written)
-    except ValueError:
-        pass
-    try:
-        meant = ip_network(written, strict=False)
-    except ValueError:
-        raise ValueError(f"wants an address or a network such as 10.1.4.0/24, not '{written}'") from None
-    raise ValueError(f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
 
 
 Network = Annotated[IpNetwork, Leaf("network", _network, {"type": "string"})]

@@ -12,6 +12,7 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -155,6 +156,24 @@ Duration = Annotated[
     float, Leaf("duration", _duration, {"type": "string", "pattern": f"^{_DURATION.pattern}$"}, duration_text)
 ]
 
+# Months are of several lengths, and ``m`` are minutes; a year is 365 days.
+_DAYS = {"d": 1, "w": 7, "y": 365}
+_AGE = re.compile(r"([0-9]{1,5})(d|w|y)")
+
+
+def _age(written: str) -> float:
+    match = _AGE.fullmatch(written)
+    if not match:
+        raise wrong(
+            "not-an-age", f"wants an age in days, weeks or years such as 7d, 12w or 2y, not '{written}'"
+        )
+    if not int(match[1]):
+        raise wrong("out-of-range", "wants an age of at least a day")
+    return float(int(match[1]) * _DAYS[match[2]] * _SECONDS["d"])
+
+
+Age = Annotated[float, Leaf("age", _age, {"type": "string", "pattern": f"^{_AGE.pattern}$"}, duration_text)]
+
 # What somebody lets somebody else through for; what is to last is an exception, which has an owner.
 _WITHIN_A_DAY = (60.0, 86_400.0)
 
@@ -208,6 +227,19 @@ def size_text(octets: int) -> str:
 _SIZE_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{_SIZE.pattern}$"}
 Size = Annotated[int, Leaf("size", _size, _SIZE_SCHEMA, size_text)]
 SizeOrNone = Annotated[int, Leaf("size, or 0", _size_or_none, _SIZE_SCHEMA, size_text)]
+
+
+def parse_network(written: str) -> IPv4Network | IPv6Network:
+    """Read an address or a network; raises ValueError with what is wrong, to follow the name of a field."""
+    try:
+        return ip_network(written)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(written, strict=False)
+    except ValueError:
+        raise ValueError(f"wants an address or a network such as 10.1.4.0/24, not '{written}'") from None
+    raise ValueError(f"has bits behind its prefix: '{written}'; did you mean '{meant}'?")
 
 
 def words(known: type[enum.StrEnum] | tuple[str, ...], name: str = "") -> Leaf:

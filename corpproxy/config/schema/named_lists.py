@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from corpproxy.config.schema.identity import parse_network
-from corpproxy.config.schema.leaves import OneOrMany, Text, words
+from corpproxy.config.schema.conditions import parse_address_kind
+from corpproxy.config.schema.leaves import OneOrMany, Text, parse_network, words
 from corpproxy.config.schema.table import Table, asked, listing, optional
 from corpproxy.policy.conditions import (
     parse_domain,
@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "url": ("what", parse_url, "bad-url"),
     "expression": ("what", parse_expression, "bad-expression"),
     "extension": ("what", parse_extension, "bad-extension"),
+    "address": ("what", parse_address_kind, "bad-network"),
 }
 Kind = Annotated[str, words(tuple(KINDS))]
 

@@ -13,6 +13,7 @@ from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
 from corpproxy.config.schema.geography import GeographyTable
 from corpproxy.config.schema.identity import IdentityTable
 from corpproxy.config.schema.leaves import Number, OneOrMany, Switch, Text, TimeZone, words
+from corpproxy.config.schema.limiting import LimitTable
 from corpproxy.config.schema.limits import (
     ConnectionsTable,
     ForwardingTable,
@@ -71,6 +72,7 @@ class PolicyFile(Table):
     )
     approve: list[ApproveTable] = listing("Who may let whom through for a while, on the portal.")
     safe_search: list[SafeSearchTable] = listing("Who is given the strict addresses of search engines.")
+    limits: list[LimitTable] = listing("How fast who may move what; every limit that matches applies.")
     connections: ConnectionsTable = Field(default=ConnectionsTable(), description="How much at once.")
     timeouts: TimeoutsTable = Field(default=TimeoutsTable(), description="How long to wait.")
     http: HttpTable = Field(default=HttpTable(), description="How long the parts of a message may be.")

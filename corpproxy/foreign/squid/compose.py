@@ -83,7 +83,7 @@ class Composer:
         self._listen()
         self._identity()
         self._other_tables()
-        write_categories(self.draft, self._around.own, self._tables.lists.values(), self._acl_places)
+        write_categories(self.draft, {}, self._tables.lists.values(), self._acl_places)
         write_lists(self.draft, self._tables.lists.values(), self._acl_places)
         self._calendars()
         self._writer.write(rules, lambda rule: [*rule.sources, *self._asked_places(rule)])

@@ -43,7 +43,7 @@ class Surroundings:
     What acls are read with: the acls by name, the ports, the names in the password file.
 
     ``calendars`` are those that were asked for, by name; ``groups`` those that a helper knew the members
-    of; ``nets`` the networks of destinations that addresses in URLs are looked for in.
+    of.
     """
 
     acls: dict[str, Acl]
@@ -53,7 +53,6 @@ class Surroundings:
     group_helpers: dict[str, str] = field(default_factory=dict)
     calendars: dict[str, tuple[Span, ...]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     in_answer: bool = False
 
@@ -138,44 +137,14 @@ def _src(acl: Acl, around: Surroundings) -> Condition:
     return any_of(found)
 
 
-# The kinds of address that rules know, as sets of networks; what an acl names must be all of one.
-_KINDS = {
-    "loopback": ("127.0.0.0/8", "0.0.0.0/32", "::1/128", "::/128"),
-    "private": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-    "link-local": ("169.254.0.0/16", "fe80::/10"),
-    "carrier-grade": ("100.64.0.0/10",),
-    "multicast": ("224.0.0.0/4", "ff00::/8"),
-}
-# An acl that has these means the kind; the others of it came later (IPv6, or the address of no host).
-_ENOUGH = {
-    "loopback": ("127.0.0.0/8",),
-    "private": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
-    "link-local": ("169.254.0.0/16",),
-    "carrier-grade": ("100.64.0.0/10",),
-    "multicast": ("224.0.0.0/4",),
-}
-
-
 def _dst(acl: Acl, around: Surroundings) -> Condition:
+    """As in Squid, one address of a host is enough, and a host that has none is nowhere."""
     networks, names = _networks(acl, around)
-    if set(EVERYTHING) <= set(networks) or EVERYTHING[0] in networks:
-        return ALWAYS
-    left = {str(one) for one in networks}
-    kinds = [kind for kind, enough in _ENOUGH.items() if set(enough) <= left]
-    for kind in kinds:
-        left -= set(_KINDS[kind])
     found: list[Condition] = []
-    if kinds:
-        words = (*kinds, "metadata") if "link-local" in kinds else tuple(kinds)
-        found.append(Ask("address", words, acl.name))
+    if networks:
+        found.append(Ask("address", tuple(network_text(one) for one in networks), acl.name))
     if names:
         found.append(Unknown(f"Squid looks up '{names[0].text}' when it starts; write it as dstdomain"))
-    if left:
-        around.own[acl.name] = tuple(network_text(one) for one in networks if str(one) in left)
-        found.append(Ask("category", (acl.name,), acl.name))
-        around.remark(
-            acl, "Squid looks up the name in a URL; here only an address that stands in the URL counts"
-        )
     return any_of(found)
 
 

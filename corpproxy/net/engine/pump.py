@@ -136,7 +136,13 @@ class Pump:
         try:
             if self._pipe is None:
                 self._pipe = PIPES.take()
-            wanted = PIPE_OCTETS if self._left is None else min(self._left, PIPE_OCTETS)
+            pace = source.pace
+            wanted = PIPE_OCTETS if pace is None else min(pace.ask(), PIPE_OCTETS)
+            if not wanted:
+                self._rest()
+                return False
+            if self._left is not None and self._left < wanted:
+                wanted = self._left
             took = os.splice(source.fileno(), self._pipe[1], wanted, flags=_FLAGS)
         except OSError as problem:
             self._rest()
@@ -152,6 +158,8 @@ class Pump:
         self._held = took
         if self._left is not None:
             self._left -= took
+        if pace is not None:
+            pace.took(took)
         self._took(took)
         return True
 

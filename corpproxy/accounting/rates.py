@@ -1,0 +1,477 @@
+"""
+Rates: buckets of octets that fill with time, and their fair division among those who want more.
+
+What moves takes from every bucket that it stands below: those of its person, of the person's group, of the
+site.  A bucket that has enough gives at once.  From one that has not, those who want more wait, and four
+times a second all that came in since is dealt among them (`Rates.deal`): everybody is given the same, but
+for those who want less or whom another bucket holds to less, and what these leave goes to the others.  So a
+person gets the same share however many connections they open, and nobody waits for ever.
+
+No sockets and no clock stand here; whoever moves octets asks a `Claim` how many it may move.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+
+from corpproxy.accounting.sharing import BucketKey, Wanted
+
+# What a bucket holds when nobody takes from it: so much of its rate.  A page of a few pictures comes at
+# once, and over ten seconds nobody gets 3 % more than the rate.
+BURST_SECONDS = 0.25
+# A bucket is made half full, for the same reason.
+FIRST_SECONDS = BURST_SECONDS / 2
+# A machine that stood still for longer does not catch up.
+MOST_SECONDS = 1.0
+# Less than this is not worth a turn of a connection; it is kept until there is more.
+PIECE_OCTETS = 4 * 1024
+# What one that is not known yet may want.
+ANY = 1 << 40
+
+
+class Bucket:
+    """
+    Octets that may be moved, at most `BURST_SECONDS` of ``rate`` (octets a second) when nobody wants them.
+
+    ``tokens`` falls below zero when something had to be moved that could not wait.  ``hungry`` counts the
+    members that wait for it: what comes in is theirs.  ``held`` says that it was the reason in the last
+    dealing why somebody did not get more.  ``whole`` is the rate of the limit, of which this process has its
+    part.  ``drawn`` is what people took of it without waiting, ``eager`` those who had to wait for it, since
+    that was told the last time.
+    """
+
+    __slots__ = ("drawn", "eager", "held", "hungry", "key", "members", "rate", "seen", "tokens", "whole")
+
+    def __init__(self, key: BucketKey, rate: float, now: float) -> None:
+        self.key = key
+        self.rate = self.whole = rate
+        self.tokens = rate * FIRST_SECONDS
+        self.seen = now
+        self.members = 0
+        self.hungry = 0
+        self.held = False
+        self.drawn: dict[str, int] = {}
+        self.eager: set[str] = set()
+
+    def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
+        """Let in what came since the last time."""
+        seconds = now - self.seen
+        self.seen = now
+        if seconds <= 0:
+            return
+        most = self.rate * most_seconds
+        if self.tokens < most:
+            self.tokens = min(most, self.tokens + self.rate * min(seconds, MOST_SECONDS))
+
+    def spill(self) -> None:
+        """Drop what nobody wanted, beyond the burst."""
+        self.tokens = min(self.tokens, self.rate * BURST_SECONDS)
+
+    def change(self, rate: float, now: float) -> None:
+        """Fill at another rate from now on."""
+        self.fill(now)
+        self.rate = rate
+        self.spill()
+
+
+class Member:
+    """
+    One person below the same buckets, one way: what is dealt to, whatever the number of connections.
+
+    ``waiting`` are the claims that want more, and ``blocked`` the buckets that they wait for.  ``credit`` was
+    dealt and is too little for a piece yet.
+    ``weight`` is less than one where the same person is dealt to elsewhere, too.
+    """
+
+    __slots__ = ("blocked", "buckets", "claims", "credit", "key", "person", "waiting", "weight")
+
+    def __init__(self, key: Hashable, person: str, buckets: Sequence[Bucket]) -> None:
+        self.key = key
+        self.person = person
+        self.buckets = tuple(buckets)
+        self.blocked: tuple[Bucket, ...] = ()
+        self.claims = 0
+        self.waiting: deque[Claim] = deque()
+        self.credit = 0
+        self.weight = 1.0
+
+    def take(self, octets: int) -> None:
+        """Take octets out of the buckets, or put them back when there are less than none."""
+        for bucket in self.buckets:
+            bucket.tokens -= octets
+
+    def draw(self, octets: int) -> None:
+        """Take octets that nobody had to wait for."""
+        person = self.person
+        for bucket in self.buckets:
+            bucket.tokens -= octets
+            bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+
+    def ready(self, now: float) -> int:
+        """How much may be taken at once: nothing while anybody waits for one of the buckets."""
+        least = float(ANY)
+        for bucket in self.buckets:
+            if bucket.hungry:
+                return 0
+            bucket.fill(now)
+            least = min(least, bucket.tokens)
+        return int(least)
+
+    def note(self, octets: int) -> None:
+        """Note that octets were dealt: for the buckets that would have had more, nobody had to wait."""
+        person = self.person
+        for bucket in self.buckets:
+            if bucket.held:
+                bucket.eager.add(person)
+            else:
+                bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+
+    def wait_for(self, buckets: Iterable[Bucket]) -> None:
+        """Wait for these buckets and no others."""
+        for bucket in self.blocked:
+            bucket.hungry -= 1
+        self.blocked = tuple(buckets)
+        for bucket in self.blocked:
+            bucket.hungry += 1
+            bucket.eager.add(self.person)
+
+    def is_in_debt(self, now: float) -> bool:
+        """Whether more was moved than there was, beyond a head or two."""
+        for bucket in self.buckets:
+            bucket.fill(now)
+        return any(bucket.tokens < -PIECE_OCTETS for bucket in self.buckets)
+
+
+class Claim:
+    """
+    One way of one exchange.
+
+    ``allowance`` is what it may move now; whoever moves octets counts them down.  ``wake`` is called when it
+    waited and has been given something.  ``given`` is what it was given since the last dealing, ``want``
+    what it may use until the next, as far as can be told.
+    """
+
+    __slots__ = ("allowance", "given", "is_waiting", "member", "wake", "want")
+
+    def __init__(self, member: Member, wake: Callable[[], None]) -> None:
+        self.member = member
+        self.wake = wake
+        self.allowance = 0
+        self.given = 0
+        self.want = ANY
+        self.is_waiting = False
+
+
+class Rates:
+    """
+    All buckets of one process, and the members below them.
+
+    ``part`` is what a new bucket has of its rate here; ``spread`` the people who wait in several processes.
+    """
+
+    def __init__(self) -> None:
+        self.part = 1.0
+        self.spread: Mapping[str, int] = {}
+        self.buckets: dict[BucketKey, Bucket] = {}
+        self._members: dict[Hashable, Member] = {}
+        # In the order in which they began to wait.
+        self._hungry: dict[Member, None] = {}
+        # Those who were given something and may have some of it left.
+        self._given: list[Claim] = []
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody waits, or may have something to give back."""
+        return bool(self._hungry or self._given)
+
+    @property
+    def hungry(self) -> tuple[Member, ...]:
+        """The members that wait."""
+        return tuple(self._hungry)
+
+    def join(
+        self,
+        person: str,
+        buckets: Sequence[tuple[BucketKey, float]],
+        now: float,
+        wake: Callable[[], None],
+    ) -> Claim:
+        """Give a claim below these buckets, each a key and the rate of one that is not there yet."""
+        key = (person, *(one for one, _ in buckets))
+        member = self._members.get(key)
+        if member is None:
+            found = [self._bucket(one, rate, now) for one, rate in buckets]
+            member = self._members[key] = Member(key, person, found)
+            for bucket in found:
+                bucket.members += 1
+        member.claims += 1
+        return Claim(member, wake)
+
+    def leave(self, claim: Claim) -> None:
+        """A claim is over; what it did not use is there for others."""
+        member = claim.member
+        if claim.is_waiting:
+            claim.is_waiting = False
+            member.waiting.remove(claim)
+            if not member.waiting:
+                self._is_fed(member)
+        if claim.allowance:
+            member.take(-claim.allowance)
+            claim.allowance = 0
+        member.claims -= 1
+        if not member.claims:
+            del self._members[member.key]
+            for bucket in member.buckets:
+                bucket.members -= 1
+                if not bucket.members and self._may_forget(bucket):
+                    del self.buckets[bucket.key]
+
+    def forget(self, now: float) -> None:
+        """Forget buckets that nobody takes from and that are full again."""
+        for bucket in [one for one in self.buckets.values() if not one.members]:
+            bucket.fill(now)
+            if self._may_forget(bucket):
+                del self.buckets[bucket.key]
+
+    def draw(self, claim: Claim, now: float) -> int:
+        """Give a claim what is there at once; gives what it may move now."""
+        # It may have moved more than it might: a read that could not be made shorter.
+        ready = claim.member.ready(now)
+        if ready >= PIECE_OCTETS - min(claim.allowance, 0):
+            piece = min(ready, max(claim.want, PIECE_OCTETS - claim.allowance))
+            claim.member.draw(piece)
+            claim.allowance += piece
+            if not claim.given:
+                self._given.append(claim)
+            claim.given += piece
+        return claim.allowance
+
+    def wait(self, claim: Claim) -> None:
+        """A claim wants more than there is: it is given some by `deal`."""
+        if claim.is_waiting:
+            return
+        claim.is_waiting = True
+        member = claim.member
+        if claim.allowance < 0:
+            member.credit += claim.allowance
+            claim.given -= claim.allowance
+            claim.allowance = 0
+        member.waiting.append(claim)
+        if member not in self._hungry:
+            self._hungry[member] = None
+            member.wait_for([one for one in member.buckets if one.hungry or one.tokens < PIECE_OCTETS])
+
+    def deal(self, now: float) -> list[Claim]:
+        """Deal what came in among those who wait; gives the claims that may go on."""
+        self._take_back()
+        hungry = self._next(now)
+        if not hungry:
+            return []
+        self._share_weights(hungry)
+        woken: list[Claim] = []
+        for member, octets in divide(hungry, [_want(member) for member in hungry]):
+            self._hand_out(member, octets, woken)
+        for bucket in {bucket: None for member in hungry for bucket in member.buckets}:
+            bucket.spill()
+        self._given += woken
+        return woken
+
+    # With other processes.
+
+    def wanted(self, seconds: float) -> dict[BucketKey, Wanted]:
+        """What was taken of each bucket since this was asked the last time, so many seconds ago."""
+        told = {}
+        for key, bucket in self.buckets.items():
+            drawn = sum(bucket.drawn.values())
+            content = len(bucket.drawn.keys() - bucket.eager)
+            told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
+        self.begin_anew()
+        return told
+
+    def begin_anew(self) -> None:
+        """Forget what was taken until now."""
+        for bucket in self.buckets.values():
+            if bucket.drawn:
+                bucket.drawn = {}
+            if bucket.eager:
+                bucket.eager = set()
+        for member in self._hungry:
+            for bucket in member.blocked:
+                bucket.eager.add(member.person)
+
+    def take_parts(self, parts: Mapping[BucketKey, float], now: float) -> None:
+        """Fill these buckets at these rates from now on."""
+        for key, rate in parts.items():
+            bucket = self.buckets.get(key)
+            if bucket is not None:
+                bucket.change(rate, now)
+
+    # Inside.
+
+    def _bucket(self, key: BucketKey, rate: float, now: float) -> Bucket:
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket(key, rate * self.part, now)
+            bucket.whole = rate
+        elif bucket.whole != rate:
+            bucket.whole = rate
+            bucket.change(rate * self.part, now)
+        return bucket
+
+    def _may_forget(self, bucket: Bucket) -> bool:
+        return bucket.tokens >= bucket.rate * FIRST_SECONDS
+
+    def _is_fed(self, member: Member) -> None:
+        """Nobody of a member waits any more."""
+        del self._hungry[member]
+        member.wait_for(())
+        if member.credit:
+            member.take(-member.credit)
+            member.credit = 0
+
+    def _take_back(self) -> None:
+        """Take back what was given and not used, and learn from it what a claim wants."""
+        given, self._given = self._given, []
+        for claim in given:
+            used = claim.given - claim.allowance
+            claim.want = min(ANY, max((2 if claim.allowance else 4) * used, PIECE_OCTETS))
+            if claim.allowance:
+                claim.member.take(-claim.allowance)
+                claim.allowance = 0
+            claim.given = 0
+
+    def _next(self, now: float) -> list[Member]:
+        """
+        Give those who are dealt to now: in their order, as many as there are pieces in their buckets.
+
+        The others come first the next time; to give everybody a crumb would give them all a piece at once.
+        """
+        pieces: dict[Bucket, int] = {}
+        chosen = []
+        for member in self._hungry:
+            for bucket in member.buckets:
+                if bucket not in pieces:
+                    bucket.fill(now, MOST_SECONDS)
+                    bucket.held = False
+                    pieces[bucket] = max(1, int(bucket.tokens) // PIECE_OCTETS)
+            if all(pieces[bucket] for bucket in member.buckets):
+                chosen.append(member)
+                for bucket in member.buckets:
+                    pieces[bucket] -= 1
+        return chosen
+
+    def _share_weights(self, hungry: Sequence[Member]) -> None:
+        """A person who waits below different buckets is no more than one person in those that all share."""
+        counted = Counter(member.person for member in hungry)
+        for member in hungry:
+            member.weight = 1 / (counted[member.person] * self.spread.get(member.person, 1))
+
+    def _hand_out(self, member: Member, octets: int, woken: list[Claim]) -> None:
+        """Give what was dealt to a member to its claims, in turn, in pieces that are worth it."""
+        member.take(octets)
+        member.note(octets)
+        member.credit += octets
+        waiting = member.waiting
+        if member.credit < PIECE_OCTETS and member.credit < min(one.want for one in waiting):
+            member.wait_for([one for one in member.buckets if one.held])
+            return
+        piece = max(PIECE_OCTETS, member.credit // len(waiting))
+        while waiting and member.credit > 0:
+            claim = waiting[0]
+            given = min(piece, claim.want, member.credit)
+            if given < min(PIECE_OCTETS, claim.want):
+                break
+            member.credit -= given
+            claim.allowance += given
+            claim.given += given
+            waiting.popleft()
+            claim.is_waiting = False
+            woken.append(claim)
+        if not waiting:
+            self._is_fed(member)
+        else:
+            # Others come first the next time.
+            self._hungry[member] = self._hungry.pop(member)
+            member.wait_for([one for one in member.buckets if one.held])
+
+
+def _want(member: Member) -> int:
+    return sum(claim.want for claim in member.waiting) - min(member.credit, 0)
+
+
+def divide(members: Sequence[Member], wants: Sequence[int]) -> list[tuple[Member, int]]:
+    """
+    Divide what the buckets hold among members: the largest shares that are fair.
+
+    The level of all rises together, each member's share being the level times its weight, until a member has
+    what it wants or one of its buckets is empty; the others go on.  (Bertsekas and Gallager, Data Networks,
+    section 6.5.2, "max-min fair".)  Only the bucket that runs dry at the lowest level matters at any moment,
+    so a heap of them is kept; a level in it may be too low by now, for those who stopped early left some, and
+    is then worked out again.
+    """
+    open_buckets: dict[Bucket, _Open] = {}
+    for number, member in enumerate(members):
+        for bucket in member.buckets:
+            one = open_buckets.get(bucket)
+            if one is None:
+                one = open_buckets[bucket] = _Open(bucket)
+            one.weight += member.weight
+            one.members.append(number)
+    shares = [-1.0] * len(members)
+    heap: list[tuple[float, int, _Open | None]] = [
+        (want / member.weight, number, None)
+        for number, (member, want) in enumerate(zip(members, wants, strict=True))
+    ]
+    heap += [(one.level, -1 - place, one) for place, one in enumerate(open_buckets.values())]
+    heapify(heap)
+    left = len(members)
+    while left:
+        level, number, one = heappop(heap)
+        if one is None:
+            stopping = [number] if shares[number] < 0 else []
+        elif one.weight <= _NOTHING:
+            continue
+        elif one.level > level:
+            heappush(heap, (one.level, number, one))
+            continue
+        else:
+            one.bucket.held = True
+            stopping = [below for below in one.members if shares[below] < 0]
+        for number in stopping:
+            member = members[number]
+            shares[number] = level * member.weight
+            left -= 1
+            for bucket in member.buckets:
+                open_buckets[bucket].stop(shares[number], member.weight)
+    return [(member, int(share)) for member, share in zip(members, shares, strict=True)]
+
+
+# Sums of weights are sums of fractions.
+_NOTHING = 1e-9
+
+
+class _Open:
+    """A bucket while it is divided: what is left of it, and how much weight still rises."""
+
+    __slots__ = ("bucket", "left", "members", "weight")
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.left = max(bucket.tokens, 0.0)
+        self.weight = 0.0
+        self.members: list[int] = []
+
+    @property
+    def level(self) -> float:
+        """The level at which it is empty."""
+        return max(self.left, 0.0) / self.weight
+
+    def stop(self, share: float, weight: float) -> None:
+        """A member rises no more."""
+        self.left -= share
+        self.weight -= weight

@@ -1,0 +1,129 @@
+"""
+Sharing: one bucket of octets in several processes.
+
+Each process tells four times a second what its people took of a bucket without waiting, how many they were,
+and who had to wait.  Its part of the rate is then what keeps the division fair over all of them: everybody
+may have the same, those who want less leave the rest to the others, and a person who waits in two processes
+is one person.  The parts of all add up to the rate, always.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+# What a process that asks for nothing has of a rate, so that somebody who comes there need not wait for long.
+RESERVE = 1 / 64
+# What is less of a change is not worth telling.
+LEAST = 0.002
+
+
+class BucketKey(NamedTuple):
+    """A bucket: the name of its limit, the member whose octets it counts, and the way: 0 is down, 1 up."""
+
+    limit: str
+    whom: str
+    way: int
+
+
+class Wanted(NamedTuple):
+    """
+    What one process took of a bucket since it told the last time.
+
+    ``whole`` is the rate of the limit in octets a second, ``has`` the part that it has of it.  ``drawn`` is
+    what was taken without waiting, in octets a second, by so many people (``content``); ``eager`` are those
+    who had to wait for this bucket.
+    """
+
+    whole: float
+    has: float
+    drawn: float
+    content: int
+    eager: tuple[str, ...]
+
+
+_Process = TypeVar("_Process", bound=Hashable)
+
+
+class Sharing(Generic[_Process]):
+    """The parts of all processes; each is known by something of its own."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[_Process, Mapping[BucketKey, Wanted]] = {}
+
+    @property
+    def processes(self) -> tuple[_Process, ...]:
+        """Those that told something and are not over."""
+        return tuple(self._wanted)
+
+    def take(self, process: _Process, wanted: Mapping[BucketKey, Wanted]) -> None:
+        """A process says what it took, of every bucket that it has."""
+        self._wanted[process] = wanted
+
+    def forget(self, process: _Process) -> None:
+        """A process is over."""
+        self._wanted.pop(process, None)
+
+    def deal(self) -> dict[_Process, dict[BucketKey, float]]:
+        """Give each process the parts that are others than it has."""
+        changed = {}
+        for process, parts in self._parts().items():
+            wanted = self._wanted[process]
+            news = {key: part for key, part in parts.items() if abs(wanted[key].has - part) > LEAST * part}
+            if news:
+                changed[process] = news
+        return changed
+
+    def spread(self) -> dict[str, int]:
+        """The people who wait in several processes, with the number of these."""
+        counted = Counter(
+            person
+            for buckets in self._wanted.values()
+            for person in {one for wanted in buckets.values() for one in wanted.eager}
+        )
+        return {person: count for person, count in counted.items() if count > 1}
+
+    def _parts(self) -> dict[_Process, dict[BucketKey, float]]:
+        by_bucket: dict[BucketKey, dict[_Process, Wanted]] = {}
+        for process, buckets in self._wanted.items():
+            for key, wanted in buckets.items():
+                by_bucket.setdefault(key, {})[process] = wanted
+        parts: dict[_Process, dict[BucketKey, float]] = {process: {} for process in self._wanted}
+        for key, asking in by_bucket.items():
+            for process, part in share(asking).items():
+                parts[process][key] = part
+        return parts
+
+
+def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
+    """Give each process its part of one bucket."""
+    whole = min(wanted.whole for wanted in asking.values())
+    if len(asking) == 1:
+        return dict.fromkeys(asking, whole)
+    counted = Counter(person for wanted in asking.values() for person in wanted.eager)
+    eager = {
+        process: sum(1 / counted[person] for person in wanted.eager) for process, wanted in asking.items()
+    }
+    reserve = whole * RESERVE
+    drawn = {process: wanted.drawn for process, wanted in asking.items()}
+    level = _level(whole - reserve * len(asking), asking, eager)
+    parts = {
+        process: reserve + level * eager[process] + min(drawn[process], level * wanted.content)
+        for process, wanted in asking.items()
+    }
+    spare = (whole - sum(parts.values())) / len(parts)
+    return {process: part + spare for process, part in parts.items()}
+
+
+def _level(rate: float, asking: Mapping[_Process, Wanted], eager: Mapping[_Process, float]) -> float:
+    """The most that one person may have, where nobody has more and all together have the rate."""
+    content = set(asking)
+    while True:
+        left = rate - sum(asking[process].drawn for process in content)
+        people = sum(eager.values()) + sum(asking[one].content for one in asking if one not in content)
+        level = max(left, 0.0) / people if people else rate
+        above = {one for one in content if asking[one].drawn > level * asking[one].content}
+        if not above:
+            return level
+        content -= above

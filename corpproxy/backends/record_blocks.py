@@ -1,0 +1,70 @@
+"""The blocks of a segment, read one by one however the segment is stored."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+
+from corpproxy.audit.index import Index
+from corpproxy.backends.record_segments import SegmentName
+
+# Blocks that follow one another are read together, up to so many octets.
+_AT_ONCE = 4 * 1024 * 1024
+
+
+class DoesNotFit(Exception):
+    """A segment is not the one that its index is about."""
+
+
+def fits(name: SegmentName, index: Index) -> bool:
+    """
+    Whether an index is about the segment as it is now, as far as can be told without reading it.
+
+    :raises OSError: when the segment cannot be looked at.
+    """
+    if not name.is_compressed:
+        return name.path.stat().st_size == index.header.octets
+    with name.path.open("rb") as file:
+        # The trailer of gzip ends with the length of what was compressed (RFC 1952), modulo 2**32.
+        file.seek(-4, 2)
+        return int.from_bytes(file.read(4), "little") == index.header.octets & 0xFFFFFFFF
+
+
+def read_blocks(
+    name: SegmentName, index: Index, wanted: Iterable[int], *, backwards: bool = False
+) -> Iterator[bytes]:
+    """
+    Give the octets of blocks in their order, several at a time where they follow one another.
+
+    :raises DoesNotFit: when they are not what the index says.
+    :raises OSError: when the segment cannot be read.
+    """
+    runs = list(_runs(index, wanted))
+    if backwards:
+        runs.reverse()
+    try:
+        with closing(gzip.open(name.path) if name.is_compressed else name.path.open("rb")) as file:
+            for first, behind in runs:
+                begins, ends = index.span(first, behind)
+                file.seek(begins)
+                octets = file.read(ends - begins)
+                if len(octets) != ends - begins or not octets.endswith(b"\n"):
+                    raise DoesNotFit(str(name.path))
+                yield octets
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DoesNotFit(str(error)) from error
+
+
+def _runs(index: Index, wanted: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Blocks that follow one another, as the first and the one behind the last."""
+    first = behind = -1
+    for number in wanted:
+        if number != behind or index.span(first, number)[1] - index.span(first, number)[0] > _AT_ONCE:
+            if first >= 0:
+                yield first, behind
+            first = number
+        behind = number + 1
+    if first >= 0:
+        yield first, behind

@@ -1,0 +1,128 @@
+"""The command that makes the running service forget somebody, given over its control socket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
+from twisted.internet.defer import Deferred
+
+from corpproxy.audit.erasure import ALL_GROUPS, WHERE_GROUPS, Erasure, Reached
+from corpproxy.destination.host import normal_host
+from corpproxy.errors import ProtocolError
+from corpproxy.identity.names import normal_name
+from corpproxy.net.control import Caller, Command, ControlError, user_name
+from corpproxy.policy.networks import client_address
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+MAX_WHY_CHARACTERS = 300
+# What the kernel says of a process that nobody signed in for.
+_NO_LOGIN = 0xFFFFFFFF
+
+
+def erase_commands(service: CorpproxyService) -> Mapping[str, Command]:
+    """Give each command by its name."""
+    desk = _Desk(service)
+    return {"erase": desk.erase, "expire": desk.expire}
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    service: CorpproxyService
+
+    def erase(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Forget a person, a client or a host, or say how much that would be."""
+        erasure = asked_erasure(arguments, self.service.now())
+        if arguments.get("counts_only"):
+            counting: Deferred[list[Reached]] = self.service.erasing.count(erasure)
+            return counting.addCallback(_told)
+        why = asked_reason(arguments, erasure)
+        by = who_really(caller, arguments)
+        erasing: Deferred[list[Reached]] = self.service.erasing.erase(erasure, by, why)
+        return erasing.addCallback(_told)
+
+    def expire(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Erase what is older than the policy keeps, now, or say how much that would be."""
+        retention = self.service.retention
+        if arguments.get("counts_only"):
+            counting: Deferred[list[Reached]] = retention.count()
+            return counting.addCallback(_told)
+        running: Deferred[list[Reached]] = retention.run(who_really(caller, arguments))
+        return running.addCallback(_told)
+
+
+def _told(reached: list[Reached]) -> dict[str, Any]:
+    return {"reached": to_builtins(reached)}
+
+
+def asked_erasure(arguments: Mapping[str, Any], now: float) -> Erasure:
+    """
+    Read what is to be erased.
+
+    :raises ControlError: when it is about nobody, or about what is no address or host.
+    """
+    user, client, host = (str(arguments.get(name) or "") for name in ("user", "client", "host"))
+    if not (user or client or host):
+        raise ControlError("bad-erasure", "name a user, a client or a host: what is to be forgotten")
+    if client and client_address(client) is None:
+        raise ControlError("bad-erasure", f"'{client}' is no IP address of a client")
+    try:
+        host = normal_host(host).name if host else ""
+    except ProtocolError as error:
+        raise ControlError("bad-erasure", error.message) from error
+    since, until = float(arguments.get("since") or 0.0), float(arguments.get("until") or inf)
+    if since >= until:
+        raise ControlError("bad-erasure", "it would begin after its end")
+    return Erasure(
+        user=normal_name(user),
+        client=str(client_address(client)) if client else "",
+        host=host,
+        since=since,
+        until=min(until, now),
+        groups=ALL_GROUPS if user or client else WHERE_GROUPS,
+    )
+
+
+def asked_reason(arguments: Mapping[str, Any], erasure: Erasure) -> str:
+    """
+    Read why; the record keeps it, so that it must not say what is erased.
+
+    :raises ControlError: without one, or with one that does.
+    """
+    why = str(arguments.get("why") or "").strip()
+    if not why:
+        raise ControlError("bad-erasure", "say why: the reason stands in the record")
+    for name in (erasure.user, erasure.client, erasure.host):
+        if name and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", why, re.IGNORECASE):
+            said = "the reason stands in the record: write it without what is to be forgotten"
+            raise ControlError("bad-erasure", said)
+    return why[:MAX_WHY_CHARACTERS]
+
+
+def who_really(caller: Caller, arguments: Mapping[str, Any]) -> str:
+    """
+    Say who gives a command, where it comes from root: who signed in to the machine, as the kernel has it.
+
+    Where the kernel does not know (no audit, as in a container), it is whom sudo names; only root can say so.
+    """
+    if caller.uid:
+        return caller.name
+    uid = _login_of(caller.pid)
+    if uid not in (None, 0, _NO_LOGIN):
+        return user_name(int(uid or 0))
+    named = str(arguments.get("sudo_user") or "")[:64]
+    return named if named.isprintable() and named else caller.name
+
+
+def _login_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/loginuid").read_text("ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,51 @@
+"""What becomes of the record after it was written: the parts of the service that look after its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.backends.one_thread import OneThread
+from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.record_shelf import RecordShelf
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+# Of many segments that go together, so many are named.
+MAX_NAMED = 10
+
+
+def make_shelf(service: CorpproxyService) -> RecordShelf:
+    """The shelf of closed segments: what is deleted is signed by the service's checkpoints, and recorded."""
+    folder, thread = service.state / RECORDS_FOLDER, OneThread(service.reactor, "segments")
+
+    def record(names: Sequence[str], why: str) -> None:
+        service.books.deed(deed_of(service, names, why), service.configuration.version)
+
+    return RecordShelf(
+        folder,
+        service.configuration.audit,
+        thread,
+        service.now,
+        service.checkpoints.sign_dropped,
+        record,
+    )
+
+
+def deed_of(service: CorpproxyService, names: Sequence[str], why: str) -> Deed:
+    """The deed of deleting segments, which nobody asked for but the policy."""
+    now = service.now()
+    said = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
+    return Deed(
+        DeedName.RETAINED,
+        now,
+        by="",
+        whom="",
+        hosts=(),
+        why=f"{len(names)} segments were deleted, {why}: {said}",
+        request=service.proxy.references.next(now),
+        source="policy",
+        reached=(f"files={len(names)}",),
+    )

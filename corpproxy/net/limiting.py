@@ -1,0 +1,149 @@
+"""Limiting: the paces of one exchange, by the limits that hold for it; others when these change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from corpproxy.accounting.sharing import BucketKey
+from corpproxy.exchange.limited import limits_of
+from corpproxy.net.pacing import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.policy.limits import Applied
+
+# The ways of an exchange: toward the client, and from it.
+DOWN, UP = 0, 1
+# The same person is another one where it is dealt the other way.
+_WAYS = ("down ", "up ")
+
+
+class Limiting:
+    """
+    Holds one exchange to its limits.
+
+    The content of the answer, and what the server sends in a tunnel, is read off the server's connection at
+    one pace; the content of the request, and what the client sends, off the client's at another.  Heads and
+    short answers are not kept waiting: they are taken off the buckets when they have moved, and who has moved
+    more than there was waits before the next exchange begins.
+    """
+
+    __slots__ = ("_downstream", "_names", "_paces", "_seconds", "_turn", "applied")
+
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
+        self._paces: list[Pace | None] = [None, None]
+        self._seconds = 0.0
+        self._names: set[str] = set()
+        self._turn: Pace | None = None
+        self.applied: tuple[Applied, ...] = ()
+
+    # What the record tells.
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The limits that made it wait."""
+        for pace in self._paces:
+            if pace is not None:
+                self._note(pace)
+        return tuple(sorted(self._names))
+
+    @property
+    def seconds(self) -> float:
+        """How long it had to wait in all."""
+        return self._seconds + sum(pace.waited() for pace in self._paces if pace is not None)
+
+    # What the performer tells.
+
+    def begin(self, go_on: Callable[[], None]) -> bool:
+        """Whether the exchange may begin now; else ``go_on`` is called when it may."""
+        pacer = self._downstream.proxy.pacer
+        for pace in self._paces:
+            if pace is not None and pace.claim.member.is_in_debt(pacer.seconds()):
+                self._turn = pace
+                pace.wait_for_turn(go_on)
+                return False
+        return True
+
+    def abandon(self) -> None:
+        """The exchange does not begin after all."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.wait_no_more()
+
+    def lead(self) -> None:
+        """Read the connections that the exchange has at its paces."""
+        downstream = self._downstream
+        down, up = self._paces
+        if down is not None and downstream.upstream is not None:
+            down.charge(downstream.exchange.account.sent)
+            down.lead(downstream.upstream)
+        if up is not None and (downstream.tunnel is not None or not downstream.exchange.content_over):
+            up.charge(downstream.exchange.account.received)
+            up.lead(downstream)
+
+    def close(self) -> None:
+        """The exchange is over: what it moved in all is taken off the buckets."""
+        self._leave()
+
+    # Which limits.
+
+    def take(self, applied: tuple[Applied, ...], *, begins: bool = False) -> None:
+        """Hold the exchange to these limits from now on; from its first octet, where it begins."""
+        self._leave()
+        self.applied = applied
+        account = self._downstream.exchange.account
+        person = self._downstream.exchange.identity.name or self._downstream.exchange.client
+        self._paces = [
+            self._pace(person, DOWN, 0 if begins else account.sent),
+            self._pace(person, UP, 0 if begins else account.received),
+        ]
+
+    def _pace(self, person: str, way: int, moved: int) -> Pace | None:
+        buckets: list[tuple[BucketKey, float]] = []
+        for limit, whom in self.applied:
+            rate = limit.upload if way else limit.download
+            if rate:
+                buckets.append((BucketKey(limit.name, whom, way), rate))
+        return Pace(self._downstream.proxy.pacer, _WAYS[way] + person, buckets, moved) if buckets else None
+
+    def _leave(self) -> None:
+        self.abandon()
+        account = self._downstream.exchange.account
+        for pace, moved in zip(self._paces, (account.sent, account.received), strict=True):
+            if pace is not None:
+                pace.charge(moved)
+                self._note(pace)
+                self._seconds += pace.waited()
+                pace.leave()
+        self._paces = [None, None]
+
+    def _note(self, pace: Pace) -> None:
+        self._names.update(key.limit for key in pace.held_by)
+
+
+def limit(downstream: Downstream) -> Limiting | None:
+    """Hold an exchange that is about to begin to its limits; None without any."""
+    exchange = downstream.exchange
+    applied = limits_of(exchange, exchange.in_force, exchange.started)
+    if not applied:
+        return None
+    exchange.held = limiting = Limiting(downstream)
+    limiting.take(applied, begins=True)
+    return limiting
+
+
+def limit_again(downstream: Downstream, now: float) -> None:
+    """Hold an exchange that runs to the limits that hold now."""
+    proxy, exchange = downstream.proxy, downstream.exchange
+    applied = limits_of(exchange, proxy.in_force, now)
+    limiting = exchange.held
+    if limiting is None:
+        if not applied:
+            return
+        limiting = exchange.held = Limiting(downstream)
+    if applied != limiting.applied:
+        limiting.take(applied)
+        limiting.lead()

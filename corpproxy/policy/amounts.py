@@ -1,0 +1,45 @@
+"""Rates and amounts of octets as the policy, the command line and pages write them."""
+
+from __future__ import annotations
+
+import re
+
+_OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+# Lines are sold in bits, and in thousands.
+_BITS = {"kbit": 125, "Mbit": 125_000, "Gbit": 125_000_000}
+_RATE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB|kbit|Mbit|Gbit)/s")
+
+# Below it no page ever comes; above it there is no line.
+LEAST_RATE = 1024
+MOST_RATE = 100 * (1 << 30)
+
+RATE_PATTERN = f"^{_RATE.pattern}$"
+
+
+def parse_rate(written: str) -> int:
+    """
+    Give octets a second.
+
+    :raises ValueError: with a sentence that says what is wrong.
+    """
+    match = _RATE.fullmatch(written)
+    if match is None:
+        raise ValueError(f"a rate is written as 256KiB/s, 10MiB/s or 100Mbit/s, not '{written}'")
+    rate = int(match[1]) * (_BITS.get(match[2]) or _OCTETS[match[2].removesuffix("B") and match[2]])
+    if rate < LEAST_RATE:
+        raise ValueError(f"a rate of {written} lets no page through; the least is {rate_text(LEAST_RATE)}")
+    if rate > MOST_RATE:
+        raise ValueError(f"no line carries {written}; the most is {rate_text(MOST_RATE)}")
+    return rate
+
+
+def rate_text(rate: float) -> str:
+    """A rate as it is written in the policy: in the largest unit that divides it."""
+    octets = round(rate)
+    for unit in ("GiB", "MiB", "KiB"):
+        if octets >= _OCTETS[unit] and octets % _OCTETS[unit] == 0:
+            return f"{octets // _OCTETS[unit]}{unit}/s"
+    for unit in ("Gbit", "Mbit", "kbit"):
+        if octets >= _BITS[unit] and octets % _BITS[unit] == 0:
+            return f"{octets // _BITS[unit]}{unit}/s"
+    return f"{octets}B/s"

@@ -1,0 +1,149 @@
+"""
+Limits: how fast who may move what, when; the ``limits:`` table, compiled.
+
+Unlike rules, every limit that matches applies, and its octets are those of one member: of the person, of
+their group, of the whole site.  Which limits hold is asked when an exchange begins, and again whenever other
+hours, another policy or a command of an administrator may say otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from corpproxy.errors import NOWHERE, Place
+from corpproxy.policy.amounts import rate_text
+from corpproxy.policy.conditions import What, When, Who, demanded
+from corpproxy.policy.model import Facts
+from corpproxy.policy.networks import ClientNetworks, Networks
+from corpproxy.policy.table import NO_NETWORKS, Table
+
+
+class Per(enum.StrEnum):
+    """Whose octets are counted together."""
+
+    USER = "user"
+    GROUP = "group"
+    DEVICE = "device"
+    NETWORK = "network"
+    CATEGORY = "category"
+    SITE = "site"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """
+    One row of the table.
+
+    ``download`` and ``upload`` are octets a second toward the client and from it, 0 for as fast as it goes.
+    ``say`` is its sentence for the person who is slowed.
+    """
+
+    name: str
+    who: Who = field(default_factory=Who)
+    what: What = field(default_factory=What)
+    when: tuple[When, ...] = ()
+    per: Per = Per.USER
+    download: int = 0
+    upload: int = 0
+    say: str = ""
+    place: Place = NOWHERE
+
+    @property
+    def refuses(self) -> bool:
+        """It takes something away: what cannot be known counts as holding."""
+        return True
+
+    @property
+    def rates_in_words(self) -> str:
+        """What it lets through, for people."""
+        if self.download == self.upload:
+            return f"{rate_text(self.download)} each way" if self.download else ""
+        ways = ((self.download, "down"), (self.upload, "up"))
+        return ", ".join(f"{rate_text(rate)} {way}" for rate, way in ways if rate)
+
+
+class Applied(NamedTuple):
+    """A limit, and the member whose octets it counts: the name of a person, a group and so on."""
+
+    limit: Limit
+    whom: str
+
+
+class Limits:
+    """
+    The table; ``networks`` and ``missing`` are as in `corpproxy.policy.decide.Policy`.
+
+    ``reads`` are the facts that it looks at.
+    """
+
+    def __init__(
+        self,
+        limits: Sequence[Limit],
+        networks: Networks = NO_NETWORKS,
+        missing: frozenset[str] = frozenset(),
+    ) -> None:
+        self.limits = tuple(limits)
+        self._networks = networks
+        self._missing = missing
+        self._table = Table(self.limits, networks, missing)
+        self.reads = frozenset(name.partition(".")[0] for name in self._table.reads)
+        self._groups = [
+            frozenset(name for part in demanded(limit.who) for name in part.group) for limit in self.limits
+        ]
+        self._categories = [
+            frozenset(name for part in demanded(limit.what) for name in part.category)
+            for limit in self.limits
+        ]
+        self._places = ClientNetworks(networks, networks)
+
+    def with_missing(self, missing: Iterable[str]) -> Limits:
+        """The same table while the lists of some categories are missing."""
+        return Limits(self.limits, self._networks, frozenset(missing))
+
+    def with_others(self, limits: Sequence[Limit]) -> Limits:
+        """The same table with these rows in the place of its own."""
+        return Limits(limits, self._networks, self._missing)
+
+    def find(self, facts: Facts) -> tuple[Applied, ...]:
+        """The limits that apply to an exchange, each with the member that it counts."""
+        rows = self._table.matching(facts, self._table.in_force(facts.at))
+        found = []
+        while rows:
+            number = (rows & -rows).bit_length() - 1
+            rows &= rows - 1
+            limit = self.limits[number]
+            found += [Applied(limit, whom) for whom in self._members(number, limit.per, facts)]
+        return tuple(found)
+
+    def next_change(self, at: float) -> float:
+        """The first instant after ``at`` when other limits may be in force; infinity without hours."""
+        return self._table.next_change(at)
+
+    def _members(self, number: int, per: Per, facts: Facts) -> Sequence[str]:
+        if per is Per.USER:
+            return (person_of(facts),)
+        if per is Per.SITE:
+            return ("",)
+        if per is Per.DEVICE:
+            return (facts.client,)
+        if per is Per.GROUP:
+            return _of_these(facts.identity.groups, self._groups[number])
+        if per is Per.CATEGORY:
+            return _of_these(facts.categories, self._categories[number])
+        return self._places.of(facts.client) or ("",)
+
+
+def person_of(facts: Facts) -> str:
+    """Who moves octets: a person, or the device of somebody without a name."""
+    return facts.identity.name or facts.client
+
+
+def _of_these(has: Sequence[str], named: frozenset[str]) -> Sequence[str]:
+    """Of several groups or categories those that the limit names, or all where it names none."""
+    return [one for one in has if not named or one in named] or ("",)
+
+
+NO_LIMITS = Limits(())

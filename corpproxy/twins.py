@@ -1,0 +1,56 @@
+"""
+Parts of which there are two: one that was compiled where corpproxy was installed, and its twin in Python.
+
+Both do the same, octet for octet; the twin in Python is the one to read, and the one that says what is wrong
+with what the compiled one does not take.  Nothing needs a compiler: without one, or without the headers that
+a part is built with, the twin in Python runs.  ``CORPPROXY_PURE=1`` in the environment leaves all compiled
+parts out, for tests and for comparisons.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from types import ModuleType
+
+PURE = "CORPPROXY_PURE"
+
+
+def _compiled(name: str) -> ModuleType | None:
+    if os.environ.get(PURE, "0") not in ("", "0"):
+        return None
+    try:
+        return import_module(f"corpproxy.{name}")
+    except ImportError:
+        return None
+
+
+# Links records to their chain; it needs the headers of OpenSSL.
+chain = _compiled("_chain")
+# Reads heads of requests and answers.
+heads = _compiled("_heads")
+# The transport of a socket; it is for Linux, as the engine is.
+wire = _compiled("_wire")
+
+PARTS = {"chain": chain, "heads": heads, "wire": wire}
+
+
+def running() -> tuple[str, ...]:
+    """The names of the compiled parts that run."""
+    return tuple(name for name, part in PARTS.items() if part is not None)
+
+
+def described() -> str:
+    """Which twins run, in words for people."""
+    there = running()
+    if len(there) == len(PARTS):
+        return "with all compiled parts"
+    if there:
+        lacking = ", ".join(name for name in PARTS if name not in there)
+        return f"with the compiled parts {', '.join(there)}; without {lacking}"
+    return "without compiled parts"
+
+
+def measured() -> dict[str, float]:
+    """Which parts run, for the metrics."""
+    return {name: float(part is not None) for name, part in PARTS.items()}

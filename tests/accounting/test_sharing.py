@@ -1,0 +1,176 @@
+"""Sharing: the parts of a rate that several processes have add up to it, and are fair to their people."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.accounting.rates import Rates
+from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted, share
+from tests.accounting.test_rates import MIB, TICK, Download, Line
+
+LINE = BucketKey("the line", "", 0)
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def wanted(*eager, drawn=0.0, content=0, whole=12.0 * MIB, has=0.0):
+    return Wanted(whole, has, drawn, content, eager)
+
+
+class ShareTests(SynchronousTestCase):
+    """One bucket."""
+
+    def parts(self, *asking):
+        parts = share(dict(enumerate(asking)))
+        self.assertLess(abs(sum(parts.values()) - 12 * MIB), 10)
+        return [parts[number] / MIB for number in range(len(asking))]
+
+    def test_alone(self):
+        """Who is alone has all of it."""
+        self.assertEqual(self.parts(wanted("amir")), [12])
+
+    def test_by_people(self):
+        """Where more people wait there is more."""
+        one, three = self.parts(wanted("amir"), wanted("beth", "carol", "dan"))
+        self.assertLess(abs(one / three - 1 / 3), 0.05)
+
+    def test_same_person(self):
+        """A person who waits in both is one person."""
+        first, second = self.parts(wanted("amir", "beth"), wanted("amir"))
+        self.assertLess(abs(first / second - 3), 0.2)
+
+    def test_content(self):
+        """Who takes less than they may have keeps it, and the others have the rest."""
+        first, second = self.parts(wanted("amir"), wanted(drawn=2.0 * MIB, content=1))
+        self.assertLess(abs(first - 10), 0.4)
+        self.assertLess(abs(second - 2), 0.4)
+
+    def test_too_content(self):
+        """Who takes more than the others may have is not left with it."""
+        first, second = self.parts(wanted("amir"), wanted(drawn=11.0 * MIB, content=1))
+        self.assertLess(abs(first / second - 1), 0.05)
+
+    def test_nobody(self):
+        """Where nobody wants anything each has the same."""
+        self.assertEqual(self.parts(wanted(), wanted(), wanted()), [4, 4, 4])
+
+    @SLOWLY
+    @given(
+        st.lists(
+            st.tuples(st.sets(st.sampled_from("abcdefgh")), st.floats(0, 20 * MIB), st.integers(0, 50)),
+            min_size=1,
+            max_size=8,
+        )
+    )
+    def test_sum(self, asked):
+        """Whatever is asked for, no part is negative and together they are the rate."""
+        asking = [
+            wanted(*eager, drawn=drawn if content else 0.0, content=content)
+            for eager, drawn, content in asked
+        ]
+        self.assertGreater(min(self.parts(*asking)), -0.001)
+
+
+class Processes:
+    """Several processes with a supervisor that deals once a turn, each a turn late."""
+
+    def __init__(self, count):
+        self.sharing = Sharing()
+        self.lines = [Line() for _ in range(count)]
+        for line in self.lines:
+            line.rates.part = 1 / count
+
+    def run(self, seconds):
+        for _ in range(round(seconds / TICK)):
+            for number, line in enumerate(self.lines):
+                line.run(TICK)
+                self.sharing.take(number, line.rates.wanted(TICK))
+            for line in self.lines:
+                line.rates.spread = self.sharing.spread()
+            for number, parts in self.sharing.deal().items():
+                self.lines[number].rates.take_parts(parts, self.lines[number].now)
+
+
+class ProcessesTests(SynchronousTestCase):
+    """People in several processes, on a clock."""
+
+    RATE = 12 * MIB
+
+    def moved(self, processes, *downloads, seconds=20):
+        processes.run(2)
+        before = [one.moved for one in downloads]
+        processes.run(seconds)
+        return [(one.moved - had) / seconds / MIB for one, had in zip(downloads, before, strict=True)]
+
+    def test_fair(self):
+        """Three people in one process and one in the other get the same, and together the rate."""
+        processes = Processes(2)
+        first, second = processes.lines
+        people = [Download(first, name, (LINE, self.RATE)) for name in ("amir", "beth", "carol")]
+        people.append(Download(second, "dan", (LINE, self.RATE)))
+        moved = self.moved(processes, *people)
+        self.assertLess(abs(sum(moved) / 12 - 1), 0.03)
+        self.assertLess(max(moved) / min(moved), 1.1)
+
+    def test_person_in_both(self):
+        """A person with connections in both gets no more than one with connections in one."""
+        processes = Processes(2)
+        first, second = processes.lines
+        amir = [Download(line, "amir", (LINE, self.RATE)) for line in processes.lines]
+        beth = [Download(first, "beth", (LINE, self.RATE)), Download(second, "carol", (LINE, self.RATE))]
+        moved = self.moved(processes, *amir, *beth)
+        self.assertLess(abs((moved[0] + moved[1]) / moved[2] - 1), 0.15)
+        self.assertLess(abs(sum(moved) / 12 - 1), 0.03)
+
+    def test_own_limit(self):
+        """A person's own limit holds over all processes."""
+        processes = Processes(4)
+        own = BucketKey("each", "amir", 0)
+        people = [Download(line, "amir", (own, MIB), (LINE, self.RATE)) for line in processes.lines]
+        self.assertLess(abs(sum(self.moved(processes, *people)) - 1), 0.03)
+
+    def test_moves_on(self):
+        """What one process has no use for any more the other has within a second."""
+        processes = Processes(2)
+        first, second = processes.lines
+        one, other = Download(first, "amir", (LINE, self.RATE)), Download(second, "beth", (LINE, self.RATE))
+        processes.run(5)
+        first.downloads.clear()
+        first.rates.leave(one.claim)
+        processes.run(1)
+        before = other.moved
+        processes.run(10)
+        self.assertLess(abs((other.moved - before) / (10 * self.RATE) - 1), 0.04)
+
+    def test_dead(self):
+        """What a process had that died the others have."""
+        processes = Processes(2)
+        _, second = processes.lines
+        people = [Download(line, "amir", (LINE, self.RATE)) for line in processes.lines]
+        processes.run(5)
+        processes.lines = [second]
+        processes.sharing.forget(0)
+        processes.sharing.take(1, processes.sharing._wanted.pop(1))
+        before = people[1].moved
+        for _ in range(40):
+            second.run(TICK)
+            processes.sharing.take(1, second.rates.wanted(TICK))
+            for parts in processes.sharing.deal().values():
+                second.rates.take_parts(parts, second.now)
+        self.assertLess(abs((people[1].moved - before) / (10 * self.RATE) - 1), 0.06)
+
+
+class TellingTests(SynchronousTestCase):
+    """What is told."""
+
+    def test_only_news(self):
+        """A part that a process has already is not told again."""
+        sharing, rates = Sharing(), Rates()
+        rates.part = 0.5
+        rates.join("amir", [(LINE, 12 * MIB)], 0.0, lambda: None)
+        sharing.take("one", rates.wanted(TICK))
+        self.assertEqual(sharing.deal(), {"one": {LINE: 12 * MIB}})
+        rates.take_parts({LINE: 12 * MIB}, 1.0)
+        sharing.take("one", rates.wanted(TICK))
+        self.assertEqual(sharing.deal(), {})
