@@ -20,5 +20,7 @@ setup(
             extra_compile_args=FLAGS,
             optional=True,
         ),
+        Extension("corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, optional=True),
+        Extension("corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, optional=True),
     ],
 )

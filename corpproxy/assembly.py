@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from socket import gethostname
 
+from corpproxy.audit.discretion import Discretion, discretion_of
 from corpproxy.backends.geography import open_geography
 from corpproxy.backends.reception import Reception
 from corpproxy.config.configuration import Configuration
@@ -94,6 +95,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         people=people,
         exemptions=exemptions,
         limiting=limits_of(configuration, classifier),
+        discretion=_discretion(configuration, classifier),
     )
 
 
@@ -145,7 +147,14 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         needs_networks="addresses" in policy.reads,
         exemptions=configuration.exemptions.with_missing(classifier.missing),
         limiting=limits_of(configuration, classifier),
+        discretion=_discretion(configuration, classifier),
     )
+
+
+def _discretion(configuration: Configuration, classifier: Classifier) -> Discretion:
+    """What records leave out, by every name that a category has."""
+    levels = configuration.audit.levels
+    return discretion_of(levels, {name: classifier.same_categories(name) for name in levels})
 
 
 def classifier_of(configuration: Configuration, index: CategoryIndex | None) -> Classifier:

@@ -11,7 +11,7 @@ import secrets
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +190,7 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.books.hides = self.hides
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.retention = self._make_retention()
@@ -203,7 +204,9 @@ class CorpproxyService(Service):
         return ControlServer(self.state / CONTROL_SOCKET, commands(self), reactor=self.reactor)
 
     def _make_store(self) -> Store:
-        return SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+        store = SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+        store.hides = self.hides
+        return store
 
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
@@ -512,6 +515,10 @@ class CorpproxyService(Service):
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
+
+    def hides(self, hosts: Iterable[str]) -> bool:
+        """Whether there is one among some hosts that nothing that is kept may name."""
+        return self.proxy.in_force.hides(hosts)
 
     def settle(self) -> Deferred[None]:
         """Write what waits, records and usage, and close the open segments; fires when that is done."""

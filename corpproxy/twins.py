@@ -27,8 +27,12 @@ def _compiled(name: str) -> ModuleType | None:
 
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
+# Reads heads of requests and answers.
+heads = _compiled("_heads")
+# The transport of a socket; it is for Linux, as the engine is.
+wire = _compiled("_wire")
 
-PARTS = {"chain": chain}
+PARTS = {"chain": chain, "heads": heads, "wire": wire}
 
 
 def running() -> tuple[str, ...]:

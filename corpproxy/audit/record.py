@@ -42,6 +42,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar groups: the groups of that identity at that time, sorted.
     :ivar groups_from: for each of the groups where it comes from: policy, file, network.
     :ivar source: how the identity is known: basic, network, exempt, anonymous.
+    :ivar exemption: where the exemption stands by which nobody was asked to sign in, as file:line:column.
     :ivar path: the path, without its query unless the policy says so.
     :ivar categories: the categories of the destination, sorted.
     :ivar addresses: the classes of the host's addresses, where a rule or the safety table read them; ``none``
@@ -94,6 +95,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     groups: tuple[str, ...] = ()
     groups_from: tuple[str, ...] = ()
     source: str = ""
+    exemption: str = ""
     method: str = ""
     scheme: str = ""
     port: int = 0

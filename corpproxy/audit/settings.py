@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from corpproxy.audit.discretion import Level
 
 
 class WhenFull(enum.StrEnum):
@@ -42,8 +45,8 @@ class AuditSettings:
     segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.
     ``compress``: pack closed segments.
     ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
-    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders
-    elsewhere that get every checkpoint, too.
+    ``levels``: how much is recorded, by category.  ``when_full``: see :class:`WhenFull`.
+    ``checkpoints_to``: folders elsewhere that get every checkpoint, too.
     """
 
     query: bool = False
@@ -54,5 +57,6 @@ class AuditSettings:
     keep: Keeping = Keeping()
     compress: bool = True
     disk_octets: int = 0
+    levels: Mapping[str, Level] = field(default_factory=dict)
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()

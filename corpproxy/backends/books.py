@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from operator import methodcaller
 from typing import Protocol
 
 from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
+from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.audit.deeds import Deed, record_of
 from corpproxy.audit.record import MAX_MEDIA_TYPE, NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
@@ -58,6 +60,8 @@ class Books:
     Closes exchanges: octets go to the ledger, the record to the writer, figures to whoever watches.
 
     ``watch`` is called with each closing record.  ``now`` is POSIX seconds.
+
+    :ivar hides: whether there is one among some hosts that the record may not name.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Books:
         self._now = now
         self._watch = watch
         self.accepts = writer.accepts
+        self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -91,12 +96,13 @@ class Books:
             known.record = _copied(record)
         else:
             record = self._like(known.record, exchange, self._now())
-        self._writer.write(record)
+        self._writer.write(_discreet(record, exchange))
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
         for exchange in exchanges:
-            self._writer.write(self._record(exchange, Kind.PROGRESS, ResultCode.OPEN))
+            record = self._record(exchange, Kind.PROGRESS, ResultCode.OPEN)
+            self._writer.write(_discreet(record, exchange))
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
@@ -105,7 +111,7 @@ class Books:
         if account.host or destination is None:
             self._accounts.close(account, now)
         else:
-            host, categories = destination.host.name, destination.categories
+            host, categories = _counted_host(exchange, destination), destination.categories
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
@@ -119,6 +125,7 @@ class Books:
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
                 record = self._record(exchange, kind, exchange.result)
+            record = _discreet(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -127,7 +134,9 @@ class Books:
         self._watch(record)
 
     def deed(self, deed: Deed, policy: str) -> None:
-        """Record what somebody did to the access of others."""
+        """Record what somebody did to the access of others; hosts that nobody may learn are left out."""
+        if deed.hosts and self.hides(deed.hosts):
+            deed = replace(deed, hosts=(), why="")
         self._writer.write(record_of(deed, policy))
 
     def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
@@ -196,6 +205,7 @@ class Books:
             groups=identity.groups,
             groups_from=identity.groups_from,
             source=identity.source,
+            exemption=identity.exempt_by,
             method=self._methods[exchange.method],
             scheme=destination.scheme,
             host=destination.host.name,
@@ -258,6 +268,27 @@ class Books:
             agent = exchange.fields.get(b"user-agent")
             known = notes["agent"] = self._agents[agent] if agent is not None else ""
         return known
+
+
+def _hides_nothing(hosts: Iterable[str]) -> bool:
+    """Every host may be named."""
+    return False
+
+
+def _discreet(record: Record, exchange: Exchange) -> Record:
+    """A record without what the categories of its destination make nobody's business."""
+    in_force = exchange.in_force
+    if not in_force.discretion:
+        return record
+    further = in_force.categories_of(record.server_name) if record.server_name != record.host else ()
+    return in_force.discretion.apply(record, further)
+
+
+def _counted_host(exchange: Exchange, destination: Destination) -> str:
+    """The host that octets are counted for."""
+    discretion = exchange.in_force.discretion
+    hides = discretion and discretion.hides(destination.categories)
+    return OTHER_HOSTS if hides else destination.host.name
 
 
 def _tell_ending(record: Record, ending: Ending) -> None:
@@ -337,4 +368,4 @@ def _name(exchange: Exchange) -> None:
     account.groups = identity.groups
     if destination is not None:
         account.categories = destination.categories
-        account.host = destination.host.name
+        account.host = _counted_host(exchange, destination)

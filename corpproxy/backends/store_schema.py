@@ -169,6 +169,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def store_in_memory() -> sqlite3.Connection:
+    """Make a store that is gone when it is closed."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(connection, 0)
+    return connection
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error says that the file itself is spoilt, so that trying again cannot help."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
 from corpproxy.accounting.ledger import Usage
@@ -130,6 +130,9 @@ class SqliteStore:
     The :class:`~corpproxy.backends.store.Store` in a SQLite file.
 
     One thread writes, in the order given; another reads for reports, so that a long report holds up nothing.
+
+    :ivar hides: whether there is one among some hosts that nothing that is kept may name; grants and requests
+        about it are not kept.
     """
 
     def __init__(
@@ -145,6 +148,7 @@ class SqliteStore:
         self._file = SqliteFile(path, now)
         self._writer = writer or OneThread(reactor, "store")
         self._reader = reader or OneThread(reactor, "reports")
+        self.hides: Callable[[Iterable[str]], bool] = lambda hosts: False
 
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
@@ -156,6 +160,9 @@ class SqliteStore:
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant, in the place of one for the same person, host and rule."""
+        if self.hides(grant.hosts):
+            # It holds in memory; what is kept may not name the host.
+            return succeed(None)
         return self._writer.run(lambda: self._file.save_grant(grant))
 
     def end_grant(self, id: str) -> Deferred[None]:
@@ -168,6 +175,8 @@ class SqliteStore:
 
     def save_request(self, request: AccessRequest) -> Deferred[None]:
         """Keep a request as it is now."""
+        if self.hides((request.host, *(host for host, _ in request.also))):
+            return succeed(None)
         return self._writer.run(lambda: self._file.save_request(request))
 
     def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:

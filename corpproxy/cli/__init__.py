@@ -38,6 +38,7 @@ COMMANDS = {
     "users": ("corpproxy.cli.users", "add, remove, list and import the people who may sign in"),
     "lists": ("corpproxy.cli.lists", "fetch category lists, build their index, look up hosts in it"),
     "usage": ("corpproxy.cli.usage", "show who moved how many octets"),
+    "report": ("corpproxy.cli.report", "show a day, a week or a month: people, hosts, what was refused"),
     "audit": ("corpproxy.cli.audit", "read the record of exchanges"),
 }
 

@@ -21,8 +21,6 @@ from corpproxy.audit.record import Record, encode
 from corpproxy.audit.redact import wire_text
 from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
-from corpproxy.backends.afterwork_now import afterwork_now
 from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segments
 from corpproxy.backends.record_reader import Follower, last_records
 from corpproxy.backends.record_search import Search
@@ -193,6 +191,9 @@ class Complaints:
 
 
 def _index(options: argparse.Namespace) -> int:
+    from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
+    from corpproxy.backends.afterwork_now import afterwork_now
+
     site = site_of(options, needed=True)
     failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone)))
     if failed:

@@ -29,7 +29,7 @@ from corpproxy.cli.past_policies import PastPolicies
 from corpproxy.cli.site import site_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.policy.explanation_text import as_mapping, as_text
-from corpproxy.policy.reasons import clock
+from corpproxy.policy.reasons import asked_in_words, clock
 from corpproxy.replay.past import Past, explain_record
 
 
@@ -99,6 +99,8 @@ def _lines(told: Told, zone: tzinfo) -> Iterator[str]:
     record = told.record
     yield f"{record.id}: {_result(record)}"
     yield from _happened(record)
+    if record.exemption:
+        yield printable(_exemption(record, told.configuration))
     yield _policy(told, zone)
     if record.lists:
         yield f"lists then: {', '.join(record.lists)}{_lists_since(told)}"
@@ -135,6 +137,17 @@ def _happened(record: Record) -> Iterator[str]:
         yield printable(f"ended by '{record.ended_rule}' at {record.ended_place}: {record.ended_reason}")
     if record.within:
         yield f"within {record.within}"
+
+
+def _exemption(record: Record, configuration: Configuration | None) -> str:
+    """Which exemption it was, and what it asks by the policy of then."""
+    said = f"nobody was asked to sign in: the exemption at {record.exemption} held"
+    entries = configuration.exemptions.entries if configuration is not None else ()
+    found = next((one for one in entries if str(one.place) == record.exemption), None)
+    if found is None:
+        return said
+    asked = "; ".join(words for _, words in asked_in_words(found))
+    return f"{said} ({asked})"
 
 
 def _policy(told: Told, zone: tzinfo) -> str:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from corpproxy.backends.policy_start import possible_state_folders
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import FAILED, CommandFailed
 from corpproxy.net.ask import ControlError, ask
@@ -50,6 +49,9 @@ def asked(options: argparse.Namespace, command: str, **arguments: Any) -> dict[s
     """Give a command to the service that runs with the policy of the options; raises ControlError."""
     if options.socket is not None:
         return ask(options.socket, command, **arguments)
+    # It loads what reads policies, which half of the commands that are parsed here have no need of.
+    from corpproxy.backends.policy_start import possible_state_folders
+
     # A broken edit may have moved the state folder; the service is where it was when it started.
     sockets = [state / CONTROL_SOCKET for state in possible_state_folders(options.policy)]
     return ask(next((one for one in sockets if one.exists()), sockets[0]), command, **arguments)

@@ -16,10 +16,11 @@ DEFAULT_POLICY = Path("policy.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a site keeps its state, and its time."""
+    """Where a site keeps its state, its time, and what it is called."""
 
     state: Path
     zone: tzinfo
+    name: str = "This site"
 
 
 def add_site_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def site_of(options: argparse.Namespace, *, needed: bool) -> Site:
 
     configuration = load_policy(path, DISK, forgiving=True).configuration
     if configuration is not None:
-        return Site(configuration.state, configuration.time_zone)
+        return Site(configuration.state, configuration.time_zone, configuration.site)
     print(
         f"{path} cannot be loaded ('corpproxy check' says why); times are those of this machine",
         file=sys.stderr,

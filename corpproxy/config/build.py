@@ -241,6 +241,7 @@ class _Parts:
             rotate_daily=table.rotate.daily,
             keep_segments=table.keep.files,
             keep=Keeping(**{name: age or 0.0 for name, age in table.keep if name != "files"}),
+            levels=dict(table.levels),
             when_full=table.when_full,
             compress=table.compress,
             disk_octets=table.disk,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from corpproxy.audit.discretion import NO_DISCRETION, Discretion
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.destination.classifier import Classifier
 from corpproxy.destination.geography import Geography
+from corpproxy.destination.host import normal_host
 from corpproxy.exchange.limits import ConnectionLimits, Forwarding, Timeouts
 from corpproxy.http1.limits import Limits as HttpLimits
 from corpproxy.http1.sections import Sections
@@ -37,6 +39,7 @@ class InForce:
     ``needs_answer`` for what only the answer tells, ``geography`` knows where addresses are,
     ``exemptions`` say who need not sign in; ``limiting`` how fast who may move what, None where there is
     nothing to it;
+    ``discretion`` says what records leave out by category;
     ``via`` is our pseudonym.  ``recall`` gives the identity behind the value of a Proxy-Authorization field
     that was checked before, ``recognise`` what gives it again later without being told the value.
     ``sections`` are the heads that came before.
@@ -72,5 +75,17 @@ class InForce:
     geography: Geography | None = None
     exemptions: Exemptions = NO_EXEMPTIONS
     limiting: Limits | None = None
+    discretion: Discretion = NO_DISCRETION
     # Not handed in: another one, of a reload or with other lists, begins with nothing remembered.
     sections: Sections = field(init=False, default_factory=Sections, compare=False, repr=False)
+
+    def categories_of(self, name: str) -> tuple[str, ...]:
+        """The categories of a host by its name in normal form; none of an empty name."""
+        if not name:
+            return ()
+        return self.classifier.classify(normal_host(name), "", 0, "")[0]
+
+    def hides(self, hosts: Iterable[str]) -> bool:
+        """Whether there is one among some hosts that nothing that is kept may name."""
+        discretion = self.discretion
+        return bool(discretion) and any(discretion.hides(self.categories_of(host)) for host in hosts)

@@ -163,9 +163,9 @@ def _again(exchange: Exchange, path: bytes) -> Callable[[float], Identity | None
     unnamed = None if in_force.challenges else ANONYMOUS
     if "at" in in_force.exemptions.reads:
         return _at_its_time(exchange, unnamed)
-    if exchange.identity is EXEMPT:
+    if exchange.identity.source == EXEMPT.source:
         # All else that exemptions look at is the same for exchanges like this one.
-        unnamed = EXEMPT
+        unnamed = exchange.identity
     return lambda _: people.by_network(client) or unnamed
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from corpproxy import twins
 from corpproxy.http1.limits import Limits
 from corpproxy.http1.refusals import refuse
 
@@ -57,7 +58,7 @@ class _LowerNames(dict[bytes, bytes]):
         return lower
 
 
-_lower = _LowerNames()
+lower_names = _LowerNames()
 
 
 # Notes on one section: it is sent to one host, seldom to two.
@@ -124,11 +125,8 @@ class Fields:
         return self._index if self._index is not None else self._take_off()
 
     def _take_off(self) -> dict[bytes, bytes]:
-        section = self.section
-        self._lines = lines = section.split(b"\r\n") if section else []
-        self._names = names = [_lower[line.partition(b":")[0]] for line in lines]
-        self._index = index = dict(zip(names, lines, strict=True))
-        return index
+        self._lines, self._names, self._index = taken = take_off(self.section)
+        return taken[2]
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Fields:
@@ -188,6 +186,16 @@ class Fields:
             return []
         members = b",".join(self.all(name)).lower().split(b",")
         return [member for member in map(_strip_space, members) if member]
+
+
+def take_off_in_python(section: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, bytes]]:
+    """Give the lines of a section, their names in lower case, and the (last) line of each name."""
+    lines = section.split(b"\r\n") if section else []
+    names = [lower_names[line.partition(b":")[0]] for line in lines]
+    return lines, names, dict(zip(names, lines, strict=True))
+
+
+take_off = take_off_in_python if twins.heads is None else twins.heads.take_off
 
 
 def field_line(name: bytes, value: bytes) -> bytes:

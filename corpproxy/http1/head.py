@@ -18,10 +18,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from corpproxy.http1.fields import SECTION, TOKEN, VALUE, Fields, check_lines, check_octets, is_token
+from corpproxy import twins
+from corpproxy.http1.fields import (
+    SECTION,
+    TOKEN,
+    VALUE,
+    Fields,
+    Outline,
+    check_lines,
+    check_octets,
+    is_token,
+    lower_names,
+)
 from corpproxy.http1.limits import DEFAULT_LIMITS, METHOD_OCTETS, Limits
 from corpproxy.http1.refusals import refuse
-from corpproxy.http1.sections import Sections
+from corpproxy.http1.sections import LONGEST_OCTETS, Sections
 
 # RFC 9112, section 3.  The target: visible ASCII without "#", for a fragment is no part of it.  Characters
 # that RFC 3986 leaves out but browsers send in queries (|, ^, {, ", \) mean the same to every hop and pass;
@@ -72,6 +83,9 @@ class ResponseHead(NamedTuple):
         """Whether a final response follows (1xx, but not 101, after which HTTP ends)."""
         return self.status < 200 and self.status != 101
 
+
+if twins.heads is not None:
+    _compiled_request, _compiled_response = twins.heads.request, twins.heads.response
 
 _request_head: Callable[[Any], RequestHead] = partial(tuple.__new__, RequestHead)
 _Head = TypeVar("_Head", RequestHead, ResponseHead)
@@ -166,7 +180,7 @@ class HeadReader(Generic[_Head]):
         if self.rest:
             data = self.take_rest() + data
         if self.held is None:
-            head = self._match(data)
+            head = self._take(data)
             return head if head is not None else self._look(data)
         return self._look(data)
 
@@ -193,6 +207,10 @@ class HeadReader(Generic[_Head]):
     # What the two kinds of heads differ in.
 
     _fault = ""
+
+    def _take(self, data: bytes) -> _Head | None:
+        """Give the head of octets that came whole; None where only a closer look says what they are."""
+        return self._match(data)
 
     def _match(self, data: bytes) -> _Head | None:
         raise AssertionError("a reader reads one kind of head")
@@ -239,6 +257,15 @@ class RequestReader(HeadReader[RequestHead]):
         super().__init__(limits)
         self.line_octets = METHOD_OCTETS + limits.target_octets + len("  HTTP/1.1")
         self._sections = sections if sections is not None else Sections()
+
+    if twins.heads is not None:
+
+        def _take(self, data: bytes) -> RequestHead | None:
+            limits = self.limits
+            head: RequestHead | None = _compiled_request(
+                self, data, self._sections, limits.head_octets, limits.target_octets, limits.fields
+            )
+            return head
 
     def _match(self, data: bytes) -> RequestHead | None:
         line_end = data.find(_CRLF)
@@ -315,6 +342,13 @@ class ResponseReader(HeadReader[ResponseHead]):
     __slots__ = ()
     _fault = "bad-status-line"
 
+    if twins.heads is not None:
+
+        def _take(self, data: bytes) -> ResponseHead | None:
+            limits = self.limits
+            head: ResponseHead | None = _compiled_response(self, data, limits.head_octets, limits.fields)
+            return head
+
     def _match(self, data: bytes) -> ResponseHead | None:
         section_end = data.find(_END)
         # A head that has not ended is none, however much of it is like one that came before.
@@ -338,3 +372,18 @@ class ResponseReader(HeadReader[ResponseHead]):
         """Say what is wrong with a whole status line, if anything is."""
         if not _RESPONSE(line + _END):
             raise refuse("bad-status-line")
+
+
+if twins.heads is not None:
+    twins.heads.set_twins(
+        RequestHead,
+        ResponseHead,
+        Fields,
+        Outline,
+        lower_names,
+        _answers,
+        RequestReader,
+        ResponseReader,
+        Sections,
+        LONGEST_OCTETS,
+    )

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import secrets
 from hashlib import blake2b
+from typing import Protocol
 
+from corpproxy import twins
 from corpproxy.http1.fields import Outline
 
 # Sections remembered, in two halves of which the older is dropped when the younger is full: hostile filling
@@ -24,7 +26,41 @@ REMEMBERED_HALF = 2048
 LONGEST_OCTETS = 4096
 
 _DIGEST_OCTETS = 16
-_KEY_OCTETS = 32
+_KEY_OCTETS = 16
+
+
+class Keyed(Protocol):
+    """Makes digests that say nothing to who has no key, and of which nobody without it finds two alike."""
+
+    def of(self, octets: bytes) -> bytes:
+        """The digest of some octets."""
+
+
+class KeyedInPython:
+    """
+    Keyed digests by blake2b.
+
+    Those of the compiled twin are others (SipHash of 128 bits): no digest ever leaves its process.
+    """
+
+    __slots__ = ("_begun",)
+
+    def __init__(self, key: bytes) -> None:
+        self._begun = blake2b(key=key, digest_size=_DIGEST_OCTETS)
+
+    def of(self, octets: bytes) -> bytes:
+        """The digest of some octets."""
+        keyed = self._begun.copy()
+        keyed.update(octets)
+        return keyed.digest()
+
+
+def _keyed() -> Keyed:
+    key = secrets.token_bytes(_KEY_OCTETS)
+    if twins.heads is not None:
+        made: Keyed = twins.heads.Digest(key)
+        return made
+    return KeyedInPython(key)
 
 
 class Sections:
@@ -33,7 +69,7 @@ class Sections:
     __slots__ = ("_keyed", "_old", "_young")
 
     def __init__(self) -> None:
-        self._keyed = blake2b(key=secrets.token_bytes(_KEY_OCTETS), digest_size=_DIGEST_OCTETS)
+        self._keyed = _keyed()
         self._young: dict[bytes, Outline] = {}
         self._old: dict[bytes, Outline] = {}
 
@@ -44,17 +80,13 @@ class Sections:
         """Give what is known of a section, if it came before and was sound."""
         if len(section) > LONGEST_OCTETS:
             return None
-        keyed = self._keyed.copy()
-        keyed.update(section)
-        digest = keyed.digest()
+        digest = self._keyed.of(section)
         return self._young.get(digest) or self._again(digest)
 
     def keep(self, section: bytes, outline: Outline) -> None:
         """Remember a sound section, unless it is empty or long."""
         if section and len(section) <= LONGEST_OCTETS:
-            keyed = self._keyed.copy()
-            keyed.update(section)
-            self._put(keyed.digest(), outline)
+            self._put(self._keyed.of(section), outline)
 
     def _again(self, digest: bytes) -> Outline | None:
         outline = self._old.get(digest)

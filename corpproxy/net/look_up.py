@@ -142,7 +142,7 @@ class LookUp:
         if isinstance(outcome.value, NoAnswer):
             return outcome.value
         if not isinstance(outcome.value, CancelledError):
-            _log.failure("Looking up {host} failed in a way that nobody expected", outcome, host=self.host)
+            _log.failure("Looking up a host failed in a way that nobody expected", outcome)
             return NoAnswer("a fault of the proxy; its log says more")
         return self._given_up
 

@@ -9,7 +9,7 @@ for somebody of whom nothing is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.identity.model import EXEMPT, Identity
@@ -67,19 +67,16 @@ class Exemptions:
         self.entries = tuple(entry for entry in entries if asked_keys(entry))
         self._networks = networks
         self._table = Table(self.entries, networks, missing)
+        self._identities = [replace(EXEMPT, exempt_by=str(entry.place)) for entry in self.entries]
         self.reads = frozenset(name.partition(".")[0] for name in self._table.reads)
 
     def with_missing(self, missing: frozenset[str]) -> Exemptions:
         """The same table while the lists of some categories are missing: they exempt nobody then."""
         return Exemptions(self.entries, self._networks, missing)
 
-    def hold(self, facts: Facts) -> bool:
-        """Whether no credentials are asked for in this exchange of somebody without a name."""
-        return bool(self.entries) and self._table.first(facts) >= 0
-
     def holding(self, facts: Facts) -> Exemption | None:
-        """The first entry by which that is so."""
-        number = self._table.first(facts) if self.entries else -1
+        """The first entry by which nobody is asked for credentials; None where they are."""
+        number = self._first(facts)
         return self.entries[number] if number >= 0 else None
 
     def who(self, facts: Facts, people: People) -> Identity | None:
@@ -88,7 +85,14 @@ class Exemptions:
 
         A network of the policy names its clients; an exemption lets others through unnamed.
         """
-        return people.by_network(facts.client) or (EXEMPT if self.hold(facts) else None)
+        known = people.by_network(facts.client)
+        if known is not None:
+            return known
+        number = self._first(facts)
+        return self._identities[number] if number >= 0 else None
+
+    def _first(self, facts: Facts) -> int:
+        return self._table.first(facts) if self.entries else -1
 
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other entries may be in force; infinity without hours."""

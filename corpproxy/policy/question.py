@@ -131,7 +131,8 @@ def facts_for(question: Question, surroundings: Surroundings, asks_who: AsksWho 
         and surroundings.asks_to_sign_in
         and (surroundings.asks_always or asks_who is None or asks_who(facts))
     )
-    exemption = surroundings.exemptions.holding(facts) if identity is EXEMPT else None
+    is_exempt = identity is not None and identity.source == EXEMPT.source
+    exemption = surroundings.exemptions.holding(facts) if is_exempt else None
     return Asked(facts, matches, is_challenged, exemption)
 
 

@@ -16,6 +16,8 @@ from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.partial import Gaps
 
 # What a missing fact is called where people read of it.
+WHO = "who it was"
+HOST = "the host"
 PATH = "the whole path"
 METHOD = "the whole method"
 AGENT = "the User-Agent"
@@ -82,7 +84,25 @@ def gaps_of(record: Record) -> Gaps:
         missing["countries"] = COUNTRIES
     if not record.asns:
         missing["asns"] = NETWORKS
+    missing |= _forgotten(record)
     return Gaps(missing, query="query" in record.left_out)
+
+
+def _forgotten(record: Record) -> dict[str, str]:
+    """What was erased since, and what the table ``audit:`` left out as nobody's business."""
+    erased = record.erased or {}
+    missing: dict[str, str] = {}
+    if "who" in erased:
+        missing |= dict.fromkeys(("identity.name", "client", "agent"), WHO)
+    if "user" in record.left_out:
+        missing |= dict.fromkeys(("identity.name", "client"), WHO)
+    if "where" in erased or "host" in record.left_out:
+        missing |= {"host.name": HOST, "addresses": HOST}
+    if "host" in record.left_out:
+        missing |= {"port": HOST, "address_classes": ADDRESSES, "countries": COUNTRIES, "asns": NETWORKS}
+    if "url" in erased or "path" in record.left_out:
+        missing["path"] = PATH
+    return missing
 
 
 def _known(recorded: tuple[str, ...]) -> frozenset[str] | None:

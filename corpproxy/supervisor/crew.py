@@ -28,6 +28,8 @@ log = Logger()
 
 # A policy of some thousand rules takes seconds to build, all workers at the same time.
 PREPARE_SECONDS = 30.0
+# A worker that takes longer to begin is brought to the new version once it serves.
+BEGIN_SECONDS = 5.0
 # One reference is exchanged.
 SWAP_SECONDS = 10.0
 # A batch is written and synced.
@@ -52,6 +54,7 @@ class Crew:
         self.seats = tuple(seats)
         self.prepare_seconds = PREPARE_SECONDS
         self.swap_seconds = SWAP_SECONDS
+        self.begin_seconds = BEGIN_SECONDS
         self.hurries = False
         self._clock = clock
 
@@ -112,8 +115,13 @@ class Crew:
         """
         Put a version into force in all workers; ``meanwhile`` puts it into force here, between the two steps.
 
+        A worker that is just beginning, with the version of before, is waited for: whoever is told that
+        a version is in force may believe it.
+
         :raises Objection: when a worker objects or does not answer; then nothing has changed anywhere.
         """
+        beginning = DeferredList([seat.settled() for seat in self.seats])
+        yield self._at_most(beginning, self.begin_seconds)
         serving = self._employed(self._serving())
         yield self._each(serving, Prepare, edition, self.prepare_seconds, object_to=True)
         meanwhile()

@@ -122,6 +122,7 @@ class Seat:
         self._heard = 0.0
         self._alarm: Any = None
         self._gone: list[Deferred[None]] = []
+        self._settled: list[Deferred[None]] = []
 
     # The employer of a process.
 
@@ -134,6 +135,7 @@ class Seat:
         self._rest_alarm()
         was, self.employment = self.stage, None
         self._turn(Event.DIES)
+        self._settle()
         self._office.died(self, self.began, how)
         self.report, self.booked, self.told = Report(), 0, Crowd()
         if self.stage is Stage.OVER:
@@ -179,6 +181,15 @@ class Seat:
             self._begun, self._not_begun, callbackArgs=(employment,), errbackArgs=(employment,)
         )
 
+    def settled(self) -> Deferred[None]:
+        """Fires once no worker is on its way here: it serves, or there is none."""
+        settled: Deferred[None] = Deferred()
+        if self.stage is Stage.STARTING:
+            self._settled.append(settled)
+        else:
+            settled.callback(None)
+        return settled
+
     def heard(self) -> None:
         """The worker said something."""
         self._heard = self._clock.seconds()
@@ -208,6 +219,7 @@ class Seat:
         self.heard()
         self._alarm = self._clock.callLater(SILENCE_SECONDS, self._listen)
         self._office.serves(self)
+        self._settle()
 
     def _not_begun(self, failure: Failure, employment: Employment) -> None:
         if employment is not self.employment or not employment.link.is_open:
@@ -238,6 +250,11 @@ class Seat:
 
     def _turn(self, event: Event) -> None:
         self.stage = NEXT[self.stage, event]
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, []
+        for one in settled:
+            one.callback(None)
 
     def _rest_alarm(self) -> None:
         if self._alarm is not None and self._alarm.active():

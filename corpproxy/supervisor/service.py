@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Never
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -366,12 +366,12 @@ class Supervisor(CorpproxyService):
     def _edition(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Edition:
         return Edition(configuration.version, str(self.policy), dict(texts))
 
-    def _catch_up(self) -> None:
-        """Bring workers that began while a version came into force to that version."""
+    def _catch_up(self) -> Deferred[None]:
+        """Bring workers that began while a version came into force to that version; fires when they are."""
         edition = self._edition(self.configuration, self.texts)
-        for seat in self.crew.seats:
-            if seat.is_serving and seat.edition != edition.version:
-                self.crew.catch_up(seat, edition).addErrback(_not_told)
+        late = [seat for seat in self.crew.seats if seat.is_serving and seat.edition != edition.version]
+        caught_up = [self.crew.catch_up(seat, edition).addErrback(_not_told) for seat in late]
+        return DeferredList(caught_up).addCallback(lambda _: None)
 
     def _tell_grants(self, seat: Seat) -> None:
         assert seat.employment is not None

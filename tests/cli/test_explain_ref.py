@@ -67,6 +67,21 @@ class ExplainTests(ReferenceCase):
             self.assertIn(said, out)
         self.assertNotIn("by the record it was", out)
 
+    def test_exempt(self):
+        """By which exemption nobody was asked to sign in, and what that asked."""
+        exempt = "identity:\n  exempt: [{what: {domain: games.example}, who: {network: 10.0.0.0/8}}]\n"
+        self.edit("identity:\n", exempt)
+        texts = {"policy.yaml": self.policy.read_bytes()}
+        kept = self.history.keep(texts, self.policy, Run(1_795_421_000.0, "carol", 1000, "reload"))
+        place = f"{self.policy.absolute()}:5:12"
+        nobody = {"user": "", "groups": (), "groups_from": (), "source": "exempt", "exemption": place}
+        self.game(**nobody, policy=kept.version)
+        said = f"nobody was asked to sign in: the exemption at {place} held"
+        self.assertIn(f"{said} (network 10.0.0.0/8; domain games.example)\n", self.explain())
+        self.assertEqual(self.json()["record"]["exemption"], place)
+        shutil.rmtree(self.history.folder)
+        self.assertIn(f"{said}\n", self.explain())
+
     def test_policy_of_then(self):
         """It is the policy of then that explains it, whatever it says now, even where that is broken."""
         self.game()

@@ -21,7 +21,7 @@ from corpproxy.net import (
     relay,
     system_names,
 )
-from corpproxy.net.engine import listening, loop, pump, transport
+from corpproxy.net.engine import listening, loop, pump, read_write
 from corpproxy.pages import refusals
 from corpproxy.policy import safe_search
 from corpproxy.policy.model import Safety
@@ -83,7 +83,7 @@ class FigureTests(SynchronousTestCase):
             f"at most {NUMBERS[int(performer.DRAIN_SECONDS)]} seconds",
         ),
         events=("decisions/0002-own-transports.rst", f"at most {loop.MAX_EVENTS} events"),
-        turn=("decisions/0002-own-transports.rst", f"at most {transport.TURN_OCTETS >> 20} MiB in a turn"),
+        turn=("decisions/0002-own-transports.rst", f"at most {read_write.TURN_OCTETS >> 20} MiB in a turn"),
         pumped=(
             "decisions/0011-moved-by-the-kernel.rst",
             f"of which {relay.PUMPED_OCTETS >> 10} KiB or more",

@@ -7,7 +7,7 @@ import threading
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.net.engine.transport import READ_OCTETS
+from corpproxy.net.engine.read_write import READ_OCTETS
 from tests.support.rows import rows, tabular
 from tests.support.running import RunningProxy
 

@@ -91,6 +91,6 @@ class FieldsTests(SynchronousTestCase):
         """Made-up names do not fill memory, however many come and however long they are."""
         for number in range(3 * module._LowerNames.BOUND):
             Fields(b"X-%d: a" % number)
-        self.assertLessEqual(len(module._lower), module._LowerNames.BOUND)
+        self.assertLessEqual(len(module.lower_names), module._LowerNames.BOUND)
         Fields(b"Y" * 1000 + b": a")
-        self.assertNotIn(b"Y" * 1000, module._lower)
+        self.assertNotIn(b"Y" * 1000, module.lower_names)

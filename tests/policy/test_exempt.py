@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.errors import Place
 from corpproxy.identity.model import ANONYMOUS, EXEMPT
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
@@ -51,7 +52,8 @@ class ExemptTests(SynchronousTestCase):
     )
     def test_place(self, url, client, expected):
         """An exempt destination or network is asked for nothing; where both are given, both must hold."""
-        self.assertIs(Exemptions(ENTRIES, NETWORKS).hold(asked(url, client)), expected)
+        found = Exemptions(ENTRIES, NETWORKS).holding(asked(url, client))
+        self.assertIs(found is not None, expected)
 
     @rows(
         all_of_it=({"categories": ("news",)}, True),
@@ -61,26 +63,37 @@ class ExemptTests(SynchronousTestCase):
     )
     def test_grammar(self, more, expected):
         """Categories, methods and times count as in a rule."""
-        self.assertIs(Exemptions(ENTRIES, NETWORKS).hold(asked("http://a.example/", **more)), expected)
+        found = Exemptions(ENTRIES, NETWORKS).holding(asked("http://a.example/", **more))
+        self.assertIs(found is not None, expected)
 
     def test_domain_is_no_part_of_an_address(self):
         """The last numbers of an address are no domain."""
-        self.assertFalse(
-            Exemptions([Exemption(what=What(domain=("100.7",)))]).hold(asked("http://198.51.100.7/"))
+        self.assertIsNone(
+            Exemptions([Exemption(what=What(domain=("100.7",)))]).holding(asked("http://198.51.100.7/"))
         )
 
     def test_who(self):
         """A network names its clients first; then exemptions let through; the rest must sign in."""
         exemptions = Exemptions(ENTRIES, NETWORKS)
         self.assertEqual(exemptions.who(asked("http://windowsupdate.com/", "10.1.4.5"), PEOPLE).name, "labs")
-        self.assertIs(exemptions.who(asked("http://windowsupdate.com/"), PEOPLE), EXEMPT)
+        self.assertEqual(exemptions.who(asked("http://windowsupdate.com/"), PEOPLE), EXEMPT)
         self.assertIsNone(exemptions.who(asked("http://www.example.com/"), PEOPLE))
+
+    def test_which(self):
+        """The identity tells by which entry it is let through."""
+        places = [Place("policy.yaml", line, 9) for line in (4, 5)]
+        whats = (What(domain=("a.example",)), What(domain=("b.example",)))
+        table = Exemptions([Exemption(what=what, place=at) for what, at in zip(whats, places, strict=True)])
+        for host, line in (("a", 4), ("b", 5)):
+            known = table.who(asked(f"http://{host}.example/"), PEOPLE)
+            self.assertEqual(known.exempt_by, f"policy.yaml:{line}:9")
+            self.assertIs(known, table.who(asked(f"http://{host}.example/"), PEOPLE))
 
     def test_nothing(self):
         """An entry that asks nothing exempts nobody, and neither does a table without entries."""
         for entries in ((), (Exemption(),)):
             exemptions = Exemptions(entries)
-            self.assertFalse(exemptions.hold(asked("http://www.example.com/")))
+            self.assertIsNone(exemptions.holding(asked("http://www.example.com/")))
             self.assertEqual((exemptions.reads, exemptions.next_change(MONDAY)), (frozenset(), math.inf))
 
     @rows(
@@ -92,9 +105,9 @@ class ExemptTests(SynchronousTestCase):
         """While a list is missing, what rests on it exempts nobody."""
         exemptions = Exemptions([Exemption(what=what)])
         found = ("news",) if what.category else ()
-        self.assertTrue(exemptions.hold(asked("http://a.example/", categories=found)))
+        self.assertIsNotNone(exemptions.holding(asked("http://a.example/", categories=found)))
         missing = exemptions.with_missing(frozenset({"news", "games"}))
-        self.assertFalse(missing.hold(asked("http://a.example/")))
+        self.assertIsNone(missing.holding(asked("http://a.example/")))
 
     def test_next_change(self):
         """It says when its hours begin or end."""

@@ -35,6 +35,9 @@ class Exempt:
         """A program is let through to what it needs, again and again, and asked everywhere else."""
         for _ in range(3):
             self.assertEqual(await self.status("news.test", APT), 200)
+        records = await self.closed(3, source="exempt")
+        (exemption,) = {one.exemption for one in records}
+        self.assertRegex(exemption, r"/policy\.yaml:[0-9]+:7$")
         self.assertEqual(await self.status("news.test", "User-Agent: Firefox"), 407)
         self.assertEqual(await self.status("origin.test", APT), 407)
         self.assertEqual(await self.status("news.test", APT, method="POST"), 407)

@@ -50,6 +50,29 @@ class TakeTests(CrewCase):
         self.assertEqual(self.versions(), ["second", "second"])
         self.assertEqual([seat.edition for seat in self.crew.seats], ["second", "second"])
 
+    def test_one_begins(self):
+        """One that is just beginning is waited for, and has the new version when the others have it."""
+        self.office.employed[0].dies()
+        self.clock.advance(0)
+        taking = self.crew.take(SECOND, lambda: None)
+        self.assertNoResult(taking)
+        settle(self.clock)
+        self.successResultOf(taking)
+        self.assertEqual(self.office.employed[-1].worker.version, "second")
+        self.assertEqual([seat.edition for seat in self.crew.seats], ["second", "second"])
+
+    def test_one_never_begins(self):
+        """One that does not come to serve in time is not waited for."""
+        self.office.prepare = lambda worker: setattr(worker, "hangs", True)
+        self.office.employed[0].dies()
+        self.clock.advance(0)
+        taking = self.take()
+        self.assertNoResult(taking)
+        self.clock.advance(self.crew.begin_seconds)
+        settle(self.clock)
+        self.successResultOf(taking)
+        self.assertEqual(self.workers[1].version, "second")
+
     def test_one_objects(self):
         """When one objects none has it, and the reason names the worker."""
         self.workers[1].objects = "no memory"

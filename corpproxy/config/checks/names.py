@@ -9,10 +9,12 @@ from corpproxy.config.build_rules import is_range
 from corpproxy.config.checks.conditions import each_part, each_time
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nearest import did_you_mean
-from corpproxy.config.nodes import Path
+from corpproxy.config.nodes import Path, node_at
 from corpproxy.config.schema.conditions import WhatTable, WhoTable
+from corpproxy.config.schema.named_lists import NamedListTable
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
 from corpproxy.destination.sources import EVERY_CATEGORY
+from corpproxy.errors import Problem
 from corpproxy.identity.group_lines import read_groups
 
 
@@ -57,6 +59,10 @@ class _Names:
             self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
             self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
             self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
+            self._group_names(("tests", number, "groups"), case.groups or ())
+        for name, table in model.lists.items():
+            if table.of == "group":
+                self._listed_groups(name, table)
         self._exceptions()
 
     def _who(self, path: Path, who: WhoTable) -> None:
@@ -66,17 +72,36 @@ class _Names:
         self._tell("network", (*path, "device"), who.device, self._networks)
 
     def _group_names(self, path: Path, written: Iterable[str]) -> None:
+        for number, name in enumerate(written):
+            said = self._said_of_group(name)
+            if said:
+                self._examined.say((*path, number), "unknown-group", said, self._severity_of_groups)
+
+    def _listed_groups(self, name: str, table: NamedListTable) -> None:
+        """The entries of a list of groups, wherever they stand."""
+        places = node_at(self._examined.shaped.root, ("lists", name, "entries"))
+        for entry in self._examined.attached.entries(name, table, places):
+            said = "" if entry.wrong else self._said_of_group(entry.value)
+            if said:
+                severity = self._severity_of_groups
+                self._examined.problems.append(Problem(entry.place, "unknown-group", said, severity))
+
+    @property
+    def _severity_of_groups(self) -> str:
+        # The file may be edited while the service runs, so that this need not be wrong.
+        return "error" if self._examined.model.identity.groups_file is None else "warning"
+
+    def _said_of_group(self, name: str) -> str:
+        """What is wrong with the name of a group; empty when nothing is, or it cannot be known."""
         file = self._examined.model.identity.groups_file
         if file is None:
-            self._tell("group", path, written, self._groups)
-        elif self._groups_in_file is not None:
+            known, said = self._groups, f"there is no group '{name}'"
+        elif self._groups_in_file is None:
+            return ""
+        else:
             known = self._groups | self._groups_in_file
-            for number, name in enumerate(written):
-                if name not in known:
-                    # The file may be edited while the service runs, so that this need not be wrong.
-                    said = f"nobody is in group '{name}': neither 'groups:' nor '{file}' has it"
-                    offered = self._offer("group", name, known)
-                    self._examined.say((*path, number), "unknown-group", said + offered, "warning")
+            said = f"nobody is in group '{name}': neither 'groups:' nor '{file}' has it"
+        return "" if name in known else said + self._offer("group", name, known)
 
     def _what(self, path: Path, what: WhatTable) -> None:
         if self._categories_are_known:
@@ -87,10 +112,14 @@ class _Names:
             return
         protected = self._examined.model.categories.protect.category
         self._tell("category", ("categories", "protect", "category"), protected, self._categories)
-        for name in self._examined.model.categories.exceptions:
+        self._category_keys(("categories", "exceptions"), self._examined.model.categories.exceptions)
+        self._category_keys(("audit", "levels"), self._examined.model.audit.levels)
+
+    def _category_keys(self, path: Path, written: Iterable[str]) -> None:
+        for name in written:
             if name not in self._categories:
                 said = f"there is no category '{name}'" + self._offer("category", name, self._categories)
-                self._examined.say_of_key(("categories", "exceptions", name), "unknown-category", said)
+                self._examined.say_of_key((*path, name), "unknown-category", said)
 
     def _network_names(self, path: Path, written: Iterable[str]) -> None:
         for number, name in enumerate(written):

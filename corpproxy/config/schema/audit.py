@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from corpproxy.audit.discretion import Level
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.config.schema.leaves import Age, Number, OneOrMany, SizeOrNone, Switch, Text, words
-from corpproxy.config.schema.table import Table, as_in, listing, optional
+from corpproxy.config.schema.table import Table, as_in, listing, mapping, optional
 
+LevelWord = Annotated[Level, words(Level)]
 WhenFullWord = Annotated[WhenFull, words(WhenFull)]
 
 
@@ -42,6 +44,10 @@ class AuditTable(Table):
     user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
     rotate: RotateTable = RotateTable()
     keep: KeepTable = KeepTable()
+    levels: dict[str, LevelWord] = mapping(
+        "How much is recorded of destinations in a category: ``full``, ``host`` (no paths), or ``category`` "
+        "(category and octets alone, nothing that tells which site it was)."
+    )
     compress: Switch = as_in(
         AuditSettings, "compress", "Pack closed files with Zstandard, which makes them a seventh as long."
     )

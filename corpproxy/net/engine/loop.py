@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy import twins
 from corpproxy.net.engine.patience import Patience
 
 # Everything is registered once and for both ways; what cannot be read or written now is asked again when
@@ -101,24 +102,29 @@ class Engine:
 
     def doRead(self) -> None:
         """Take one turn."""
-        members = self._members
         self._running = True
         try:
-            for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
-                member = members.get(descriptor)
-                if member is not None:
-                    try:
-                        member.ready(events)
-                    except Exception:
-                        # The fault of one connection ends that one; all others live in this loop too.
-                        log.failure("a connection failed")
-                        member.failed()
+            if twins.wire is not None and type(self._epoll) is select.epoll:
+                twins.wire.turn(self._epoll.fileno(), self._members, MAX_EVENTS, _failed)
+            else:
+                self._turn()
             if self._soon:
                 self._run_soon()
         finally:
             self._running = False
             if self._soon:
                 self._schedule()
+
+    def _turn(self) -> None:
+        """Tell the members what has happened to them; ``native/wire.c`` is made after it."""
+        members = self._members
+        for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
+            member = members.get(descriptor)
+            if member is not None:
+                try:
+                    member.ready(events)
+                except Exception as problem:
+                    _failed(member, problem)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops, and drops its readers."""
@@ -155,3 +161,9 @@ class Engine:
                 call()
             except Exception:
                 log.failure("a connection failed")
+
+
+def _failed(member: Member, problem: Exception) -> None:
+    """The fault of one connection ends that one; all others live in this loop too."""
+    log.failure("a connection failed", Failure(problem, type(problem), problem.__traceback__))  # type: ignore[no-untyped-call]
+    member.failed()

@@ -22,21 +22,11 @@ from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
 from corpproxy.net.engine.pump import Pump
+from corpproxy.net.engine.read_write import BULK_OCTETS, TURN_OCTETS, ReadWrite
 
 if TYPE_CHECKING:
     from corpproxy.net.pacing import Pace
-
-# One read.  A head with its cookies fits; asking for more costs 3 to 5 us for memory that is not used.
-READ_OCTETS = 16 * 1024
-# Reads of a socket that fills the first one: bulk.
-BULK_OCTETS = 256 * 1024
-# What one connection may read in one turn before the others have theirs.
-TURN_OCTETS = 1024 * 1024
-
-# A producer is paused when so much waits to be written, and resumed when all of it is.
-HIGH_WATER_OCTETS = 64 * 1024
 
 # Pieces handed to the kernel at once; IOV_MAX is 1024.
 MAX_PIECES = 64
@@ -63,60 +53,14 @@ _address: Callable[[tuple[str, str, int]], Address] = partial(tuple.__new__, Add
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
-class Transport:
+class Transport(ReadWrite):
     """
     One connected socket: reads when the kernel has something, writes at once.
 
     What the kernel does not take waits here, bounded by pausing the producer.
     """
 
-    __slots__ = (
-        "_closing",
-        "_engine",
-        "_fd",
-        "_feeder",
-        "_half",
-        "_hung",
-        "_out",
-        "_out_octets",
-        "_paused",
-        "_peer",
-        "_producer",
-        "_producer_paused",
-        "_pump",
-        "_readable",
-        "_socket",
-        "_writing_over",
-        "connected",
-        "disconnecting",
-        "pace",
-        "protocol",
-    )
-
-    protocol: Any
-
-    def __init__(self, engine: Engine, connection: Any, peer: tuple[Any, ...]) -> None:
-        """``connection`` is a socket that does not block, `socket.socket` or the one that is below it."""
-        self._engine = engine
-        self._socket = connection
-        self._fd: int = connection.fileno()
-        self._peer = peer
-        # Made when something has to wait: an empty one is larger than all the rest here together.
-        self._out: deque[bytes | memoryview] | None = None
-        self._out_octets = 0
-        self._producer: Any = None
-        self._producer_paused = False
-        self._paused = False
-        self._readable = False
-        self._hung = False
-        self._closing = False
-        self._writing_over = False
-        self._half = False
-        self._pump: Pump | None = None
-        self._feeder: Pump | None = None
-        self.pace: Pace | None = None
-        self.connected = True
-        self.disconnecting = False
+    __slots__ = ()
 
     def start(self, protocol: Any) -> None:
         """Begin to serve a protocol; the socket has joined the engine already, or joins it now."""
@@ -131,64 +75,6 @@ class Transport:
         protocol.makeConnection(self)
         if self.connected:
             self.ready(events)
-
-    # Reading.
-
-    def ready(self, events: int) -> None:
-        """The kernel has something to read, or takes something again."""
-        if events & WRITABLE:
-            if self._out:
-                self._flush()
-            elif self._feeder is not None:
-                self._taken_again()
-                self._feeder.run()
-        if events & READABLE:
-            self._readable = True
-            if events & ENDING:
-                self._hung = True
-            if not self._paused and self.connected and not self._closing:
-                self._read()
-
-    def _read(self) -> None:
-        """Read until nothing is left, the protocol wants no more, or the turn is over."""
-        if self._pump is not None:
-            self._pump.run()
-            return
-        if self.pace is not None:
-            self._read_paced(self.pace)
-            return
-        size, turn = READ_OCTETS, TURN_OCTETS
-        while not self._paused and not self._closing and self.connected and not self._half:
-            try:
-                data = self._socket.recv(size)
-            except OSError as problem:
-                if problem.errno in (EAGAIN, EINTR):
-                    self._readable = False
-                else:
-                    self._broken(problem)
-                return
-            if not data:
-                self._ended()
-                return
-            # A short read means that nothing is left; an end that came with it is told by the event.
-            is_all = len(data) < size and not self._hung
-            if is_all:
-                self._readable = False
-            self.protocol.dataReceived(data)
-            if is_all:
-                return
-            if self._is_read_otherwise():
-                self._engine.soon(self._read_on)
-                return
-            turn -= len(data)
-            if turn <= 0:
-                self._engine.soon(self._read_on)
-                return
-            size = BULK_OCTETS
-
-    def _is_read_otherwise(self) -> bool:
-        """Whether the protocol let the kernel move what comes from now on, or wants it at a pace."""
-        return self._pump is not None or self.pace is not None
 
     def _read_paced(self, pace: Pace) -> None:
         """Read what a limit lets through, until nothing is left or the turn is over."""
@@ -245,31 +131,6 @@ class Transport:
 
     def stopProducing(self) -> None:
         self.loseConnection()
-
-    # Writing.
-
-    def write(self, data: bytes) -> None:
-        """Send octets; what the kernel does not take is sent when it does."""
-        if not self.connected or self._writing_over:
-            return
-        if self._out:
-            self._out.append(data)
-            self._out_octets += len(data)
-        else:
-            try:
-                sent = self._socket.send(data)
-            except OSError as problem:
-                if problem.errno not in (EAGAIN, EINTR):
-                    self._broken(problem)
-                    return
-                sent = 0
-            if sent == len(data):
-                return
-            self._out = deque((memoryview(data)[sent:] if sent else data,))
-            self._out_octets = len(data) - sent
-        if self._out_octets > HIGH_WATER_OCTETS and not self._producer_paused and self._producer is not None:
-            self._producer_paused = True
-            self._producer.pauseProducing()
 
     def writeSequence(self, data: Any) -> None:
         self.write(b"".join(data))

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from corpproxy.net.engine.connecting import EngineReactor
 from corpproxy.net.engine.listening import EnginePort
 from corpproxy.net.engine.loop import Engine
-from corpproxy.net.engine.transport import HIGH_WATER_OCTETS, TURN_OCTETS
+from corpproxy.net.engine.read_write import HIGH_WATER_OCTETS, TURN_OCTETS
 
 
 @implementer(IHalfCloseableProtocol)

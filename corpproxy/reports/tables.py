@@ -1,0 +1,155 @@
+"""A report as tables: for spreadsheets, for programs, and for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from corpproxy.audit.cells import csv_line
+from corpproxy.audit.line import printable
+from corpproxy.audit.times import utc_text
+from corpproxy.reports import words
+from corpproxy.reports.figures import Figures, Row
+
+Cell = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its name for programs, its title for people, the names of its columns, its rows."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+_COUNTED = ("exchanges", "before", "octets", "refused")
+
+
+def tables(figures: Figures) -> tuple[Table, ...]:
+    """All tables of a report, in the order in which they are read."""
+    now, before = figures.total, figures.total_before
+    total = (
+        ("exchanges", now.exchanges, before.exchanges),
+        ("people", figures.people, figures.people_before),
+        ("hosts", figures.hosts, figures.hosts_before),
+        ("octets", now.octets, before.octets),
+        ("refused", now.refused, before.refused),
+    )
+    over_time = tuple(
+        (slot.name, slot.now.exchanges, slot.before.exchanges, slot.now.octets, slot.now.refused)
+        for slot in figures.slots
+    )
+    harms = tuple(
+        (one.host, one.rule, one.people, one.times, one.retried, one.asked, one.let_through)
+        for one in figures.harms
+    )
+    return (
+        Table("total", "All together", ("what", "now", "before"), total),
+        Table("time", "Over time", ("time", *_COUNTED), over_time),
+        Table(
+            "overblocking",
+            "Blocked by mistake?",
+            ("host", "rule", "people", "times", "tried_again", "asked", "let_through"),
+            harms,
+        ),
+        Table(
+            "refused",
+            "Refused most",
+            ("host", "rule", "times", "people"),
+            tuple((one.host, one.rule, one.times, one.people) for one in figures.refusals),
+        ),
+        _counted("people", "People", "person", figures.top_people),
+        _counted("groups", "Groups", "group", figures.top_groups),
+        _counted("hosts", "Hosts", "host", figures.top_hosts),
+        _counted("categories", "Categories", "category", figures.top_categories),
+        Table(
+            "limits",
+            "At their limits",
+            ("person", "rule", "times"),
+            tuple((one.name, one.rule, one.times) for one in figures.limited),
+        ),
+    )
+
+
+def _counted(name: str, title: str, what: str, rows: Sequence[Row]) -> Table:
+    return Table(
+        name,
+        title,
+        (what, *_COUNTED),
+        tuple(
+            (row.name, row.now.exchanges, row.before.exchanges, row.now.octets, row.now.refused)
+            for row in rows
+        ),
+    )
+
+
+def as_csv(figures: Figures) -> str:
+    """One file for a spreadsheet: a table behind the other, each with its name and its columns before it."""
+    return "\n".join(_csv_lines(figures)) + "\n"
+
+
+def _csv_lines(figures: Figures) -> Iterator[str]:
+    for number, table in enumerate(tables(figures)):
+        if number:
+            yield ""
+        yield csv_line([table.title, figures.period.name])
+        yield csv_line(table.columns)
+        for row in table.rows:
+            yield csv_line(printable(cell) if isinstance(cell, str) else cell for cell in row)
+
+
+def as_json(figures: Figures) -> str:
+    """All of it for programs."""
+    document = {
+        "site": figures.site,
+        "every": figures.period.every.value,
+        "period": figures.period.name,
+        "begins": utc_text(figures.period.begins),
+        "ends": utc_text(figures.period.ends),
+        "made_at": utc_text(figures.made_at),
+        "group": figures.group,
+        "user": figures.user,
+        "tables": {
+            table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+            for table in tables(figures)
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def as_text(figures: Figures) -> str:
+    """What fits on a terminal: each table with its first ten rows."""
+    whom = f" of group {printable(figures.group)}" if figures.group else ""
+    whom = f" of {printable(figures.user)}" if figures.user else whom
+    parts = [f"{printable(figures.site)}{whom}: {figures.period.words}\n"]
+    for table in tables(figures):
+        if table.rows and table.name != "time":
+            parts.append(f"{table.title}\n{_aligned(table)}")
+    return "\n".join(parts)
+
+
+def _aligned(table: Table) -> str:
+    lines = [tuple(column.replace("_", " ") for column in table.columns)]
+    lines += [tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:10]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [isinstance(cell, str) for cell in table.rows[0]]
+    return "".join(
+        "  "
+        + "  ".join(
+            cell.ljust(width) if is_text else cell.rjust(width)
+            for cell, width, is_text in zip(line, widths, texts, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def _cell(table: Table, column: int, cell: Cell) -> str:
+    if isinstance(cell, str):
+        return words.shown(cell, "-")
+    is_octets = table.columns[column] == "octets"
+    return words.octets(cell) if is_octets else words.number(cell)

@@ -1,0 +1,55 @@
+"""How reports write names, numbers and changes."""
+
+from __future__ import annotations
+
+from corpproxy.accounting.ledger import OTHER_HOSTS
+from corpproxy.audit.line import printable
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+NOBODY = "(not signed in)"
+NO_GROUP = "(no group)"
+NO_CATEGORY = "(no category)"
+NO_HOST = "(no host)"
+NO_RULE = "(no rule)"
+
+
+def shown(name: str, nameless: str) -> str:
+    """A name as people read it: what does not print is spelled out, and what is no name is said."""
+    return "(other hosts)" if name == OTHER_HOSTS else printable(name) or nameless
+
+
+def number(value: int) -> str:
+    """A number with its thousands set apart."""
+    return f"{value:,}"
+
+
+def octets(value: int) -> str:
+    """A number of octets with a unit."""
+    amount = float(value)
+    for unit in _UNITS:
+        if amount < 1024 or unit == _UNITS[-1]:
+            break
+        amount /= 1024
+    return f"{value} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent; nothing of nothing is a dash."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 10 or not part else f"{percent:.1f} %"
+
+
+def change(now: int, before: int) -> str:
+    """What became of a number since the period before, in words short enough for a table."""
+    if now == before:
+        return "the same" if now else "–"
+    if not before:
+        return "new"
+    percent = 100 * (now - before) / before
+    if abs(percent) < 0.5:
+        return "the same"
+    if percent > 999:
+        return f"{now / before:.0f} times"
+    return f"{percent:+.0f} %".replace("-", "−")

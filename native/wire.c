@@ -1,0 +1,431 @@
+/*
+ * The transport of one socket, and the turn of the engine: what is done for each read and write.
+ *
+ * corpproxy/net/engine/transport.py and loop.py say what is done here and why, and have the twins.  The rest of
+ * a transport is Python, in a class below this one: it sees the members here as its own attributes.
+ *
+ * Sockets never wait (MSG_DONTWAIT), so the lock of the interpreter is kept: to let it go for a call of a few
+ * microseconds is to stand in line behind the thread that writes records.
+ */
+#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <errno.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { MOST_EVENTS = 1024, FIRST_READ = 64 * 1024 };
+
+static const uint32_t READABLE = EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP;
+static const uint32_t ENDING = EPOLLHUP | EPOLLERR | EPOLLRDHUP;
+static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
+
+/* Names of what is called for each event, made once. */
+static PyObject *name_data_received, *name_ready, *name_soon, *name_read_on, *name_ended, *name_broken;
+static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
+static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python;
+
+/* How much is read at a time: at first, when there is more, and in one turn; the twin hands it in. */
+static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *engine, *socket, *peer, *out, *producer, *pump, *feeder, *pace, *protocol;
+    Py_ssize_t out_octets;
+    int fd;
+    /* Whether `socket` is a socket of the kernel; another one is for the twin. */
+    char direct;
+    char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
+} Transport;
+
+static int is_there(PyObject *object)
+{
+    return object && object != Py_None;
+}
+
+/* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
+static int tell(PyObject *whom, PyObject *name, PyObject *what)
+{
+    Py_INCREF(whom);
+    PyObject *words[] = {whom, what};
+    PyObject *told = PyObject_VectorcallMethod(name, words, what ? 2 : 1, NULL);
+    Py_DECREF(whom);
+    if (!told) return -1;
+    Py_DECREF(told);
+    return 0;
+}
+
+/* Tell of the error that the kernel has just given. */
+static int broke(Transport *self)
+{
+    PyErr_SetFromErrno(PyExc_OSError);
+    PyObject *type, *problem, *trace;
+    PyErr_Fetch(&type, &problem, &trace);
+    PyErr_NormalizeException(&type, &problem, &trace);
+    int told = problem ? tell((PyObject *)self, name_broken, problem) : -1;
+    Py_XDECREF(type);
+    Py_XDECREF(problem);
+    Py_XDECREF(trace);
+    return told;
+}
+
+static int read_on_soon(Transport *self)
+{
+    PyObject *read_on = PyObject_GetAttr((PyObject *)self, name_read_on);
+    if (!read_on) return -1;
+    int told = self->engine ? tell(self->engine, name_soon, read_on) : 0;
+    Py_DECREF(read_on);
+    return told;
+}
+
+/* Octets from the kernel as bytes: NULL with an exception, or without one where `errno` says why not. */
+static PyObject *receive(Transport *self, int size)
+{
+    static char first[FIRST_READ]; /* what is in it was copied before anybody else is called */
+    if (size <= FIRST_READ) {
+        ssize_t came = recv(self->fd, first, (size_t)size, MSG_DONTWAIT);
+        return came < 0 ? NULL : PyBytes_FromStringAndSize(first, came);
+    }
+    PyObject *data = PyBytes_FromStringAndSize(NULL, size);
+    if (!data) return NULL;
+    ssize_t came = recv(self->fd, PyBytes_AS_STRING(data), (size_t)size, MSG_DONTWAIT);
+    if (came < 0) {
+        int number = errno;
+        Py_DECREF(data);
+        errno = number;
+        return NULL;
+    }
+    if (came < size && _PyBytes_Resize(&data, came)) return NULL;
+    return data;
+}
+
+static int wants(const Transport *self)
+{
+    return !self->paused && !self->closing && self->connected && !self->half;
+}
+
+static int read_all(Transport *self)
+{
+    if (is_there(self->pump)) return tell(self->pump, name_run, NULL);
+    if (is_there(self->pace)) return tell((PyObject *)self, name_read_paced, self->pace);
+    int size = read_octets;
+    Py_ssize_t turn = turn_octets;
+    while (wants(self)) {
+        PyObject *data = receive(self, size);
+        if (!data) {
+            if (PyErr_Occurred()) return -1;
+            if (errno != EAGAIN && errno != EINTR) return broke(self);
+            self->readable = 0;
+            return 0;
+        }
+        Py_ssize_t came = PyBytes_GET_SIZE(data);
+        if (!came) {
+            Py_DECREF(data);
+            return tell((PyObject *)self, name_ended, NULL);
+        }
+        /* A short read means that nothing is left; an end that came with it is told by the event. */
+        int is_all = came < size && !self->hung;
+        if (is_all) self->readable = 0;
+        if (!self->protocol) {
+            Py_DECREF(data);
+            PyErr_SetString(PyExc_AttributeError, "protocol");
+            return -1;
+        }
+        int told = tell(self->protocol, name_data_received, data);
+        Py_DECREF(data);
+        if (told) return -1;
+        if (is_all) return 0;
+        turn -= came;
+        if (is_there(self->pump) || is_there(self->pace) || turn <= 0) return read_on_soon(self);
+        size = bulk_octets;
+    }
+    return 0;
+}
+
+static PyObject *done(int failed)
+{
+    if (failed) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *transport_ready(Transport *self, PyObject *what)
+{
+    if (!self->direct) return done(tell((PyObject *)self, name_ready_in_python, what));
+    unsigned long events = PyLong_AsUnsignedLong(what);
+    if (events == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    if ((events & WRITABLE) && (is_there(self->out) || is_there(self->feeder)))
+        if (tell((PyObject *)self, name_can_write, NULL)) return NULL;
+    if (events & READABLE) {
+        self->readable = 1;
+        if (events & ENDING) self->hung = 1;
+        if (!self->paused && self->connected && !self->closing) return done(read_all(self));
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *transport_read(Transport *self, PyObject *ignored)
+{
+    if (!self->direct) return done(tell((PyObject *)self, name_read_in_python, NULL));
+    return done(read_all(self));
+}
+
+static PyObject *transport_write(Transport *self, PyObject *data)
+{
+    if (!self->connected || self->writing_over) Py_RETURN_NONE;
+    if (!self->direct || is_there(self->out) || !PyBytes_CheckExact(data))
+        return done(tell((PyObject *)self, name_write_in_python, data));
+    Py_ssize_t octets = PyBytes_GET_SIZE(data);
+    ssize_t sent = send(self->fd, PyBytes_AS_STRING(data), (size_t)octets, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent == octets) Py_RETURN_NONE;
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR) return done(broke(self));
+        sent = 0;
+    }
+    PyObject *many = PyLong_FromSsize_t(sent);
+    if (!many) return NULL;
+    PyObject *words[] = {(PyObject *)self, data, many};
+    PyObject *told = PyObject_VectorcallMethod(name_write_rest, words, 3, NULL);
+    Py_DECREF(many);
+    return told;
+}
+
+static PyMethodDef transport_methods[] = {
+    {"ready", (PyCFunction)transport_ready, METH_O, "The kernel has something to read, or takes something again."},
+    {"_read", (PyCFunction)transport_read, METH_NOARGS, "Read until nothing is left, or nothing more is wanted."},
+    {"write", (PyCFunction)transport_write, METH_O, "Send octets; what the kernel does not take is sent later."},
+    {NULL, NULL, 0, NULL},
+};
+
+#define MEMBER(name, type, member) {name, type, offsetof(Transport, member), 0, NULL}
+
+static PyMemberDef transport_members[] = {
+    MEMBER("_engine", T_OBJECT_EX, engine),
+    MEMBER("_socket", T_OBJECT_EX, socket),
+    MEMBER("_peer", T_OBJECT_EX, peer),
+    MEMBER("_out", T_OBJECT_EX, out),
+    MEMBER("_producer", T_OBJECT_EX, producer),
+    MEMBER("_pump", T_OBJECT_EX, pump),
+    MEMBER("_feeder", T_OBJECT_EX, feeder),
+    MEMBER("pace", T_OBJECT_EX, pace),
+    MEMBER("protocol", T_OBJECT_EX, protocol),
+    MEMBER("_out_octets", T_PYSSIZET, out_octets),
+    MEMBER("_fd", T_INT, fd),
+    MEMBER("_producer_paused", T_BOOL, producer_paused),
+    MEMBER("_paused", T_BOOL, paused),
+    MEMBER("_readable", T_BOOL, readable),
+    MEMBER("_hung", T_BOOL, hung),
+    MEMBER("_closing", T_BOOL, closing),
+    MEMBER("_writing_over", T_BOOL, writing_over),
+    MEMBER("_half", T_BOOL, half),
+    MEMBER("connected", T_BOOL, connected),
+    MEMBER("disconnecting", T_BOOL, disconnecting),
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject *socket_type;
+
+static int transport_init(Transport *self, PyObject *args, PyObject *names)
+{
+    PyObject *engine, *connection, *peer;
+    if (!PyArg_ParseTuple(args, "OOO", &engine, &connection, &peer)) return -1;
+    PyObject *number = PyObject_CallMethod(connection, "fileno", NULL);
+    if (!number) return -1;
+    self->fd = (int)PyLong_AsLong(number);
+    Py_DECREF(number);
+    if (self->fd == -1 && PyErr_Occurred()) return -1;
+    self->direct = (char)PyObject_TypeCheck(connection, socket_type);
+    Py_XSETREF(self->engine, Py_NewRef(engine));
+    Py_XSETREF(self->socket, Py_NewRef(connection));
+    Py_XSETREF(self->peer, Py_NewRef(peer));
+    Py_XSETREF(self->out, Py_NewRef(Py_None));
+    Py_XSETREF(self->producer, Py_NewRef(Py_None));
+    Py_XSETREF(self->pump, Py_NewRef(Py_None));
+    Py_XSETREF(self->feeder, Py_NewRef(Py_None));
+    Py_XSETREF(self->pace, Py_NewRef(Py_None));
+    self->connected = 1;
+    return 0;
+}
+
+static int transport_traverse(Transport *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->engine);
+    Py_VISIT(self->socket);
+    Py_VISIT(self->peer);
+    Py_VISIT(self->out);
+    Py_VISIT(self->producer);
+    Py_VISIT(self->pump);
+    Py_VISIT(self->feeder);
+    Py_VISIT(self->pace);
+    Py_VISIT(self->protocol);
+    return 0;
+}
+
+static int transport_clear(Transport *self)
+{
+    Py_CLEAR(self->engine);
+    Py_CLEAR(self->socket);
+    Py_CLEAR(self->peer);
+    Py_CLEAR(self->out);
+    Py_CLEAR(self->producer);
+    Py_CLEAR(self->pump);
+    Py_CLEAR(self->feeder);
+    Py_CLEAR(self->pace);
+    Py_CLEAR(self->protocol);
+    return 0;
+}
+
+static void transport_dealloc(Transport *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    transport_clear(self);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot transport_slots[] = {
+    {Py_tp_doc, "What is done for each read and write of a socket."},
+    {Py_tp_init, transport_init},
+    {Py_tp_traverse, transport_traverse},
+    {Py_tp_clear, transport_clear},
+    {Py_tp_dealloc, transport_dealloc},
+    {Py_tp_methods, transport_methods},
+    {Py_tp_members, transport_members},
+    {0, NULL},
+};
+
+static PyType_Spec transport_spec = {
+    .name = "corpproxy._wire.Transport",
+    .basicsize = sizeof(Transport),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = transport_slots,
+};
+
+/* The exception that a member raised is its own affair: `failed` takes it; what is no Exception ends the turn. */
+static int member_failed(PyObject *member, PyObject *failed)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
+    PyObject *type, *problem, *trace;
+    PyErr_Fetch(&type, &problem, &trace);
+    PyErr_NormalizeException(&type, &problem, &trace);
+    if (problem && trace) PyException_SetTraceback(problem, trace);
+    PyObject *words[] = {member, problem};
+    PyObject *told = problem ? PyObject_Vectorcall(failed, words, 2, NULL) : NULL;
+    Py_XDECREF(type);
+    Py_XDECREF(problem);
+    Py_XDECREF(trace);
+    if (!told) return -1;
+    Py_DECREF(told);
+    return 0;
+}
+
+static int tell_member(PyObject *members, const struct epoll_event *event, PyObject *failed)
+{
+    PyObject *key = PyLong_FromLong(event->data.fd);
+    if (!key) return -1;
+    PyObject *member = PyDict_GetItemWithError(members, key);
+    Py_DECREF(key);
+    if (!member) return PyErr_Occurred() ? -1 : 0;
+    PyObject *events = PyLong_FromUnsignedLong(event->events);
+    if (!events) return -1;
+    Py_INCREF(member);
+    int told = tell(member, name_ready, events);
+    if (told) told = member_failed(member, failed);
+    Py_DECREF(member);
+    Py_DECREF(events);
+    return told;
+}
+
+static PyObject *turn(PyObject *module, PyObject *args)
+{
+    struct epoll_event events[MOST_EVENTS];
+    int descriptor, most;
+    PyObject *members, *failed;
+    if (!PyArg_ParseTuple(args, "iO!iO", &descriptor, &PyDict_Type, &members, &most, &failed)) return NULL;
+    if (most < 1 || most > MOST_EVENTS) most = MOST_EVENTS;
+    int many = epoll_wait(descriptor, events, most, 0);
+    if (many < 0) {
+        if (errno == EINTR) Py_RETURN_NONE;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    for (int i = 0; i < many; i++)
+        if (tell_member(members, &events[i], failed)) return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *set_sizes(PyObject *module, PyObject *args)
+{
+    int first, bulk, whole;
+    if (!PyArg_ParseTuple(args, "iii", &first, &bulk, &whole)) return NULL;
+    if (first < 1 || bulk < 1 || whole < 1) {
+        PyErr_SetString(PyExc_ValueError, "sizes are above 0");
+        return NULL;
+    }
+    read_octets = first;
+    bulk_octets = bulk;
+    turn_octets = whole;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"turn", turn, METH_VARARGS,
+     "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
+     "raises is given to `failed`, with the exception."},
+    {"set_sizes", set_sizes, METH_VARARGS,
+     "set_sizes(first, bulk, turn)\n\nHow much is read of a socket: at first, when there is more, in one turn."},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct {
+    PyObject **name;
+    const char *text;
+} names[] = {
+    {&name_data_received, "dataReceived"},
+    {&name_ready, "ready"},
+    {&name_soon, "soon"},
+    {&name_run, "run"},
+    {&name_read_paced, "_read_paced"},
+    {&name_read_on, "_read_on"},
+    {&name_ended, "_ended"},
+    {&name_broken, "_broken"},
+    {&name_can_write, "_can_write"},
+    {&name_write_rest, "_write_rest"},
+    {&name_ready_in_python, "_ready_in_python"},
+    {&name_read_in_python, "_read_in_python"},
+    {&name_write_in_python, "_write_in_python"},
+};
+
+static int begin(PyObject *module)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!*names[i].name && !(*names[i].name = PyUnicode_InternFromString(names[i].text))) return -1;
+    if (!socket_type) {
+        PyObject *sockets = PyImport_ImportModule("_socket");
+        if (!sockets) return -1;
+        socket_type = (PyTypeObject *)PyObject_GetAttrString(sockets, "socket");
+        Py_DECREF(sockets);
+        if (!socket_type) return -1;
+    }
+    PyObject *type = PyType_FromModuleAndSpec(module, &transport_spec, NULL);
+    if (!type) return -1;
+    int added = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return added;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, begin},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "corpproxy._wire", "The transport of one socket.", 0, functions, module_slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__wire(void)
+{
+    return PyModuleDef_Init(&definition);
+}
