@@ -61,7 +61,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grant, Grants
 from corpproxy.identity.requests import AccessRequest, Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -179,6 +179,7 @@ class CorpproxyService(Service):
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -222,6 +223,9 @@ class CorpproxyService(Service):
 
     def _make_shelf(self) -> Any:
         return make_shelf(self)
+
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
 
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
@@ -301,6 +305,7 @@ class CorpproxyService(Service):
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
             self._every(GRANTS_SECONDS, self._expire),
@@ -428,8 +433,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -457,6 +463,7 @@ class CorpproxyService(Service):
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -587,6 +594,8 @@ class CorpproxyService(Service):
             self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

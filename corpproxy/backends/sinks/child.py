@@ -161,7 +161,7 @@ class Sinks:
             self._log.warn("sink {name} takes records again", name=state.name)
         if state.dropped > before.dropped:
             said = (
-                "{count} records were dropped from sink {name}, which is too far behind; the files have them"
+                "{count} records will never reach sink {name}, which is too far behind; the files have them"
             )
             self._log.critical(said, count=state.dropped - before.dropped, name=state.name)
         if state.refused > before.refused:

@@ -25,6 +25,9 @@ from corpproxy.backends.sinks.follow import Batch, Positions, RecordFollower
 LOOK_SECONDS = 0.25
 MEASURE_SECONDS = 1.0
 
+# At the end nobody waits for long; at worst, records come once more.
+LAST_CONFIRM_SECONDS = 0.5
+
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 
@@ -136,11 +139,16 @@ class Delivery:
             except OSError as error:
                 self._note_failure(str(error), 0.0)
                 is_idle = True
-            if self._stop.is_set() and (is_idle or time.monotonic() > self._ends_at):
+            if self._stop.is_set() and self._is_over(is_idle=is_idle):
                 break
             if is_idle:
                 self._stop.wait(self._wait or LOOK_SECONDS)
         self._sink.close()
+
+    def _is_over(self, *, is_idle: bool) -> bool:
+        """Whether to end now: nothing is left, or nobody takes it, or the time is over."""
+        is_done = is_idle and (self.state.failing_since > 0 or not self._unsure)
+        return is_done or time.monotonic() > self._ends_at
 
     def _step(self) -> bool:
         """Deliver a batch; false when there was nothing to do."""
@@ -188,7 +196,8 @@ class Delivery:
             return
         if not self._sink.is_taken():
             return
-        until = time.monotonic() - self._sink.confirm_seconds
+        seconds = LAST_CONFIRM_SECONDS if self._stop.is_set() else self._sink.confirm_seconds
+        until = time.monotonic() - seconds
         while self._unsure and self._unsure[0][0] <= until:
             _, positions, count = self._unsure.popleft()
             assert self._follower is not None

@@ -56,9 +56,9 @@ MIGRATIONS = (
 )
 
 COLUMNS = (
-    "at reference kind result seconds listener source groups method scheme port categories media_type decision "
-    "rule place category list policy exception would_block failure status received sent up_sent up_received "
-    "deed within client user_name agent whom host upstream server_name reason url record"
+    "at reference kind result seconds listener source groups method scheme port categories media_type "
+    "decision rule place category list policy exception would_block failure status received sent up_sent "
+    "up_received deed within client user_name agent whom host upstream server_name reason url record"
 ).split()
 
 # What two services that begin at once must not do both.
@@ -222,7 +222,7 @@ def _row(record: Record, line: bytes) -> list[Any]:
 
 
 def _cleaned(value: Any) -> Any:
-    """PostgreSQL has no text with a NUL in it; it is spelled out.  The column ``record`` has it as JSON does."""
+    """Spell out NUL, which no text of PostgreSQL can have; the column ``record`` has it as JSON does."""
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     if type(value) is int or type(value) is float or value is None or isinstance(value, datetime):

@@ -18,6 +18,7 @@ from corpproxy.config.checks import (
     lists,
     names,
     rules,
+    sinks,
     site,
     values,
 )
@@ -36,6 +37,7 @@ CONCERNS = tuple(
         listen,
         files,
         geography,
+        sinks,
         site,
         calendars,
         values,
