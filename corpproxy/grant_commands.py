@@ -83,7 +83,7 @@ class Desk:
                 "no-such-grant", f"there is no grant '{id}'; 'corpproxy grants list' shows them"
             )
         self._record(DeedName.ENDED, caller, grant, why=str(arguments.get("why", ""))[:MAX_WHY_CHARACTERS])
-        ending = service.take_back(id)
+        ending = service.granting.take_back(id)
         return ending.addErrback(_not_kept).addCallback(lambda _: {"grant": asdict(grant)})
 
     def requests(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Desk:
             grant=grant.id,
             until=grant.until,
         )
-        service.keep_request(settled).addErrback(_not_kept)
+        service.granting.keep_request(settled).addErrback(_not_kept)
         return self._given(grant, caller, request.id)
 
     def refuse_request(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
@@ -137,13 +137,13 @@ class Desk:
             source=COMMAND,
         )
         service.books.deed(deed, service.configuration.version)
-        return service.keep_request(refused).addErrback(_not_kept).addCallback(lambda _: {})
+        return service.granting.keep_request(refused).addErrback(_not_kept).addCallback(lambda _: {})
 
     # What is asked for.
 
     def _given(self, grant: Grant, caller: Caller, request: str = "") -> Deferred[dict[str, Any]]:
         self._record(DeedName.GIVEN, caller, grant, request=request)
-        giving = self._service.give(grant)
+        giving = self._service.granting.give(grant)
         return giving.addErrback(_not_kept).addCallback(lambda _: {"grant": asdict(grant)})
 
     def _record(

@@ -35,6 +35,7 @@ from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import Exemptions
 from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
+from corpproxy.reports.scheduled import MailSettings, Scheduled
 
 _Settings = TypeVar("_Settings")
 
@@ -83,6 +84,8 @@ def build(
         calendars=rules.calendars(),
         workers=model.workers,
         exemptions=Exemptions(rules.exemptions(), rules.networks),
+        reports=parts.reports(),
+        mail=parts.mail(),
         limits=Limits(rules.limits(), rules.networks) if model.limits else NO_LIMITS,
     )
 
@@ -231,6 +234,37 @@ class _Parts:
             servers=tuple(table.servers),
             domains={normal_host(name).name: tuple(servers) for name, servers in table.domains.items()},
             hosts={normal_host(name).name: tuple(addresses) for name, addresses in table.hosts.items()},
+        )
+
+    def reports(self) -> tuple[Scheduled, ...]:
+        return tuple(
+            Scheduled(
+                name=one.name,
+                every=one.every,
+                at_minutes=one.at,
+                group=one.group or "",
+                top=one.top,
+                formats=tuple(dict.fromkeys(one.format)) or ("html",),
+                folder=self._file(one.folder),
+                mail=tuple(dict.fromkeys(one.mail)),
+                place=self._place("reports", number),
+            )
+            for number, one in enumerate(self._model.reports)
+        )
+
+    def mail(self) -> MailSettings | None:
+        table = self._model.mail
+        if table is None:
+            return None
+        host, port = table.server
+        return MailSettings(
+            host=host,
+            port=port,
+            sender=table.sender,
+            starts_plain=table.tls != "tls",
+            user=table.user or "",
+            password=self._file(table.password),
+            authorities=self._file(table.authorities),
         )
 
     def audit(self) -> AuditSettings:

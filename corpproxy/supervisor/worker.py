@@ -41,6 +41,7 @@ from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
 from corpproxy.reload import Objection
+from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
 from corpproxy.supervisor.distant_store import DistantStore
@@ -281,7 +282,7 @@ class Worker(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(self._every(REPORT_SECONDS, self.report))
+        self._loops.append(every(REPORT_SECONDS, self.report, self.reactor))
 
     def _make_ends(self) -> Signals:
         """Ctrl-C reaches every process of a terminal: there the supervisor says what is to happen."""

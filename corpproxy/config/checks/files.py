@@ -32,7 +32,7 @@ def check(examined: Examined) -> None:
 
 
 def secret(examined: Examined, path: Path, written: str, advice: str) -> None:
-    """Say so when a file with a secret is missing, or open to everybody."""
+    """Say when a file with a secret is missing, or open to everybody."""
     file = examined.file(written)
     if not examined.files.exists(file):
         examined.say(path, "secret-missing", f"there is no file '{written}': {advice}")
