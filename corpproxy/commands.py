@@ -11,6 +11,7 @@ from corpproxy import __version__
 from corpproxy.audit.times import utc_text
 from corpproxy.erase_commands import erase_commands
 from corpproxy.grant_commands import grant_commands
+from corpproxy.limit_commands import limit_commands
 from corpproxy.list_commands import list_commands
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.reload import Reloaded
@@ -45,6 +46,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         "rotate": rotate,
         **erase_commands(service),
         **grant_commands(service),
+        **limit_commands(service),
         **list_commands(service),
     }
 

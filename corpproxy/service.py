@@ -24,7 +24,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -61,6 +61,7 @@ from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
 from corpproxy.keeping import make_shelf, make_sinks
+from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -69,6 +70,7 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
@@ -186,6 +188,7 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
@@ -236,6 +239,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_limit_keeper(self) -> Any:
+        return LimitKeeper(self)
 
     def _make_retention(self) -> Any:
         return Retention(self)
@@ -302,6 +308,7 @@ class CorpproxyService(Service):
         self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.limit_keeper.start()
         self.bookkeeper.start()
         self.sinks.use(self.configuration.audit.to)
         self.reception.start()
@@ -459,6 +466,15 @@ class CorpproxyService(Service):
         """Take up the password file and the groups file as they are now."""
         self.reception.look()
 
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force."""
+        self.lasting.set_limits.entries = entries
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
+
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now, by the names of the limits that they wait for."""
+        return self.proxy.pacer.waiting()
+
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
@@ -510,6 +526,8 @@ class CorpproxyService(Service):
             clients,
             self._drain,
             proxy.rounds.stop,
+            proxy.pacer.stop,
+            self.limit_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,

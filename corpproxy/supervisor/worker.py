@@ -40,6 +40,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
@@ -68,6 +69,7 @@ from corpproxy.supervisor.wire import (
     Others,
     Prepare,
     Reopen,
+    SetLimits,
     Settle,
     Stop,
     Swap,
@@ -217,6 +219,9 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_reloading(self) -> Any:
+        return Elsewhere()
+
+    def _make_limit_keeper(self) -> Any:
         return Elsewhere()
 
     def _make_errands(self) -> Any:
@@ -389,6 +394,11 @@ class WorkerLink(Link):
     @Others.responder
     def others(self, value: Crowd) -> dict[str, Any]:
         self._service.proxy.admission.elsewhere = value
+        return {}
+
+    @SetLimits.responder
+    def set_limits(self, value: tuple[SetLimit, ...]) -> dict[str, Any]:
+        self._service.take_limits(value)
         return {}
 
     @Deal.responder
