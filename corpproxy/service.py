@@ -60,7 +60,7 @@ from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
@@ -178,6 +178,7 @@ class CorpproxyService(Service):
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -224,6 +225,9 @@ class CorpproxyService(Service):
 
     def _make_shelf(self) -> Any:
         return make_shelf(self)
+
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
 
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
@@ -313,6 +317,7 @@ class CorpproxyService(Service):
         self.proxy.rounds.start()
         self.limit_keeper.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
@@ -397,8 +402,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -428,6 +434,7 @@ class CorpproxyService(Service):
             self._name_people()
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -549,6 +556,8 @@ class CorpproxyService(Service):
             self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from corpproxy.audit.discretion import Level
 from corpproxy.audit.pseudonyms import PseudonymSettings
+from corpproxy.audit.sinks import SinkSettings
 
 
 class WhenFull(enum.StrEnum):
@@ -47,8 +48,8 @@ class AuditSettings:
     ``compress``: pack closed segments.
     ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
     ``levels``: how much is recorded, by category.  ``pseudonyms``: whether people have them.
-     ``when_full``: see :class:`WhenFull`.
-    ``checkpoints_to``: folders elsewhere that get every checkpoint, too.
+    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders elsewhere that get every checkpoint,
+    too; ``to``: the sinks.
     """
 
     query: bool = False
@@ -63,3 +64,4 @@ class AuditSettings:
     pseudonyms: PseudonymSettings = field(default_factory=PseudonymSettings)
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()
+    to: tuple[SinkSettings, ...] = ()

@@ -20,6 +20,7 @@ from corpproxy.config.checks import (
     names,
     reports,
     rules,
+    sinks,
     site,
     values,
 )
@@ -38,6 +39,7 @@ CONCERNS = tuple(
         listen,
         files,
         geography,
+        sinks,
         reports,
         site,
         calendars,
