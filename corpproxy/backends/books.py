@@ -101,7 +101,10 @@ class Books:
             record = self._keep(self._record(exchange, Kind.OPENING, ResultCode.OPEN), known)
         else:
             record = self._like(known.record, exchange, self._now())
-        self._writer.write(self._kept(record, exchange))
+        # A call saved is worth a look: most sites keep names and are discreet about nothing.
+        if self.naming is not None or exchange.in_force.discretion.levels:
+            record = self._kept(record, exchange)
+        self._writer.write(record)
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
@@ -113,10 +116,13 @@ class Books:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
         now = self._now()
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        is_plain = self.naming is None and not exchange.in_force.discretion.levels
         if account.host or destination is None:
             self._accounts.close(account, now)
         else:
-            host, categories = self._counted(exchange, destination)
+            host, categories = destination.host.name, destination.categories
+            if not is_plain:
+                host, categories = self._counted(exchange, destination)
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
@@ -130,7 +136,8 @@ class Books:
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
                 record = self._record(exchange, kind, exchange.result)
-            record = self._kept(record, exchange)
+            if not is_plain:
+                record = self._kept(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -226,7 +233,7 @@ class Books:
             at=utc_text(self._now()),
             result=ResultCode.FAILED,
             failure="record",
-            client=exchange.client,
+            client=exchange.client if self.naming is None else "",
             received=account.received,
             sent=account.sent,
         )
