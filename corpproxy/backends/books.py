@@ -125,7 +125,8 @@ class Books:
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
                 record = self._record(exchange, kind, exchange.result)
-            record = _discreet(record, exchange)
+            if exchange.in_force.discretion.levels:
+                record = _discreet(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -154,7 +155,8 @@ class Books:
         record = self._like(known.record, exchange, now)
         record.path = path
         record.status = exchange.status
-        record.first_octet_ms = _milliseconds(exchange.first_octet_seconds)
+        seconds = exchange.first_octet_seconds
+        record.first_octet_ms = int(seconds * 1000 + 0.5) if seconds >= 0 else None
         return record
 
     def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
@@ -164,14 +166,19 @@ class Books:
         record.id = exchange.reference
         record.at = utc_text(exchange.started)
         seconds = now - exchange.started
-        record.seconds = round(seconds, 6) if seconds > 0 else 0.0
+        # As `round` does it, at a third of its price.
+        record.seconds = int(seconds * 1e6 + 0.5) / 1e6 if seconds > 0 else 0.0
         record.received = account.received
         record.sent = account.sent
         record.up_sent = exchange.up_sent
         record.up_received = exchange.up_received
         record.upstream = exchange.upstream
-        record.connect_ms = _milliseconds(exchange.connect_seconds)
-        record.resolve_ms = _milliseconds(exchange.resolve_seconds)
+        # Most come over a connection that was there.
+        record.connect_ms = record.resolve_ms = None
+        if exchange.connect_seconds >= 0:
+            record.connect_ms = _milliseconds(exchange.connect_seconds)
+        if exchange.resolve_seconds >= 0:
+            record.resolve_ms = _milliseconds(exchange.resolve_seconds)
         return record
 
     def _bare(self, exchange: Exchange, kind: Kind) -> Record:
@@ -287,8 +294,10 @@ def _discreet(record: Record, exchange: Exchange) -> Record:
 def _counted_host(exchange: Exchange, destination: Destination) -> str:
     """The host that octets are counted for."""
     discretion = exchange.in_force.discretion
-    hides = discretion and discretion.hides(destination.categories)
-    return OTHER_HOSTS if hides else destination.host.name
+    # Asked of its levels, and not of itself, which would be a call for each exchange.
+    if discretion.levels and discretion.hides(destination.categories):
+        return OTHER_HOSTS
+    return destination.host.name
 
 
 def _tell_ending(record: Record, ending: Ending) -> None:
