@@ -13,15 +13,19 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Three runs of tests side by side, each in a trial of its own: parts, the service as a whole, real programs.
-# The last two wait more than they work.
+# Five runs of tests, four side by side, each in a trial of its own: parts in two shares, the service as a whole,
+# real programs.  The last two wait more than they work.
 SERVICE := tests.service tests.loopback
 PROGRAMS := tests.programs tests.packaging
-PARTS := $(filter-out $(SERVICE) $(PROGRAMS) tests.support, \
+OUTSIDE := tests.backends tests.benchmarks tests.foreign
+PARTS := $(filter-out $(SERVICE) $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TWINS := tests.test_twins tests.audit tests.http1 tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
+
+# A start compiles all our modules anew, a quarter of a second, where this is set: tests start many processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
@@ -36,8 +40,8 @@ run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Four runs of trial, three side by side; each tells what it did when it is over, in two minutes or so."
-	@$(MAKE) --no-print-directory -j3 --keep-going --output-sync=target test-parts test-service test-programs test-pure
+	@echo "Five runs of trial, four side by side; each tells what it did when it is over, in some minutes."
+	@$(MAKE) --no-print-directory -j4 --keep-going --output-sync=target test-parts test-outside test-service test-programs test-pure
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)
@@ -46,6 +50,9 @@ test-parts: $(ENV)/test.stamp
 test-pure: export CORPPROXY_PURE = 1
 test-pure: $(ENV)/test.stamp
 	$(TRIAL) $(TWINS)
+
+test-outside: $(ENV)/test.stamp
+	$(TRIAL) $(OUTSIDE)
 
 test-service: $(ENV)/test.stamp
 	$(TRIAL) $(SERVICE)

@@ -1,4 +1,4 @@
-"""What the service does beside serving: it has the record worked up."""
+"""What the service does beside serving: it has the record worked up, and reports made."""
 
 from __future__ import annotations
 
@@ -29,4 +29,11 @@ class Errands:
         return self.afterwork.stop()
 
     def _job(self) -> AfterworkJob:
-        return AfterworkJob(str(self._service.state), zone_name(self._service.configuration.time_zone))
+        configuration = self._service.configuration
+        return AfterworkJob(
+            str(self._service.state),
+            zone_name(configuration.time_zone),
+            site=configuration.site,
+            reports=configuration.reports,
+            mail=configuration.mail,
+        )

@@ -83,7 +83,7 @@ class Desk:
                 "no-such-grant", f"there is no grant '{id}'; 'corpproxy grants list' shows them"
             )
         self._record(DeedName.ENDED, caller, grant, why=str(arguments.get("why", ""))[:MAX_WHY_CHARACTERS])
-        ending = service.take_back(id)
+        ending = service.granting.take_back(id)
         return ending.addErrback(_not_kept).addCallback(lambda _: {"grant": asdict(grant)})
 
     def requests(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Desk:
             grant=grant.id,
             until=grant.until,
         )
-        service.keep_request(settled).addErrback(_not_kept)
+        service.granting.keep_request(settled).addErrback(_not_kept)
         return self._given(grant, caller, request.id)
 
     def refuse_request(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
@@ -137,13 +137,13 @@ class Desk:
             source=COMMAND,
         )
         service.books.deed(deed, service.configuration.version)
-        return service.keep_request(refused).addErrback(_not_kept).addCallback(lambda _: {})
+        return service.granting.keep_request(refused).addErrback(_not_kept).addCallback(lambda _: {})
 
     # What is asked for.
 
     def _given(self, grant: Grant, caller: Caller, request: str = "") -> Deferred[dict[str, Any]]:
         self._record(DeedName.GIVEN, caller, grant, request=request)
-        giving = self._service.give(grant)
+        giving = self._service.granting.give(grant)
         return giving.addErrback(_not_kept).addCallback(lambda _: {"grant": asdict(grant)})
 
     def _record(
@@ -177,22 +177,7 @@ class Desk:
         return request
 
     def _who(self, arguments: Mapping[str, Any]) -> str:
-        named = [(key, str(arguments[key])) for key in _WHO if arguments.get(key)]
-        if len(named) != 1:
-            raise ControlError("bad-grant", f"name one of {', '.join(_WHO)}: who is to be let through")
-        ((key, name),) = named
-        if key == "address":
-            if client_address(name) is None:
-                raise ControlError("bad-grant", f"'{name}' is no IP address of a client")
-            return ADDRESS + name
-        people = self._service.reception.people
-        if key == "user":
-            name = normal_name(name)
-            _one_of(name, self._service.reception.names | people.members().keys(), "user")
-            return name
-        known = people.group_names if key == "group" else people.network_names
-        _one_of(name, known, key)
-        return (GROUP if key == "group" else NETWORK) + name
+        return asked_whom(self._service, arguments)
 
     def _hosts(self, arguments: Mapping[str, Any]) -> list[str]:
         written = arguments.get("hosts")
@@ -214,6 +199,30 @@ class Desk:
 
 
 _WHO = ("user", "group", "network", "address")
+
+
+def asked_whom(service: CorpproxyService, arguments: Mapping[str, Any]) -> str:
+    """
+    Read who is meant, as grants name people.
+
+    :raises ControlError: when nobody is, or several, or somebody who is not known.
+    """
+    named = [(key, str(arguments[key])) for key in _WHO if arguments.get(key)]
+    if len(named) != 1:
+        raise ControlError("bad-grant", f"name one of {', '.join(_WHO)}: who is to be let through")
+    ((key, name),) = named
+    if key == "address":
+        if client_address(name) is None:
+            raise ControlError("bad-grant", f"'{name}' is no IP address of a client")
+        return ADDRESS + name
+    people = service.reception.people
+    if key == "user":
+        name = normal_name(name)
+        _one_of(name, service.reception.names | people.members().keys(), "user")
+        return name
+    known = people.group_names if key == "group" else people.network_names
+    _one_of(name, known, key)
+    return (GROUP if key == "group" else NETWORK) + name
 
 
 def _one_of(name: str, known: Collection[str], kind: str) -> None:

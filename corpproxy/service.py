@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -44,7 +42,7 @@ from corpproxy.backends.record_segments import RECORDS_FOLDER
 from corpproxy.backends.record_shelf import SHELF_SECONDS
 from corpproxy.backends.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
-from corpproxy.backends.store import STORE_FILE, Store, StoreError
+from corpproxy.backends.store import STORE_FILE, Store
 from corpproxy.backends.store_sqlite import SqliteStore
 from corpproxy.binding import bound
 from corpproxy.commands import commands
@@ -58,10 +56,12 @@ from corpproxy.erasing import Erasing
 from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
+from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
-from corpproxy.identity.grants import Grant, Grants
-from corpproxy.identity.requests import AccessRequest, Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.identity.grants import Grants
+from corpproxy.identity.requests import Requests
+from corpproxy.keeping import make_shelf, make_sinks
+from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -70,28 +70,24 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.set_limits import SetLimit
+from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
+from corpproxy.repeating import every
 from corpproxy.retention import Retention
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
 if TYPE_CHECKING:
-    from corpproxy.net.downstream import Downstream
     from corpproxy.net.engine.loop import Engine
 
 log = Logger()
 
-# Progress of so many tunnels is recorded in one turn, which takes some 3 ms.
-PROGRESS_AT_ONCE = 100
-# How often grants that ended are forgotten.
-GRANTS_SECONDS = 60.0
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
 # look at the young objects after each seven hundred new ones, which is every tenth exchange.
 GC_THRESHOLDS = (20_000, 20, 20)
-# How long until a store that could not be read at the start is asked again for the grants.
-RETRY_SECONDS = 5.0
 
 
 class NotStarted(CorpproxyError):
@@ -179,17 +175,20 @@ class CorpproxyService(Service):
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = self._make_reception()
         signer = Signer(kept_key(state / FORMS_KEY))
         self.lasting = Lasting(Grants(), Requests(), Refusals(), signer, self.reception)
+        self.granting = self._make_granting()
         self.lists = self._list_keeper()
         self.updates = self._list_updates()
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
@@ -223,8 +222,14 @@ class CorpproxyService(Service):
     def _make_shelf(self) -> Any:
         return make_shelf(self)
 
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
+
+    def _make_granting(self) -> Granting:
+        return Granting(self.reactor, self.store, self.lasting, self.now)
 
     def _make_reloading(self) -> Any:
         return Reloading(self)
@@ -234,6 +239,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_limit_keeper(self) -> Any:
+        return LimitKeeper(self)
 
     def _make_retention(self) -> Any:
         return Retention(self)
@@ -297,16 +305,17 @@ class CorpproxyService(Service):
 
     def _start_parts(self) -> None:
         self._keep()
-        self._loading = Deferred.fromCoroutine(self._load_grants()).addErrback(self._not_loaded)
+        self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.limit_keeper.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
-            self._every(GRANTS_SECONDS, self._expire),
-            self._every(PROGRESS_SECONDS, self._progress),
-            self._every(LOOK_SECONDS, self._look_at_chains),
-            self._every(SHELF_SECONDS, self.shelf.look),
+            every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
+            every(LOOK_SECONDS, self._look_at_chains, self.reactor),
+            every(SHELF_SECONDS, self.shelf.look, self.reactor),
         ]
         self.lists.start()
         self.updates.start()
@@ -322,34 +331,6 @@ class CorpproxyService(Service):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-
-    def _expire(self) -> None:
-        self.lasting.grants.expire(self.now())
-        self.lasting.requests.expire(self.now())
-
-    async def _load_grants(self) -> None:
-        """Bring back what was granted and asked before; a store that cannot be read now is asked again."""
-        told = ""
-        while not self.proxy.stopping:
-            try:
-                grants = await self.store.load_grants(self.now())
-                requests = await self.store.load_requests(self.now())
-            except StoreError as error:
-                if error.message != told:
-                    told = error.message
-                    said = "grants and requests cannot be read, what was granted must be again: {reason}"
-                    log.critical(said, reason=told)
-                if error.code != "store-failed":
-                    return
-                await deferLater(self.reactor, RETRY_SECONDS)
-            else:
-                self.lasting.grants.load(grants, self.now())
-                self.lasting.requests.load(requests, self.now())
-                return
-
-    def _not_loaded(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):  # type: ignore[no-untyped-call]
-            log.failure("grants could not be loaded", failure)
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""
@@ -407,20 +388,6 @@ class CorpproxyService(Service):
         except HistoryError as error:
             log.error("the policy in force could not be kept: {error}", error=str(error))
 
-    def _every(self, seconds: float, work: Callable[[], Any]) -> LoopingCall:
-        """Do something again and again; a bug in it is logged, and does not end what comes after."""
-
-        def guarded() -> None:
-            try:
-                work()
-            except Exception:
-                log.failure("what is done every {seconds:.0f} s failed", seconds=seconds)
-
-        loop = LoopingCall(guarded)
-        loop.clock = self.reactor
-        loop.start(seconds, now=False)
-        return loop
-
     # Running.
 
     def reasons_not_ready(self) -> list[str]:
@@ -428,8 +395,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -457,6 +425,7 @@ class CorpproxyService(Service):
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -497,20 +466,14 @@ class CorpproxyService(Service):
         """Take up the password file and the groups file as they are now."""
         self.reception.look()
 
-    def give(self, grant: Grant) -> Deferred[None]:
-        """Put a grant into force at once, and keep it; fails with StoreError, and holds all the same."""
-        self.lasting.grants.add(grant)
-        return self.store.save_grant(grant)
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force."""
+        self.lasting.set_limits.entries = entries
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
 
-    def take_back(self, id: str) -> Deferred[None]:
-        """End a grant before its time."""
-        self.lasting.grants.end(id)
-        return self.store.end_grant(id)
-
-    def keep_request(self, request: AccessRequest) -> Deferred[None]:
-        """Keep what became of a request."""
-        self.lasting.requests.keep(request)
-        return self.store.save_request(request)
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now, by the names of the limits that they wait for."""
+        return self.proxy.pacer.waiting()
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
@@ -523,20 +486,6 @@ class CorpproxyService(Service):
     def settle(self) -> Deferred[None]:
         """Write what waits, records and usage, and close the open segments; fires when that is done."""
         return self.writer.settle().addCallback(lambda _: self.bookkeeper.settle())
-
-    def _progress(self) -> None:
-        now = self.now()
-        self._tell_progress(
-            [one for one in self.proxy.admission.tunnels if now - one.exchange.started >= PROGRESS_SECONDS]
-        )
-
-    def _tell_progress(self, tunnels: list[Downstream]) -> None:
-        """Record some tunnels, and the others in later turns: of ten thousand nobody should notice."""
-        some, others = tunnels[:PROGRESS_AT_ONCE], tunnels[PROGRESS_AT_ONCE:]
-        still_open = self.proxy.admission.tunnels
-        self.books.progress([one.exchange for one in some if one in still_open])
-        if others and not self.proxy.stopping:
-            self.reactor.callLater(0, self._tell_progress, others)
 
     # Stopping.
 
@@ -577,16 +526,20 @@ class CorpproxyService(Service):
             clients,
             self._drain,
             proxy.rounds.stop,
+            proxy.pacer.stop,
+            self.limit_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,
             proxy.deadlines.stop,
             self.reception.stop,
-            self._loading.cancel,
+            self.granting.stop,
             self.bookkeeper.stop,
             self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

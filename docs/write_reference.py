@@ -54,6 +54,8 @@ def _command(title: str, parser: argparse.ArgumentParser, underline: str) -> Ite
     for action in parser._actions:
         if isinstance(action, (argparse._HelpAction, argparse._SubParsersAction)):
             continue
+        if action.help == argparse.SUPPRESS:
+            continue
         yield f"* ``{_written(action)}``{_help(action)}"
     yield ""
     for name, below in _subparsers(parser).items():

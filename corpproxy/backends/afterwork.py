@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport
@@ -14,7 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.backends.afterwork_job import AfterworkJob
+from corpproxy.backends.afterwork_job import AfterworkJob, encoded
 from corpproxy.backends.list_files import build_command
 
 # A closed segment waits so long for its index; what is newer than the roll-ups is added up by whoever asks.
@@ -52,7 +51,7 @@ class Afterwork:
         """Have it done, unless it is being done."""
         if self._child is None:
             self._child = _Child(self._ended)
-            self._child.start(self._reactor, msgspec.json.encode(self._job()))
+            self._child.start(self._reactor, encoded(self._job()))
 
     def stop(self) -> Deferred[None]:
         """End; the Deferred fires when no child is at work any more.  What it had not done waits."""

@@ -7,17 +7,33 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from corpproxy.reports.scheduled import MailSettings, Scheduled
+
 
 class AfterworkJob(msgspec.Struct, frozen=True):
     """
     What to do it for: a state folder, and the name of the time zone of the site.
 
+    ``reports`` are those of the policy of the ``site``, which ``mail`` takes.
     With ``waits`` it is done even where another process does it just now: once that has ended.
     """
 
     state: str
     zone: str
     waits: bool = False
+    site: str = ""
+    reports: tuple[Scheduled, ...] = ()
+    mail: MailSettings | None = None
+
+
+def encoded(job: AfterworkJob) -> bytes:
+    """Write a job down."""
+    return msgspec.json.encode(job, enc_hook=str)
+
+
+def decoded(octets: bytes) -> AfterworkJob:
+    """Read a job back."""
+    return msgspec.json.decode(octets, type=AfterworkJob, dec_hook=lambda kind, written: kind(written))
 
 
 def zone_name(zone: tzinfo) -> str:

@@ -6,9 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
-from corpproxy.backends.afterwork_job import AfterworkJob
+from corpproxy.backends.afterwork_job import AfterworkJob, encoded
 from corpproxy.backends.list_files import build_command
 
 
@@ -22,7 +22,7 @@ def afterwork_now(job: AfterworkJob) -> str:
     :raises OSError: when there is no such folder, or no child can be started.
     """
     argv, environment = build_command("afterwork_run")
-    order = msgspec.json.encode(msgspec.structs.replace(job, waits=True))
+    order = encoded(replace(job, waits=True))
     user, group = _owner(Path(job.state))
     child = subprocess.run(
         argv,

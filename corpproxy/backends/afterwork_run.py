@@ -13,13 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from corpproxy.backends.afterwork_job import AfterworkJob
+from corpproxy.backends.afterwork_job import AfterworkJob, decoded
 from corpproxy.backends.record_afterwork import make_indexes, roll_up
 from corpproxy.backends.record_index import INDEX_KEY
 from corpproxy.backends.record_segments import RECORDS_FOLDER
@@ -57,8 +55,22 @@ def do_afterwork(job: AfterworkJob, say: Callable[[str], None]) -> None:
             except (OSError, CorpproxyError) as error:
                 said = error.message if isinstance(error, CorpproxyError) else str(error)
                 say(f"{what} could not be made: {said}")
+        if job.reports:
+            _make_reports(job, zone, say)
     finally:
         os.close(lock)
+
+
+def _make_reports(job: AfterworkJob, zone: tzinfo, say: Callable[[str], None]) -> None:
+    # It needs what makes pages, which is left out where nobody asks for reports.
+    from corpproxy.backends.report_errand import ReportErrand
+
+    errand = ReportErrand(Path(job.state), job.site, job.mail, time.time(), is_rolled_up=True)
+    try:
+        for sentence in errand.make_due(job.reports, zone):
+            say(sentence)
+    except OSError as error:
+        say(f"reports could not be made: {error}")
 
 
 def main() -> int:
@@ -66,7 +78,7 @@ def main() -> int:
     with suppress(OSError):
         os.nice(NICENESS)
     said: list[str] = []
-    do_afterwork(msgspec.json.decode(sys.stdin.buffer.read(), type=AfterworkJob), said.append)
+    do_afterwork(decoded(sys.stdin.buffer.read()), said.append)
     sys.stderr.writelines(f"{one}\n" for one in said)
     return 1 if said else 0
 

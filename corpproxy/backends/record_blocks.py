@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 
 from corpproxy.audit.index import Index
 from corpproxy.backends.record_segments import SegmentName
+from corpproxy.backends.segment_file import GZIP, DamagedSegment, open_segment, reads_anywhere, where_now
 
 # Blocks that follow one another are read together, up to so many octets.
 _AT_ONCE = 4 * 1024 * 1024
@@ -24,12 +23,15 @@ def fits(name: SegmentName, index: Index) -> bool:
 
     :raises OSError: when the segment cannot be looked at.
     """
-    if not name.is_compressed:
-        return name.path.stat().st_size == index.header.octets
-    with name.path.open("rb") as file:
-        # The trailer of gzip ends with the length of what was compressed (RFC 1952), modulo 2**32.
-        file.seek(-4, 2)
-        return int.from_bytes(file.read(4), "little") == index.header.octets & 0xFFFFFFFF
+    path = where_now(name.path)
+    if path.suffix == GZIP:
+        with path.open("rb") as file:
+            # The trailer of gzip ends with the length of what was compressed (RFC 1952), modulo 2**32.
+            file.seek(-4, os.SEEK_END)
+            return int.from_bytes(file.read(4), "little") == index.header.octets & 0xFFFFFFFF
+    with open_segment(path) as segment:
+        # One that another program packed says how long it is only when all of it is read.
+        return reads_anywhere(segment) and segment.seek(0, os.SEEK_END) == index.header.octets
 
 
 def read_blocks(
@@ -45,7 +47,7 @@ def read_blocks(
     if backwards:
         runs.reverse()
     try:
-        with closing(gzip.open(name.path) if name.is_compressed else name.path.open("rb")) as file:
+        with open_segment(name.path) as file:
             for first, behind in runs:
                 begins, ends = index.span(first, behind)
                 file.seek(begins)
@@ -53,7 +55,7 @@ def read_blocks(
                 if len(octets) != ends - begins or not octets.endswith(b"\n"):
                     raise DoesNotFit(str(name.path))
                 yield octets
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DamagedSegment as error:
         raise DoesNotFit(str(error)) from error
 
 

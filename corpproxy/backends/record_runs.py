@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from typing import IO
 
 from corpproxy.backends.record_reader import Complain
 from corpproxy.backends.record_segments import SegmentName
+from corpproxy.backends.segment_file import GZIP, DamagedSegment, open_segment, where_now
 
 RUN_OCTETS = 1024 * 1024
 
@@ -36,8 +35,9 @@ def line_runs(
     ``begin`` is the octet of a line to begin with.  ``end`` is where an open segment ends for this reader:
     what comes behind it is left to others.
     """
-    if last_first and not name.is_compressed:
+    if last_first and where_now(name.path).suffix != GZIP:
         return _backwards(name, complain, is_open=is_open, end=end)
+    # From its end, gzip can be read only when all of it has been unpacked.
     runs = _forwards(name, complain, is_open=is_open, begin=begin, end=end)
     return reversed(list(runs)) if last_first else runs
 
@@ -48,7 +48,7 @@ def _forwards(
     rest = b""
     left = end
     try:
-        with closing(gzip.open(name.path) if name.is_compressed else name.path.open("rb")) as file:
+        with open_segment(name.path) as file:
             file.seek(begin)
             while octets := file.read(RUN_OCTETS if left is None else min(left, RUN_OCTETS)):
                 left = None if left is None else left - len(octets)
@@ -57,7 +57,7 @@ def _forwards(
                     yield whole + ending
     except FileNotFoundError:
         return
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DamagedSegment as error:
         complain(f"{name.path}: the compressed file is damaged: {error}")
         return
     _say_cut(name, rest, complain, is_open=is_open)
@@ -65,27 +65,34 @@ def _forwards(
 
 def _backwards(name: SegmentName, complain: Complain, *, is_open: bool, end: int | None) -> Iterator[bytes]:
     try:
-        file = name.path.open("rb")
+        with open_segment(name.path) as file:
+            yield from _runs_from_end(name, file, complain, is_open=is_open, end=end)
     except FileNotFoundError:
         return
-    with file:
-        position = file.seek(0, 2) if end is None else end
-        rest = b""
-        is_last = True
-        while position:
-            start = max(0, position - RUN_OCTETS)
-            file.seek(start)
-            octets = file.read(position - start) + rest
-            if is_last:
-                # What is under the pen, or was cut by a crash.
-                whole = octets.rfind(b"\n") + 1
-                _say_cut(name, octets[whole:], complain, is_open=is_open)
-                octets, is_last = octets[:whole], False
-            position = start
-            begins = octets.find(b"\n") + 1 if position else 0
-            rest, octets = octets[:begins], octets[begins:]
-            if octets:
-                yield octets
+    except DamagedSegment as error:
+        complain(f"{name.path}: the compressed file is damaged: {error}")
+
+
+def _runs_from_end(
+    name: SegmentName, file: IO[bytes], complain: Complain, *, is_open: bool, end: int | None
+) -> Iterator[bytes]:
+    position = file.seek(0, 2) if end is None else end
+    rest = b""
+    is_last = True
+    while position:
+        start = max(0, position - RUN_OCTETS)
+        file.seek(start)
+        octets = file.read(position - start) + rest
+        if is_last:
+            # What is under the pen, or was cut by a crash.
+            whole = octets.rfind(b"\n") + 1
+            _say_cut(name, octets[whole:], complain, is_open=is_open)
+            octets, is_last = octets[:whole], False
+        position = start
+        begins = octets.find(b"\n") + 1 if position else 0
+        rest, octets = octets[:begins], octets[begins:]
+        if octets:
+            yield octets
 
 
 def _say_cut(name: SegmentName, line: bytes, complain: Complain, *, is_open: bool) -> None:

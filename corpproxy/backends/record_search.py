@@ -21,6 +21,7 @@ from corpproxy.backends.record_index import existing_index
 from corpproxy.backends.record_reader import Complain, Ends, written_at
 from corpproxy.backends.record_runs import by_worker, line_runs
 from corpproxy.backends.record_segments import SegmentName, segment_names
+from corpproxy.backends.segment_file import modified_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Search:
             if self.ends is not None and name.key not in self.ends:
                 continue
             try:
-                if name.path.stat().st_mtime < since:
+                if modified_at(name.path) < since:
                     continue
             except FileNotFoundError:
                 continue

@@ -41,7 +41,11 @@ WRITERS: dict[str, Callable[[Figures], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReportOrder:
-    """Which report of which site; ``group`` or ``user`` keep to some people."""
+    """
+    Which report of which site; ``group`` or ``user`` keep to some people.
+
+    ``is_rolled_up`` where the roll-ups were brought up to date just now.
+    """
 
     site: str
     state: Path
@@ -50,6 +54,7 @@ class ReportOrder:
     user: str = ""
     top: int = TOP
     format: str = "html"
+    is_rolled_up: bool = False
 
 
 def make_report(order: ReportOrder, now: float, complain: Callable[[str], None]) -> str:
@@ -68,9 +73,10 @@ def figures_of(order: ReportOrder, now: float, complain: Callable[[str], None]) 
     if order.user:
         with closing(_of_person(order, complain)) as connection:
             return read_figures(connection, about)
-    failed = afterwork_now(AfterworkJob(str(order.state), zone_name(order.period.zone)))
-    if failed:
-        complain(f"the report may lack what came last: {failed}")
+    if not order.is_rolled_up:
+        failed = afterwork_now(AfterworkJob(str(order.state), zone_name(order.period.zone)))
+        if failed:
+            complain(f"the report may lack what came last: {failed}")
     try:
         with closing(open_for_reading(order.state / STORE_FILE)) as connection:
             return read_figures(connection, about)

@@ -18,6 +18,7 @@ from typing import Any
 
 from corpproxy import __version__
 from corpproxy.cli.failed import FAILED, CommandFailed
+from corpproxy.cli.options import placed_anywhere
 
 # Each command: its module and a line of help, in the order of a first day.
 COMMANDS = {
@@ -30,6 +31,7 @@ COMMANDS = {
     "exceptions": ("corpproxy.cli.exceptions", "list who may have what in spite of rules, and until when"),
     "grants": ("corpproxy.cli.grants", "list, give, end and report what lets somebody past a rule"),
     "requests": ("corpproxy.cli.requests", "list and decide what people ask to be let through to"),
+    "limit": ("corpproxy.cli.limit", "show who is slowed by which limit, and set other rates at once"),
     "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
     written = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options, module = _parsed(written)
+        options, module = parsed(written)
         return int(module.run(options))
     except CommandFailed as failed:
         print(failed, file=sys.stderr)
@@ -99,10 +101,11 @@ def parser_of_all(*, with_options_of: Sequence[str] = ()) -> argparse.ArgumentPa
         command = commands.add_parser(name, help=line, description=line)
         if name in with_options_of:
             importlib.import_module(module).add_arguments(command)
+            placed_anywhere(command)
     return parser
 
 
-def _parsed(written: list[str]) -> tuple[argparse.Namespace, ModuleType]:
+def parsed(written: list[str]) -> tuple[argparse.Namespace, ModuleType]:
     """The options, and the module of the command that was given."""
     named = [word for word in written if word in COMMANDS]
     options = parser_of_all(with_options_of=named).parse_args(written)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.failed import FAILED
+from corpproxy.cli.options import add_json
 from corpproxy.cli.problems import excerpts_of, line, mapping, sarif, text
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.excerpt import Excerpts
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", metavar="WHEN", help="name the rules that no exchange of the record since then reached"
     )
-    parser.add_argument("--json", dest="format", action="store_const", const="json", help="as --format json")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

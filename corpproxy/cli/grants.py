@@ -11,6 +11,7 @@ from typing import Any
 from corpproxy.audit.line import printable
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment, span
+from corpproxy.cli.options import add_format
 from corpproxy.cli.reload import add_service_arguments, asked
 from corpproxy.cli.site import Site, site_of
 from corpproxy.net.ask import ControlError
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = _action(actions, "list", "list the grants that hold")
-    listing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+    add_format(listing)
     giving = _action(actions, "give", "let somebody through")
     whom = giving.add_mutually_exclusive_group(required=True)
     whom.add_argument("--user", metavar="NAME", help="this person")
@@ -47,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reporting = _action(actions, "report", "show from the record who used which grant for what")
     reporting.add_argument("id", nargs="?", metavar="ID", help="this grant alone")
     reporting.add_argument("--since", default="7d", metavar="WHEN", help=f"what was since then: {FORMS}")
-    reporting.add_argument(
-        "--format", choices=["text", "json"], default="text", help="lines (default) or JSON"
-    )
+    add_format(reporting)
 
 
 def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:

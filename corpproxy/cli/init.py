@@ -28,12 +28,21 @@ POLICY_FILE = "policy.yaml"
 PASSWORDS_FILE = "users.htpasswd"
 STATE_FOLDER = "state"
 FIRST_USER = "admin"
+# All commands look for a policy here, too.
+FOLDER = Path("site")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to make it")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=FOLDER,
+        metavar="FOLDER",
+        help=f"where to make it (default: {FOLDER})",
+    )
     parser.add_argument(
         "--preset",
         type=lambda name: FORMER_NAMES.get(name, name),

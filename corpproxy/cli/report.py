@@ -15,6 +15,7 @@ from corpproxy.backends.store import StoreError
 from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.site import Site, add_site_arguments, site_of
+from corpproxy.config.nearest import did_you_mean
 from corpproxy.reports.period import Every, Period, last_over, period_with
 
 DESCRIPTION = (
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--group", metavar="NAME", default="", help="people of this group alone")
     only.add_argument("--user", metavar="NAME", default="", help="this person alone, from the record itself")
+    only.add_argument(
+        "--send", metavar="NAME", default="", help="make this report of the policy now, write and send it"
+    )
     parser.add_argument("--top", type=positive, default=20, metavar="N", help="rows of a table (default: 20)")
     parser.add_argument("--format", choices=FORMATS, help="text (default), html, csv or json")
     parser.add_argument(
@@ -48,12 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make the report; gives the exit status."""
+    if options.send:
+        return _send(options)
     site = site_of(options, needed=True)
     now = time.time()
     order = ReportOrder(
         site=site.name,
         state=site.state,
-        period=_period(options, site, now),
+        period=_period(options, site, now, Every(options.by)),
         group=options.group,
         user=options.user,
         top=options.top,
@@ -73,6 +79,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _send(options: argparse.Namespace) -> int:
+    """Make a report as the service does, whether it is due or not."""
+    from corpproxy.backends.policy_files import DISK
+    from corpproxy.backends.report_errand import Came, ReportErrand
+    from corpproxy.config.load import load_policy
+
+    loaded = load_policy(options.policy, DISK, forgiving=True)
+    if loaded.configuration is None:
+        raise CommandFailed(f"{options.policy} cannot be loaded; 'corpproxy check' says why")
+    policy, now = loaded.configuration, time.time()
+    reports = {one.name: one for one in policy.reports}
+    report = reports.get(options.send)
+    if report is None:
+        raise CommandFailed(f"the policy has no report '{options.send}'{did_you_mean(options.send, reports)}")
+    period = _period(options, Site(policy.state, policy.time_zone), now, report.every)
+    came = Came(period.name)
+    failed = ReportErrand(policy.state, policy.site, policy.mail, now).deliver(report, period, came)
+    if came.is_written:
+        print(f"{report.folder}: {period.words}")
+    for address in came.sent:
+        print(f"sent to {address}: {period.words}")
+    if failed:
+        raise CommandFailed("\n".join(failed))
+    return 0
+
+
 def _format(options: argparse.Namespace) -> str:
     if options.format:
         return str(options.format)
@@ -83,8 +115,7 @@ def _format(options: argparse.Namespace) -> str:
     return ending if ending in FORMATS else "text"
 
 
-def _period(options: argparse.Namespace, site: Site, now: float) -> Period:
-    every = Every(options.by)
+def _period(options: argparse.Namespace, site: Site, now: float, every: Every) -> Period:
     if options.day is None:
         return last_over(every, now, site.zone)
     today = datetime.fromtimestamp(now, site.zone).date()

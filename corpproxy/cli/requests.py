@@ -10,6 +10,7 @@ from corpproxy.audit.line import printable
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.grants import print_given
 from corpproxy.cli.moments import span
+from corpproxy.cli.options import add_format
 from corpproxy.cli.reload import add_service_arguments, asked
 from corpproxy.cli.site import Site, site_of
 from corpproxy.net.ask import ControlError
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = _action(actions, "list", "list the requests that wait")
     listing.add_argument("--all", action="store_true", help="those that were decided, too")
-    listing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+    add_format(listing)
     granting = _action(actions, "grant", "let through")
     granting.add_argument("id", metavar="ID", help="as the list shows it")
     granting.add_argument(

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from corpproxy.cli.failed import CommandFailed
+from corpproxy.cli.options import add_format
 from corpproxy.cli.reload import add_service_arguments, asked, print_problems
 from corpproxy.net.ask import ControlError
 
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     add_service_arguments(parser)
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+    add_format(parser)
 
 
 def run(options: argparse.Namespace) -> int:

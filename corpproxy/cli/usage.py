@@ -19,6 +19,7 @@ from corpproxy.backends.store_sqlite import report_from
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.octets import human
+from corpproxy.cli.options import add_json
 from corpproxy.cli.site import add_site_arguments, site_of
 
 DESCRIPTION = "Show who moved how many octets through the proxy, heads, refusals and open tunnels included."
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=["table", "csv", "json"], default="table", help="table (default), csv or json"
     )
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:

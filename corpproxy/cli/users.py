@@ -145,7 +145,8 @@ def _add(options: argparse.Namespace) -> int:
     set_password(files.htpasswd, name, password)
     if groups_file is not None:
         set_groups(groups_file, {name: groups})
-    print(f"'{name}' can sign in: {', '.join(groups) or NO_GROUPS}.")
+    people, _ = _people(files)
+    print(f"'{name}' can sign in: {', '.join(people.identity(name).groups) or NO_GROUPS}.")
     return 0
 
 

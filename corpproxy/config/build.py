@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
+from corpproxy.config.build_sinks import checkpoint_folders, sinks_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
@@ -34,6 +35,7 @@ from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import Exemptions
 from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
+from corpproxy.reports.scheduled import MailSettings, Scheduled
 
 _Settings = TypeVar("_Settings")
 
@@ -82,6 +84,8 @@ def build(
         calendars=rules.calendars(),
         workers=model.workers,
         exemptions=Exemptions(rules.exemptions(), rules.networks),
+        reports=parts.reports(),
+        mail=parts.mail(),
         limits=Limits(rules.limits(), rules.networks) if model.limits else NO_LIMITS,
     )
 
@@ -232,6 +236,37 @@ class _Parts:
             hosts={normal_host(name).name: tuple(addresses) for name, addresses in table.hosts.items()},
         )
 
+    def reports(self) -> tuple[Scheduled, ...]:
+        return tuple(
+            Scheduled(
+                name=one.name,
+                every=one.every,
+                at_minutes=one.at,
+                group=one.group or "",
+                top=one.top,
+                formats=tuple(dict.fromkeys(one.format)) or ("html",),
+                folder=self._file(one.folder),
+                mail=tuple(dict.fromkeys(one.mail)),
+                place=self._place("reports", number),
+            )
+            for number, one in enumerate(self._model.reports)
+        )
+
+    def mail(self) -> MailSettings | None:
+        table = self._model.mail
+        if table is None:
+            return None
+        host, port = table.server
+        return MailSettings(
+            host=host,
+            port=port,
+            sender=table.sender,
+            starts_plain=table.tls != "tls",
+            user=table.user or "",
+            password=self._file(table.password),
+            authorities=self._file(table.authorities),
+        )
+
     def audit(self) -> AuditSettings:
         table = self._model.audit
         return AuditSettings(
@@ -245,5 +280,6 @@ class _Parts:
             when_full=table.when_full,
             compress=table.compress,
             disk_octets=table.disk,
-            checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
+            to=sinks_of(table, self._folder),
+            checkpoints_to=checkpoint_folders(table, self._folder),
         )

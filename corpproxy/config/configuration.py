@@ -27,6 +27,7 @@ from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.safe_search import SafeSearch
+from corpproxy.reports.scheduled import MailSettings, Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Configuration:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     workers: int | None = None
     exemptions: Exemptions = NO_EXEMPTIONS
+    reports: tuple[Scheduled, ...] = ()
+    mail: MailSettings | None = None
     limits: Limits = NO_LIMITS
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:

@@ -71,8 +71,8 @@ class Classifier:
     ) -> None:
         self.index = index
         self.missing = missing
-        self._own = _indexed(own or {})
-        self._exceptions = _indexed(exceptions or {})
+        self._own = indexed(own or {})
+        self._exceptions = indexed(exceptions or {})
         self._own_categories = frozenset(own or ())
         self._same = _same_category(index.aliases) if index is not None else {}
         layers: list[Layer] = [one for one in (index, self._exceptions, self._own) if one is not None]
@@ -159,8 +159,8 @@ def _order(match: Match) -> tuple[str, str]:
     return match.category, match.list
 
 
-def _indexed(entries: Mapping[str, Sequence[str]]) -> CategoryIndex | None:
-    """Index entries of the policy; None when there are none."""
+def indexed(entries: Mapping[str, Sequence[str]]) -> CategoryIndex | None:
+    """Index entries as a policy writes them, by category; None when there are none."""
     if not any(entries.values()):
         return None
     return small_index({category: _read(category, written) for category, written in entries.items()}, OWN)

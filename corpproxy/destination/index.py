@@ -93,6 +93,15 @@ class CategoryIndex:
         """Whether a path on this host can change anything, expressions aside."""
         return self.meta.urls > 0 and any(map(self._is_above_urls, url_keys(host)))
 
+    def categories_of_queries(self, host: Host, path: str) -> frozenset[str]:
+        """The categories that a query behind a path without one may add."""
+        beginning = listed_path(path) + "?"
+        below = (found for key in url_keys(host) for found in self.keys_below(key + beginning))
+        found = {category for _, categories in below for category in categories}
+        return frozenset(
+            found.union(self.meta.memberships[number].category for number, _ in self._expressions)
+        )
+
     def _is_above_urls(self, key: str) -> bool:
         return bool(self._trie.has_keys_with_prefix(key + "/"))
 

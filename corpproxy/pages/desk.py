@@ -89,8 +89,21 @@ class Desk:
     # For the person who asks.
 
     def may_ask(self, request: PortalRequest, past: PastRefusal) -> bool:
-        """Whether a person can ask for what was refused."""
-        return past.may_be_overridden and self._access.approvals.may_ask(_party(request))
+        """Whether a person can ask for what was refused, and has not yet."""
+        return (
+            past.may_be_overridden
+            and self._access.approvals.may_ask(_party(request))
+            and not self._is_asked(request, past)
+        )
+
+    def _is_asked(self, request: PortalRequest, past: PastRefusal) -> bool:
+        """Whether the host is open by now, or a request for it waits."""
+        host, now = normal_host(past.host), request.now
+        if self._access.grants.holds(request.identity, request.client, host, past.rule, now) is not None:
+            return True
+        return any(
+            one.is_waiting and (one.host, one.rule) == (past.host, past.rule) for one in self.own(request)
+        )
 
     def ask_token(self, request: PortalRequest, past: PastRefusal) -> str:
         """Give the token of the form that asks; empty where nobody could let the person through."""

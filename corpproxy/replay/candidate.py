@@ -19,6 +19,7 @@ from corpproxy.policy.exempt import Exemptions
 from corpproxy.policy.model import Facts
 from corpproxy.policy.partial import Gaps
 from corpproxy.replay.facts import facts_of, gaps_of
+from corpproxy.replay.queries import Queries
 
 WHO = "the person, who had not signed in"
 
@@ -71,6 +72,7 @@ class Candidate:
         self._people = people
         self._then = then
         self._now = Classifier(index, configuration.own, configuration.exceptions)
+        self._queries = Queries(index, configuration, self._now)
         self._missing_now = _missing(list(unread(configuration.lists, index)))
         self._own = _OwnEntries(configuration, self._now)
         self._owns: dict[str, _OwnEntries | None] = {}
@@ -89,14 +91,20 @@ class Candidate:
         """The facts, with who asked then, what is not known of them, and the categories of missing lists."""
         facts, gaps = facts_of(record), gaps_of(record)
         if self.as_of.lists:
-            facts.categories = self._now.classify(facts.host, facts.scheme, facts.port, facts.path)[0]
-            return facts, gaps, self._missing_now
+            return facts, self._listed_now(facts, gaps), self._missing_now
         facts.categories, unknown = self._categories_then(record, facts)
         missing, unheard_of = self._lists_then(record)
         unknown |= unheard_of.difference(facts.categories)
         if unknown:
             gaps = replace(gaps, categories=unknown)
         return facts, gaps, missing
+
+    def _listed_now(self, facts: Facts, gaps: Gaps) -> Gaps:
+        """Put the categories by the lists of now into the facts; those that hang on a query are not known."""
+        categories = self._now.classify(facts.host, facts.scheme, facts.port, facts.path)[0]
+        doubtful = self._queries.doubtful(facts.host, facts.path, categories) if gaps.query else frozenset()
+        facts.categories = tuple(one for one in categories if one not in doubtful)
+        return replace(gaps, categories=doubtful) if doubtful else gaps
 
     def _policy(self, missing: frozenset[str]) -> Policy:
         found = self._policies.get(missing)

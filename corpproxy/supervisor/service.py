@@ -31,10 +31,13 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
+from corpproxy.policy.set_limits import SetLimit
+from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService
-from corpproxy.supervisor.board import BATCH, Board
+from corpproxy.supervisor.board import Board
 from corpproxy.supervisor.crew import Crew
 from corpproxy.supervisor.employment import FIRST_SOCKET, Employment
+from corpproxy.supervisor.granting import SharedGranting
 from corpproxy.supervisor.lost import lost_tunnels
 from corpproxy.supervisor.messages import (
     Beginning,
@@ -65,6 +68,7 @@ from corpproxy.supervisor.wire import (
     KeepRequest,
     Link,
     NotStored,
+    SetLimits,
     TakeLists,
     Taken,
     Tell,
@@ -124,6 +128,7 @@ class Supervisor(CorpproxyService):
 
     # Of the bound sockets, those for clients: one for each worker of each listener.
     _shared: dict[Listener, list[socket.socket]]
+    granting: SharedGranting
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         self._shared = {}
@@ -161,6 +166,9 @@ class Supervisor(CorpproxyService):
         self._closing_lost: set[Deferred[None]] = set()
         self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
 
+    def _make_granting(self) -> SharedGranting:
+        return SharedGranting(self)
+
     def _measure(self) -> None:
         super()._measure()
         self.sums.measure()
@@ -171,8 +179,8 @@ class Supervisor(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(self._every(CROWD_SECONDS, self.crew.spread_crowds))
-        self._loops.append(self._every(TURN_SECONDS, self.dealing.deal))
+        self._loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
+        self._loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
         self.crew.start()
 
     def _listen(self, socket: Socket) -> None:
@@ -183,12 +191,6 @@ class Supervisor(CorpproxyService):
         listener = socket.listener
         purpose = listener.purpose.value
         log.info(said, name=listener.name, at=socket.written, purpose=purpose, count=self.workers)
-
-    async def _load_grants(self) -> None:
-        await super()._load_grants()
-        for seat in self.crew.seats:
-            if seat.is_serving:
-                self._tell_grants(seat)
 
     # What seats ask for.
 
@@ -224,7 +226,8 @@ class Supervisor(CorpproxyService):
         assert seat.employment is not None
         link = seat.employment.link
         link.ask(TakeLists).addErrback(_not_told)
-        self._tell_grants(seat)
+        link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(_not_told)
+        self.granting.tell(seat)
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
         self._catch_up()
@@ -286,20 +289,14 @@ class Supervisor(CorpproxyService):
         super().look_at_people()
         self.crew.tell(Hear, (LookAgain(),))
 
-    def give(self, grant: Grant) -> Deferred[None]:
-        """Give a grant, and let all workers know at once."""
-        self.crew.tell(Hear, (Granted(grant),))
-        return super().give(grant)
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force, here and in all workers."""
+        super().take_limits(entries)
+        self.crew.tell(SetLimits, entries)
 
-    def take_back(self, id: str) -> Deferred[None]:
-        """End a grant everywhere."""
-        self.crew.tell(Hear, (GrantEnded(id),))
-        return super().take_back(id)
-
-    def keep_request(self, request: AccessRequest) -> Deferred[None]:
-        """Keep what became of a request, and let all workers know."""
-        self.crew.tell(Hear, (Requested(request),))
-        return super().keep_request(request)
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now in any worker, by the names of the limits that they wait for."""
+        return self.dealing.waiting()
 
     def reopen(self) -> None:
         """Begin new record files everywhere."""
@@ -372,15 +369,6 @@ class Supervisor(CorpproxyService):
         late = [seat for seat in self.crew.seats if seat.is_serving and seat.edition != edition.version]
         caught_up = [self.crew.catch_up(seat, edition).addErrback(_not_told) for seat in late]
         return DeferredList(caught_up).addCallback(lambda _: None)
-
-    def _tell_grants(self, seat: Seat) -> None:
-        assert seat.employment is not None
-        now = self.now()
-        told: list[Notice] = [Granted(grant) for grant in self.lasting.grants.all(now)]
-        told += [Requested(request) for request in reversed(self.lasting.requests.all(now))]
-        for at in range(0, len(told), BATCH):
-            notices = tuple(told[at : at + BATCH])
-            seat.employment.link.ask(Hear, notices).addErrback(_not_told)
 
     def _close_lost(self, records: list[Record]) -> None:
         for record in records:

@@ -15,6 +15,8 @@ from corpproxy.backends.record_index import drop_index, existing_index, index_pa
 from corpproxy.backends.record_reader import Follower
 from corpproxy.backends.record_search import Search
 from corpproxy.backends.record_segments import segment_names
+from corpproxy.backends.seekable_zstd import FrameReader
+from corpproxy.backends.segment_file import create_segment
 from tests.audit.test_record import a_record
 
 KEY = b"k" * 32
@@ -94,6 +96,37 @@ class SearchTests(SynchronousTestCase):
             (self.folder / name).unlink()
         self.assertEqual(without_index(self.folder, KEY), [])
         self.check_all()
+
+    def test_packed(self) -> None:
+        """A segment that the service packed keeps its index, and only the needed blocks are unpacked."""
+        self.index()
+        names = segment_names(self.folder)[:2]
+        for name in names:
+            packed = name.path.with_name(f"{name.path.name}.zst")
+            with create_segment(packed) as file:
+                file.write(name.path.read_bytes())
+            name.path.unlink()
+        self.assertEqual(without_index(self.folder, KEY), [])
+        self.check_all()
+        unpacked: list[int] = []
+        reading = FrameReader.frame
+        self.patch(FrameReader, "frame", lambda *args: unpacked.append(args[1]) or reading(*args))
+        between = {"since": "2026-11-23T00:37:00.000Z", "until": "2026-11-23T00:38:00.000Z"}
+        self.assertEqual(self.search(**between), [37])
+        self.assertLess(len(unpacked), 4)
+
+    def test_packed_meanwhile(self) -> None:
+        """A segment that is packed between its being named and its being read is read all the same."""
+        self.index()
+        search = Search(self.folder, RecordQuery(user="amir"), self.said.append, KEY)
+        found = search.found()
+        first = [next(found) for _ in range(3)]
+        for name in (FIRST, OTHER):
+            path = self.folder / name
+            with create_segment(path.with_name(f"{name}.zst")) as file:
+                file.write(path.read_bytes())
+            path.unlink()
+        self.assertEqual(len([*first, *found]), 17)
 
     def test_other_content(self) -> None:
         """An index of what a segment was before is no index; the segment is read as a whole."""

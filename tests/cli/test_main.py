@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from corpproxy import __version__, twins
-from corpproxy.cli import COMMANDS, main, parser_of_all, policy_path
+from corpproxy.cli import COMMANDS, main, parsed, parser_of_all, policy_path
 from corpproxy.cli import check as check_module
 from corpproxy.cli.failed import CommandFailed
 from tests.cli.sites import SiteCase
@@ -50,6 +50,35 @@ class MainTests(SiteCase):
         self.assertEqual(before[0], 0, before)
         self.assertEqual(before, self.run_command("check", "--policy", self.policy))
         self.assertEqual(before, self.run_command("check", self.policy))
+
+    def test_options_anywhere(self):
+        """What a command takes, or all of its actions, may stand before the action and behind it."""
+        for words in (
+            ["--policy", "P", "lists", "build"], ["lists", "--policy", "P", "build"],
+            ["lists", "build", "--policy", "P"], ["policy", "--policy", "P", "log"],
+            ["users", "--policy", "P", "list"], ["grants", "--policy", "P", "list"],
+            ["grants", "list", "--policy", "P"], ["requests", "--policy", "P", "list", "--json"],
+        ):  # fmt: skip
+            options, _ = parsed(list(map(str, words)))
+            self.assertEqual(options.policy, Path("P"), words)
+        for words in (["grants", "--socket", "S", "list"], ["grants", "list", "--socket", "S"]):
+            self.assertEqual(parsed(words)[0].socket, Path("S"))
+        self.assertIsNone(parsed(["grants", "list"])[0].socket)
+
+    def test_behind_counts(self):
+        """What stands behind the action counts, when an option is given twice."""
+        options, _ = parsed(["lists", "--policy", "A", "build", "--policy", "B"])
+        self.assertEqual(options.policy, Path("B"))
+
+    def test_json_everywhere(self):
+        """--json is understood by every command that has something for programs."""
+        for words in (
+            ["check"], ["explain", "--url", "http://a.example/"], ["calendar"], ["test"], ["exceptions"],
+            ["grants", "list"], ["grants", "report"], ["requests", "list"], ["replay"], ["status"], ["usage"],
+            ["lists", "stats"], ["lists", "status"], ["lists", "diff", "a"], ["audit", "search"],
+        ):  # fmt: skip
+            options, _ = parsed([*words, "--json"])
+            self.assertTrue(getattr(options, "json", False) or options.format == "json", words)
 
     def test_expected_failures(self):
         """What is expected to fail is a sentence on standard error, never a traceback."""

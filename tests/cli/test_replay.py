@@ -220,6 +220,22 @@ class RecordsTests(ReplayCase):
         self.assertEqual((found["unchanged"], found["undecidable"]["exchanges"]), (1, 1))
         self.assertEqual(found["undecidable"]["by"][0]["fact"], "the query")
 
+    def test_query_and_lists_now(self):
+        """With --lists now a query that was not kept makes doubtful only what a list says of it."""
+        (self.folder / "fun.txt").write_text("tube.example/watch?v=9\ngames.example/play\n")
+        self.edit("format: names", "format: urls")
+        self.run_command("lists", "--policy", self.policy, "build")
+        for host, path in (("tube.example", "/watch"), ("tube.example", "/look"), ("games.example", "/play")):
+            self.exchange(host, path=path, left_out=("query",))
+        self.exchange("tube.example", path="/watch?v=1")
+        self.save()
+        found = self.replay(*self.SINCE, "--lists", "now")
+        self.assertEqual(found["undecidable"]["exchanges"], 1)
+        (doubt,) = found["undecidable"]["by"]
+        self.assertEqual((doubt["rule"], doubt["fact"]), ("no games", "the categories"))
+        self.assertEqual(found["changes"]["newly blocked"]["by_host"][0]["host"], "games.example")
+        self.assertEqual(found["unchanged"], 2)
+
     def test_tunnels(self):
         """A tunnel counts once, whether it is still open or not."""
         tunnel = {"method": "CONNECT", "port": 443, "scheme": "https", "path": ""}

@@ -71,7 +71,7 @@ class AddTests(UsersCase):
     def test_add(self):
         """A person who was added signs in, and is in the groups that were named."""
         out = self.add("amir", "correct horse", "--groups", "pupils, choir")
-        self.assertEqual(out, "'amir' can sign in: pupils, choir.\n")
+        self.assertEqual(out, "'amir' can sign in: choir, pupils.\n")
         self.assertTrue(self.is_right("amir", "correct horse"))
         self.assertEqual(self.groups.read_text(), "amir: pupils, choir\n")
 
@@ -303,7 +303,7 @@ class PolicyTests(UsersCase):
         """The policy says which files; its own groups are shown too; the first person needs no file yet."""
         self.policy.write_text(POLICY)
         out = self.done("add", "amir", "--groups", "staff", "--generate", where=self.where)
-        self.assertIn("'amir' can sign in: staff.", out)
+        self.assertIn("'amir' can sign in: choir, pupils, staff.", out)
         self.assertEqual(self.groups.read_text(), "amir: staff\n")
         self.assertIn("choir, pupils, staff", self.done("list", where=self.where))
 

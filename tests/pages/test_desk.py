@@ -109,6 +109,17 @@ class AskTests(DeskCase):
         self.refusals.add(BLOCKED, occasion("maps.example", identity=CAROL))
         self.assertNotIn(b'/ask"', self.get("/", CAROL).content)
 
+    def test_asked_already(self):
+        """What waits for an answer, and what is open by now, is not offered again."""
+        self.refuse("maps.example")
+        asked = self.ask().request
+        self.known.requests.keep(asked)
+        self.assertNotIn(b'/ask"', self.get("/", PUPIL).content)
+        self.known.requests.keep(replace(asked, state=State.REFUSED, decided_at=NOW))
+        self.assertIn(b'/ask"', self.get("/", PUPIL).content)
+        self.known.grants.add(Grant("amir", "maps.example", asked.rule, NOW + 60, "beth", "x"))
+        self.assertNotIn(b'/ask"', self.get("/", PUPIL).content)
+
     def test_too_many(self):
         """Who has enough requests that wait is told so, and the status says it."""
         for number in range(5):

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 THREADS = 16
 # How long something that happens by itself is waited for.
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 40.0
 
 LISTEN = """
 site: Hillside School
@@ -73,7 +73,7 @@ class ServiceCase(TestCase):
     :ivar jump: seconds that the clock of the service is off the real one.
     """
 
-    timeout = 60
+    timeout = 90
     policy: ClassVar[str] = ALLOW
     people: ClassVar[dict[str, str]] = {}
     transports: ClassVar[str] = "engine"

@@ -17,7 +17,9 @@ from corpproxy.config.checks import (
     listen,
     lists,
     names,
+    reports,
     rules,
+    sinks,
     site,
     values,
 )
@@ -36,6 +38,8 @@ CONCERNS = tuple(
         listen,
         files,
         geography,
+        sinks,
+        reports,
         site,
         calendars,
         values,

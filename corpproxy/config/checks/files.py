@@ -17,21 +17,22 @@ def check(examined: Examined) -> None:
     for number, method in enumerate(identity.methods):
         path: Path = ("identity", "methods", number, "basic", "htpasswd")
         make = f"make it with 'corpproxy users add NAME', which writes {method.basic.htpasswd}"
-        _secret(examined, path, method.basic.htpasswd, "nobody could sign in; " + make)
+        secret(examined, path, method.basic.htpasswd, "nobody could sign in; " + make)
         if number:
             said = "people sign in against one htpasswd file; join this one with the first"
             examined.say(("identity", "methods", number), "second-htpasswd", said)
     for number, one in enumerate(examined.model.listen):
         if one.token is not None:
             make = "make it with 'openssl rand -hex 32', readable by the service alone"
-            _secret(examined, ("listen", number, "token"), one.token, make)
+            secret(examined, ("listen", number, "token"), one.token, make)
     if identity.groups_file is not None and not examined.files.exists(examined.file(identity.groups_file)):
         said = f"there is no file '{identity.groups_file}'; until it is there nobody is in a group by it"
         examined.say(("identity", "groups_file"), "groups-file-missing", said, "warning")
     _lists(examined)
 
 
-def _secret(examined: Examined, path: Path, written: str, advice: str) -> None:
+def secret(examined: Examined, path: Path, written: str, advice: str) -> None:
+    """Say when a file with a secret is missing, or open to everybody."""
     file = examined.file(written)
     if not examined.files.exists(file):
         examined.say(path, "secret-missing", f"there is no file '{written}': {advice}")

@@ -60,6 +60,11 @@ class _Names:
             self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
             self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
             self._group_names(("tests", number, "groups"), case.groups or ())
+        for number, report in enumerate(model.reports):
+            said = self._said_of_group(report.group) if report.group else ""
+            if said:
+                where: Path = ("reports", number, "group")
+                self._examined.say(where, "unknown-group", said, self._severity_of_groups)
         for name, table in model.lists.items():
             if table.of == "group":
                 self._listed_groups(name, table)

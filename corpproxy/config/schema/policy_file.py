@@ -23,6 +23,7 @@ from corpproxy.config.schema.limits import (
 )
 from corpproxy.config.schema.listen import ListenTable
 from corpproxy.config.schema.named_lists import NamedListTable
+from corpproxy.config.schema.reports import MailTable, ReportTable
 from corpproxy.config.schema.rules import ApproveTable, ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
@@ -89,4 +90,6 @@ class PolicyFile(Table):
     forwarding: ForwardingTable = Field(default=ForwardingTable(), description="What servers learn.")
     names: NamesTable = Field(default=NamesTable(), description="How host names are looked up.")
     audit: AuditTable = Field(default=AuditTable(), description="What the record keeps.")
+    reports: list[ReportTable] = listing("Reports that are made by themselves, and where they go.")
+    mail: MailTable | None = optional("The mail server that sends them.")
     tests: list[CaseTable] = listing("What must come out; one that fails refuses the load.")

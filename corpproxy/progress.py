@@ -1,0 +1,37 @@
+"""Open tunnels have a record of how far they are every few minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from corpproxy.backends.books import PROGRESS_SECONDS, Books
+
+if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
+    from corpproxy.net.proxy import Proxy
+
+# Progress of so many tunnels is recorded in one turn, which takes some 3 ms.
+AT_ONCE = 100
+
+
+class Progress:
+    """Tells the books how far the tunnels of a proxy are."""
+
+    def __init__(self, proxy: Proxy, books: Books, now: Callable[[], float]) -> None:
+        self._proxy = proxy
+        self._books = books
+        self._now = now
+
+    def look(self) -> None:
+        """Record each tunnel that has been open for that long."""
+        now, tunnels = self._now(), self._proxy.admission.tunnels
+        self._tell([one for one in tunnels if now - one.exchange.started >= PROGRESS_SECONDS])
+
+    def _tell(self, tunnels: list[Downstream]) -> None:
+        """Record some tunnels, and the others in later turns: of ten thousand nobody should notice."""
+        some, others = tunnels[:AT_ONCE], tunnels[AT_ONCE:]
+        still_open = self._proxy.admission.tunnels
+        self._books.progress([one.exchange for one in some if one in still_open])
+        if others and not self._proxy.stopping:
+            self._proxy.reactor.callLater(0, self._tell, others)

@@ -1,0 +1,67 @@
+"""Grants and requests of a site that has workers: whatever becomes of one, all workers hear of it at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from corpproxy.granting import Granting
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
+from corpproxy.supervisor.board import BATCH
+from corpproxy.supervisor.messages import Granted, GrantEnded, Notice, Requested
+from corpproxy.supervisor.wire import Hear
+
+if TYPE_CHECKING:
+    from corpproxy.supervisor.seat import Seat
+    from corpproxy.supervisor.service import Supervisor
+
+log = Logger()
+
+
+class SharedGranting(Granting):
+    """What the supervisor keeps, and its workers decide by."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        super().__init__(supervisor.reactor, supervisor.store, supervisor.lasting, supervisor.now)
+        # Its crew is made later than this.
+        self._supervisor = supervisor
+
+    def give(self, grant: Grant) -> Deferred[None]:
+        """Give a grant, and let all workers know at once."""
+        self._supervisor.crew.tell(Hear, (Granted(grant),))
+        return super().give(grant)
+
+    def take_back(self, id: str) -> Deferred[None]:
+        """End a grant everywhere."""
+        self._supervisor.crew.tell(Hear, (GrantEnded(id),))
+        return super().take_back(id)
+
+    def keep_request(self, request: AccessRequest) -> Deferred[None]:
+        """Keep what became of a request, and let all workers know."""
+        self._supervisor.crew.tell(Hear, (Requested(request),))
+        return super().keep_request(request)
+
+    def tell(self, seat: Seat) -> None:
+        """Tell one worker all that holds."""
+        assert seat.employment is not None
+        now = self._now()
+        told: list[Notice] = [Granted(grant) for grant in self._grants.all(now)]
+        told += [Requested(request) for request in reversed(self._requests.all(now))]
+        for at in range(0, len(told), BATCH):
+            notices = tuple(told[at : at + BATCH])
+            seat.employment.link.ask(Hear, notices).addErrback(_not_told)
+
+    def _loaded(self) -> None:
+        for seat in self._supervisor.crew.seats:
+            if seat.is_serving:
+                self.tell(seat)
+
+
+def _not_told(failure: Failure) -> None:
+    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
+        log.failure("a worker could not be told of what was granted", failure)
