@@ -157,10 +157,8 @@ class Books:
         return record
 
     def _keep(self, record: Record, known: Known) -> Record:
-        """Remember the record of the second exchange for those like it that follow; gives the record."""
-        if known.came_again:
-            known.record = _copied(record)
-        known.came_again = True
+        """Remember the record for those like it that follow; gives the record."""
+        known.record = _copied(record)
         return record
 
     def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
