@@ -230,6 +230,9 @@ class Worker(CorpproxyService):
     def _make_erasing(self) -> Any:
         return Elsewhere()
 
+    def _make_revealing(self) -> Any:
+        return Elsewhere()
+
     def _make_retention(self) -> Any:
         return Elsewhere()
 
@@ -275,6 +278,10 @@ class Worker(CorpproxyService):
             self.teller.learned,
             self.teller.changed,
         )
+
+    @property
+    def _worker_number(self) -> int:
+        return self.beginning.number
 
     def _make_references(self) -> References:
         return References(self.beginning.process)
