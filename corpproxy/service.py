@@ -371,6 +371,7 @@ class CorpproxyService(Service):
 
     def keep(self, run: Run) -> None:
         """Keep the policy in force among those that ran."""
+        self.errands.edits.taken(run)
         try:
             History(self.state).keep(self.texts, self.policy, run)
         except HistoryError as error:
@@ -512,6 +513,7 @@ class CorpproxyService(Service):
             self.bookkeeper.stop,
             self.shelf.close,
             self.writer.close,
+            self.errands.written,
             self._close_checkpoints,
             self.store.close,
             rest,

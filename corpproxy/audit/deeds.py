@@ -21,6 +21,16 @@ class DeedName(StrEnum):
     RETAINED = "record-retained"
     REVEALED = "person-revealed"
     REVEAL_ENDED = "reveal-ended"
+    POLICY_TAKEN = "policy-taken"
+    POLICY_REFUSED = "policy-refused"
+    USER_ADDED = "user-added"
+    USER_CHANGED = "user-changed"
+    USER_REMOVED = "user-removed"
+    PASSWORD_SET = "password-set"
+    LIST_ACCEPTED = "list-accepted"
+    LIST_REJECTED = "list-rejected"
+    LIST_ROLLED_BACK = "list-rolled-back"
+    REPORT_SENT = "report-sent"
 
 
 @dataclass(frozen=True, slots=True)

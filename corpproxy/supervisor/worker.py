@@ -110,6 +110,13 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class NoErrands(Elsewhere):
+    """In the place of errands, which the supervisor runs for all."""
+
+    def written(self) -> None:
+        """Nothing was left here."""
+
+
 class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
@@ -210,7 +217,7 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_errands(self) -> Any:
-        return Elsewhere()
+        return NoErrands()
 
     def _make_erasing(self) -> Any:
         return Elsewhere()
