@@ -24,7 +24,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -60,7 +60,8 @@ from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.keeping import make_shelf, make_sinks
+from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -69,6 +70,7 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
@@ -173,6 +175,7 @@ class CorpproxyService(Service):
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -185,6 +188,7 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
@@ -218,6 +222,9 @@ class CorpproxyService(Service):
     def _make_shelf(self) -> Any:
         return make_shelf(self)
 
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
@@ -232,6 +239,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_limit_keeper(self) -> Any:
+        return LimitKeeper(self)
 
     def _make_retention(self) -> Any:
         return Retention(self)
@@ -298,7 +308,9 @@ class CorpproxyService(Service):
         self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.limit_keeper.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
@@ -384,8 +396,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -413,6 +426,7 @@ class CorpproxyService(Service):
         self.writer.take_up(configuration.audit)
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -452,6 +466,15 @@ class CorpproxyService(Service):
     def look_at_people(self) -> None:
         """Take up the password file and the groups file as they are now."""
         self.reception.look()
+
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force."""
+        self.lasting.set_limits.entries = entries
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
+
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now, by the names of the limits that they wait for."""
+        return self.proxy.pacer.waiting()
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
@@ -504,6 +527,8 @@ class CorpproxyService(Service):
             clients,
             self._drain,
             proxy.rounds.stop,
+            proxy.pacer.stop,
+            self.limit_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,
@@ -515,6 +540,8 @@ class CorpproxyService(Service):
             self.writer.close,
             self.errands.written,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

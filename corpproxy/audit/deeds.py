@@ -31,6 +31,8 @@ class DeedName(StrEnum):
     LIST_REJECTED = "list-rejected"
     LIST_ROLLED_BACK = "list-rolled-back"
     REPORT_SENT = "report-sent"
+    LIMIT_SET = "limit-set"
+    LIMIT_CLEARED = "limit-cleared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corpproxy.audit.discretion import Level
+from corpproxy.audit.sinks import SinkSettings
 
 
 class WhenFull(enum.StrEnum):
@@ -46,7 +47,8 @@ class AuditSettings:
     ``compress``: pack closed segments.
     ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
     ``levels``: how much is recorded, by category.  ``when_full``: see :class:`WhenFull`.
-    ``checkpoints_to``: folders elsewhere that get every checkpoint, too.
+    ``checkpoints_to``: folders elsewhere that get
+    every checkpoint, too; ``to``: the sinks.
     """
 
     query: bool = False
@@ -60,3 +62,4 @@ class AuditSettings:
     levels: Mapping[str, Level] = field(default_factory=dict)
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()
+    to: tuple[SinkSettings, ...] = ()

@@ -92,8 +92,7 @@ class Books:
         if known is None:
             record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
         elif known.record is None:
-            record = self._record(exchange, Kind.OPENING, ResultCode.OPEN)
-            known.record = _copied(record)
+            record = self._keep(self._record(exchange, Kind.OPENING, ResultCode.OPEN), known)
         else:
             record = self._like(known.record, exchange, self._now())
         self._writer.write(_discreet(record, exchange))
@@ -148,13 +147,18 @@ class Books:
         if len(path) >= SHORT_PATH or _HAS_MORE(path):
             return self._record(exchange, Kind.EXCHANGE, exchange.result)
         if known.record is None:
-            record = self._record(exchange, Kind.EXCHANGE, exchange.result)
-            known.record = _copied(record)
-            return record
+            return self._keep(self._record(exchange, Kind.EXCHANGE, exchange.result), known)
         record = self._like(known.record, exchange, now)
         record.path = path
         record.status = exchange.status
         record.first_octet_ms = _milliseconds(exchange.first_octet_seconds)
+        return record
+
+    def _keep(self, record: Record, known: Known) -> Record:
+        """Remember the record of the second exchange for those like it that follow; gives the record."""
+        if known.came_again:
+            known.record = _copied(record)
+        known.came_again = True
         return record
 
     def _like(self, other: Record, exchange: Exchange, now: float) -> Record:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
+from corpproxy.config.build_sinks import checkpoint_folders, sinks_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
@@ -279,5 +280,6 @@ class _Parts:
             when_full=table.when_full,
             compress=table.compress,
             disk_octets=table.disk,
-            checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
+            to=sinks_of(table, self._folder),
+            checkpoints_to=checkpoint_folders(table, self._folder),
         )

@@ -19,6 +19,7 @@ from corpproxy.config.checks import (
     names,
     reports,
     rules,
+    sinks,
     site,
     values,
 )
@@ -37,6 +38,7 @@ CONCERNS = tuple(
         listen,
         files,
         geography,
+        sinks,
         reports,
         site,
         calendars,

@@ -7,6 +7,7 @@ from typing import Annotated
 from corpproxy.audit.discretion import Level
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.config.schema.leaves import Age, Number, OneOrMany, SizeOrNone, Switch, Text, words
+from corpproxy.config.schema.sinks import SinkTable
 from corpproxy.config.schema.table import Table, as_in, listing, mapping, optional
 
 LevelWord = Annotated[Level, words(Level)]
@@ -57,9 +58,10 @@ class AuditTable(Table):
         "How much room all files of records may take together; beyond it the oldest closed ones are deleted, "
         "which is signed, recorded and logged. 0: no bound.",
     )
+    to: list[SinkTable] = listing("Where records go besides these files.")
     checkpoints_to: OneOrMany[Text] = listing(
-        "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "
-        "even by somebody who has the key."
+        "Folders elsewhere, and names of ``to``, that get a copy of every checkpoint: what shows that the "
+        "record was cut, even by somebody who has the key."
     )
     when_full: WhenFullWord = as_in(
         AuditSettings,
