@@ -45,6 +45,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         "status": status,
         "rotate": rotate,
         **erase_commands(service),
+        **service.revealing.commands,
         **grant_commands(service),
         **limit_commands(service),
         **list_commands(service),

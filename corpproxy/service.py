@@ -62,6 +62,7 @@ from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
 from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.limit_keeper import LimitKeeper
+from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -76,6 +77,7 @@ from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
 from corpproxy.retention import Retention
+from corpproxy.revealing import Revealing
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -169,6 +171,7 @@ class CorpproxyService(Service):
     def _make_parts(self) -> None:
         reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
+        self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()
         self.store = self._make_store()
@@ -190,6 +193,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
+        self._name_people()
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.retention = self._make_retention()
@@ -239,6 +243,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_revealing(self) -> Any:
+        return Revealing(self)
 
     def _make_limit_keeper(self) -> Any:
         return LimitKeeper(self)
@@ -424,6 +431,8 @@ class CorpproxyService(Service):
         self.proxy.pool.limits = configuration.connections
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
+        if (configuration.audit, configuration.time_zone) != (before.audit, before.time_zone):
+            self._name_people()
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
         self.sinks.use(configuration.audit.to)
@@ -480,6 +489,14 @@ class CorpproxyService(Service):
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
 
+    def _name_people(self) -> None:
+        """Let the record have pseudonyms, or names, as the policy wants it."""
+        self.books.naming = naming_of(self, self._worker_number)
+
+    @property
+    def _worker_number(self) -> int:
+        return 0
+
     def hides(self, hosts: Iterable[str]) -> bool:
         """Whether there is one among some hosts that nothing that is kept may name."""
         return self.proxy.in_force.hides(hosts)
@@ -521,6 +538,7 @@ class CorpproxyService(Service):
             self.reloading.stop,
             self.erasing.stop,
             self.retention.stop,
+            self.revealing.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,

@@ -237,6 +237,9 @@ class Worker(CorpproxyService):
     def _make_erasing(self) -> Any:
         return Elsewhere()
 
+    def _make_revealing(self) -> Any:
+        return Elsewhere()
+
     def _make_retention(self) -> Any:
         return Elsewhere()
 
@@ -282,6 +285,10 @@ class Worker(CorpproxyService):
             self.teller.learned,
             self.teller.changed,
         )
+
+    @property
+    def _worker_number(self) -> int:
+        return self.beginning.number
 
     def _make_references(self) -> References:
         return References(self.beginning.process)

@@ -7,6 +7,7 @@ Each module checks one concern and says every problem it finds.
 from __future__ import annotations
 
 from corpproxy.config.checks import (
+    audit,
     calendars,
     cases,
     exceptions,
@@ -43,6 +44,7 @@ CONCERNS = tuple(
         site,
         calendars,
         values,
+        audit,
     )
 )
 
