@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -47,10 +48,13 @@ class MailSink:
         :raises SinkFailure: when the server does not take it now.
         """
         try:
-            with self._connected() as server:
-                server.send_message(self._message(line))
+            server = self._connected()
+            server.send_message(self._message(line))
         except (OSError, smtplib.SMTPException) as error:
             raise SinkFailure(f"{self._server} takes no mail: {error}") from error
+        # It has the mail; how it takes our leave is all the same.
+        with suppress(OSError, smtplib.SMTPException):
+            server.quit()
 
     def positions(self) -> Positions:
         """There are none."""
