@@ -341,11 +341,11 @@ class CorpproxyService(Service):
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         self.checkpoints.look()
 
     def _close_checkpoints(self) -> Any:
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return self.checkpoints.close()
 
     def _listen(self, socket: Socket) -> None:
