@@ -103,7 +103,8 @@ FIELDS: dict[str, str] = {
     "deed": (
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
         "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
-        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-granted``, ``quota-reset``, ``policy-taken``, ``policy-refused``, "
+        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-granted``, ``quota-reset``, "
+        "``policy-taken``, ``policy-refused``, "
         "``user-added``, ``user-changed``, ``user-removed``, ``password-set``, ``list-accepted``, "
         "``list-rejected``, ``list-rolled-back`` or ``report-sent``; ``user`` did it, ``reason`` says why, "
         "or what changed (:doc:`/howto/administrators`)."
