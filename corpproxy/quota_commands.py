@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.config.nearest import nearest
-from corpproxy.erase_commands import who_really
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.policy.limits import Limit
