@@ -25,6 +25,7 @@ from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
 from corpproxy.backends.erase_journal import Asked, Journal
 from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
 from corpproxy.errors import CorpproxyError
+from corpproxy.limit_keeper import LIMITS_FILE
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -194,5 +195,6 @@ def _files(service: CorpproxyService) -> Iterator[Path]:
     folder, identity = service.policy.parent, service.configuration.identity
     yield from (folder / name for name in service.texts)
     yield from (method.htpasswd for method in identity.methods)
+    yield service.state / LIMITS_FILE
     if identity.groups_file is not None:
         yield identity.groups_file
