@@ -55,7 +55,7 @@ class QuotaDesk:
         standing = self._service.quota_keeper.grant(limit.name, whom, more)
         if standing is None:
             raise ControlError("bad-quota", f"nothing is counted for '{limit.name}' now")
-        self._record(DeedName.QUOTA_GRANTED, limit, whom, f"{quota.amount(more)}: {why}", caller, arguments)
+        self._record(DeedName.QUOTA_GRANTED, limit, whom, f"{quota.amount(more)}: {why}", caller)
         return {"standing": _told(whom, standing)}
 
     def reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class QuotaDesk:
             near = nearest(whom, [member for name, member in standings if name == limit.name])
             hint = f"; nearest is '{near}'" if near else ""
             raise ControlError("bad-quota", f"'{whom}' has used nothing of '{limit.name}'{hint}")
-        self._record(DeedName.QUOTA_RESET, limit, whom or "", why, caller, arguments)
+        self._record(DeedName.QUOTA_RESET, limit, whom or "", why, caller)
         return {"count": count}
 
     def _limit(self, arguments: Mapping[str, Any]) -> tuple[Limit, Quota]:
@@ -98,11 +98,9 @@ class QuotaDesk:
         whom: str,
         why: str,
         caller: Caller,
-        arguments: Mapping[str, Any],
     ) -> None:
         service = self._service
-        by = who_really(caller, arguments)
-        deed = Deed(name, service.now(), by, whom, (), limit.name, 0.0, why, source=COMMAND)
+        deed = Deed(name, service.now(), caller.name, whom, (), limit.name, 0.0, why, source=COMMAND)
         service.books.deed(deed, service.configuration.version)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -85,8 +84,7 @@ def _reset(options: argparse.Namespace, site: Site) -> None:
 
 
 def _ask(options: argparse.Namespace, command: str, **arguments: Any) -> dict[str, Any]:
-    sudo_user = os.environ.get("SUDO_USER", "")
-    return asked(options, command, name=options.name, why=options.why, sudo_user=sudo_user, **arguments)
+    return asked(options, command, name=options.name, why=options.why, **arguments)
 
 
 def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
