@@ -88,7 +88,11 @@ class Composer:
             if not step.allows:
                 self.open.append(Problem(place, "e2guardian-open", said, "warning"))
             return [Rule("", {"": ""}, step.allows, [f"OPEN: {said}"], list(step.places))]
-        comments = [step.said] if step.said else []
+        comments = []
+        if step.said:
+            said = f"a part of '{step.name}' has no counterpart: {step.said}"
+            comments.append(f"OPEN: {said}.")
+            self.open.append(Problem(place, "e2guardian-open", said, "warning"))
         return [
             Rule(
                 self._names.unique(step.name, place),
