@@ -13,21 +13,25 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Three runs of tests side by side, each in a trial of its own: parts, the service as a whole, real programs.
-# The last two wait more than they work.
+# Five runs of tests, four side by side, each in a trial of its own: parts in two shares, the service as a whole,
+# real programs.  The last two wait more than they work.
 SERVICE := tests.service tests.loopback
 PROGRAMS := tests.programs tests.packaging
-PARTS := $(filter-out $(SERVICE) $(PROGRAMS) tests.support, \
+OUTSIDE := tests.backends tests.benchmarks tests.foreign
+PARTS := $(filter-out $(SERVICE) $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TWINS := tests.test_twins tests.audit tests.http1 tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
+# A start compiles all our modules anew, a quarter of a second, where this is set: tests start many processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
 # headers behind it the parts of native/.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime zstd python3-dev libssl-dev \
+                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-pure test-service test-programs test-deps environment node lint types docs policies bench profile clean format
@@ -36,8 +40,8 @@ run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Four runs of trial, three side by side; each tells what it did when it is over, in two minutes or so."
-	@$(MAKE) --no-print-directory -j3 --keep-going --output-sync=target test-parts test-service test-programs test-pure
+	@echo "Five runs of trial, four side by side; each tells what it did when it is over, in some minutes."
+	@$(MAKE) --no-print-directory -j4 --keep-going --output-sync=target test-parts test-outside test-service test-programs test-pure
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)
@@ -47,13 +51,16 @@ test-pure: export CORPPROXY_PURE = 1
 test-pure: $(ENV)/test.stamp
 	$(TRIAL) $(TWINS)
 
+test-outside: $(ENV)/test.stamp
+	$(TRIAL) $(OUTSIDE)
+
 test-service: $(ENV)/test.stamp
 	$(TRIAL) $(SERVICE)
 
 test-programs: $(ENV)/test.stamp
 	$(TRIAL) $(PROGRAMS)
 
-# Squid, nginx and e2guardian start when they are installed, and would take our ports: who had none before has none running.
+# Servers start when they are installed, and would take our ports: who had none before has none running.
 test-deps:
 	@missing=$$(for package in $(DEBIAN_PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || echo $$package; \
@@ -61,7 +68,7 @@ test-deps:
 	test -n "$$missing" || exit 0; \
 	$(SUDO) apt-get update -qq || exit 1; \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing || exit 1; \
-	for server in squid nginx e2guardian; do \
+	for server in squid nginx e2guardian rsyslog postgresql; do \
 	    case "$$missing" in *$$server*) $(SUDO) systemctl disable --now $$server 2>/dev/null || true;; esac; \
 	done
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from socket import gethostname
 
@@ -29,13 +29,14 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.limits import Limits
+from corpproxy.policy.set_limits import SetLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
     """
     What a reload does not touch: grants, requests, the refusals that people look up, the key of forms,
-    sign-ins.
+    sign-ins, the limits that administrators set.
     """
 
     grants: Grants
@@ -43,6 +44,7 @@ class Lasting:
     refusals: Refusals
     signer: Signer
     reception: Reception
+    set_limits: SetLimits = field(default_factory=SetLimits)
 
 
 def assemble(configuration: Configuration, index: CategoryIndex | None, lasting: Lasting) -> InForce:
@@ -94,7 +96,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
-        limiting=limits_of(configuration, classifier),
+        limiting=limits_of(configuration, classifier, lasting.set_limits),
         discretion=_discretion(configuration, classifier),
     )
 
@@ -104,10 +106,16 @@ def reads_addresses(policy: Policy) -> bool:
     return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
 
 
-def limits_of(configuration: Configuration, classifier: Classifier) -> Limits | None:
-    """The limits of a policy; None where there are none, so that exchanges need not ask."""
-    limits = configuration.limits
-    return limits.with_missing(classifier.missing) if limits.limits else None
+def limits_of(configuration: Configuration, classifier: Classifier, entries: SetLimits) -> Limits | None:
+    """The limits of a policy and those that are set; None without any, so that exchanges need not ask."""
+    networks = configuration.policy.networks
+    limits = entries.among(configuration.limits.limits, networks)
+    return Limits(limits, networks, classifier.missing) if limits else None
+
+
+def with_limits(in_force: InForce, configuration: Configuration, entries: SetLimits) -> InForce:
+    """Put other limits in the place of the old ones."""
+    return replace(in_force, limiting=limits_of(configuration, in_force.classifier, entries))
 
 
 def site_of(configuration: Configuration) -> Site:
@@ -146,7 +154,7 @@ def with_lists(in_force: InForce, configuration: Configuration, index: CategoryI
         needs_addresses=reads_addresses(policy),
         needs_networks="addresses" in policy.reads,
         exemptions=configuration.exemptions.with_missing(classifier.missing),
-        limiting=limits_of(configuration, classifier),
+        limiting=in_force.limiting and in_force.limiting.with_missing(classifier.missing),
         discretion=_discretion(configuration, classifier),
     )
 

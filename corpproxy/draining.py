@@ -32,7 +32,7 @@ class Draining:
     async def _drain(self, seconds: float) -> None:
         reactor = self._proxy.reactor
         for downstream in self._connections:
-            if downstream.run is not None:
+            if downstream.is_busy:
                 # Its answer, if it has not begun, tells the client that the connection ends with it.
                 downstream.exchange.keep = False
         until = reactor.seconds() + seconds

@@ -40,12 +40,14 @@ class _Desk:
     def erase(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
         """Forget a person, a client or a host, or say how much that would be."""
         erasure = asked_erasure(arguments, self.service.now())
+        pseudonyms = tuple(str(one) for one in arguments.get("pseudonyms", ()))
+        sealed = tuple(str(one) for one in arguments.get("sealed", ()))
         if arguments.get("counts_only"):
-            counting: Deferred[list[Reached]] = self.service.erasing.count(erasure)
+            counting: Deferred[list[Reached]] = self.service.erasing.count(erasure, pseudonyms)
             return counting.addCallback(_told)
         why = asked_reason(arguments, erasure)
         by = who_really(caller, arguments)
-        erasing: Deferred[list[Reached]] = self.service.erasing.erase(erasure, by, why)
+        erasing: Deferred[list[Reached]] = self.service.erasing.erase(erasure, by, why, pseudonyms, sealed)
         return erasing.addCallback(_told)
 
     def expire(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:

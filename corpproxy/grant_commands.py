@@ -177,22 +177,7 @@ class Desk:
         return request
 
     def _who(self, arguments: Mapping[str, Any]) -> str:
-        named = [(key, str(arguments[key])) for key in _WHO if arguments.get(key)]
-        if len(named) != 1:
-            raise ControlError("bad-grant", f"name one of {', '.join(_WHO)}: who is to be let through")
-        ((key, name),) = named
-        if key == "address":
-            if client_address(name) is None:
-                raise ControlError("bad-grant", f"'{name}' is no IP address of a client")
-            return ADDRESS + name
-        people = self._service.reception.people
-        if key == "user":
-            name = normal_name(name)
-            _one_of(name, self._service.reception.names | people.members().keys(), "user")
-            return name
-        known = people.group_names if key == "group" else people.network_names
-        _one_of(name, known, key)
-        return (GROUP if key == "group" else NETWORK) + name
+        return asked_whom(self._service, arguments)
 
     def _hosts(self, arguments: Mapping[str, Any]) -> list[str]:
         written = arguments.get("hosts")
@@ -214,6 +199,30 @@ class Desk:
 
 
 _WHO = ("user", "group", "network", "address")
+
+
+def asked_whom(service: CorpproxyService, arguments: Mapping[str, Any]) -> str:
+    """
+    Read who is meant, as grants name people.
+
+    :raises ControlError: when nobody is, or several, or somebody who is not known.
+    """
+    named = [(key, str(arguments[key])) for key in _WHO if arguments.get(key)]
+    if len(named) != 1:
+        raise ControlError("bad-grant", f"name one of {', '.join(_WHO)}: who is to be let through")
+    ((key, name),) = named
+    if key == "address":
+        if client_address(name) is None:
+            raise ControlError("bad-grant", f"'{name}' is no IP address of a client")
+        return ADDRESS + name
+    people = service.reception.people
+    if key == "user":
+        name = normal_name(name)
+        _one_of(name, service.reception.names | people.members().keys(), "user")
+        return name
+    known = people.group_names if key == "group" else people.network_names
+    _one_of(name, known, key)
+    return (GROUP if key == "group" else NETWORK) + name
 
 
 def _one_of(name: str, known: Collection[str], kind: str) -> None:

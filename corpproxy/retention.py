@@ -22,6 +22,7 @@ from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.settings import Keeping
 from corpproxy.backends.erase_job import Done, EraseJob
+from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.segment_file import modified_at
 from corpproxy.backends.segment_packing import closed
@@ -119,10 +120,25 @@ class Retention:
         lost = await self._erase(keep, now)
         usage = await service.store.drop_usage_before(now - keep.account) if keep.account else 0
         self._write(msgspec.structs.replace(self._read(), last=now))
-        reached = [*_reached(lost), Reached("usage", usage), Reached("files", files)]
+        tables = self._drop_tables(now - keep.user) if keep.user else 0
+        reached = [
+            *_reached(lost),
+            Reached("usage", usage),
+            Reached("files", files),
+            Reached(PSEUDONYMS_FOLDER, tables),
+        ]
         if any(one.count for one in reached):
             self._record(by, keep, reached)
         return reached
+
+    def _drop_tables(self, before: float) -> int:
+        """Delete what says who stands behind the pseudonyms of periods that were over long ago."""
+        folder = self._service.state / PSEUDONYMS_FOLDER
+        if not folder.is_dir():
+            return 0
+        from corpproxy.backends.pseudonym_files import delete_old_tables
+
+        return delete_old_tables(folder, before)
 
     async def _erase(self, keep: Keeping, now: float) -> Counter[str]:
         """Erase in files; how many records lose each group."""

@@ -24,7 +24,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -61,7 +61,9 @@ from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.keeping import make_shelf, make_sinks
+from corpproxy.limit_keeper import LimitKeeper
+from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -70,11 +72,13 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
 from corpproxy.retention import Retention
+from corpproxy.revealing import Revealing
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -168,12 +172,14 @@ class CorpproxyService(Service):
     def _make_parts(self) -> None:
         reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
+        self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -186,7 +192,9 @@ class CorpproxyService(Service):
         self.engine = self._make_engine()
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+        self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
+        self._name_people()
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.retention = self._make_retention()
@@ -219,6 +227,9 @@ class CorpproxyService(Service):
     def _make_shelf(self) -> Any:
         return make_shelf(self)
 
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
@@ -233,6 +244,12 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_revealing(self) -> Any:
+        return Revealing(self)
+
+    def _make_limit_keeper(self) -> Any:
+        return LimitKeeper(self)
 
     def _make_retention(self) -> Any:
         return Retention(self)
@@ -300,7 +317,9 @@ class CorpproxyService(Service):
         self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.limit_keeper.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
@@ -385,8 +404,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -412,8 +432,11 @@ class CorpproxyService(Service):
         self.proxy.pool.limits = configuration.connections
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
+        if (configuration.audit, configuration.time_zone) != (before.audit, before.time_zone):
+            self._name_people()
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -454,9 +477,26 @@ class CorpproxyService(Service):
         """Take up the password file and the groups file as they are now."""
         self.reception.look()
 
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force."""
+        self.lasting.set_limits.entries = entries
+        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
+
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now, by the names of the limits that they wait for."""
+        return self.proxy.pacer.waiting()
+
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
+
+    def _name_people(self) -> None:
+        """Let the record have pseudonyms, or names, as the policy wants it."""
+        self.books.naming = naming_of(self, self._worker_number)
+
+    @property
+    def _worker_number(self) -> int:
+        return 0
 
     def hides(self, hosts: Iterable[str]) -> bool:
         """Whether there is one among some hosts that nothing that is kept may name."""
@@ -499,12 +539,15 @@ class CorpproxyService(Service):
             self.reloading.stop,
             self.erasing.stop,
             self.retention.stop,
+            self.revealing.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,
             clients,
             self._drain,
             proxy.rounds.stop,
+            proxy.pacer.stop,
+            self.limit_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,
@@ -515,6 +558,8 @@ class CorpproxyService(Service):
             self.shelf.close,
             self.writer.close,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

@@ -203,9 +203,10 @@ class Rates:
     ) -> Claim:
         """Give a claim below these buckets, each a key and the rate of one that is not there yet."""
         key = (person, *(one for one, _ in buckets))
+        # Also for a member that is there: the limit may have another rate now.
+        found = [self._bucket(one, rate, now) for one, rate in buckets]
         member = self._members.get(key)
         if member is None:
-            found = [self._bucket(one, rate, now) for one, rate in buckets]
             member = self._members[key] = Member(key, person, found)
             for bucket in found:
                 bucket.members += 1

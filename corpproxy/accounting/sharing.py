@@ -84,6 +84,15 @@ class Sharing(Generic[_Process]):
         )
         return {person: count for person, count in counted.items() if count > 1}
 
+    def waiting(self) -> dict[str, tuple[str, ...]]:
+        """Who had to wait for which limit lately, by the names of these."""
+        found: dict[str, set[str]] = {}
+        for buckets in self._wanted.values():
+            for key, wanted in buckets.items():
+                if wanted.eager:
+                    found.setdefault(key.limit, set()).update(wanted.eager)
+        return {name: tuple(people) for name, people in found.items()}
+
     def _parts(self) -> dict[_Process, dict[BucketKey, float]]:
         by_bucket: dict[BucketKey, dict[_Process, Wanted]] = {}
         for process, buckets in self._wanted.items():

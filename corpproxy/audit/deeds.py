@@ -21,6 +21,8 @@ class DeedName(StrEnum):
     RETAINED = "record-retained"
     REVEALED = "person-revealed"
     REVEAL_ENDED = "reveal-ended"
+    LIMIT_SET = "limit-set"
+    LIMIT_CLEARED = "limit-cleared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ COMMANDS = {
     "exceptions": ("corpproxy.cli.exceptions", "list who may have what in spite of rules, and until when"),
     "grants": ("corpproxy.cli.grants", "list, give, end and report what lets somebody past a rule"),
     "requests": ("corpproxy.cli.requests", "list and decide what people ask to be let through to"),
+    "limit": ("corpproxy.cli.limit", "show who is slowed by which limit, and set other rates at once"),
     "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),

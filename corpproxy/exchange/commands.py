@@ -162,13 +162,6 @@ class Upgrade(Command[bool]):
 
 
 @dataclass(frozen=True, slots=True)
-class Splice(Command[None]):
-    """Move octets both ways between client and ``connection`` until both sides have ended."""
-
-    connection: Connection
-
-
-@dataclass(frozen=True, slots=True)
 class SaveGrant(Command[None]):
     """Put a grant into force and keep it over restarts."""
 

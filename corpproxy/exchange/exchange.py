@@ -42,7 +42,8 @@ class Exchange:
     lasts is decided again under what comes after it (`corpproxy.exchange.again`).  ``account`` counts its
     octets on the client side.  ``keep`` says whether the client's connection outlives it.  ``content_over``
     says that no content of the request is on its way any more.  ``answered`` says that octets of an answer
-    went to the client, ``opened`` that a tunnel is open.  ``standing`` is the decision that lets it go on,
+    went to the client, ``opened`` that a tunnel is open, ``splices`` that octets move through it
+    from the end of the road on.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
     ``lasts`` how long the decision holds for others like it.  ``held`` is what holds it to its limits.
@@ -83,6 +84,7 @@ class Exchange:
         "resolve_seconds",
         "result",
         "server_name",
+        "splices",
         "standing",
         "started",
         "status",
@@ -126,6 +128,7 @@ class Exchange:
         self.status = 0
         self.answered = False
         self.opened = False
+        self.splices = False
         self.keep = False
         self.content_over = True
         self.upstream = ""

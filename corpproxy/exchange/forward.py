@@ -5,7 +5,7 @@ from __future__ import annotations
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.answered import decide_answer, too_long
-from corpproxy.exchange.commands import Answer, Fetch, Relay, Splice
+from corpproxy.exchange.commands import Answer, Fetch, Relay
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
@@ -13,7 +13,7 @@ from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
 from corpproxy.http1.forward import forward_request, forward_response
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
-from corpproxy.http1.recipe import Recipe
+from corpproxy.http1.recipe import recipe_of
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -103,7 +103,7 @@ def _first_fetch(exchange: Exchange) -> Fetch:
     dial = dial_host(exchange)
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-        known.fields = Recipe(exchange.head.fields, head[head.index(b"\r\n") :])
+        known.fields = recipe_of(exchange.head.fields, head[head.index(b"\r\n") :])
     return Fetch(
         dial,
         destination.port,
@@ -168,5 +168,5 @@ async def _change_protocol(exchange: Exchange, answer: Answer) -> ResultCode:
     head = forward_response(answer.head, framing=Framing.NONE, via=exchange.in_force.via, upgrade=True)
     await Relay(answer, head, Framing.NONE)
     exchange.opened = True
-    await Splice(answer.connection)
+    exchange.splices = True
     return ResultCode.UPGRADED

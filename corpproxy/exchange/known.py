@@ -43,12 +43,13 @@ class Known:
     ``again`` gives the identity as it is at a moment; ``lasts`` says how long the decision holds.
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
     ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like this one
-    that went as nearly all go.
+    that went as nearly all go; there is one when it ``came_again``, because most that come once come no more.
     """
 
     __slots__ = (
         "addresses",
         "again",
+        "came_again",
         "decision",
         "destination",
         "dial",
@@ -79,6 +80,7 @@ class Known:
         self.lasts = lasts
         self.fields: Recipe | None = None
         self.record: Record | None = None
+        self.came_again = False
 
 
 def recall(exchange: Exchange) -> bool:

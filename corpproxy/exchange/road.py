@@ -10,7 +10,7 @@ head is read, and is accounted for and recorded when the road ends, whichever wa
 from __future__ import annotations
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.errors import ClientGone, ProtocolError, UpstreamError
+from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError, UpstreamError
 from corpproxy.exchange.act import act
 from corpproxy.exchange.answers import page_for
 from corpproxy.exchange.classify import classify
@@ -60,6 +60,16 @@ async def answer(failure: Failure, exchange: Exchange) -> None:
         _left(exchange, gone)
         return
     await drain(exchange)
+
+
+def cut_off(exchange: Exchange, failure: CorpproxyError) -> None:
+    """Say what ended a tunnel, or an upgraded connection, before both sides had: nobody can be answered."""
+    if isinstance(failure, ClientGone):
+        _left(exchange, failure)
+        return
+    exchange.failure = failure.code
+    page_for(failure, exchange)
+    exchange.keep = False
 
 
 def _left(exchange: Exchange, gone: ClientGone) -> None:

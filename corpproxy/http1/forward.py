@@ -15,7 +15,7 @@ from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.hops import CLIENT_ADDRESS, HOP_BY_HOP, forward_trailers, named_in_connection
 from corpproxy.http1.methods import is_idempotent, is_safe
 from corpproxy.http1.reasons import REASONS
-from corpproxy.http1.recipe import Recipe
+from corpproxy.http1.recipe import Recipe, recipe_of
 from corpproxy.http1.refusals import refuse
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 from corpproxy.http1.target import Form, Target
@@ -83,7 +83,7 @@ def forward_request(
     written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
     if len(notes) >= MAX_NOTES:
         notes.clear()
-    notes[key] = Recipe(head.fields, written)
+    notes[key] = recipe_of(head.fields, written)
     return line + written
 
 

@@ -35,13 +35,14 @@ class Admission:
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self.elsewhere = NOBODY
-        self.connections: set[Downstream] = set()
-        self.tunnels: set[Downstream] = set()
+        # Dictionaries, in the order of coming: a set of thousands takes up to four times the memory.  Each
+        # connection has its person there, empty before one is known.
+        self.connections: dict[Downstream, str] = {}
+        self.tunnels: dict[Downstream, None] = {}
         self._by_address: dict[str, int] = {}
         self._by_person: dict[str, int] = {}
         self._tunnels_by_address: dict[str, int] = {}
         self._tunnels_by_person: dict[str, int] = {}
-        self._person: dict[Downstream, str] = {}
 
     def opened(self, downstream: Downstream) -> None:
         """
@@ -49,7 +50,7 @@ class Admission:
 
         It is cut off at once, before it costs more, past the limit for all or far past that of its address.
         """
-        self.connections.add(downstream)
+        self.connections[downstream] = ""
         address, by_address, elsewhere = downstream.address, self._by_address, self.elsewhere
         here = by_address[address] = by_address.get(address, 0) + 1
         limits = self._proxy.in_force.connections
@@ -60,11 +61,10 @@ class Admission:
 
     def closed(self, downstream: Downstream) -> None:
         """A client's connection is gone."""
-        if downstream not in self.connections:
+        person = self.connections.pop(downstream, None)
+        if person is None:
             return
-        self.connections.discard(downstream)
         _less(self._by_address, downstream.address)
-        person = self._person.pop(downstream, "")
         if person:
             _less(self._by_person, person)
 
@@ -81,7 +81,8 @@ class Admission:
         """Count a connection for the person behind its exchange; `Refusal` when that person has too many."""
         exchange = downstream.exchange
         name = exchange.identity.name
-        before = self._person.get(downstream, "")
+        # One that is gone already is nobody's any more.
+        before = self.connections.get(downstream, name)
         if name != before:
             self._belongs(downstream, before, name)
         limit = exchange.in_force.connections.per_person
@@ -106,7 +107,7 @@ class Admission:
             if 0 < limits.tunnels_per_person <= of_person:
                 raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
             self._tunnels_by_person[name] = of_name + 1
-        self.tunnels.add(downstream)
+        self.tunnels[downstream] = None
         self._tunnels_by_address[client] = from_here + 1
 
     def tunnel_closed(self, downstream: Downstream) -> None:
@@ -114,7 +115,7 @@ class Admission:
         if downstream not in self.tunnels:
             return
         exchange = downstream.exchange
-        self.tunnels.discard(downstream)
+        del self.tunnels[downstream]
         _less(self._tunnels_by_address, exchange.client)
         if exchange.identity.name:
             _less(self._tunnels_by_person, exchange.identity.name)
@@ -143,9 +144,7 @@ class Admission:
             _less(self._by_person, before)
         if name:
             self._by_person[name] = self._by_person.get(name, 0) + 1
-            self._person[downstream] = name
-        else:
-            self._person.pop(downstream, None)
+        self.connections[downstream] = name
 
 
 def _limited(exchange: Exchange, message: str) -> Refusal:

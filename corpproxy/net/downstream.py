@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.errors import ClientGone, ProtocolError
+from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
-from corpproxy.exchange.road import live, refuse
+from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
@@ -27,6 +27,7 @@ from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
+from corpproxy.net.splice import join
 from corpproxy.net.upload import Upload
 from corpproxy.net.wire import UNTAKEN, Wire
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from corpproxy.net.upstream import Upstream
 
 log = Logger()
-
-# For connections on which no head comes any more.
-_NO_HEADS = RequestReader()
 
 
 class Downstream(Wire):
@@ -54,7 +52,6 @@ class Downstream(Wire):
         "_began",
         "_feeding",
         "_reader",
-        "_sections",
         "abort_at_end",
         "exchange",
         "held",
@@ -91,8 +88,8 @@ class Downstream(Wire):
         self.performer = Performer(self)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
-        self._sections = proxy.in_force.sections
-        self._reader = RequestReader(proxy.in_force.limits, self._sections)
+        # Of its own while half a head has come; see `Heads`.
+        self._reader: RequestReader | None = None
         self._began = 0.0
         self._feeding = False
 
@@ -120,18 +117,31 @@ class Downstream(Wire):
         """Take octets of a request head."""
         if self.closing:
             return
-        reader = self._reader
-        if reader.held is None:
-            self._began = self.proxy.now()
+        reader, proxy = self._reader, self.proxy
+        if reader is None:
+            self._began = proxy.now()
             self.deadline = self.deadlines.now + self.timeouts.head
+            reader = proxy.heads.reader(proxy.in_force)
         try:
             head = reader.feed(data)
         except ProtocolError as error:
+            if self._reader is None:
+                proxy.heads.part_with(proxy.in_force)
+            self._reader = None
             self._refuse(error, reader.pending)
             return
         if head is not None:
+            self._reader = None
             self.held.octets_held, reader.rest = reader.rest, b""
             self._begin(head)
+        elif self._reader is None and reader.held is not None:
+            self._reader = reader
+            proxy.heads.part_with(proxy.in_force)
+
+    @property
+    def pending(self) -> int:
+        """How many octets of an unfinished head are held."""
+        return self._reader.pending if self._reader is not None else 0
 
     def half_closed(self) -> None:
         """The client ended its stream between exchanges: there is nothing left to answer."""
@@ -140,11 +150,11 @@ class Downstream(Wire):
 
     def lost(self, clean: bool) -> None:
         """The connection is gone between exchanges; what was read of a head is recorded."""
-        if self._reader.pending and not self.closing:
+        if self.pending and not self.closing:
             exchange = self._exchange()
-            exchange.account.received = self._reader.pending
+            exchange.account.received = self.pending
             exchange.result, exchange.failure = ResultCode.CLIENT_GONE, "head-unfinished"
-            self._reader = RequestReader(exchange.in_force.limits)
+            self._reader = None
             self.proxy.books.close(exchange)
 
     def deadline_passed(self) -> None:
@@ -153,11 +163,11 @@ class Downstream(Wire):
             self.abort()
         elif self.when_late is not None:
             self.when_late()
-        elif self.run is not None:
+        elif self.is_busy:
             self._late()
-        elif self._reader.pending:
+        elif self.pending:
             message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
-            self._refuse(ProtocolError("head-timeout", message, status=408), self._reader.pending)
+            self._refuse(ProtocolError("head-timeout", message, status=408), self.pending)
         else:
             self.close()
 
@@ -223,10 +233,32 @@ class Downstream(Wire):
         self.run = Run(road, self)  # type: ignore[arg-type]
         self.run.start()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an exchange is on its road, or its tunnel moves octets."""
+        return self.run is not None or self.tunnel is not None
+
     def ended(self, error: BaseException | None) -> None:
-        """The road is over: account, audit, and go on with the next request or close."""
-        exchange = self.exchange
+        """The road is over: so is the exchange, unless it leads into a tunnel."""
         self.run = None
+        if error is None and self.exchange.splices:
+            try:
+                join(self)
+            except Exception as bug:
+                self._over(bug)
+        else:
+            self._over(error)
+
+    def tunnel_over(self, failure: BaseException | None) -> None:
+        """Both sides of the tunnel have ended; or ``failure`` ended it before."""
+        if isinstance(failure, CorpproxyError):
+            cut_off(self.exchange, failure)
+            failure = None
+        self._over(failure)
+
+    def _over(self, error: BaseException | None) -> None:
+        """The exchange is over: account, audit, and go on with the next request or close."""
+        exchange = self.exchange
         self.tunnel = None
         self.when_late = None
         self.deadline = NEVER
@@ -269,8 +301,8 @@ class Downstream(Wire):
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
-        if self.proxy.in_force.sections is not self._sections:
-            self._take_up()
+        # A reload may have come between the two: the next one is waited for by the new policy.
+        self.timeouts = self.proxy.in_force.timeouts
         self.deadline = self.deadlines.now + self.timeouts.idle
         if self.full:
             # Who sends request upon request and reads no answer must not fill our memory with answers.
@@ -291,12 +323,6 @@ class Downstream(Wire):
         finally:
             self._feeding = False
 
-    def _take_up(self) -> None:
-        """A reload came between two exchanges: the next one is waited for and measured by the new policy."""
-        in_force = self.proxy.in_force
-        self.timeouts, self._sections = in_force.timeouts, in_force.sections
-        self._reader = RequestReader(in_force.limits, self._sections)
-
     def resumeProducing(self) -> None:
         super().resumeProducing()
         if self.waits_for_room and not self.full:
@@ -304,20 +330,16 @@ class Downstream(Wire):
             if not self.closing:
                 self._next()
 
-    def expect_no_head(self) -> None:
-        """What comes on this connection is a tunnel's from now on."""
-        self._reader = _NO_HEADS
-
     # The service stops.
 
     def stop_if_idle(self) -> None:
         """Close a connection that serves no exchange; another ends with the one it serves."""
-        if self.run is None and not self._reader.pending:
+        if not self.is_busy and not self.pending:
             self.close()
 
     def stop_now(self) -> None:
         """End the exchange that still runs, and the connection."""
-        if self.run is not None:
+        if self.is_busy:
             self.cancel(TunnelEnded("stopping", "corpproxy is stopping"))
         else:
             self.lost(False)  # half a head has its record, too
@@ -334,20 +356,27 @@ class Downstream(Wire):
 
     def part(self) -> None:
         """The exchange needs its server's connection no more: what moved over it is taken down."""
+        self.take_down()
+        self.upstream = None
+
+    def take_down(self) -> None:
+        """Take down what moved over the server's connection until now."""
         upstream = self.upstream
         if upstream is not None:
             self.exchange.up_sent += upstream.sent
             self.exchange.up_received += upstream.received
-            self.upstream = None
+            upstream.sent = upstream.received = 0
 
     def cancel(self, reason: BaseException) -> None:
         """End the present exchange where it waits."""
         if self.run is not None:
             self.run.cancel(reason)
+        elif self.tunnel is not None:
+            self.tunnel.cancel(reason)
 
     def client_gone(self) -> None:
         """The client left in the middle of its exchange; one whose end was sent already left nothing."""
-        if self.run is None and self.closing:
+        if self.closing and not self.is_busy:
             return
         self.cancel(ClientGone())
         self.abort()

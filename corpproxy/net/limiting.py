@@ -78,7 +78,8 @@ class Limiting:
         downstream = self._downstream
         down, up = self._paces
         if down is not None and downstream.upstream is not None:
-            down.charge(downstream.exchange.account.sent)
+            # What came with the head of the answer is on its way already.
+            down.charge(downstream.exchange.account.sent + downstream.upstream.waiting_octets())
             down.lead(downstream.upstream)
         if up is not None and (downstream.tunnel is not None or not downstream.exchange.content_over):
             up.charge(downstream.exchange.account.received)

@@ -89,6 +89,14 @@ class Pacer:
             return 0
         return claim.allowance
 
+    def waiting(self) -> dict[str, tuple[str, ...]]:
+        """Who waits now for which limit, by the names of these."""
+        found: dict[str, set[str]] = {}
+        for member in self.rates.hungry:
+            for bucket in member.blocked:
+                found.setdefault(bucket.key.limit, set()).add(person_of(member.person))
+        return {name: tuple(people) for name, people in found.items()}
+
     def _turn(self) -> None:
         self._call = None
         now = self.seconds()
@@ -118,6 +126,11 @@ class Pacer:
             claim.wake()
         if self._woken:
             self._waking = self._clock.callLater(BETWEEN_SECONDS, self._wake_some)
+
+
+def person_of(key: str) -> str:
+    """The person behind the key that they have for one way."""
+    return key.partition(" ")[2]
 
 
 def _nobody() -> None:

@@ -23,7 +23,6 @@ from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
 from corpproxy.net.run import PENDING
-from corpproxy.net.splice import Tunnel
 from corpproxy.net.upload import Gather, Waste
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.pages.page import Page
@@ -259,7 +258,6 @@ class Performer:
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
         downstream.write(command.head)
-        downstream.expect_no_head()
         downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
@@ -271,22 +269,6 @@ class Performer:
         upstream = downstream.upstream
         assert upstream is not None
         Handshake(self._run, downstream, upstream, command.octets).start()
-        return PENDING
-
-    def _splice(self, command: commands.Splice) -> Any:
-        downstream, run = self._downstream, self._run
-        upstream = downstream.upstream
-        assert upstream is not None
-        if downstream.exchange.status == 101:
-            downstream.proxy.pool.part_with(upstream)
-            downstream.proxy.books.opened(downstream.exchange)
-        timeouts = downstream.exchange.in_force.timeouts
-        until = downstream.deadlines.now + timeouts.tunnel_life
-        tunnel = downstream.tunnel = Tunnel(run, downstream, upstream, timeouts.tunnel_idle, until)
-        run.abandon = tunnel.abandon
-        if downstream.exchange.held is not None:
-            downstream.exchange.held.lead()
-        tunnel.start()
         return PENDING
 
     _METHODS: ClassVar[dict[type[Any], Callable[[Any, Any], Any]]] = {
@@ -306,7 +288,6 @@ class Performer:
         commands.OpenTunnel: _open_tunnel,
         commands.Establish: _establish,
         commands.Peek: _peek,
-        commands.Splice: _splice,
         commands.Upgrade: _upgrade,
     }
 

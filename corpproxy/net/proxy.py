@@ -17,6 +17,7 @@ from corpproxy.identity.model import Identity
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
 from corpproxy.net.deadlines import Deadlines
+from corpproxy.net.heads import Heads
 from corpproxy.net.names import Names
 from corpproxy.net.pacing import Pacer
 from corpproxy.net.pool import Pool
@@ -102,6 +103,7 @@ class Proxy:
         self.references = references
         self.now = now
         self.admission = Admission(self)
+        self.heads = Heads(in_force)
         self.rounds = Rounds(self)
         self.pacer = Pacer(reactor)
         self.stopping = False

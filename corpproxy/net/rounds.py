@@ -118,7 +118,7 @@ class Rounds:
         self._seen, self.since = _Seen(proxy), now
         if changes:
             self._because = " and ".join(changes)
-            self._queue = [one for one in proxy.admission.connections if one.run is not None]
+            self._queue = [one for one in proxy.admission.connections if one.is_busy]
         else:
             self._because = "a grant ended"
             self._queue = [one for one in proxy.admission.connections if self._is_concerned(one)]
@@ -126,13 +126,13 @@ class Rounds:
 
     def _look_at_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self._queue += [one for one, exchange in waiting if one.run is not None and one.exchange is exchange]
+        self._queue += [one for one, exchange in waiting if one.is_busy and one.exchange is exchange]
         if self._queue:
             self._slice()
 
     def _is_concerned(self, downstream: Downstream) -> bool:
         """Whether an exchange rests on a grant or an account that changed."""
-        if downstream.run is None:
+        if not downstream.is_busy:
             return False
         exchange = downstream.exchange
         decision = exchange.standing or exchange.decision
@@ -151,7 +151,7 @@ class Rounds:
             self._call = self._proxy.reactor.callLater(0, self._slice)
 
     def _visit(self, downstream: Downstream, now: float) -> None:
-        if downstream.run is None:
+        if not downstream.is_busy:
             return
         exchange = downstream.exchange
         # Later than now began what began before the clock was set back.

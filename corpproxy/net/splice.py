@@ -9,15 +9,28 @@ from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.net.deadlines import NEVER
 
 if TYPE_CHECKING:
+    from corpproxy.exchange.limits import Timeouts
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.engine.pump import Pump
-    from corpproxy.net.run import Run
     from corpproxy.net.upstream import Upstream
     from corpproxy.net.wire import Wire
 
 
 # What one way of a tunnel carries before the kernel moves what follows: most tunnels end before that.
 COPIED_OCTETS: float = 64 * 1024
+
+
+def join(downstream: Downstream) -> None:
+    """The road of a tunnel, or of an upgrade, is over: let octets move until both sides have ended."""
+    exchange, upstream = downstream.exchange, downstream.upstream
+    assert upstream is not None
+    if exchange.status == 101:
+        downstream.proxy.pool.part_with(upstream)
+        downstream.proxy.books.opened(exchange)
+    tunnel = downstream.tunnel = Tunnel(downstream, upstream, exchange.in_force.timeouts)
+    if exchange.held is not None:
+        exchange.held.lead()
+    tunnel.start()
 
 
 class Tunnel:
@@ -33,7 +46,6 @@ class Tunnel:
         "_idle",
         "_left",
         "_pumps",
-        "_run",
         "_until",
         "account",
         "deadline",
@@ -43,16 +55,13 @@ class Tunnel:
         "upstream",
     )
 
-    def __init__(
-        self, run: Run, downstream: Downstream, upstream: Upstream, idle: float, until: float
-    ) -> None:
-        self._run = run
+    def __init__(self, downstream: Downstream, upstream: Upstream, timeouts: Timeouts) -> None:
         self.downstream = downstream
         self.upstream = upstream
         self.account = downstream.exchange.account
         self.deadlines = downstream.deadlines
-        self._idle = idle
-        self._until = until
+        self._idle = timeouts.tunnel_idle
+        self._until = downstream.deadlines.now + timeouts.tunnel_life
         # The side that has ended its stream, while the other has not.
         self._ended: Wire | None = None
         self._pumps: tuple[Pump, ...] = ()
@@ -158,26 +167,24 @@ class Tunnel:
         self._other(which).abort()
         if ended:
             # It had said all that it had to say, and did not wait for the rest: so browsers leave a tunnel.
-            self._run.succeed()
+            self.downstream.tunnel_over(None)
         elif which is self.downstream:
-            self._run.fail(ClientGone("the client reset the tunnel"))
+            self.downstream.tunnel_over(ClientGone("the client reset the tunnel"))
         else:
-            self._run.fail(
+            self.downstream.tunnel_over(
                 UpstreamError("tunnel-reset", "the server reset the tunnel", phase="content", answered=True)
             )
 
     def end(self, code: str, message: str) -> None:
         """End the tunnel, for a reason of ours."""
-        if not self.over:
-            self._part()
-            self.upstream.release(False)
-            self._run.fail(TunnelEnded(code, message))
+        self.cancel(TunnelEnded(code, message))
 
-    def abandon(self) -> None:
-        """The road was cancelled."""
+    def cancel(self, reason: BaseException) -> None:
+        """End the tunnel; ``reason`` is what its record says."""
         if not self.over:
             self._part()
             self.upstream.release(False)
+            self.downstream.tunnel_over(reason)
 
     def deadline_passed(self) -> None:
         """Nothing moved for too long, or the tunnel has lived long enough."""
@@ -193,7 +200,7 @@ class Tunnel:
         self._part()
         self.upstream.discard()
         self.downstream.close()
-        self._run.succeed()
+        self.downstream.tunnel_over(None)
 
     def _part(self) -> None:
         self.over = True

@@ -268,6 +268,10 @@ class Upstream(Wire):
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
         self.sink = _Waiting(b"", self)
 
+    def waiting_octets(self) -> int:
+        """How many octets have come that nobody has taken yet."""
+        return len(self.sink.held) if isinstance(self.sink, _Waiting) else 0
+
     def take_whole(self, length: int) -> bytes | None:
         """Give the content of an answer if it came with its head, exactly so long, and nothing else did."""
         waiting = self.sink

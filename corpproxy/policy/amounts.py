@@ -43,3 +43,11 @@ def rate_text(rate: float) -> str:
         if octets >= _BITS[unit] and octets % _BITS[unit] == 0:
             return f"{octets // _BITS[unit]}{unit}/s"
     return f"{octets}B/s"
+
+
+def rates_in_words(download: int, upload: int) -> str:
+    """What a limit lets through each way, for people; empty where it holds neither."""
+    if download == upload:
+        return f"{rate_text(download)} each way" if download else ""
+    ways = ((download, "down"), (upload, "up"))
+    return ", ".join(f"{rate_text(rate)} {way}" for rate, way in ways if rate)

@@ -51,7 +51,8 @@ def address(rows: Sequence[Conditions]) -> Column | None:
                 found |= inside[one]
         return found
 
-    return Column("address", ("address_classes", "addresses") if by_network else ("address_classes",), mask)
+    reads = ("address_classes", "addresses") if by_network else ("address_classes",)
+    return Column("address", reads, mask, free)
 
 
 def is_inside(written: str, network: IpNetwork) -> bool:

@@ -36,7 +36,7 @@ def media_type(rows: Sequence[Conditions]) -> Column | None:
             return unknown
         return free | by_type.get(stated, 0) | by_type.get(f"{stated.partition('/')[0]}/*", 0)
 
-    return Column("media_type", ("answer", "method"), mask)
+    return Column("media_type", ("answer", "method"), mask, free)
 
 
 def size(rows: Sequence[Conditions]) -> Column | None:
@@ -62,7 +62,7 @@ def size(rows: Sequence[Conditions]) -> Column | None:
                 found |= accepting
         return found
 
-    return Column("size", ("answer", "method"), mask)
+    return Column("size", ("answer", "method"), mask, free)
 
 
 def _letting(rows: Sequence[Conditions], asking: int) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -26,6 +25,7 @@ from corpproxy.policy.doorway import Doorway
 from corpproxy.policy.exceptions import ExceptionEntry, Exceptions
 from corpproxy.policy.model import Decision, Effect, Facts, Safety
 from corpproxy.policy.networks import Networks
+from corpproxy.policy.reader import reader
 from corpproxy.policy.reasons import clock, reason_of
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safety import check_safety, refuse_address
@@ -38,7 +38,7 @@ from corpproxy.policy.target import target_uri
 REMEMBERED_HALF = 16_384
 
 # What the safety table reads, beside what the rules read.
-_SAFETY_READS = ("method", "port", "host.address")
+_SAFETY_READS = frozenset({"method", "port", "host.address"})
 
 # What is the same for all requests with one header section, method and authority from one client.  A decision
 # that rests on the path too is asked for each time; one that rests on anything else never lasts.
@@ -118,11 +118,14 @@ class Policy:
         self.stages = Stages([rule.name for rule in self.rules], [rule.stage for rule in self.rules])
         self.exceptions = Exceptions(exceptions, self.rules, networks, missing_categories)
         self._periods = Periods([rule.stage.period for rule in self.rules])
-        self._facts_read = tuple(sorted(self._all_reads() - {"at"} | set(_SAFETY_READS)))
+        self._facts_read = frozenset(self._all_reads() - {"at"} | _SAFETY_READS)
         self._key = _key_reader(self._facts_read, self.stages)
         self._is_lasting = self.reads - _PATH <= _LASTING
         self._reads_path = "path" in self.reads
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
+        self._by_rule_alone = [Found(number) for number in range(-1, len(self.rules))]
+        # The rules that count whoever asks and whatever exceptions there are.
+        self._plain = self.stages.enforced & ~self.exceptions.taken_away(-1)
         self._nothing = Decision(_BLOCK, "", NOWHERE, "no rule matches", safety=self.safety)
         # The time for which it is known which rules are in force: none yet.
         self._in_force, self._since, self._until = (0, 0), math.inf, -math.inf
@@ -181,7 +184,7 @@ class Policy:
         key = self._key(facts)
         decision = self._young.get(key)
         if decision is None:
-            decision = self._old.get(key) or self._first(facts)
+            decision = self._old.get(key) or self._answer(self._find(facts, self._in_force), facts)
             self._remember(key, decision)
         effect = decision.effect
         if effect is _ALLOW or (effect is _BLOCK and not (grants and decision.may_be_overridden)):
@@ -242,18 +245,19 @@ class Policy:
         self._since = min(self._since, at) if until == self._until and in_force == self._in_force else at
         self._in_force, self._until = in_force, until
 
-    def _first(self, facts: Facts) -> Decision:
-        return self._answer(self._find(facts, self._in_force), facts)
-
     def _find(self, facts: Facts, in_force: tuple[int, int]) -> Found:
         rules, exceptions = in_force
         if not (exceptions or self.stages.are_staged):
-            return Found(self.table.first(facts, rules))
+            return self._by_rule_alone[self.table.first(facts, rules) + 1]
         matching = self.table.matching(facts, rules)
+        row = matching & -matching
+        if not row & ~self._plain:
+            # No other rule was in shadow before it, and no exception goes past it.
+            return self._by_rule_alone[row.bit_length()]
         enforced = self.stages.enforced_for(facts)
-        if not exceptions:
+        excepting = self.exceptions.matching(facts, exceptions) if exceptions else 0
+        if not excepting:
             return _found(matching, enforced)
-        excepting = self.exceptions.matching(facts, exceptions)
         found = _found(matching & ~self.exceptions.taken_away(excepting), enforced)
         passed = _lowest(matching & enforced)
         if passed in (-1, found.rule):
@@ -417,9 +421,10 @@ def _lowest(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
 
-def _key_reader(read: tuple[str, ...], stages: Stages) -> Callable[[Facts], Any]:
+def _key_reader(read: frozenset[str], stages: Stages) -> Callable[[Facts], Any]:
     """What decisions are remembered by: the facts that are read, and for a canary the rules that count."""
-    facts_read: Callable[[Facts], Any] = attrgetter(*read)
+    # The normal form of a host is an address or a name, which its text tells.
+    facts_read = reader(read - {"host.address"} if "host.name" in read else read)
     if not stages.has_canaries:
         return facts_read
     return lambda facts: (stages.enforced_for(facts), facts_read(facts))

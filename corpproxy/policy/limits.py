@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from corpproxy.errors import NOWHERE, Place
-from corpproxy.policy.amounts import rate_text
+from corpproxy.policy.amounts import rates_in_words
 from corpproxy.policy.conditions import What, When, Who, demanded
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import ClientNetworks, Networks
@@ -59,10 +59,7 @@ class Limit:
     @property
     def rates_in_words(self) -> str:
         """What it lets through, for people."""
-        if self.download == self.upload:
-            return f"{rate_text(self.download)} each way" if self.download else ""
-        ways = ((self.download, "down"), (self.upload, "up"))
-        return ", ".join(f"{rate_text(rate)} {way}" for rate, way in ways if rate)
+        return rates_in_words(self.download, self.upload)
 
 
 class Applied(NamedTuple):
@@ -86,7 +83,7 @@ class Limits:
         missing: frozenset[str] = frozenset(),
     ) -> None:
         self.limits = tuple(limits)
-        self._networks = networks
+        self.networks = networks
         self._missing = missing
         self._table = Table(self.limits, networks, missing)
         self.reads = frozenset(name.partition(".")[0] for name in self._table.reads)
@@ -101,11 +98,11 @@ class Limits:
 
     def with_missing(self, missing: Iterable[str]) -> Limits:
         """The same table while the lists of some categories are missing."""
-        return Limits(self.limits, self._networks, frozenset(missing))
+        return Limits(self.limits, self.networks, frozenset(missing))
 
     def with_others(self, limits: Sequence[Limit]) -> Limits:
         """The same table with these rows in the place of its own."""
-        return Limits(limits, self._networks, self._missing)
+        return Limits(limits, self.networks, self._missing)
 
     def find(self, facts: Facts) -> tuple[Applied, ...]:
         """The limits that apply to an exchange, each with the member that it counts."""

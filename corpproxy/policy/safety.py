@@ -19,6 +19,8 @@ Check = Callable[[Facts, Safety], str]
 
 def check_safety(decision: Decision, facts: Facts) -> Decision:
     """Give an allowing decision, or the refusal in its place."""
+    if facts.method != "CONNECT" and facts.host.address is None:
+        return decision  # no entry asks about a plain request to a name
     for entry, check in CHECKS:
         reason = check(facts, decision.safety)
         if reason:

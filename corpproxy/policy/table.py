@@ -10,14 +10,19 @@ from types import MappingProxyType
 
 from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.clauses import Layout, checks
-from corpproxy.policy.column import Column
+from corpproxy.policy.column import Column, Mask
 from corpproxy.policy.columns import columns
+from corpproxy.policy.columns_host import endings
 from corpproxy.policy.conditions import Conditions
 from corpproxy.policy.mismatch import Held
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import Networks
+from corpproxy.policy.together import TOGETHER, Together
 
 NO_NETWORKS: Networks = MappingProxyType({})
+
+# The rows that ask a key, as bits, and what the key says.
+_Dear = tuple[int, Mask]
 
 
 class Table:
@@ -39,7 +44,7 @@ class Table:
         layout = Layout(self.rows)
         self.clauses = layout.clauses
         self.columns: tuple[Column, ...] = columns(layout.rows, networks, missing)
-        self._masks = tuple(column.mask for column in self.columns)
+        self._quick, self._dear = _asked(self.columns, endings(layout.rows))
         self._settle = layout.settle
         self._checks = checks(layout.asked_apart)
         self._checked = sum(self._checks)
@@ -99,11 +104,27 @@ class Table:
     def _plain(self, facts: Facts, in_force: int) -> int:
         """The rows, and the parts inside them, whose own keys hold."""
         found = in_force | self._parts
-        for mask in self._masks:
+        for mask in self._quick:
             found &= mask(facts)
-            if not found:
-                return 0
+        if not found:
+            return 0
+        for asking, mask in self._dear:
+            if found & asking:
+                found &= mask(facts)
         return found
+
+
+def _asked(columns: Sequence[Column], named: Mask | None) -> tuple[tuple[Mask, ...], tuple[_Dear, ...]]:
+    """
+    What is asked of every exchange, and what only where rows are left that ask it, together with these rows.
+
+    ``named`` gives the rows that may accept the name of the host.
+    """
+    groups = [[column for column in columns if column.key in keys] for keys in TOGETHER]
+    quick = [Together(group).rows for group in groups if group]
+    alone = [column for column in columns if not any(column.key in keys for keys in TOGETHER)]
+    dear = tuple((~column.free, column.mask) for column in alone)
+    return (*quick, *([named] if named is not None else [])), dear
 
 
 def _rows_by_hours(rows: Sequence[Conditions]) -> dict[Calendar, int]:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted
-from corpproxy.net.pacing import TURN_SECONDS, Pacer
+from corpproxy.net.pacing import TURN_SECONDS, Pacer, person_of
 from corpproxy.supervisor.messages import Part, Parts, Took
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ class Taking:
         self._send = send
         self._told_at = pacer.seconds()
         pacer.rates.part = 1 / workers
-        if workers > 1:
-            pacer.turned = self._tell
-            pacer.idle = self._forget
+        pacer.turned = self._tell
+        pacer.idle = self._forget
 
     def take(self, parts: Parts) -> None:
         """Let through what the supervisor says."""
@@ -71,6 +70,12 @@ class Dealing:
     def forget(self, seat: Seat) -> None:
         """A worker is over."""
         self._sharing.forget(seat)
+
+    def waiting(self) -> dict[str, tuple[str, ...]]:
+        """Who had to wait for which limit lately, in all workers."""
+        return {
+            name: tuple({person_of(key) for key in keys}) for name, keys in self._sharing.waiting().items()
+        }
 
     def deal(self) -> None:
         """Tell each worker what is another part than before."""

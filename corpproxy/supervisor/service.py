@@ -31,6 +31,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService
 from corpproxy.supervisor.board import Board
@@ -67,6 +68,7 @@ from corpproxy.supervisor.wire import (
     KeepRequest,
     Link,
     NotStored,
+    SetLimits,
     TakeLists,
     Taken,
     Tell,
@@ -224,6 +226,7 @@ class Supervisor(CorpproxyService):
         assert seat.employment is not None
         link = seat.employment.link
         link.ask(TakeLists).addErrback(_not_told)
+        link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(_not_told)
         self.granting.tell(seat)
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
@@ -285,6 +288,15 @@ class Supervisor(CorpproxyService):
         """Take up who there is, in all workers."""
         super().look_at_people()
         self.crew.tell(Hear, (LookAgain(),))
+
+    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
+        """Put the limits that are set into force, here and in all workers."""
+        super().take_limits(entries)
+        self.crew.tell(SetLimits, entries)
+
+    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
+        """The people who wait now in any worker, by the names of the limits that they wait for."""
+        return self.dealing.waiting()
 
     def reopen(self) -> None:
         """Begin new record files everywhere."""

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
 from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Parts, Report, Took, Usage
 from corpproxy.supervisor.parcels import Parcels
@@ -104,6 +105,12 @@ class Others(amp.Command):
 
     arguments = _value(Crowd)
     requiresAnswer = False
+
+
+class SetLimits(amp.Command):
+    """Hold to the limits that administrators set, these and no others."""
+
+    arguments = _value(tuple[SetLimit, ...])
 
 
 class Deal(amp.Command):

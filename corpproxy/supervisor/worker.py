@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Never
 
 import msgspec
@@ -19,6 +20,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.audit.proof import Dropped, End
 from corpproxy.audit.reference import References
+from corpproxy.audit.sinks import SinkState
 from corpproxy.backends.history import Run
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_files import DISK, Kept
@@ -38,6 +40,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
+from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
@@ -66,6 +69,7 @@ from corpproxy.supervisor.wire import (
     Others,
     Prepare,
     Reopen,
+    SetLimits,
     Settle,
     Stop,
     Swap,
@@ -115,6 +119,14 @@ class KeptElsewhere:
 
     settings: object = None
     packed = deleted = octets = 0
+    states: Mapping[str, SinkState] = MappingProxyType({})
+
+    def use(self, settings: object) -> None:
+        """Nothing is delivered from here."""
+
+    def problems(self) -> list[str]:
+        """There are none here."""
+        return []
 
     def look(self) -> None:
         """Nothing is looked after here."""
@@ -209,10 +221,16 @@ class Worker(CorpproxyService):
     def _make_reloading(self) -> Any:
         return Elsewhere()
 
+    def _make_limit_keeper(self) -> Any:
+        return Elsewhere()
+
     def _make_errands(self) -> Any:
         return Elsewhere()
 
     def _make_erasing(self) -> Any:
+        return Elsewhere()
+
+    def _make_revealing(self) -> Any:
         return Elsewhere()
 
     def _make_retention(self) -> Any:
@@ -248,6 +266,9 @@ class Worker(CorpproxyService):
     def _make_shelf(self) -> KeptElsewhere:
         return KeptElsewhere()
 
+    def _make_sinks(self) -> KeptElsewhere:
+        return KeptElsewhere()
+
     def _make_reception(self) -> Reception:
         return Reception(
             self.reactor,
@@ -257,6 +278,10 @@ class Worker(CorpproxyService):
             self.teller.learned,
             self.teller.changed,
         )
+
+    @property
+    def _worker_number(self) -> int:
+        return self.beginning.number
 
     def _make_references(self) -> References:
         return References(self.beginning.process)
@@ -376,6 +401,11 @@ class WorkerLink(Link):
     @Others.responder
     def others(self, value: Crowd) -> dict[str, Any]:
         self._service.proxy.admission.elsewhere = value
+        return {}
+
+    @SetLimits.responder
+    def set_limits(self, value: tuple[SetLimit, ...]) -> dict[str, Any]:
+        self._service.take_limits(value)
         return {}
 
     @Deal.responder

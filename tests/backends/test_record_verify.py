@@ -378,3 +378,51 @@ class RetentionTests(RecordCase):
         """What somebody else deleted beyond that is found out."""
         self.files()[0].unlink()
         self.assertFalse(self.verdict().is_whole)
+
+
+class LastRecordTests(RecordCase):
+    """The last record of a chain, behind which nothing stands that would not fit."""
+
+    def test_edited(self) -> None:
+        """It is told as edited, at its line, and not as cut off."""
+        path = self.files()[-1]
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[-1] = lines[-1].replace(b'"result":"', b'"result":"x')
+        path.write_bytes(b"".join(lines))
+        (finding,) = self.verdict().findings
+        self.assertEqual((finding.line, finding.fault), (len(lines), Fault.EDITED))
+        self.assertIn("signed another record in this place", finding.sentence)
+
+    def test_cut(self) -> None:
+        """One that is gone is told as cut off, with how many are left."""
+        path = self.files()[-1]
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:-1]))
+        (finding,) = self.verdict().findings
+        self.assertEqual((finding.line, finding.fault), (0, Fault.TRUNCATED))
+        self.assertIn(f"it has {len(lines) - 1}", finding.sentence)
+
+
+class KeptElsewhereTests(RecordCase):
+    """Checkpoints as somebody else kept them."""
+
+    def kept(self, octets: bytes) -> Verdict:
+        path = self.elsewhere / "kept"
+        path.write_bytes(octets)
+        return verify(self.folder, self.key.public_key(), [path])
+
+    def test_as_received(self) -> None:
+        """A syslog server's file is compared like our own: what was signed anew shows."""
+        (file,) = checkpoint_files(self.folder)
+        syslog = b"".join(
+            b"Nov 23 10:00:00 proxy corpproxy " + line for line in file.read_bytes().splitlines(True)
+        )
+        self.assertEqual(self.kept(syslog).findings, [])
+        lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[:-1]))
+        self.assertIn(Fault.TRUNCATED, [one.fault for one in self.kept(syslog).findings])
+
+    def test_none(self) -> None:
+        """A file without any checkpoint is no proof, and is told."""
+        (finding,) = self.kept(b"hello\n").findings
+        self.assertIn("there is no checkpoint in it", str(finding))

@@ -31,8 +31,8 @@ CALLS = {
 
 # Octets of ours, and the records of some exchanges, which are written together.  They are what the
 # interpreter says, and differ a little from one version to another.
-TUNNEL_OCTETS = 4_000
-CONNECTION_OCTETS = 1_800
+TUNNEL_OCTETS = 2_800
+CONNECTION_OCTETS = 1_300
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
 FUNCTION_CALLS = 520

@@ -17,11 +17,10 @@ from corpproxy.exchange.commands import (
     Relay,
     Resolve,
     Respond,
-    Splice,
     Upgrade,
 )
 from corpproxy.exchange.refusal import TunnelEnded
-from corpproxy.exchange.road import refuse
+from corpproxy.exchange.road import cut_off, refuse
 from corpproxy.preface.first_octets import Start, Verdict
 from tests.exchange.asking import (
     ADDRESSES,
@@ -69,11 +68,6 @@ def _websocket(script):
     script.asks(Peek).answer(Verdict(Start.WEBSOCKET, host=b"www.example.com"))
 
 
-def _spliced(script):
-    _switched(script)
-    script.asks(Relay).answer()
-
-
 def _tried(script):
     script.asks(Fetch).fail(UpstreamError("upstream-closed", "closed", phase="answer", reused=True))
 
@@ -97,7 +91,6 @@ class ClientGoneTests(SynchronousTestCase):
         fetch_again=(get, _tried, Fetch),
         relay=(get, _fetched, Relay),
         switch=(lambda: get(*WEBSOCKET), _switched, Relay),
-        splice_upgraded=(lambda: get(*WEBSOCKET), _spliced, Splice),
         respond_blocked=(lambda: get(b"http://games.example/", rules=[BLOCKED]), _nothing, Respond),
         respond_challenge=(lambda: get(sign_in=True), _nothing, Respond),
         respond_malformed=(lambda: get(b"https://a.example/"), _nothing, Respond),
@@ -112,7 +105,6 @@ class ClientGoneTests(SynchronousTestCase):
         open_tunnel=(connect, _nothing, OpenTunnel),
         establish=(connect, _opened, Establish),
         peek=(connect, _established, Peek),
-        splice=(connect, _peeked, Splice),
         upgrade=(connect, _websocket, Upgrade),
     )
     def test_gone(self, ask, before, kind):
@@ -145,6 +137,16 @@ class ClientGoneTests(SynchronousTestCase):
             script.asks(Drain).fail(failure)
             ended = script.ends()
             self.assertEqual((ended.result, ended.keep), (result, False))
+
+    def test_gone_from_a_tunnel(self):
+        """A client that leaves its open tunnel without an end is recorded as gone."""
+        script = connect()
+        _peeked(script)
+        ended = script.ends()
+        cut_off(ended, ClientGone("the client reset the tunnel"))
+        self.assertEqual(
+            (ended.result, ended.failure, ended.keep), (ResultCode.CLIENT_GONE, "client-gone", False)
+        )
 
     def test_gone_before_the_road(self):
         """Also from an exchange that is refused before its road begins."""

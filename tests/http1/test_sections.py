@@ -14,7 +14,7 @@ from corpproxy.http1 import sections as module
 from corpproxy.http1.fields import Fields, Outline
 from corpproxy.http1.head import RequestReader, ResponseReader
 from corpproxy.http1.limits import Limits
-from corpproxy.http1.recipe import Recipe
+from corpproxy.http1.recipe import recipe_of
 from corpproxy.http1.sections import LONGEST_OCTETS, Sections
 from tests.http1.wire import wire
 from tests.support.examples import EXAMPLES
@@ -62,7 +62,7 @@ class SectionsTests(SynchronousTestCase):
         )
         read = RequestReader(sections=self.sections).feed(bytes(bytearray(head)))
         self.assertEqual(read.fields.get(b"cookie"), secrets[1])
-        Recipe(read.fields, b"\r\nHost: a\r\nCookie: " + secrets[1] + b"\r\n\r\n")
+        recipe_of(read.fields, b"\r\nHost: a\r\nCookie: " + secrets[1] + b"\r\n\r\n")
         del read, head
         gc.collect()
         kept = gc.get_referents(self.sections._young)
@@ -119,4 +119,4 @@ class RecipeTests(SynchronousTestCase):
         """Whatever was written of whatever came, the recipe gives it again."""
         section = b"\r\n".join(came)
         written = b"".join(b"\r\n" + line for line in goes) + b"\r\n\r\n"
-        self.assertEqual(Recipe(Fields(section), written).write(section), written)
+        self.assertEqual(recipe_of(Fields(section), written).write(section), written)

@@ -126,7 +126,7 @@ class Mixed:
         self.assertEqual(len(records), self.site.references.made)
         self.assertEqual([one for one in records if one.result is ResultCode.FAILED], [])
         admission = self.site.proxy.admission
-        self.assertEqual((admission.connections, admission.tunnels), (set(), set()))
+        self.assertEqual((admission.connections, admission.tunnels), ({}, {}))
         self.assertEqual(self.site.pool.in_use, 0)
         self.assertEqual(len(self.site.books.accounts), 0)
 

@@ -106,7 +106,7 @@ class LimitTests(SynchronousTestCase):
             site.wait(70)
         admission = site.proxy.admission
         self.assertEqual(
-            (admission.tunnels, admission._tunnels_by_address, admission._tunnels_by_person), (set(), {}, {})
+            (admission.tunnels, admission._tunnels_by_address, admission._tunnels_by_person), ({}, {}, {})
         )
         self.assertEqual(len(site.records), 4)
 

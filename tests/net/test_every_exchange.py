@@ -201,10 +201,9 @@ class EveryExchangeTests(SynchronousTestCase):
             admission._by_address,
             admission._by_person,
             admission._tunnels_by_address,
-            admission._person,
         )
-        self.assertEqual([dict(one) for one in counters], [{}] * 4)
-        self.assertEqual((admission.connections, admission.tunnels), (set(), set()))
+        self.assertEqual([dict(one) for one in counters], [{}] * 3)
+        self.assertEqual((admission.connections, admission.tunnels), ({}, {}))
         self.assertEqual((site.pool._dialling, site.pool._lines, site.pool.kept), ({}, {}, 0))
         self.assertEqual(len(site.proxy.deadlines), 0)
         self.assertEqual(len(site.books.accounts), 0)

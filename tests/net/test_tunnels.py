@@ -362,7 +362,7 @@ class NotOpenedTests(SynchronousTestCase):
             getattr(client, leave)()
             self.assertEqual((site.record.result, site.dialling), (ResultCode.CLIENT_GONE, []))
             self.assertEqual(site.pool._dialling, {})
-            self.assertEqual(site.proxy.admission.tunnels, set())
+            self.assertEqual(site.proxy.admission.tunnels, {})
 
 
 @tabular

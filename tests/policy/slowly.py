@@ -8,7 +8,9 @@ import re2
 
 from corpproxy.destination.model import AddressClass
 from corpproxy.policy.conditions import PortRange, What, Who
+from corpproxy.policy.decide import Found
 from corpproxy.policy.model import NO_CONTENT
+from corpproxy.policy.staged import is_in_share, person_of
 from corpproxy.policy.target import normal_path, target_uri
 from tests.policy.builders import NETWORKS
 
@@ -135,3 +137,34 @@ def _begins(prefix, facts):
 
 def _in_range(port, written):
     return isinstance(written, PortRange) and written.first <= port <= written.last
+
+
+def found(rules, exceptions, facts):
+    """What decides, with exceptions and stages, told rule after rule."""
+    running = [
+        number
+        for number, one in enumerate(exceptions)
+        if one.period.contains(facts.at) and matches(one, facts)
+    ]
+    matching = [
+        number
+        for number, one in enumerate(rules)
+        if one.stage.period.contains(facts.at) and matches(one, facts)
+    ]
+    left = [n for n in matching if not any(exceptions[e].goes_past(rules[n]) for e in running)]
+    rule = _first_that_counts(rules, left, facts)
+    rehearsed = left[0] if left and left[0] != rule else -1
+    passed = _first_that_counts(rules, matching, facts)
+    if passed in (-1, rule):
+        return Found(rule, rehearsed)
+    exception = next(e for e in running if exceptions[e].goes_past(rules[passed]))
+    return Found(rule, rehearsed, exception, passed)
+
+
+def _first_that_counts(rules, numbers, facts):
+    return next((n for n in numbers if _counts(rules[n], facts)), -1)
+
+
+def _counts(rule, facts):
+    stage = rule.stage
+    return stage.is_enforced or (stage.is_canary and is_in_share(rule.name, person_of(facts), stage.share))

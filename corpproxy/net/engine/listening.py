@@ -6,6 +6,7 @@ import select
 import socket
 from collections.abc import Callable
 from errno import EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM
+from sys import intern
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -54,6 +55,8 @@ class EnginePort:
                 elif problem.errno not in _NOTHING_NOW:
                     log.error("cannot accept a connection: {problem}", problem=str(problem))
                 return
+            # One text for all connections of a client, and no more of an IPv6 address than anybody asks for.
+            peer = intern(peer[0]), peer[1]
             connection = self._make_socket(self._family, _STREAM, 0, descriptor)
             connection.setblocking(False)
             protocol = self._factory.buildProtocol(peer)

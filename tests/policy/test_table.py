@@ -1,0 +1,157 @@
+"""The compiled table: it says what the plain list of rules says, whatever it remembers and passes over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.destination.host import normal_host
+from corpproxy.identity.model import Identity
+from corpproxy.policy import together
+from corpproxy.policy.conditions import What, Who, parse_url
+from corpproxy.policy.decide import Policy
+from corpproxy.policy.model import Facts
+from corpproxy.policy.reader import reader
+from corpproxy.policy.table import Table
+from tests.policy import slowly
+from tests.policy.builders import NETWORKS, exceptions, facts, rule, rules, some_facts, staged_rules
+from tests.support.examples import EXAMPLES
+from tests.support.rows import rows, tabular
+
+MISSING = st.sampled_from([frozenset(), frozenset({"games"}), frozenset({"*"})])
+
+
+class PlainListTests(SynchronousTestCase):
+    """What the table finds, and what a walk over the list of rules finds."""
+
+    def same(self, written, asked, missing):
+        """Ask one table for one exchange after the other, and then for all of them again."""
+        table = Table(written, NETWORKS, missing)
+        for one in (*asked, *asked):
+            slow = [slowly.matches(row, one, missing) for row in written]
+            found = table.matching(one, table.in_force(one.at))
+            self.assertEqual([bool(found >> n & 1) for n in range(len(written))], slow)
+            self.assertEqual(table.first(one), slow.index(True) if any(slow) else -1)
+
+    @EXAMPLES
+    @given(st.lists(rules, max_size=20), st.lists(some_facts, min_size=1, max_size=8), MISSING)
+    def test_one_after_the_other(self, written, asked, missing):
+        """What is remembered of people, categories and the rest changes nothing."""
+        self.same(written, asked, missing)
+
+    @EXAMPLES
+    @given(st.lists(rules, max_size=6), some_facts, some_facts, st.data(), MISSING)
+    def test_mixed(self, written, one, other, data, missing):
+        """Nor does it where two exchanges differ in some facts only."""
+        chosen = {name: getattr(data.draw(st.sampled_from([one, other])), name) for name in Facts.__slots__}
+        self.same(written, [one, other, replace(one, **chosen)], missing)
+
+    def test_forgotten(self):
+        """Nor does it matter that what is remembered is bounded, and forgotten now and then."""
+        self.patch(together, "MAX_REMEMBERED", 3)
+        written = [rule(who=Who(user=(f"p{number}",)), what=What(port=(number,))) for number in range(1, 9)]
+        asked = [
+            facts(f"http://x.example:{port}/", Identity(f"p{person}"))
+            for person in range(9)
+            for port in range(1, 9)
+        ]
+        self.same(written, asked, frozenset())
+
+    def test_bounded(self):
+        """No more is remembered than a table has room for."""
+        self.patch(together, "MAX_REMEMBERED", 10)
+        column = Table([rule(who=Who(user=("amir",)))]).columns[0]
+        remembering = together.Together([column])
+        for number in range(50):
+            remembering.rows(facts(identity=Identity(f"p{number}")))
+        self.assertLessEqual(len(remembering.remembered), 10)
+
+    @EXAMPLES
+    @given(st.lists(staged_rules, max_size=8), exceptions, st.lists(some_facts, min_size=1, max_size=4))
+    def test_exceptions_and_stages(self, written, excepting, asked):
+        """The rule that decides, the one in shadow before it and the exception are those of the walk."""
+        policy = Policy(written, networks=NETWORKS, exceptions=excepting)
+        for one in asked:
+            self.assertEqual(policy.find(one), slowly.found(written, excepting, one))
+
+
+@tabular
+class HostTests(SynchronousTestCase):
+    """The last labels of a host's name settle most of it; never more than they may."""
+
+    @rows(
+        below=("bbc.co.uk", "www.bbc.co.uk", True),
+        neighbour=("bbc.co.uk", "www.abc.co.uk", False),
+        itself=("bbc.co.uk", "bbc.co.uk", True),
+        above=("bbc.co.uk", "co.uk", False),
+        top=("uk", "www.bbc.co.uk", True),
+        top_itself=("uk", "uk", True),
+        top_of_two=("uk", "co.uk", True),
+        single_label=("intranet", "intranet", True),
+        below_single_label=("intranet", "wiki.intranet", True),
+        other_single_label=("intranet", "extranet", False),
+        short=("t.co", "t.co", True),
+        ends_alike=("t.co", "at.co", False),
+        address=("10.0.0.7", "10.0.0.7", True),
+        address_ends_alike=("10.0.0.7", "10.1.0.7", False),
+        no_top_of_address=("7", "10.0.0.7", False),
+        ipv6=("2001:db8::1", "2001:db8::1", True),
+        other_ipv6=("2001:db8::1", "2001:db8::2", False),
+    )
+    def test_names(self, named, asked, expected):
+        """A domain and a URL cover the host and what is below it, alone and beside others."""
+        one = facts("http://x.example/", client="", host=normal_host(asked))
+        url = parse_url(f"[{named}]/" if ":" in named else f"{named}/")
+        others = [rule(what=What(domain=(other,))) for other in ("example.org", "news.co.uk", "com")]
+        for what in (What(domain=(named,)), What(url=(url,)), What(domain=("other.example", named))):
+            table = Table([*others, rule(what=what)])
+            self.assertEqual(table.first(one), 3 if expected else -1)
+
+
+class SearchTests(SynchronousTestCase):
+    """All expressions at once."""
+
+    def found(self, *written, url="http://www.example.com/watch?v=7&list=a"):
+        """The numbers of the expressions that are found in a URL."""
+        table = Table([rule(what=What(expression=(one,))) for one in written])
+        found = table.matching(facts(url), -1)
+        return [number for number in range(len(written)) if found >> number & 1]
+
+    def test_each(self):
+        """It is told which of them were found, not only that some were."""
+        self.assertEqual(self.found("watch", r"v=8\b", "a$", "^https", r"v=7\b", "(?i)WATCH"), [0, 2, 4, 5])
+
+    def test_everywhere(self):
+        """An expression that is found everywhere is found."""
+        self.assertEqual(self.found("", "x*", "nowhere"), [0, 1])
+
+    def test_search_gives_up(self):
+        """Where a search for all at once gives up, it is made for one after the other."""
+        self.patch(re2.Set, "Match", lambda _, text: None)
+        self.assertEqual(self.found("watch", r"v=8\b", "a$"), [0, 2])
+
+    def test_too_large_for_one(self):
+        """Expressions too large for one program are searched for by several."""
+        self.assertEqual(self.found("watch", *(f"{n}.{{900}}b" for n in range(20)), "list"), [0, 21])
+
+
+class ReaderTests(SynchronousTestCase):
+    """Several facts at once."""
+
+    def test_read(self):
+        """They are read in the order of their names; one alone is itself."""
+        one = facts("http://www.example.com:8080/")
+        self.assertEqual(reader(["port", "host.name"])(one), ("www.example.com", 8080))
+        self.assertEqual(reader(["port"])(one), 8080)
+
+    def test_none(self):
+        """Nothing is read where nothing is asked for."""
+        self.assertEqual(reader([])(facts()), ())
+
+    def test_no_name(self):
+        """What is no name of an attribute is not compiled."""
+        self.assertRaises(ValueError, reader, ["port if print() else port"])

@@ -1,0 +1,197 @@
+"""Limits on real sockets: both transports, one process and two workers, set while octets move."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import io
+import json
+import time
+
+from corpproxy.audit.results import Kind
+from corpproxy.cli import main
+from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
+from tests.service.client import Client
+from tests.supervisor.case import WorkersCase
+
+KIB = 1024
+RULES = """
+limits:
+  - {{name: each, rate: {rate}}}
+  - {{name: the line, per: site, rate: 100MiB/s}}
+rules:
+  - {{name: everything, do: allow}}
+"""
+ME = getpass.getuser()
+# Short, so that the suite is, on machines that do other things meanwhile: the rates here differ eightfold.
+# How exact they are is for `benchmarks/rates.py` to say.
+SECONDS = 2.0
+NEAR = 0.4
+
+
+class LimitsAtWork:
+    """What moves while limits hold, and are changed."""
+
+    policy = RULES.format(rate="512KiB/s") + SIGN_IN
+    people = PEOPLE
+
+    async def all_serve(self) -> None:
+        """Wait until all processes serve."""
+
+    async def clients(self, count: int) -> list[Client]:
+        """Connections of one person, over all processes."""
+        return [Client(self.forward, "amir", PEOPLE["amir"]) for _ in range(count)]
+
+    def begin(self, client: Client) -> None:
+        """Begin a long download."""
+        self.addCleanup(client.close)
+        client.send_request("GET", self.url(path="/octets/200000000"))
+
+    def moves(self, client: Client, seconds: float) -> float:
+        """How many octets a second come for so long."""
+        before, began = client.received, time.monotonic()
+        until = began + seconds
+        client.socket.settimeout(0.02)
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError):
+                client.more()
+        return (client.received - before) / (time.monotonic() - began)
+
+    async def rate(self, clients: list[Client], seconds: float = SECONDS) -> float:
+        """What comes to all of them together, in octets a second."""
+        moving = [self.thread(self.moves, client, seconds) for client in clients]
+        return sum([await one for one in moving])
+
+    async def downloads(self, count: int = 4) -> list[Client]:
+        """Downloads that have come to rest at their rate."""
+        await self.all_serve()
+        clients = await self.clients(count)
+        for client in clients:
+            await self.thread(self.begin, client)
+        await self.rate(clients, 1.0)
+        return clients
+
+    def is_near(self, rate: float, due: float) -> None:
+        self.assertLess(abs(rate / due - 1), NEAR, rate)
+
+    async def command(self, *words: str) -> tuple[int, str, str]:
+        """Give a command of the command line; exit code, output, complaints."""
+
+        def run() -> tuple[int, str, str]:
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main([words[0], words[1], "--policy", str(self.file), *words[2:]])
+            return code, out.getvalue(), err.getvalue()
+
+        return await self.thread(run)
+
+    async def says(self, *words: str) -> str:
+        code, out, err = await self.command(*words)
+        self.assertEqual((code, err), (0, ""), out)
+        return out
+
+    async def test_rate(self) -> None:
+        """However many connections a person has, over whatever processes, together they get their rate."""
+        self.is_near(await self.rate(await self.downloads()), 512 * KIB)
+
+    async def test_reload(self) -> None:
+        """A reload slows within a second what runs already, and breaks nothing off."""
+        clients = await self.downloads()
+        self.write(RULES.format(rate="64KiB/s") + SIGN_IN)
+        self.assertTrue((await self.service.reload("root", 0)).taken)
+        await self.rate(clients, 1.0)
+        self.is_near(await self.rate(clients), 64 * KIB)
+
+    async def test_command(self) -> None:
+        """An administrator sets another rate, sees who waits, and takes it back; all is recorded."""
+        clients = await self.downloads()
+        told = await self.says("limit", "set", "each", "--rate", "64KiB/s", "--why", "exam in hall 2")
+        self.assertEqual(told, "each: 64KiB/s each way from now on\n")
+        await self.rate(clients, 1.0)
+        self.is_near(await self.rate(clients), 64 * KIB)
+        each, line = json.loads(await self.says("limit", "show", "--format", "json"))
+        self.assertEqual((each["waiting"], line["waiting"]), (["amir"], []))
+        self.assertIn(f"set by {ME}: exam in hall 2", await self.says("limit", "show"))
+        await self.says("limit", "clear", "each", "--why", "over")
+        await self.rate(clients, 1.0)
+        self.is_near(await self.rate(clients), 512 * KIB)
+
+        def deeds():
+            return [one for one in self.records() if one.kind is Kind.DEED]
+
+        await self.until(lambda: len(deeds()) == 2, "both are recorded")
+        self.assertEqual(
+            [(one.deed, one.user, one.rule, one.reason, one.source) for one in deeds()],
+            [
+                ("limit-set", ME, "each", "64KiB/s each way: exam in hall 2", "command"),
+                ("limit-cleared", ME, "each", "over", "command"),
+            ],
+        )
+
+
+class KeptLimits:
+    """What outlives the moment: over a restart, and in the record."""
+
+    async def test_restart(self) -> None:
+        """A limit that was set holds after a restart, for somebody whom the policy does not slow."""
+        await self.all_serve()
+        await self.says(
+            "limit", "set", "amir", "--user", "amir", "--rate", "64KiB/s", "--why", "asked to wait"
+        )
+        await self.start_again()
+        self.is_near(await self.rate(await self.downloads()), 64 * KIB)
+
+    async def test_record(self) -> None:
+        """The record says that an exchange was slowed, by what, and for how long."""
+        for client in await self.downloads(1):
+            client.close()
+        (record,) = await self.closed(failure="client-gone")
+        self.assertEqual(record.slowed_by, ("each",))
+        self.assertGreater(record.slowed_ms, 300)
+
+
+class OneProcessTests(KeptLimits, LimitsAtWork, ServiceCase):
+    """All in one process, on our own transports."""
+
+    async def test_mistakes(self) -> None:
+        """What cannot be set is said, with the nearest right word, and nothing changes."""
+        for words, said in (
+            (("eech", "--rate", "1MiB/s"), "the policy has no limit of this name (nearest is 'each')"),
+            (("each", "--user", "amir", "--rate", "1MiB/s"), "say a rate alone"),
+            (("new", "--user", "amirr", "--rate", "1MiB/s"), "there is no user 'amirr'; nearest is 'amir'"),
+            (("each", "--rate", "1MB/s"), "a rate is written as 256KiB/s"),
+            (("each", "--rate", "1B/s"), "lets no page through"),
+            (("each",), "say a rate"),
+            (("each", "--rate", "1MiB/s", "--for", "9999d"), "at most a year"),
+        ):
+            code, _, err = await self.command("limit", "set", "--why", "x", *words)
+            self.assertEqual((code > 0, err.count("\n")), (True, 1), err)
+            self.assertIn(said, err)
+        code, _, err = await self.command("limit", "clear", "each")
+        self.assertIn("no limit 'each' was set by hand", err)
+        shown = await self.says("limit", "show")
+        self.assertNotIn("set by", shown)
+
+    async def test_ends(self) -> None:
+        """A limit that was set for a while ends by itself."""
+        clients = await self.downloads(1)
+        await self.says("limit", "set", "each", "--rate", "64KiB/s", "--for", "1s", "--why", "a moment")
+        await self.rate(clients, 2.0)
+        self.is_near(await self.rate(clients), 512 * KIB)
+
+
+class StockTransportsTests(LimitsAtWork, ServiceCase):
+    """All in one process, on the transports of Twisted."""
+
+    transports = "twisted"
+
+
+class WorkerTests(LimitsAtWork, WorkersCase):
+    """Two workers, each with connections of the same person."""
+
+    async def all_serve(self):
+        await self.serving()
+
+    async def clients(self, count):
+        seats = await self.serving()
+        return [await self.on(seats[number % 2], "amir", PEOPLE["amir"]) for number in range(count)]
