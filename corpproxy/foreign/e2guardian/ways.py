@@ -50,8 +50,8 @@ class Step:
     """
     One rule to be: what it asks, whether it lets through, what to call it, and where it comes from.
 
-    ``said`` is what of it has no counterpart.  One that is an exception lets answers through as well, of whatever
-    kind they are.
+    ``said`` is what of it has no counterpart.  One that is an exception lets answers through as well, of
+    whatever kind they are.
     """
 
     condition: Condition
