@@ -118,7 +118,7 @@ class Retention:
         files = await self._retire(keep, now)
         await service.settle()
         lost = await self._erase(keep, now)
-        usage = await service.store.drop_usage_before(now - keep.account) if keep.account else 0
+        usage = await self._grow_old(keep, now)
         self._write(msgspec.structs.replace(self._read(), last=now))
         tables = self._drop_tables(now - keep.user) if keep.user else 0
         reached = [
@@ -130,6 +130,15 @@ class Retention:
         if any(one.count for one in reached):
             self._record(by, keep, reached)
         return reached
+
+    async def _grow_old(self, keep: Keeping, now: float) -> int:
+        """Let the sums of usage grow old; how many went, or lost the host or the person."""
+        store = self._service.store
+        rows = await store.drop_usage_before(now - keep.account) if keep.account else 0
+        for key in ("host", "user"):
+            age = getattr(keep, key)
+            rows += await store.grow_old(GROUPS[key], now - age) if age else 0
+        return rows
 
     def _drop_tables(self, before: float) -> int:
         """Delete what says who stands behind the pseudonyms of periods that were over long ago."""
@@ -154,7 +163,8 @@ class Retention:
 
         wanted = erasures(keep, now)
         if wanted:
-            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS)
+            sinks = self._service.configuration.audit.to
+            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS, sinks=sinks)
             await self._service.erasing.job(job, note)
         return lost
 

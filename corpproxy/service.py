@@ -343,11 +343,11 @@ class CorpproxyService(Service):
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         self.checkpoints.look()
 
     def _close_checkpoints(self) -> Any:
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return self.checkpoints.close()
 
     def _listen(self, socket: Socket) -> None:
@@ -392,6 +392,7 @@ class CorpproxyService(Service):
 
     def keep(self, run: Run) -> None:
         """Keep the policy in force among those that ran."""
+        self.errands.edits.taken(run)
         try:
             History(self.state).keep(self.texts, self.policy, run)
         except HistoryError as error:
@@ -557,6 +558,7 @@ class CorpproxyService(Service):
             self.bookkeeper.stop,
             self.shelf.close,
             self.writer.close,
+            self.errands.written,
             self._close_checkpoints,
             # What was written until now is delivered, if that is quick.
             self.sinks.close,

@@ -102,7 +102,10 @@ FIELDS: dict[str, str] = {
     "deed": (
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
         "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
-        "``reveal-ended``, ``limit-set`` or ``limit-cleared``; ``user`` did it, ``reason`` says why."
+        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``policy-taken``, ``policy-refused``, "
+        "``user-added``, ``user-changed``, ``user-removed``, ``password-set``, ``list-accepted``, "
+        "``list-rejected``, ``list-rolled-back`` or ``report-sent``; ``user`` did it, ``reason`` says why, "
+        "or what changed (:doc:`/howto/administrators`)."
     ),
     "count": "How many records it changed.",
     "reached": "How many entries it changed in each place, as ``records=12``, or ``syslog=not-reached``.",

@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.audit.proof import Dropped, End
+from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
 from corpproxy.audit.sinks import SinkState
 from corpproxy.backends.history import Run
@@ -114,6 +114,13 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class NoErrands(Elsewhere):
+    """In the place of errands, which the supervisor runs for all."""
+
+    def written(self) -> None:
+        """Nothing was left here."""
+
+
 class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
@@ -145,17 +152,10 @@ class SignedElsewhere:
 
     def __init__(self) -> None:
         self.end: End | None = None
-        self._dropped: list[Dropped] = []
 
-    def note(self, chain: object, end: End | None, dropped: list[Dropped]) -> None:
+    def note(self, chain: object, end: End | None) -> None:
         """Keep it for the next report."""
         self.end = end
-        self._dropped += dropped
-
-    def take_dropped(self) -> tuple[Dropped, ...]:
-        """Give the segments that were deleted since the last report."""
-        dropped, self._dropped = tuple(self._dropped), []
-        return dropped
 
     def look(self) -> None:
         """Nothing is signed here."""
@@ -225,7 +225,7 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_errands(self) -> Any:
-        return Elsewhere()
+        return NoErrands()
 
     def _make_erasing(self) -> Any:
         return Elsewhere()
@@ -315,7 +315,7 @@ class Worker(CorpproxyService):
         """How this worker does."""
         admission = self.proxy.admission
         told = report_of(self.telemetry)
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return msgspec.structs.replace(
             told,
             connections=len(admission.connections),
@@ -323,7 +323,6 @@ class Worker(CorpproxyService):
             reasons=tuple(self.reasons_not_ready()),
             crowd=admission.crowd(self.beginning.workers),
             end=self.checkpoints.end,
-            dropped=self.checkpoints.take_dropped(),
         )
 
     def open_lists(self) -> None:
