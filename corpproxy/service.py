@@ -30,6 +30,7 @@ from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
 from corpproxy.backends.history import History, HistoryError, Run
 from corpproxy.backends.list_files import open_index
+from corpproxy.backends.list_removed import RemovedLists
 from corpproxy.backends.list_update_job import UpdateJob
 from corpproxy.backends.list_updates import ListUpdates
 from corpproxy.backends.list_watch import ListKeeper
@@ -272,6 +273,7 @@ class CorpproxyService(Holding, Service):
             lambda names: UpdateJob(str(self.policy), dict(self.texts), names),
             self._build_lists,
             self.now,
+            RemovedLists(self.state),
         )
 
     def _build_lists(self) -> None:
