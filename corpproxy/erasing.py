@@ -137,7 +137,9 @@ class Erasing:
     ) -> list[Reached]:
         service = self._service
         erasures = (erasure, *self._by_pseudonym(erasure, pseudonyms))
-        reached = await self.job(EraseJob(str(service.state), erasures, counts_only), done)
+        reached = await self.job(
+            EraseJob(str(service.state), erasures, counts_only, sinks=service.configuration.audit.to), done
+        )
         reached += await service.store.erase(erasure, counts_only=counts_only)
         reached.append(erase_evidence(service.state, erasure, counts_only=counts_only))
         reached += places_out_of_reach(service.state, erasure, _files(service))

@@ -163,7 +163,8 @@ class Retention:
 
         wanted = erasures(keep, now)
         if wanted:
-            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS)
+            sinks = self._service.configuration.audit.to
+            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS, sinks=sinks)
             await self._service.erasing.job(job, note)
         return lost
 

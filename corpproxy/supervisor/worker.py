@@ -56,13 +56,16 @@ from corpproxy.supervisor.messages import (
     Parts,
     Report,
     Requested,
+    Stands,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.quotas import CountedElsewhere, standings_of
 from corpproxy.supervisor.rates import Taking
 from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
 from corpproxy.supervisor.wire import (
     Begin,
+    Count,
     Deal,
     Hear,
     Link,
@@ -71,6 +74,7 @@ from corpproxy.supervisor.wire import (
     Reopen,
     SetLimits,
     Settle,
+    Stand,
     Stop,
     Swap,
     TakeLists,
@@ -223,6 +227,9 @@ class Worker(CorpproxyService):
 
     def _make_limit_keeper(self) -> Any:
         return Elsewhere()
+
+    def _make_quota_keeper(self) -> CountedElsewhere:
+        return CountedElsewhere(lambda counted: self._link.ask(Count, counted))
 
     def _make_errands(self) -> Any:
         return NoErrands()
@@ -405,6 +412,11 @@ class WorkerLink(Link):
     @SetLimits.responder
     def set_limits(self, value: tuple[SetLimit, ...]) -> dict[str, Any]:
         self._service.take_limits(value)
+        return {}
+
+    @Stand.responder
+    def stand(self, value: tuple[Stands, ...]) -> dict[str, Any]:
+        self._service.take_standings(standings_of(value))
         return {}
 
     @Deal.responder
