@@ -22,7 +22,6 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
-from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
@@ -31,6 +30,7 @@ from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
 from corpproxy.backends.history import History, HistoryError, Run
 from corpproxy.backends.list_files import open_index
+from corpproxy.backends.list_removed import RemovedLists
 from corpproxy.backends.list_update_job import UpdateJob
 from corpproxy.backends.list_updates import ListUpdates
 from corpproxy.backends.list_watch import ListKeeper
@@ -273,6 +273,7 @@ class CorpproxyService(Holding, Service):
             lambda names: UpdateJob(str(self.policy), dict(self.texts), names),
             self._build_lists,
             self.now,
+            RemovedLists(self.state),
         )
 
     def _build_lists(self) -> None:
@@ -359,6 +360,9 @@ class CorpproxyService(Holding, Service):
 
     def _factory(self, listener: Listener) -> Any:
         if listener.purpose is Purpose.ADMIN:
+            # What only those with such a listener need: twisted.web is a tenth of the start.
+            from corpproxy.admin.site import admin_site
+
             return admin_site(
                 self.telemetry,
                 self._tokens.get(listener),
