@@ -18,7 +18,7 @@ class MadeTests(SynchronousTestCase):
     """A small one of them."""
 
     def test_made(self) -> None:
-        """There are as many records as were asked for, in their order, and what is to be looked for is there."""
+        """There are as many records as were asked for, and what is to be looked for is there."""
         self.patch(made_records, "SEGMENT_OCTETS", 2_000_000)
         folder = Path(self.mktemp())
         folder.mkdir()
