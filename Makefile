@@ -31,7 +31,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
 # headers behind it the parts of native/.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime zstd python3-dev libssl-dev \
+                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-pure test-service test-programs test-deps environment node lint types docs policies bench profile clean format
@@ -60,7 +60,7 @@ test-service: $(ENV)/test.stamp
 test-programs: $(ENV)/test.stamp
 	$(TRIAL) $(PROGRAMS)
 
-# Squid, nginx and e2guardian start when they are installed, and would take our ports: who had none before has none running.
+# Servers start when they are installed, and would take our ports: who had none before has none running.
 test-deps:
 	@missing=$$(for package in $(DEBIAN_PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || echo $$package; \
@@ -68,7 +68,7 @@ test-deps:
 	test -n "$$missing" || exit 0; \
 	$(SUDO) apt-get update -qq || exit 1; \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing || exit 1; \
-	for server in squid nginx e2guardian; do \
+	for server in squid nginx e2guardian rsyslog postgresql; do \
 	    case "$$missing" in *$$server*) $(SUDO) systemctl disable --now $$server 2>/dev/null || true;; esac; \
 	done
 

@@ -21,6 +21,7 @@ setup(
             optional=True,
         ),
         Extension("corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, optional=True),
+        Extension("corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, optional=True),
         Extension("corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, optional=True),
     ],
 )

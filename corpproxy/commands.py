@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from corpproxy import __version__
+from corpproxy.audit.times import utc_text
 from corpproxy.erase_commands import erase_commands
 from corpproxy.grant_commands import grant_commands
 from corpproxy.limit_commands import limit_commands
@@ -44,6 +45,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         "status": status,
         "rotate": rotate,
         **erase_commands(service),
+        **service.revealing.commands,
         **grant_commands(service),
         **limit_commands(service),
         **list_commands(service),
@@ -65,11 +67,30 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         "seconds": service.now() - service.began,
         **service.status(),
         "not_ready": service.reasons_not_ready(),
+        **sinks_of(service),
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets
         ],
         "problems": [str(problem) for problem in dict.fromkeys(problems)],
     }
+
+
+def sinks_of(service: CorpproxyService) -> dict[str, Any]:
+    """How the sinks of the record do; nothing where there are none."""
+    sinks = [
+        {
+            "sink": one.name,
+            "delivered": one.delivered,
+            "dropped": one.dropped,
+            "refused": one.refused,
+            "checkpoints": one.checkpoints,
+            "waiting_octets": one.waiting,
+            "failing_since": utc_text(one.failing_since) if one.failing_since else "",
+            "reason": one.reason,
+        }
+        for one in service.sinks.states.values()
+    ]
+    return {"sinks": sinks} if sinks else {}
 
 
 def _told(reloaded: Reloaded) -> dict[str, Any]:

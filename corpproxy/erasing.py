@@ -19,11 +19,13 @@ from twisted.python.failure import Failure
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
+from corpproxy.audit.pseudonyms import DEVICE
 from corpproxy.backends.erase_child import EraseChild
 from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
 from corpproxy.backends.erase_journal import Asked, Journal
-from corpproxy.backends.erase_places import erase_evidence, places_out_of_reach
+from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
 from corpproxy.errors import CorpproxyError
+from corpproxy.limit_keeper import LIMITS_FILE
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 log = Logger()
 
 COMMAND = "command"
+PSEUDONYMS = PSEUDONYMS_FOLDER
+_SEALED = (
+    "tables of pseudonyms are sealed: of periods that are over, records are found with the keys of two "
+    "keepers (--key, twice), which take the entries out as well; else they go with their age"
+)
 
 
 class ErasingEnded(CorpproxyError):
@@ -59,18 +66,26 @@ class Erasing:
         if self._child is not None:
             self._child.kill()
 
-    def count(self, erasure: Erasure) -> Deferred[list[Reached]]:
+    def count(self, erasure: Erasure, pseudonyms: tuple[str, ...] = ()) -> Deferred[list[Reached]]:
         """Say what an erasure would reach, and change nothing."""
-        return Deferred.fromCoroutine(self._reach(erasure, counts_only=True))
+        return Deferred.fromCoroutine(self._reach(erasure, pseudonyms, counts_only=True))
 
-    def erase(self, erasure: Erasure, by: str, why: str) -> Deferred[list[Reached]]:
+    def erase(
+        self,
+        erasure: Erasure,
+        by: str,
+        why: str,
+        pseudonyms: tuple[str, ...] = (),
+        sealed: tuple[str, ...] = (),
+    ) -> Deferred[list[Reached]]:
         """
         Erase for good; the Deferred fires with what was reached.
 
         What fails is tried again at the next start, and when the same is asked for once more.
         """
         now = self._service.now()
-        asked = Asked(self._service.proxy.references.next(now), by, now, why, erasure)
+        id = self._service.proxy.references.next(now)
+        asked = Asked(id, by, now, why, erasure, pseudonyms=pseudonyms, sealed=sealed)
         self._journal.note(asked)
         return self._in_turn(asked)
 
@@ -104,20 +119,52 @@ class Erasing:
                 self._journal.note(replace(asked, reached=(Reached(RECORDS, already),)))
 
         await self._service.settle()
-        reached = await self._reach(asked.erasure, counts_only=False, done=done)
+        reached = await self._reach(asked.erasure, asked.pseudonyms, counts_only=False, done=done)
+        if asked.sealed:
+            reached.append(Reached(PSEUDONYMS, self._drop_lines(asked.sealed)))
         reached = [replace(one, count=already) if one.place == RECORDS else one for one in reached]
         self._record(asked, reached)
         self._journal.done(asked)
         return reached
 
     async def _reach(
-        self, erasure: Erasure, *, counts_only: bool, done: Any = lambda one: None
+        self,
+        erasure: Erasure,
+        pseudonyms: tuple[str, ...],
+        *,
+        counts_only: bool,
+        done: Any = lambda one: None,
     ) -> list[Reached]:
         service = self._service
-        reached = await self.job(EraseJob(str(service.state), (erasure,), counts_only), done)
+        erasures = (erasure, *self._by_pseudonym(erasure, pseudonyms))
+        reached = await self.job(
+            EraseJob(str(service.state), erasures, counts_only, sinks=service.configuration.audit.to), done
+        )
         reached += await service.store.erase(erasure, counts_only=counts_only)
         reached.append(erase_evidence(service.state, erasure, counts_only=counts_only))
-        return [*reached, *places_out_of_reach(service.state, erasure, _files(service))]
+        reached += places_out_of_reach(service.state, erasure, _files(service))
+        if (erasure.user or erasure.client) and not pseudonyms and self._tables.is_dir():
+            reached.append(Reached(PSEUDONYMS, 0, is_reached=False, said=_SEALED))
+        return reached
+
+    @property
+    def _tables(self) -> Path:
+        return self._service.state / PSEUDONYMS_FOLDER
+
+    def _by_pseudonym(self, erasure: Erasure, told: tuple[str, ...]) -> Iterator[Erasure]:
+        """The same for the pseudonyms of the person or device: those of now, and those that were told."""
+        if not self._tables.is_dir() or not (erasure.user or erasure.client):
+            return
+        from corpproxy.backends.pseudonym_files import pseudonyms_now
+
+        for one in dict.fromkeys((*pseudonyms_now(self._tables, erasure.user, erasure.client), *told)):
+            who = {"client": one} if one.startswith(DEVICE) else {"user": one}
+            yield replace(erasure, **({"user": "", "client": ""} | who))
+
+    def _drop_lines(self, sealed: tuple[str, ...]) -> int:
+        from corpproxy.backends.pseudonym_files import drop_lines
+
+        return drop_lines(self._tables, frozenset(sealed))
 
     def _record(self, asked: Asked, reached: Iterable[Reached]) -> None:
         reached = tuple(reached)
@@ -148,5 +195,6 @@ def _files(service: CorpproxyService) -> Iterator[Path]:
     folder, identity = service.policy.parent, service.configuration.identity
     yield from (folder / name for name in service.texts)
     yield from (method.htpasswd for method in identity.methods)
+    yield service.state / LIMITS_FILE
     if identity.groups_file is not None:
         yield identity.groups_file

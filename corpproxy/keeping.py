@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from corpproxy import __version__
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.record_segments import RECORDS_FOLDER
 from corpproxy.backends.record_shelf import RecordShelf
+from corpproxy.backends.sinks.child import Sinks
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -32,6 +35,12 @@ def make_shelf(service: CorpproxyService) -> RecordShelf:
         service.checkpoints.sign_dropped,
         record,
     )
+
+
+def make_sinks(service: CorpproxyService) -> Sinks:
+    """What takes records elsewhere, in a process of its own."""
+    folder, state = service.state / RECORDS_FOLDER, service.state
+    return Sinks(service.reactor, folder, state, __version__, socket.gethostname())
 
 
 def deed_of(service: CorpproxyService, names: Sequence[str], why: str) -> Deed:

@@ -32,6 +32,9 @@ class Progress:
         """Record some tunnels, and the others in later turns: of ten thousand nobody should notice."""
         some, others = tunnels[:AT_ONCE], tunnels[AT_ONCE:]
         still_open = self._proxy.admission.tunnels
-        self._books.progress([one.exchange for one in some if one in still_open])
+        open_now = [one for one in some if one in still_open]
+        for one in open_now:
+            one.take_down()
+        self._books.progress([one.exchange for one in open_now])
         if others and not self._proxy.stopping:
             self._proxy.reactor.callLater(0, self._tell, others)

@@ -22,6 +22,7 @@ from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.settings import Keeping
 from corpproxy.backends.erase_job import Done, EraseJob
+from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.segment_file import modified_at
 from corpproxy.backends.segment_packing import closed
@@ -117,12 +118,36 @@ class Retention:
         files = await self._retire(keep, now)
         await service.settle()
         lost = await self._erase(keep, now)
-        usage = await service.store.drop_usage_before(now - keep.account) if keep.account else 0
+        usage = await self._grow_old(keep, now)
         self._write(msgspec.structs.replace(self._read(), last=now))
-        reached = [*_reached(lost), Reached("usage", usage), Reached("files", files)]
+        tables = self._drop_tables(now - keep.user) if keep.user else 0
+        reached = [
+            *_reached(lost),
+            Reached("usage", usage),
+            Reached("files", files),
+            Reached(PSEUDONYMS_FOLDER, tables),
+        ]
         if any(one.count for one in reached):
             self._record(by, keep, reached)
         return reached
+
+    async def _grow_old(self, keep: Keeping, now: float) -> int:
+        """Let the sums of usage grow old; how many went, or lost the host or the person."""
+        store = self._service.store
+        rows = await store.drop_usage_before(now - keep.account) if keep.account else 0
+        for key in ("host", "user"):
+            age = getattr(keep, key)
+            rows += await store.grow_old(GROUPS[key], now - age) if age else 0
+        return rows
+
+    def _drop_tables(self, before: float) -> int:
+        """Delete what says who stands behind the pseudonyms of periods that were over long ago."""
+        folder = self._service.state / PSEUDONYMS_FOLDER
+        if not folder.is_dir():
+            return 0
+        from corpproxy.backends.pseudonym_files import delete_old_tables
+
+        return delete_old_tables(folder, before)
 
     async def _erase(self, keep: Keeping, now: float) -> Counter[str]:
         """Erase in files; how many records lose each group."""
@@ -138,7 +163,8 @@ class Retention:
 
         wanted = erasures(keep, now)
         if wanted:
-            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS)
+            sinks = self._service.configuration.audit.to
+            job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS, sinks=sinks)
             await self._service.erasing.job(job, note)
         return lost
 

@@ -60,8 +60,9 @@ from corpproxy.granting import Granting
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
-from corpproxy.keeping import make_shelf
+from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.limit_keeper import LimitKeeper
+from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.listening import ClientFactory, Socket
@@ -76,6 +77,7 @@ from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
 from corpproxy.retention import Retention
+from corpproxy.revealing import Revealing
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -169,12 +171,14 @@ class CorpproxyService(Service):
     def _make_parts(self) -> None:
         reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
+        self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()
         self.store = self._make_store()
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
+        self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
@@ -189,6 +193,7 @@ class CorpproxyService(Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
         self.books.hides = self.hides
+        self._name_people()
         self.reloading = self._make_reloading()
         self.erasing = self._make_erasing()
         self.retention = self._make_retention()
@@ -221,6 +226,9 @@ class CorpproxyService(Service):
     def _make_shelf(self) -> Any:
         return make_shelf(self)
 
+    def _make_sinks(self) -> Any:
+        return make_sinks(self)
+
     def _make_reception(self) -> Reception:
         return Reception(self.reactor, self.now, self.configuration.identity)
 
@@ -235,6 +243,9 @@ class CorpproxyService(Service):
 
     def _make_erasing(self) -> Any:
         return Erasing(self)
+
+    def _make_revealing(self) -> Any:
+        return Revealing(self)
 
     def _make_limit_keeper(self) -> Any:
         return LimitKeeper(self)
@@ -306,6 +317,7 @@ class CorpproxyService(Service):
         self.proxy.rounds.start()
         self.limit_keeper.start()
         self.bookkeeper.start()
+        self.sinks.use(self.configuration.audit.to)
         self.reception.start()
         self._loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
@@ -329,11 +341,11 @@ class CorpproxyService(Service):
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         self.checkpoints.look()
 
     def _close_checkpoints(self) -> Any:
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return self.checkpoints.close()
 
     def _listen(self, socket: Socket) -> None:
@@ -378,6 +390,7 @@ class CorpproxyService(Service):
 
     def keep(self, run: Run) -> None:
         """Keep the policy in force among those that ran."""
+        self.errands.edits.taken(run)
         try:
             History(self.state).keep(self.texts, self.policy, run)
         except HistoryError as error:
@@ -390,8 +403,9 @@ class CorpproxyService(Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists that are stale or held."""
-        return [problem.message for problem in self.updates.problems]
+        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        sinks: list[str] = self.sinks.problems()
+        return [problem.message for problem in self.updates.problems] + sinks
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -417,8 +431,11 @@ class CorpproxyService(Service):
         self.proxy.pool.limits = configuration.connections
         self.proxy.pool.wait_seconds = configuration.timeouts.connect
         self.writer.take_up(configuration.audit)
+        if (configuration.audit, configuration.time_zone) != (before.audit, before.time_zone):
+            self._name_people()
         self.checkpoints.copies = configuration.audit.checkpoints_to
         self.shelf.settings = configuration.audit
+        self.sinks.use(configuration.audit.to)
         if configuration.lists != before.lists:
             # A keeper that finds an index takes it up at once: it must find the new policy in force.
             self.lists.stop()
@@ -472,6 +489,14 @@ class CorpproxyService(Service):
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
 
+    def _name_people(self) -> None:
+        """Let the record have pseudonyms, or names, as the policy wants it."""
+        self.books.naming = naming_of(self, self._worker_number)
+
+    @property
+    def _worker_number(self) -> int:
+        return 0
+
     def hides(self, hosts: Iterable[str]) -> bool:
         """Whether there is one among some hosts that nothing that is kept may name."""
         return self.proxy.in_force.hides(hosts)
@@ -513,6 +538,7 @@ class CorpproxyService(Service):
             self.reloading.stop,
             self.erasing.stop,
             self.retention.stop,
+            self.revealing.stop,
             self.updates.stop,
             self.errands.stop,
             self.lists.stop,
@@ -530,7 +556,10 @@ class CorpproxyService(Service):
             self.bookkeeper.stop,
             self.shelf.close,
             self.writer.close,
+            self.errands.written,
             self._close_checkpoints,
+            # What was written until now is delivered, if that is quick.
+            self.sinks.close,
             self.store.close,
             rest,
             self._signals.stop,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from corpproxy.audit.sinks import SinkState
     from corpproxy.backends.list_status import Status
     from corpproxy.service import CorpproxyService
 
@@ -40,12 +41,28 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_record_bytes", lambda: shelf.octets)
     telemetry.measure("corpproxy_record_files_packed_total", lambda: shelf.packed)
     telemetry.measure("corpproxy_record_files_deleted_total", lambda: shelf.deleted)
+    _measure_sinks(service)
     telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
     telemetry.measure("corpproxy_names_known", lambda: len(names))
     telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)
     telemetry.measure("corpproxy_names_remembered_total", lambda: names.remembered)
     telemetry.measure("corpproxy_names_failed_total", lambda: names.failed)
+
+
+def _measure_sinks(service: CorpproxyService) -> None:
+    """The metrics of what takes the record elsewhere."""
+
+    def of_each(value: Callable[[SinkState], float]) -> Callable[[], dict[str, float]]:
+        return lambda: {name: value(state) for name, state in service.sinks.states.items()}
+
+    measure = service.telemetry.measure
+    measure("corpproxy_sink_records_total", of_each(lambda one: one.delivered))
+    measure("corpproxy_sink_dropped_total", of_each(lambda one: one.dropped))
+    measure("corpproxy_sink_refused_total", of_each(lambda one: one.refused))
+    measure("corpproxy_sink_checkpoints_total", of_each(lambda one: one.checkpoints))
+    measure("corpproxy_sink_waiting_bytes", of_each(lambda one: one.waiting))
+    measure("corpproxy_sink_failing", of_each(lambda one: one.failing_since > 0))
 
 
 def _measure_fetched(service: CorpproxyService) -> None:

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpproxy.audit.fields import fields_table, kinds_table, results_table
 from corpproxy.cli import COMMANDS, POLICY_PLACES, POLICY_VARIABLE, parser_of_all
 from corpproxy.config.reference import fields_page, schema_text
 
@@ -22,6 +23,9 @@ def pages() -> dict[Path, str]:
         REFERENCE / "policy-fields.inc": fields_page(),
         REFERENCE / "policy.schema.json": schema_text(),
         REFERENCE / "commands.inc": commands_page(),
+        REFERENCE / "record-kinds.inc": kinds_table(),
+        REFERENCE / "record-fields.inc": fields_table(),
+        REFERENCE / "record-results.inc": results_table(),
     }
 
 

@@ -160,6 +160,14 @@ METRICS: tuple[Metric, ...] = (
         "corpproxy_record_files_deleted_total",
         "Closed files of records that were deleted because the disk budget was used up.",
     ),
+    _counter("corpproxy_sink_records_total", "Records that a sink took.", "sink"),
+    _counter(
+        "corpproxy_sink_dropped_total", "Records that a sink will never get, as it is too far behind.", "sink"
+    ),
+    _counter("corpproxy_sink_refused_total", "Records that a sink would not take.", "sink"),
+    _counter("corpproxy_sink_checkpoints_total", "Checkpoints that a sink took.", "sink"),
+    _gauge("corpproxy_sink_waiting_bytes", "How far a sink is behind, in octets of the record.", "sink"),
+    _gauge("corpproxy_sink_failing", "1 while a sink takes nothing.", "sink"),
     _counter("corpproxy_checkpoints_total", "Checkpoints that were signed and written."),
     _gauge(
         "corpproxy_ledger_lag_seconds", "How old the oldest octets are that the ledger has not stored yet."

@@ -48,6 +48,42 @@ class ResultCode(enum.StrEnum):
     FAILED = "failed"
 
 
+class Fault(enum.StrEnum):
+    """Whose doing it was that an exchange ended as it did."""
+
+    NOBODY = "nobody"
+    CLIENT = "client"
+    SERVER = "server"
+    POLICY = "policy"
+    OURS = "corpproxy"
+
+
+# What a failure was in particular stands in ``failure``, and when in ``phase``.
+FAULTS: dict[ResultCode, Fault] = {
+    ResultCode.OPEN: Fault.NOBODY,
+    ResultCode.FORWARDED: Fault.NOBODY,
+    ResultCode.TUNNELLED: Fault.NOBODY,
+    ResultCode.UPGRADED: Fault.NOBODY,
+    ResultCode.BLOCKED: Fault.POLICY,
+    ResultCode.WARNED: Fault.POLICY,
+    ResultCode.REDIRECTED: Fault.POLICY,
+    ResultCode.CHALLENGED: Fault.CLIENT,
+    ResultCode.PORTAL: Fault.NOBODY,
+    ResultCode.PAC: Fault.NOBODY,
+    ResultCode.ANSWERED: Fault.NOBODY,
+    ResultCode.MALFORMED: Fault.CLIENT,
+    ResultCode.LIMITED: Fault.POLICY,
+    ResultCode.CLIENT_SLOW: Fault.CLIENT,
+    ResultCode.CLIENT_GONE: Fault.CLIENT,
+    ResultCode.UPSTREAM_FAILED: Fault.SERVER,
+    ResultCode.TIMED_OUT: Fault.SERVER,
+    ResultCode.UNAVAILABLE: Fault.OURS,
+    ResultCode.ENDED: Fault.POLICY,
+    ResultCode.LOST: Fault.OURS,
+    ResultCode.DONE: Fault.NOBODY,
+    ResultCode.FAILED: Fault.OURS,
+}
+
 # The reference page has this table, and a test compares the two.
 MEANINGS: dict[ResultCode, str] = {
     ResultCode.OPEN: "The exchange still runs; its closing record follows.",

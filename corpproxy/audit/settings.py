@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corpproxy.audit.discretion import Level
+from corpproxy.audit.pseudonyms import PseudonymSettings
+from corpproxy.audit.sinks import SinkSettings
 
 
 class WhenFull(enum.StrEnum):
@@ -45,8 +47,9 @@ class AuditSettings:
     segments beyond so many; 0 keeps all.  ``keep``: see :class:`Keeping`.
     ``compress``: pack closed segments.
     ``disk_octets``: delete the oldest closed segments once all together are longer; 0 for never.
-    ``levels``: how much is recorded, by category.  ``when_full``: see :class:`WhenFull`.
-    ``checkpoints_to``: folders elsewhere that get every checkpoint, too.
+    ``levels``: how much is recorded, by category.  ``pseudonyms``: whether people have them.
+    ``when_full``: see :class:`WhenFull`.  ``checkpoints_to``: folders elsewhere that get every checkpoint,
+    too; ``to``: the sinks.
     """
 
     query: bool = False
@@ -58,5 +61,7 @@ class AuditSettings:
     compress: bool = True
     disk_octets: int = 0
     levels: Mapping[str, Level] = field(default_factory=dict)
+    pseudonyms: PseudonymSettings = field(default_factory=PseudonymSettings)
     when_full: WhenFull = WhenFull.STOP
     checkpoints_to: tuple[Path, ...] = ()
+    to: tuple[SinkSettings, ...] = ()

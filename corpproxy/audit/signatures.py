@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -90,8 +90,13 @@ class Signatures:
                 )
                 self.findings.append(Finding(file, number, Fault.EDITED, said))
 
-    def missing(self, found: set[bytes], segments: set[str]) -> Iterator[Finding]:
-        """Give what checkpoints say of the ends of chains and was not found, the last of each segment."""
+    def missing(self, found: set[bytes], segments: Mapping[str, int]) -> Iterator[Finding]:
+        """
+        Give what checkpoints say of the ends of chains and was not found, the last of each segment.
+
+        ``segments`` are the numbers of lines of those that are there: where there are enough, the record was
+        not cut off but changed.
+        """
         lacking: dict[str, tuple[int, End]] = {}
         for number, end in self.ends:
             if bytes.fromhex(end.head) in found:
@@ -99,6 +104,11 @@ class Signatures:
             elif end.segment not in self.dropped:
                 lacking[end.segment] = number, end
         for segment, (number, end) in lacking.items():
-            here = "is not there" if segment not in segments else "does not have the last of them as it was"
+            lines = segments.get(segment)
+            if lines is not None and lines >= end.records:
+                said = f"checkpoint {number} signed another record in this place"
+                yield Finding(segment, end.records, Fault.EDITED, said)
+                continue
+            here = "is not there" if lines is None else f"has {lines}"
             said = f"checkpoint {number} says that it has {end.records} records, and it {here}"
             yield Finding(segment, 0, Fault.TRUNCATED, said)

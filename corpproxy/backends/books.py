@@ -12,7 +12,8 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import OTHER_HOSTS
-from corpproxy.audit.deeds import Deed, record_of
+from corpproxy.audit.deeds import Deed, DeedName, record_of
+from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.record import MAX_MEDIA_TYPE, NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
 from corpproxy.audit.results import Kind, ResultCode
@@ -43,6 +44,9 @@ _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
 _HAS_MORE = re.compile("[?;#]").search
 _ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
+# Deeds of these sources were done by who administers the machine, or by nobody.
+_ABOUT_PSEUDONYMS = frozenset({DeedName.REVEALED, DeedName.REVEAL_ENDED})
+_OF_THE_MACHINE = frozenset({"command", "policy"})
 
 
 class Writer(Protocol):
@@ -62,6 +66,7 @@ class Books:
     ``watch`` is called with each closing record.  ``now`` is POSIX seconds.
 
     :ivar hides: whether there is one among some hosts that the record may not name.
+    :ivar naming: gives pseudonyms, where the record has them.
     """
 
     def __init__(
@@ -77,12 +82,13 @@ class Books:
         self._watch = watch
         self.accepts = writer.accepts
         self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
+        self.naming: Naming | None = None
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
     def running(self, exchange: Exchange) -> None:
         """It is known whose exchange this is: its octets are counted from now on while they move."""
-        _name(exchange)
+        self._name(exchange)
         self._accounts.open(exchange.account)
 
     def opened(self, exchange: Exchange) -> None:
@@ -95,22 +101,28 @@ class Books:
             record = self._keep(self._record(exchange, Kind.OPENING, ResultCode.OPEN), known)
         else:
             record = self._like(known.record, exchange, self._now())
-        self._writer.write(_discreet(record, exchange))
+        # A call saved is worth a look: most sites keep names and are discreet about nothing.
+        if self.naming is not None or exchange.in_force.discretion.levels:
+            record = self._kept(record, exchange)
+        self._writer.write(record)
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
         for exchange in exchanges:
             record = self._record(exchange, Kind.PROGRESS, ResultCode.OPEN)
-            self._writer.write(_discreet(record, exchange))
+            self._writer.write(self._kept(record, exchange))
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
         now = self._now()
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        is_plain = self.naming is None and not exchange.in_force.discretion.levels
         if account.host or destination is None:
             self._accounts.close(account, now)
         else:
-            host, categories = _counted_host(exchange, destination), destination.categories
+            host, categories = destination.host.name, destination.categories
+            if not is_plain:
+                host, categories = self._counted(exchange, destination)
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
         kind = _EXCHANGE
         try:
@@ -124,7 +136,8 @@ class Books:
             else:
                 kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
                 record = self._record(exchange, kind, exchange.result)
-            record = _discreet(record, exchange)
+            if not is_plain:
+                record = self._kept(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
@@ -136,7 +149,40 @@ class Books:
         """Record what somebody did to the access of others; hosts that nobody may learn are left out."""
         if deed.hosts and self.hides(deed.hosts):
             deed = replace(deed, hosts=(), why="")
-        self._writer.write(record_of(deed, policy))
+        record = record_of(deed, policy)
+        if self.naming is not None and deed.name not in _ABOUT_PSEUDONYMS:
+            record = self.naming.apply(record, keeps_user=deed.source in _OF_THE_MACHINE)
+        self._writer.write(record)
+
+    def _kept(self, record: Record, exchange: Exchange) -> Record:
+        """A record as it is kept: without what is nobody's business, and with pseudonyms."""
+        in_force = exchange.in_force
+        if in_force.discretion:
+            further = in_force.categories_of(record.server_name) if record.server_name != record.host else ()
+            record = in_force.discretion.apply(record, further)
+        return record if self.naming is None else self.naming.apply(record)
+
+    def _counted(self, exchange: Exchange, destination: Destination) -> tuple[str, tuple[str, ...]]:
+        """
+        The host and the categories that octets are counted for.
+
+        The person is counted by name, because quotas need it: where the record has pseudonyms, the sums do
+        not say where a person went.
+        """
+        if self.naming is not None and exchange.identity.name:
+            return OTHER_HOSTS, ()
+        discretion = exchange.in_force.discretion
+        if discretion and discretion.hides(destination.categories):
+            return OTHER_HOSTS, destination.categories
+        return destination.host.name, destination.categories
+
+    def _name(self, exchange: Exchange) -> None:
+        """Say for whom and for what the octets of an exchange count."""
+        account, identity, destination = exchange.account, exchange.identity, exchange.destination
+        account.user = identity.name
+        account.groups = identity.groups
+        if destination is not None:
+            account.host, account.categories = self._counted(exchange, destination)
 
     def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
         """
@@ -151,14 +197,13 @@ class Books:
         record = self._like(known.record, exchange, now)
         record.path = path
         record.status = exchange.status
-        record.first_octet_ms = _milliseconds(exchange.first_octet_seconds)
+        seconds = exchange.first_octet_seconds
+        record.first_octet_ms = int(seconds * 1000 + 0.5) if seconds >= 0 else None
         return record
 
     def _keep(self, record: Record, known: Known) -> Record:
-        """Remember the record of the second exchange for those like it that follow; gives the record."""
-        if known.came_again:
-            known.record = _copied(record)
-        known.came_again = True
+        """Remember the record for those like it that follow; gives the record."""
+        known.record = _copied(record)
         return record
 
     def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
@@ -168,14 +213,19 @@ class Books:
         record.id = exchange.reference
         record.at = utc_text(exchange.started)
         seconds = now - exchange.started
-        record.seconds = round(seconds, 6) if seconds > 0 else 0.0
+        # As `round` does it, at a third of its price.
+        record.seconds = int(seconds * 1e6 + 0.5) / 1e6 if seconds > 0 else 0.0
         record.received = account.received
         record.sent = account.sent
         record.up_sent = exchange.up_sent
         record.up_received = exchange.up_received
         record.upstream = exchange.upstream
-        record.connect_ms = _milliseconds(exchange.connect_seconds)
-        record.resolve_ms = _milliseconds(exchange.resolve_seconds)
+        # Most come over a connection that was there.
+        record.connect_ms = record.resolve_ms = None
+        if exchange.connect_seconds >= 0:
+            record.connect_ms = _milliseconds(exchange.connect_seconds)
+        if exchange.resolve_seconds >= 0:
+            record.resolve_ms = _milliseconds(exchange.resolve_seconds)
         return record
 
     def _bare(self, exchange: Exchange, kind: Kind) -> Record:
@@ -187,7 +237,7 @@ class Books:
             at=utc_text(self._now()),
             result=ResultCode.FAILED,
             failure="record",
-            client=exchange.client,
+            client=exchange.client if self.naming is None else "",
             received=account.received,
             sent=account.sent,
         )
@@ -279,22 +329,6 @@ def _hides_nothing(hosts: Iterable[str]) -> bool:
     return False
 
 
-def _discreet(record: Record, exchange: Exchange) -> Record:
-    """A record without what the categories of its destination make nobody's business."""
-    in_force = exchange.in_force
-    if not in_force.discretion:
-        return record
-    further = in_force.categories_of(record.server_name) if record.server_name != record.host else ()
-    return in_force.discretion.apply(record, further)
-
-
-def _counted_host(exchange: Exchange, destination: Destination) -> str:
-    """The host that octets are counted for."""
-    discretion = exchange.in_force.discretion
-    hides = discretion and discretion.hides(destination.categories)
-    return OTHER_HOSTS if hides else destination.host.name
-
-
 def _tell_ending(record: Record, ending: Ending) -> None:
     """Say what was decided when it was decided again: the record keeps its first decision beside that."""
     record.ended_rule = ending.decision.rule
@@ -363,13 +397,3 @@ def _path(path: str, settings: AuditSettings) -> str:
     if len(path) < SHORT_PATH and not _HAS_MORE(path):
         return path
     return recorded_path(path, settings)
-
-
-def _name(exchange: Exchange) -> None:
-    """Say for whom and for what the octets of an exchange count."""
-    account, identity, destination = exchange.account, exchange.identity, exchange.destination
-    account.user = identity.name
-    account.groups = identity.groups
-    if destination is not None:
-        account.categories = destination.categories
-        account.host = _counted_host(exchange, destination)

@@ -22,7 +22,8 @@ class Asked(msgspec.Struct, frozen=True):
     An erasure that somebody asked for.
 
     ``id`` is a reference; ``by`` asked ``at``, POSIX seconds, and said ``why``.  ``reached`` is what was done
-    before a crash.
+    before a crash.  ``pseudonyms`` are those of the person in periods that keepers opened, ``sealed`` the
+    lines of the tables that say so.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True):
     why: str
     erasure: Erasure
     reached: tuple[Reached, ...] = ()
+    pseudonyms: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
 
 
 class Journal:

@@ -21,6 +21,8 @@ from corpproxy.destination.brake import Findings
 from corpproxy.destination.fetched_place import LISTS_FOLDER
 
 EVIDENCE = "list-evidence"
+# The tables of pseudonyms, below the state folder.
+PSEUDONYMS_FOLDER = "pseudonyms"
 
 # A policy with all that it includes is far smaller; what is larger is no text that names people.
 _MAX_TEXT_OCTETS = 16 * 1024 * 1024

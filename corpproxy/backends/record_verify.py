@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from corpproxy.audit.proof import Unproven, read
+from corpproxy.audit.received import received
 from corpproxy.audit.signatures import Signatures
 from corpproxy.audit.verify import Fault, Finding, Link, Tail, Walk
 from corpproxy.backends.checkpoint_files import checkpoint_files
@@ -24,6 +25,7 @@ class Verdict:
 
     ``findings`` are what is wrong, in the order of files and lines.  ``tails`` are records that no checkpoint
     covers yet, ``cut`` the segments that end in half a line, as a crash leaves them: neither is a fault.
+    ``lines`` are how many whole lines each segment has.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -33,6 +35,7 @@ class Verdict:
     erased: int = 0
     segments: int = 0
     checkpoints: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -51,7 +54,11 @@ def verify(folder: Path, key: Ed25519PublicKey, kept: Sequence[Path] = ()) -> Ve
     for path in checkpoint_files(folder):
         signatures.take(path.name, path.read_bytes().splitlines(keepends=True))
     for path in kept:
-        signatures.compare(str(path), path.read_bytes().splitlines(keepends=True))
+        lines = received(path.read_bytes())
+        signatures.compare(str(path), lines)
+        if not lines:
+            said = "there is no checkpoint in it"
+            verdict.findings.append(Finding(str(path), 0, Fault.EDITED, said))
     verdict.checkpoints = len(signatures.lines)
     signed = frozenset(bytes.fromhex(end.head) for _, end in signatures.ends)
     names = segment_names(folder)
@@ -68,7 +75,11 @@ def verify(folder: Path, key: Ed25519PublicKey, kept: Sequence[Path] = ()) -> Ve
         verdict.tails += walk.tails
         verdict.findings += walk.findings
     verdict.findings += signatures.findings
-    verdict.findings += signatures.missing(found, {name.canonical for name in names})
+    told = {(one.file, one.line) for one in verdict.findings}
+    lines_of = {name.canonical: verdict.lines.get(name.canonical, 0) for name in names}
+    missing = signatures.missing(found, lines_of)
+    # Where the walk has found a record that was changed, its hash is another one for just that.
+    verdict.findings += (one for one in missing if not one.line or (one.file, one.line) not in told)
     _name_origins(verdict, suspects, names)
     if not signatures.lines and verdict.records:
         said = "there is no checkpoint beside the records; nothing says that they were not written anew"
@@ -87,6 +98,8 @@ def _links(names: Iterable[SegmentName], verdict: Verdict | None = None) -> Iter
             with open_segment(name.path) as file:
                 for number, line in enumerate(file, 1):
                     if line.endswith(b"\n"):
+                        if verdict is not None:
+                            verdict.lines[name.canonical] = number
                         yield _link(name.canonical, number, line)
                     elif verdict is not None:
                         verdict.cut.append(name.canonical)

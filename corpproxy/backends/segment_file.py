@@ -52,6 +52,12 @@ def reads_anywhere(file: IO[bytes]) -> bool:
     return not isinstance(raw, _Unpacked) or isinstance(raw.source, FrameReader)
 
 
+def inode_of(file: IO[bytes]) -> int:
+    """Which file an open segment is: another one once it was packed or rewritten."""
+    raw = getattr(file, "raw", None)
+    return os.fstat((raw.file if isinstance(raw, _Unpacked) else file).fileno()).st_ino
+
+
 def where_now(path: Path) -> Path:
     """The name of a file that may have been packed since it was named so."""
     packed = path.with_name(path.name + ZSTD)
@@ -128,7 +134,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, source: Any, file: IO[bytes]) -> None:
         self.source = source
-        self._file = file
+        self.file = file
         self._damage = (EOFError, zlib.error, gzip.BadGzipFile, zstd().ZstdError)
 
     def readable(self) -> bool:
@@ -155,7 +161,7 @@ class _Unpacked(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             self.source.close()
-            self._file.close()
+            self.file.close()
         super().close()
 
 

@@ -25,7 +25,7 @@ from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segm
 from corpproxy.backends.record_reader import Follower, last_records
 from corpproxy.backends.record_search import Search
 from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.cli import audit_sql, erase, verify
+from corpproxy.cli import audit_sql, erase, reveal, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.octets import human
@@ -81,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         commands.add_parser(
             "expire", help="erase what is older than the policy keeps", description=erase.EXPIRE
         )
+    )
+    reveal.add_arguments(
+        commands.add_parser("reveal", help="say who a pseudonym is", description=reveal.DESCRIPTION)
+    )
+    reveal.add_keeper_arguments(
+        commands.add_parser("keeper", help="make the key of a keeper", description=reveal.KEEPER)
     )
     for command in (tail, search):
         _add_shared_arguments(command)
@@ -160,6 +166,10 @@ def run(options: argparse.Namespace) -> int:
         return erase.run(options)
     if options.audit_command == "expire":
         return erase.run_expire(options)
+    if options.audit_command == "reveal":
+        return reveal.run(options)
+    if options.audit_command == "keeper":
+        return reveal.run_keeper(options)
     complaints = Complaints()
     try:
         _print_records(options, complaints)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from corpproxy.audit.line import printable
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.reload import add_service_arguments, asked
+from corpproxy.cli.reveal import add_key_argument, private_keys
 from corpproxy.cli.site import site_of
 from corpproxy.net.ask import ControlError
 
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--until", metavar="WHEN", help="exchanges that began before; a day includes it; default: now"
     )
     parser.add_argument("--reason", metavar="TEXT", help="why, for the record; without the name itself")
+    add_key_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="say how much it is and where; change nothing")
 
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     zone, now = site_of(options, needed=False).zone, time.time()
     try:
         since = moment(options.since, now, zone) if options.since else 0.0
-        until = moment(options.until, now, zone, is_end=True) if options.until else now
+        until = moment(options.until, now, zone, is_end=True) if options.until else 0.0
         answer = asked(
             options,
             "erase",
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
             until=until,
             why=options.reason,
             counts_only=options.dry_run,
-            sudo_user=os.environ.get("SUDO_USER", ""),
+            **(_by_keys(options) if options.keys else {}),
         )
     except ValueError as error:
         raise CommandFailed(str(error), WRONG_USAGE) from error
@@ -73,6 +74,21 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(error.message) from error
     _tell(answer["reached"], counts_only=options.dry_run)
     return 0
+
+
+def _by_keys(options: argparse.Namespace) -> dict[str, list[str]]:
+    """The pseudonyms of somebody in all periods that two keepers open, and the lines that say so."""
+    from corpproxy.audit.sealing import CannotOpen
+    from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
+    from corpproxy.backends.pseudonym_files import resolved
+
+    folder = site_of(options, needed=True).state / PSEUDONYMS_FOLDER
+    wanted = {name for name in (options.user, options.client) if name}
+    try:
+        found = list(resolved(folder, private_keys(options.keys), lambda entry: entry.name in wanted))
+    except CannotOpen as error:
+        raise CommandFailed(str(error)) from error
+    return {"pseudonyms": [entry.pseudonym for _, entry, _ in found], "sealed": [line for *_, line in found]}
 
 
 def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +105,6 @@ def run_expire(options: argparse.Namespace) -> int:
             "expire",
             timeout=PATIENCE_SECONDS,
             counts_only=options.dry_run,
-            sudo_user=os.environ.get("SUDO_USER", ""),
         )
     except ControlError as error:
         raise CommandFailed(error.message) from error

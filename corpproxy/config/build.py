@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from corpproxy.audit.pseudonyms import Every, PseudonymSettings
 from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
+from corpproxy.config.build_sinks import checkpoint_folders, sinks_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
@@ -235,6 +237,15 @@ class _Parts:
             hosts={normal_host(name).name: tuple(addresses) for name, addresses in table.hosts.items()},
         )
 
+    def _pseudonyms(self) -> PseudonymSettings:
+        table = self._model.audit.pseudonyms
+        if table is None:
+            return PseudonymSettings()
+        keepers = {name: self._folder / file for name, file in table.keepers.items()}
+        return PseudonymSettings(
+            table.every or Every.MONTH, keepers, tuple(dates.first for dates in table.begins)
+        )
+
     def reports(self) -> tuple[Scheduled, ...]:
         return tuple(
             Scheduled(
@@ -276,8 +287,10 @@ class _Parts:
             keep_segments=table.keep.files,
             keep=Keeping(**{name: age or 0.0 for name, age in table.keep if name != "files"}),
             levels=dict(table.levels),
+            pseudonyms=self._pseudonyms(),
             when_full=table.when_full,
             compress=table.compress,
             disk_octets=table.disk,
-            checkpoints_to=tuple(self._folder / name for name in table.checkpoints_to),
+            to=sinks_of(table, self._folder),
+            checkpoints_to=checkpoint_folders(table, self._folder),
         )

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from corpproxy import twins
 from corpproxy.audit.deeds import Deed
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.http1.framing import Body, Framing
@@ -27,14 +28,31 @@ from corpproxy.preface.first_octets import Verdict
 Outcome = TypeVar("Outcome")
 
 
-class Command(Generic[Outcome]):
+class AwaitedInPython:
+    """What can be awaited: it goes to the driver of the road, and its outcome comes back."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Yield it, and give back what is sent; ``native/road.c`` has the twin, which makes no generator."""
+        outcome = yield self
+        return outcome
+
+
+if TYPE_CHECKING or twins.road is None:
+    _Awaited = AwaitedInPython
+else:
+    _Awaited = twins.road.Awaited
+
+
+class Command(_Awaited, Generic[Outcome]):
     """A wish of the road; awaiting it yields it to the driver and gives back its outcome."""
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Command[Any], Any, Outcome]:
-        outcome: Outcome = yield self
-        return outcome
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Command[Any], Any, Outcome]: ...
 
 
 class Connection(Protocol):

@@ -10,10 +10,9 @@ from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
-from corpproxy.http1.forward import forward_request, forward_response
+from corpproxy.http1.forward import forward_request, forward_response, recipe_for
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
-from corpproxy.http1.recipe import recipe_of
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -90,20 +89,25 @@ def _first_fetch(exchange: Exchange) -> Fetch:
     destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
     assert destination is not None
     assert decision is not None
+    host = _AUTHORITIES[destination.host.name, destination.port]
+    via, upgrade = in_force.via, _upgrade(exchange) is not None
+    forwarded_for = exchange.client.encode() if in_force.forwarding.forwarded_for else None
     head = forward_request(
         exchange.head,
         exchange.target,
-        host=_AUTHORITIES[destination.host.name, destination.port],
+        host=host,
         body=exchange.body,
-        via=in_force.via,
-        forwarded_for=exchange.client.encode() if in_force.forwarding.forwarded_for else None,
-        upgrade=_upgrade(exchange) is not None,
+        via=via,
+        forwarded_for=forwarded_for,
+        upgrade=upgrade,
         max_forwards=max_forwards(exchange.head),
     )
     dial = dial_host(exchange)
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-        known.fields = recipe_of(exchange.head.fields, head[head.index(b"\r\n") :])
+        known.fields = recipe_for(
+            exchange.head, host=host, via=via, forwarded_for=forwarded_for, upgrade=upgrade
+        )
     return Fetch(
         dial,
         destination.port,

@@ -14,6 +14,7 @@ can differ, is never remembered; nor are categories that the path has a say in.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
@@ -43,13 +44,12 @@ class Known:
     ``again`` gives the identity as it is at a moment; ``lasts`` says how long the decision holds.
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
     ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like this one
-    that went as nearly all go; there is one when it ``came_again``, because most that come once come no more.
+    that went as nearly all go.
     """
 
     __slots__ = (
         "addresses",
         "again",
-        "came_again",
         "decision",
         "destination",
         "dial",
@@ -80,7 +80,6 @@ class Known:
         self.lasts = lasts
         self.fields: Recipe | None = None
         self.record: Record | None = None
-        self.came_again = False
 
 
 def recall(exchange: Exchange) -> bool:
@@ -120,7 +119,12 @@ def recall(exchange: Exchange) -> bool:
 
 
 def remember(exchange: Exchange) -> None:
-    """Keep what an exchange found out, if it will be the same for the next one like it."""
+    """
+    Keep what an exchange found out, if it will be the same for the next one like it.
+
+    Of the first one only that it came is kept: most that come once come no more, and what is kept for nobody
+    costs time and memory.
+    """
     head, destination, decision, lasts = (
         exchange.head,
         exchange.destination,
@@ -134,6 +138,11 @@ def remember(exchange: Exchange) -> None:
     target = head.target
     cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
     path = target[cut:]
+    key = (head.method, target[:cut], exchange.client, exchange.listener)
+    remembered = head.fields.outline.known
+    if key not in remembered:
+        _put(remembered, key, None)
+        return
     if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
     in_force = exchange.in_force
@@ -143,10 +152,14 @@ def remember(exchange: Exchange) -> None:
     if again is None:
         return
     known = Known(in_force.sections, destination, exchange.identity, again, decision, lasts)
-    remembered = head.fields.outline.known
+    exchange.known = known
+    _put(remembered, key, known)
+
+
+def _put(remembered: dict[Any, Known | None], key: object, known: Known | None) -> None:
     if len(remembered) >= MAX_KNOWN:
         remembered.clear()
-    remembered[head.method, target[:cut], exchange.client, exchange.listener] = exchange.known = known
+    remembered[key] = known
 
 
 def _again(exchange: Exchange, path: bytes) -> Callable[[float], Identity | None] | None:

@@ -77,14 +77,23 @@ def forward_request(
         return line + _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
     notes = head.fields.outline.notes
     key = (head.version, host, via, forwarded_for, upgrade, keep)
-    recipe: Recipe | None = notes.get(key)
-    if recipe is not None:
+    recipe: Recipe | bool = notes.get(key, False)
+    if isinstance(recipe, Recipe):
         return line + recipe.write(head.fields.section)
     written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
     if len(notes) >= MAX_NOTES:
         notes.clear()
-    notes[key] = recipe_of(head.fields, written)
+    # True for one that came once: most of those come no more, and a recipe costs as much as writing.
+    notes[key] = recipe_of(head.fields, written) if recipe else True
     return line + written
+
+
+def recipe_for(
+    head: RequestHead, *, host: bytes, via: bytes | None, forwarded_for: bytes | None, upgrade: bool
+) -> Recipe | None:
+    """What `forward_request` writes the fields of such a head by, once it has written them twice."""
+    recipe = head.fields.outline.notes.get((head.version, host, via, forwarded_for, upgrade, True))
+    return recipe if isinstance(recipe, Recipe) else None
 
 
 def _request_fields(

@@ -356,11 +356,16 @@ class Downstream(Wire):
 
     def part(self) -> None:
         """The exchange needs its server's connection no more: what moved over it is taken down."""
+        self.take_down()
+        self.upstream = None
+
+    def take_down(self) -> None:
+        """Take down what moved over the server's connection until now."""
         upstream = self.upstream
         if upstream is not None:
             self.exchange.up_sent += upstream.sent
             self.exchange.up_received += upstream.received
-            self.upstream = None
+            upstream.sent = upstream.received = 0
 
     def cancel(self, reason: BaseException) -> None:
         """End the present exchange where it waits."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.python.failure import Failure
 
+from corpproxy import twins
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.commands import Command
 
@@ -32,13 +33,8 @@ class Owner(Protocol):
         """The road is over; ``error`` is the exception that it did not expect."""
 
 
-class Run:
-    """
-    One coroutine on its way.
-
-    No Deferred is made for what need not wait.  ``abandon`` is set by whoever is pending, and called when the
-    road is cancelled instead.
-    """
+class RunInPython:
+    """What drives a coroutine from one command to the next; ``native/road.c`` is made after it."""
 
     __slots__ = ("_coroutine", "_deaf", "_owner", "_ready", "_running", "abandon", "over")
 
@@ -62,24 +58,6 @@ class Run:
             return
         self.abandon = None
         self._drive(self._coroutine.send, outcome)
-
-    def fail(self, failure: BaseException | Failure) -> None:
-        """Go on with the failure of the pending command."""
-        self._go_on(True, failure.value if isinstance(failure, Failure) else failure)
-
-    def cancel(self, reason: BaseException) -> None:
-        """Give the pending command up and throw ``reason`` in at the place where the road waits."""
-        if self.over:
-            return
-        abandon, self.abandon = self.abandon, None
-        if abandon is not None:
-            # Who is told to give up may say so (a cancelled Deferred does): the reason is what counts.
-            self._deaf = True
-            try:
-                abandon()
-            finally:
-                self._deaf = False
-        self.fail(reason)
 
     def _go_on(self, failed: bool, value: Any) -> None:
         if self.over or self._deaf:
@@ -122,3 +100,39 @@ class Run:
         self.over = True
         self.abandon = None
         self._owner.ended(error)
+
+
+if TYPE_CHECKING or twins.road is None:
+    _Run = RunInPython
+else:
+    twins.road.set_pending(PENDING)
+    _Run = twins.road.Run
+
+
+class Run(_Run):
+    """
+    One coroutine on its way.
+
+    No Deferred is made for what need not wait.  ``abandon`` is set by whoever is pending, and called when the
+    road is cancelled instead.
+    """
+
+    __slots__ = ()
+
+    def fail(self, failure: BaseException | Failure) -> None:
+        """Go on with the failure of the pending command."""
+        self._go_on(True, failure.value if isinstance(failure, Failure) else failure)
+
+    def cancel(self, reason: BaseException) -> None:
+        """Give the pending command up and throw ``reason`` in at the place where the road waits."""
+        if self.over:
+            return
+        abandon, self.abandon = self.abandon, None
+        if abandon is not None:
+            # Who is told to give up may say so (a cancelled Deferred does): the reason is what counts.
+            self._deaf = True
+            try:
+                abandon()
+            finally:
+                self._deaf = False
+        self.fail(reason)

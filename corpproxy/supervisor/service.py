@@ -256,7 +256,7 @@ class Supervisor(CorpproxyService):
         seat.heard()
         seat.report = report
         self.sums.take(seat.incarnation, report)
-        self.checkpoints.note(seat.incarnation, report.end, report.dropped)
+        self.checkpoints.note(seat.incarnation, report.end)
 
     def book(self, batch: tuple[Usage, ...], number: int, seat: Seat) -> Deferred[None]:
         """Store a batch of usage once, however often it comes."""

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Never
 
 import msgspec
@@ -17,8 +18,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.audit.proof import Dropped, End
+from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
+from corpproxy.audit.sinks import SinkState
 from corpproxy.backends.history import Run
 from corpproxy.backends.list_files import open_index
 from corpproxy.backends.policy_files import DISK, Kept
@@ -112,11 +114,26 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class NoErrands(Elsewhere):
+    """In the place of errands, which the supervisor runs for all."""
+
+    def written(self) -> None:
+        """Nothing was left here."""
+
+
 class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
     settings: object = None
     packed = deleted = octets = 0
+    states: Mapping[str, SinkState] = MappingProxyType({})
+
+    def use(self, settings: object) -> None:
+        """Nothing is delivered from here."""
+
+    def problems(self) -> list[str]:
+        """There are none here."""
+        return []
 
     def look(self) -> None:
         """Nothing is looked after here."""
@@ -135,17 +152,10 @@ class SignedElsewhere:
 
     def __init__(self) -> None:
         self.end: End | None = None
-        self._dropped: list[Dropped] = []
 
-    def note(self, chain: object, end: End | None, dropped: list[Dropped]) -> None:
+    def note(self, chain: object, end: End | None) -> None:
         """Keep it for the next report."""
         self.end = end
-        self._dropped += dropped
-
-    def take_dropped(self) -> tuple[Dropped, ...]:
-        """Give the segments that were deleted since the last report."""
-        dropped, self._dropped = tuple(self._dropped), []
-        return dropped
 
     def look(self) -> None:
         """Nothing is signed here."""
@@ -215,9 +225,12 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_errands(self) -> Any:
-        return Elsewhere()
+        return NoErrands()
 
     def _make_erasing(self) -> Any:
+        return Elsewhere()
+
+    def _make_revealing(self) -> Any:
         return Elsewhere()
 
     def _make_retention(self) -> Any:
@@ -253,6 +266,9 @@ class Worker(CorpproxyService):
     def _make_shelf(self) -> KeptElsewhere:
         return KeptElsewhere()
 
+    def _make_sinks(self) -> KeptElsewhere:
+        return KeptElsewhere()
+
     def _make_reception(self) -> Reception:
         return Reception(
             self.reactor,
@@ -262,6 +278,10 @@ class Worker(CorpproxyService):
             self.teller.learned,
             self.teller.changed,
         )
+
+    @property
+    def _worker_number(self) -> int:
+        return self.beginning.number
 
     def _make_references(self) -> References:
         return References(self.beginning.process)
@@ -295,7 +315,7 @@ class Worker(CorpproxyService):
         """How this worker does."""
         admission = self.proxy.admission
         told = report_of(self.telemetry)
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return msgspec.structs.replace(
             told,
             connections=len(admission.connections),
@@ -303,7 +323,6 @@ class Worker(CorpproxyService):
             reasons=tuple(self.reasons_not_ready()),
             crowd=admission.crowd(self.beginning.workers),
             end=self.checkpoints.end,
-            dropped=self.checkpoints.take_dropped(),
         )
 
     def open_lists(self) -> None:

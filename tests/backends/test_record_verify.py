@@ -21,6 +21,7 @@ from corpproxy.audit.verify import Fault
 from corpproxy.backends.checkpoint_files import checkpoint_files
 from corpproxy.backends.checkpoints import Checkpoints
 from corpproxy.backends.record_segments import Segments, segment_names
+from corpproxy.backends.record_shelf import anchors
 from corpproxy.backends.record_verify import Verdict, verify
 from tests.audit.test_record import a_record
 from tests.support.threads import DirectThread
@@ -31,8 +32,6 @@ STAND_ALONE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "veri
 
 class RecordCase(SynchronousTestCase):
     """A record of two workers, in several segments, with a checkpoint now and then."""
-
-    keep = 0
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
@@ -52,7 +51,9 @@ class RecordCase(SynchronousTestCase):
         return Checkpoints(self.folder, self.key, DirectThread(), lambda: self.now, [self.elsewhere])
 
     def worker(self, number: int) -> Segments:
-        settings = AuditSettings(rotate_octets=1200, keep_segments=self.keep)
+        settings = AuditSettings(
+            rotate_octets=1200,
+        )
         return Segments(self.folder, settings, worker=number)
 
     def write(self, writer: int, count: int) -> None:
@@ -67,8 +68,7 @@ class RecordCase(SynchronousTestCase):
 
     def sign(self) -> None:
         for number, segments in enumerate(self.writers):
-            dropped, segments.dropped = segments.dropped, []
-            self.checkpoints.note(number, segments.end, dropped)
+            self.checkpoints.note(number, segments.end)
         self.now += 60
         self.checkpoints.look()
 
@@ -365,11 +365,15 @@ class CheckpointTests(RecordCase):
 class RetentionTests(RecordCase):
     """Segments that the policy let go."""
 
-    keep = 2
+    def setUp(self) -> None:
+        super().setUp()
+        going = [name for name in segment_names(self.folder) if name.worker == 1][:2]
+        self.checkpoints.sign_dropped(anchors(self.folder, going))
+        for name in going:
+            name.path.unlink()
 
     def test_anchored(self) -> None:
         """What retention left verifies: a checkpoint says what was deleted."""
-        self.assertEqual(len(self.files()), 4)
         verdict = self.verdict()
         self.assertEqual(verdict.findings, [])
         self.assertLess(verdict.records, 30)
@@ -378,3 +382,51 @@ class RetentionTests(RecordCase):
         """What somebody else deleted beyond that is found out."""
         self.files()[0].unlink()
         self.assertFalse(self.verdict().is_whole)
+
+
+class LastRecordTests(RecordCase):
+    """The last record of a chain, behind which nothing stands that would not fit."""
+
+    def test_edited(self) -> None:
+        """It is told as edited, at its line, and not as cut off."""
+        path = self.files()[-1]
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[-1] = lines[-1].replace(b'"result":"', b'"result":"x')
+        path.write_bytes(b"".join(lines))
+        (finding,) = self.verdict().findings
+        self.assertEqual((finding.line, finding.fault), (len(lines), Fault.EDITED))
+        self.assertIn("signed another record in this place", finding.sentence)
+
+    def test_cut(self) -> None:
+        """One that is gone is told as cut off, with how many are left."""
+        path = self.files()[-1]
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:-1]))
+        (finding,) = self.verdict().findings
+        self.assertEqual((finding.line, finding.fault), (0, Fault.TRUNCATED))
+        self.assertIn(f"it has {len(lines) - 1}", finding.sentence)
+
+
+class KeptElsewhereTests(RecordCase):
+    """Checkpoints as somebody else kept them."""
+
+    def kept(self, octets: bytes) -> Verdict:
+        path = self.elsewhere / "kept"
+        path.write_bytes(octets)
+        return verify(self.folder, self.key.public_key(), [path])
+
+    def test_as_received(self) -> None:
+        """A syslog server's file is compared like our own: what was signed anew shows."""
+        (file,) = checkpoint_files(self.folder)
+        syslog = b"".join(
+            b"Nov 23 10:00:00 proxy corpproxy " + line for line in file.read_bytes().splitlines(True)
+        )
+        self.assertEqual(self.kept(syslog).findings, [])
+        lines = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[:-1]))
+        self.assertIn(Fault.TRUNCATED, [one.fault for one in self.kept(syslog).findings])
+
+    def test_none(self) -> None:
+        """A file without any checkpoint is no proof, and is told."""
+        (finding,) = self.kept(b"hello\n").findings
+        self.assertIn("there is no checkpoint in it", str(finding))

@@ -27,6 +27,7 @@ class Others:
 
     def __init__(self, *rules, **more):
         self.force = in_force(*rules, **more)
+        self._came = set()
 
     def ask(self, target=NEWS, *fields, client=None, at=MONDAY, listener=None, **more):
         """Begin one."""
@@ -38,6 +39,14 @@ class Others:
         return Script(begun)
 
     def fetched(self, *parts, **more):
+        """One that is forwarded and whose like came once before; gives the fetch and the exchange."""
+        kind = repr((parts, more))
+        if kind not in self._came:
+            self._came.add(kind)
+            self.first(*parts, **more)
+        return self.first(*parts, **more)
+
+    def first(self, *parts, **more):
         """One that is forwarded; gives the fetch and the exchange."""
         script = self.ask(*parts, **more)
         fetch = script.asks(Fetch).answer(answer())
@@ -47,7 +56,18 @@ class Others:
 
 @tabular
 class KnownTests(SynchronousTestCase):
-    """The second exchange of a kind."""
+    """An exchange of a kind that came twice before."""
+
+    def test_first(self):
+        """Of the first one nothing is kept but that it came; the second is asked about anew, and kept."""
+        others = Others()
+        first_fetch, first = others.first()
+        self.assertIsNone(first.known)
+        self.assertEqual(list(first.head.fields.outline.known.values()), [None])
+        fetch, second = others.first()
+        self.assertEqual(fetch, first_fetch)
+        self.assertEqual(list(second.head.fields.outline.known.values()), [second.known])
+        self.assertIsNotNone(second.known)
 
     @rows(
         plain=((), {}),
@@ -92,6 +112,7 @@ class KnownTests(SynchronousTestCase):
     def test_tunnel(self):
         """So it is with tunnels to one authority."""
         others = Others(own={"news": ("news.example",)})
+        self.connects(others)
         first, second = self.connects(others), self.connects(others)
         self.assertIsNotNone(first.known)
         self.assertIs(second.known, first.known)

@@ -58,7 +58,10 @@ class Forgetting(ServiceCase):
         path = self.folder / "state" / "corpproxy.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             query = "SELECT total(exchanges) FROM usage JOIN term ON term.id = usage.user WHERE text = ?"
-            return int(connection.execute(query, (user,)).fetchone()[0])
+            try:
+                return int(connection.execute(query, (user,)).fetchone()[0])
+            except sqlite3.OperationalError:
+                return 0  # it is being made
 
     def deeds(self) -> list[Record]:
         """The deeds in the record."""

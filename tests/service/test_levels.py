@@ -9,6 +9,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from corpproxy.audit.record import Record
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.progress import Progress
 from tests.service.case import SIGN_IN
 from tests.service.client import Client
 from tests.service.test_forget import Forgetting, holding
@@ -101,7 +102,7 @@ class LevelTests(Levels):
         self.addCleanup(client.close)
         await self.thread(client.ask, "CONNECT", f"{HIDDEN}:{self.origin.echo_port}")
         self.jump = 400.0
-        self.service._progress()
+        Progress(self.service.proxy, self.service.books, self.now).look()
         await self.until(
             lambda: any(one.kind.value == "progress" for one in self.records()), "a progress record"
         )
@@ -111,8 +112,8 @@ class LevelTests(Levels):
         """What is asked for and granted holds, and is kept without the host: not over a restart."""
         now = self.now()
         grant = Grant("amir", HIDDEN, "", now + 600, "beth", "a visit", "0wpf3s9k2m0004", since=now)
-        await self.service.give(grant)
-        await self.service.keep_request(AccessRequest("1", "amir", HIDDEN, "no forms", "/", now))
+        await self.service.granting.give(grant)
+        await self.service.granting.keep_request(AccessRequest("1", "amir", HIDDEN, "no forms", "/", now))
         code, said = await self.command(
             "grants", "give", "--user", "amir", "--host", HIDDEN, "--for", "10m", "--why", f"see {HIDDEN}"
         )

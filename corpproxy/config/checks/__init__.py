@@ -7,6 +7,7 @@ Each module checks one concern and says every problem it finds.
 from __future__ import annotations
 
 from corpproxy.config.checks import (
+    audit,
     calendars,
     cases,
     exceptions,
@@ -19,6 +20,7 @@ from corpproxy.config.checks import (
     names,
     reports,
     rules,
+    sinks,
     site,
     values,
 )
@@ -37,10 +39,12 @@ CONCERNS = tuple(
         listen,
         files,
         geography,
+        sinks,
         reports,
         site,
         calendars,
         values,
+        audit,
     )
 )
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from corpproxy.audit.discretion import Level
+from corpproxy.audit.pseudonyms import Every
 from corpproxy.audit.settings import AuditSettings, WhenFull
+from corpproxy.config.schema.conditions import DateRange
 from corpproxy.config.schema.leaves import Age, Number, OneOrMany, SizeOrNone, Switch, Text, words
+from corpproxy.config.schema.sinks import SinkTable
 from corpproxy.config.schema.table import Table, as_in, listing, mapping, optional
 
+EveryWord = Annotated[Every, words(Every)]
 LevelWord = Annotated[Level, words(Level)]
 WhenFullWord = Annotated[WhenFull, words(WhenFull)]
 
@@ -35,6 +39,18 @@ class KeepTable(Table):
     )
 
 
+class PseudonymsTable(Table):
+    """Random names for people and devices in the record, which two keepers can resolve together."""
+
+    every: EveryWord | None = optional(
+        "How long a pseudonym lasts: a day, a week, a month or a term; a month when left out."
+    )
+    keepers: dict[str, Text] = mapping(
+        "Who can open the table, any two of them together: the files of their public keys, by their names."
+    )
+    begins: OneOrMany[DateRange] = listing("The first days of terms, for ``every: term``.")
+
+
 class AuditTable(Table):
     """What the record keeps."""
 
@@ -48,6 +64,9 @@ class AuditTable(Table):
         "How much is recorded of destinations in a category: ``full``, ``host`` (no paths), or ``category`` "
         "(category and octets alone, nothing that tells which site it was)."
     )
+    pseudonyms: PseudonymsTable | None = optional(
+        "Random names in the place of people's, and of the addresses of their devices."
+    )
     compress: Switch = as_in(
         AuditSettings, "compress", "Pack closed files with Zstandard, which makes them a seventh as long."
     )
@@ -57,9 +76,10 @@ class AuditTable(Table):
         "How much room all files of records may take together; beyond it the oldest closed ones are deleted, "
         "which is signed, recorded and logged. 0: no bound.",
     )
+    to: list[SinkTable] = listing("Where records go besides these files.")
     checkpoints_to: OneOrMany[Text] = listing(
-        "Folders elsewhere that get a copy of every checkpoint: what shows that the record was cut, "
-        "even by somebody who has the key."
+        "Folders elsewhere, and names of ``to``, that get a copy of every checkpoint: what shows that the "
+        "record was cut, even by somebody who has the key."
     )
     when_full: WhenFullWord = as_in(
         AuditSettings,
