@@ -529,7 +529,7 @@ class SliceTests(RoundsCase):
         self.assertTrue(all(client.closed for client in self.clients))
 
     def test_busy(self):
-        """Where others are busy a slice is longer, so that the round comes to its end; but never very long."""
+        """Where others are busy a slice is longer, so that the round ends in time; but never very long."""
         rounds = self.begin_round(40)
         self._time += 10 * LONGEST_SLICE_SECONDS
         self.go_on()

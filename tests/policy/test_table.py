@@ -151,8 +151,8 @@ class SearchTests(SynchronousTestCase):
 # Pieces of expressions; what reads them must not take one for another.
 PIECES = st.sampled_from(
     r"a b c ab abc cab abcabcabc a+ b* c? a{0} b{2} c{0,1}? a{1,} { a{,2} } ] . ^ $ | ( ) é \b \. \w \x61 \n"
-    r" \Qab\E \141 \pL [ab] [^a] []ab] [^]ab] [\d]abc [[:alpha:]] (ab|c) (abc)? (?:abc)* (a(b)c)? (?i)"
-    r" (?i:abc) (?P<n>abc)".split()
+    r" \Qab\E \141 \pL [ab] [^a] []ab] [^]ab] [^]abc[b] []abc[b] [\d]abc [[:alpha:]] (ab|c) (abc)?"
+    r" (?:abc)* (a(b)c)? (?i) (?i:abc) (?P<n>abc)".split()
 )
 TEXTS = st.text(st.sampled_from("abcABC.] {}(\n2é"), max_size=30)
 
