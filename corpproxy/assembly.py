@@ -29,6 +29,7 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.limits import Limits
+from corpproxy.policy.quota import Standings
 from corpproxy.policy.set_limits import SetLimits
 
 
@@ -45,6 +46,7 @@ class Lasting:
     signer: Signer
     reception: Reception
     set_limits: SetLimits = field(default_factory=SetLimits)
+    standings: Standings = field(default_factory=Standings)
 
 
 def assemble(configuration: Configuration, index: CategoryIndex | None, lasting: Lasting) -> InForce:
@@ -96,7 +98,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
-        limiting=limits_of(configuration, classifier, lasting.set_limits),
+        limiting=limits_of(configuration, classifier, lasting),
         discretion=_discretion(configuration, classifier),
     )
 
@@ -106,16 +108,16 @@ def reads_addresses(policy: Policy) -> bool:
     return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
 
 
-def limits_of(configuration: Configuration, classifier: Classifier, entries: SetLimits) -> Limits | None:
+def limits_of(configuration: Configuration, classifier: Classifier, lasting: Lasting) -> Limits | None:
     """The limits of a policy and those that are set; None without any, so that exchanges need not ask."""
     networks = configuration.policy.networks
-    limits = entries.among(configuration.limits.limits, networks)
-    return Limits(limits, networks, classifier.missing) if limits else None
+    limits = lasting.set_limits.among(configuration.limits.limits, networks)
+    return Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
 
 
-def with_limits(in_force: InForce, configuration: Configuration, entries: SetLimits) -> InForce:
+def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:
     """Put other limits in the place of the old ones."""
-    return replace(in_force, limiting=limits_of(configuration, in_force.classifier, entries))
+    return replace(in_force, limiting=limits_of(configuration, in_force.classifier, lasting))
 
 
 def site_of(configuration: Configuration) -> Site:

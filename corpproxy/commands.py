@@ -14,6 +14,7 @@ from corpproxy.grant_commands import grant_commands
 from corpproxy.limit_commands import limit_commands
 from corpproxy.list_commands import list_commands
 from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.quota_commands import quota_commands
 from corpproxy.reload import Reloaded
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         **service.revealing.commands,
         **grant_commands(service),
         **limit_commands(service),
+        **quota_commands(service),
         **list_commands(service),
     }
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
@@ -16,15 +15,13 @@ from corpproxy.audit.erasure import ALL_GROUPS, WHERE_GROUPS, Erasure, Reached
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.names import normal_name
-from corpproxy.net.control import Caller, Command, ControlError, user_name
+from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.policy.networks import client_address
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
 
 MAX_WHY_CHARACTERS = 300
-# What the kernel says of a process that nobody signed in for.
-_NO_LOGIN = 0xFFFFFFFF
 
 
 def erase_commands(service: CorpproxyService) -> Mapping[str, Command]:
@@ -46,7 +43,7 @@ class _Desk:
             counting: Deferred[list[Reached]] = self.service.erasing.count(erasure, pseudonyms)
             return counting.addCallback(_told)
         why = asked_reason(arguments, erasure)
-        by = who_really(caller, arguments)
+        by = caller.name
         erasing: Deferred[list[Reached]] = self.service.erasing.erase(erasure, by, why, pseudonyms, sealed)
         return erasing.addCallback(_told)
 
@@ -56,7 +53,7 @@ class _Desk:
         if arguments.get("counts_only"):
             counting: Deferred[list[Reached]] = retention.count()
             return counting.addCallback(_told)
-        running: Deferred[list[Reached]] = retention.run(who_really(caller, arguments))
+        running: Deferred[list[Reached]] = retention.run(caller.name)
         return running.addCallback(_told)
 
 
@@ -106,25 +103,3 @@ def asked_reason(arguments: Mapping[str, Any], erasure: Erasure) -> str:
             said = "the reason stands in the record: write it without what is to be forgotten"
             raise ControlError("bad-erasure", said)
     return why[:MAX_WHY_CHARACTERS]
-
-
-def who_really(caller: Caller, arguments: Mapping[str, Any]) -> str:
-    """
-    Say who gives a command, where it comes from root: who signed in to the machine, as the kernel has it.
-
-    Where the kernel does not know (no audit, as in a container), it is whom sudo names; only root can say so.
-    """
-    if caller.uid:
-        return caller.name
-    uid = _login_of(caller.pid)
-    if uid not in (None, 0, _NO_LOGIN):
-        return user_name(int(uid or 0))
-    named = str(arguments.get("sudo_user") or "")[:64]
-    return named if named.isprintable() and named else caller.name
-
-
-def _login_of(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/loginuid").read_text("ascii"))
-    except (OSError, ValueError):
-        return None

@@ -25,6 +25,7 @@ from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
 from corpproxy.backends.erase_journal import Asked, Journal
 from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
 from corpproxy.errors import CorpproxyError
+from corpproxy.limit_keeper import LIMITS_FILE
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -136,7 +137,9 @@ class Erasing:
     ) -> list[Reached]:
         service = self._service
         erasures = (erasure, *self._by_pseudonym(erasure, pseudonyms))
-        reached = await self.job(EraseJob(str(service.state), erasures, counts_only), done)
+        reached = await self.job(
+            EraseJob(str(service.state), erasures, counts_only, sinks=service.configuration.audit.to), done
+        )
         reached += await service.store.erase(erasure, counts_only=counts_only)
         reached.append(erase_evidence(service.state, erasure, counts_only=counts_only))
         reached += places_out_of_reach(service.state, erasure, _files(service))
@@ -192,5 +195,6 @@ def _files(service: CorpproxyService) -> Iterator[Path]:
     folder, identity = service.policy.parent, service.configuration.identity
     yield from (folder / name for name in service.texts)
     yield from (method.htpasswd for method in identity.methods)
+    yield service.state / LIMITS_FILE
     if identity.groups_file is not None:
         yield identity.groups_file

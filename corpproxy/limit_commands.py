@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.config.nearest import nearest
-from corpproxy.erase_commands import who_really
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS, asked_whom
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.policy.amounts import LEAST_RATE, MOST_RATE, rates_in_words
@@ -86,7 +85,7 @@ class LimitDesk:
             per=per,
             download=download,
             upload=upload,
-            by=who_really(caller, arguments),
+            by=caller.name,
             why=_why(arguments),
             at=now,
             until=_until(arguments, now),
@@ -120,7 +119,7 @@ class LimitDesk:
         deed = Deed(
             name,
             service.now(),
-            who_really(caller, arguments),
+            caller.name,
             entry.whom,
             (),
             entry.name,

@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.edits import COMMAND
 from corpproxy.net.control import Caller, Command
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ def list_commands(service: CorpproxyService) -> Mapping[str, Command]:
         )
 
     def settling(
-        done: str, settle: Callable[[ListUpdates, Caller, dict[str, Any]], dict[str, Any]]
+        done: str,
+        deed_name: DeedName,
+        settle: Callable[[ListUpdates, Caller, dict[str, Any]], dict[str, Any]],
     ) -> Command:
         """A command that changes which version is in force, told in the log with who gave it."""
 
@@ -51,6 +55,12 @@ def list_commands(service: CorpproxyService) -> Mapping[str, Command]:
                 version=answer["version"],
                 name=name,
             )
+            reference = service.proxy.references.next(service.now())
+            why = f"list '{name}', version {answer['version']}"
+            deed = Deed(
+                deed_name, service.now(), caller.name, "", (), why=why, request=reference, source=COMMAND
+            )
+            service.books.deed(deed, service.configuration.version)
             service.updates.changed()
             return answer
 
@@ -58,9 +68,9 @@ def list_commands(service: CorpproxyService) -> Mapping[str, Command]:
 
     return {
         "lists-update": update,
-        "lists-accept": settling("accepted", _accept),
-        "lists-reject": settling("rejected", _reject),
-        "lists-rollback": settling("went back to", _roll_back),
+        "lists-accept": settling("accepted", DeedName.LIST_ACCEPTED, _accept),
+        "lists-reject": settling("rejected", DeedName.LIST_REJECTED, _reject),
+        "lists-rollback": settling("went back to", DeedName.LIST_ROLLED_BACK, _roll_back),
     }
 
 

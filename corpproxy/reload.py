@@ -145,6 +145,7 @@ class Reloading:
     def _refused(self, problems: tuple[Problem, ...], by: str) -> Reloaded:
         service = self._service
         service.refused = problems
+        service.errands.edits.refused(by, problems)
         service.telemetry.reload("refused")
         version = service.configuration.version
         for problem in problems:

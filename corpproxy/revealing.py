@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from corpproxy.audit.deeds import Deed, DeedName
-from corpproxy.erase_commands import MAX_WHY_CHARACTERS, who_really
+from corpproxy.erase_commands import MAX_WHY_CHARACTERS
 from corpproxy.net.control import Caller, Command, ControlError
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ class Revealing:
         name = str(arguments.get("name", ""))
         if not why or (name and name.casefold() in why.casefold()):
             raise ControlError("bad-reveal", "say why, without the name: the reason stands in the record")
-        found = Revealed(
-            str(arguments.get("pseudonym", "")), name, until, who_really(caller, arguments), why, keepers
-        )
+        found = Revealed(str(arguments.get("pseudonym", "")), name, until, caller.name, why, keepers)
         self._record(DeedName.REVEALED, found, found.by, why)
         self._hold(found, now)
         return service.settle().addCallback(lambda _: {})
@@ -81,7 +79,7 @@ class Revealing:
             found = self._open.get(wanted)
             if found is None:
                 raise ControlError("not-revealed", f"{wanted} is not revealed; two keepers can do it")
-            self._record(DeedName.REVEALED, found, who_really(caller, arguments), "looked up again")
+            self._record(DeedName.REVEALED, found, caller.name, "looked up again")
             told = {"name": found.name, "until": found.until}
             return self._service.settle().addCallback(lambda _: told)
         listed = [

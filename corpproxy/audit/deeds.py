@@ -21,8 +21,20 @@ class DeedName(StrEnum):
     RETAINED = "record-retained"
     REVEALED = "person-revealed"
     REVEAL_ENDED = "reveal-ended"
+    POLICY_TAKEN = "policy-taken"
+    POLICY_REFUSED = "policy-refused"
+    USER_ADDED = "user-added"
+    USER_CHANGED = "user-changed"
+    USER_REMOVED = "user-removed"
+    PASSWORD_SET = "password-set"
+    LIST_ACCEPTED = "list-accepted"
+    LIST_REJECTED = "list-rejected"
+    LIST_ROLLED_BACK = "list-rolled-back"
+    REPORT_SENT = "report-sent"
     LIMIT_SET = "limit-set"
     LIMIT_CLEARED = "limit-cleared"
+    QUOTA_GRANTED = "quota-granted"
+    QUOTA_RESET = "quota-reset"
 
 
 @dataclass(frozen=True, slots=True)

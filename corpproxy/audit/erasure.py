@@ -24,8 +24,14 @@ WHERE_GROUPS = ("where", "url")
 # What stands before the address of a device in what a deed is about.
 ADDRESS = "address:"
 
-# Deeds that no erasure of a person takes away: who erased and who revealed must stay to be seen.
-LASTING_DEEDS = frozenset({"record-erased", "record-retained", "person-revealed", "reveal-ended"})
+# Deeds that no erasure of a person takes away: who erased, who revealed and who changed what must stay to be
+# seen.
+LASTING_DEEDS = frozenset(
+    {
+        "record-erased", "record-retained", "person-revealed", "reveal-ended",
+        "policy-taken", "policy-refused", "list-accepted", "list-rejected", "list-rolled-back", "report-sent",
+    }
+)  # fmt: skip
 
 
 class Erasure(msgspec.Struct, frozen=True):

@@ -92,9 +92,14 @@ def _why(record: Record) -> list[str]:
 
 
 def _deed(record: Record) -> list[str]:
-    until = f"until {record.granted}" if record.granted else ""
-    about = [f"for {record.whom}", f"[{','.join(record.hosts)}]", until, f"({record.reason})"]
-    return [record.deed, *(words for words in about if words and words != "()")]
+    about = (
+        (record.whom, f"for {record.whom}"),
+        (record.hosts, f"[{','.join(record.hosts)}]"),
+        (record.granted, f"until {record.granted}"),
+        (record.count, f"{record.count} records"),
+        (record.reason, f"({record.reason})"),
+    )
+    return [record.deed, *(words for is_known, words in about if is_known)]
 
 
 def _colour(record: Record) -> str:

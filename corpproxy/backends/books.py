@@ -24,7 +24,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
-from corpproxy.exchange.limited import Held
+from corpproxy.exchange.limited import Held, told_of
 from corpproxy.policy.model import Answer, Decision, Effect
 
 log = Logger()
@@ -292,6 +292,8 @@ class Books:
             _tell_ending(record, exchange.ended)
         if exchange.held is not None:
             _tell_held(record, exchange.held)
+        if exchange.limited:
+            record.quotas = told_of(in_force, exchange.limited, self._now())
         if exchange.countries is not None:
             record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
         if exchange.asns is not None:

@@ -72,9 +72,8 @@ class Checkpoints:
         self.failing_since = 0.0
         self.failing_reason = ""
 
-    def note(self, chain: object, end: End | None, dropped: Iterable[Dropped] = ()) -> None:
-        """Take notice of how far a chain is, and of segments that retention deleted."""
-        self._dropped += dropped
+    def note(self, chain: object, end: End | None) -> None:
+        """Take notice of how far a chain is."""
         if end is None or self._signed.get(chain) == end:
             return
         segments = [segment for whose, segment in self._ends if whose == chain]

@@ -20,6 +20,7 @@ import msgspec
 
 from corpproxy.audit.erasure import Erasing, Erasure, Reached
 from corpproxy.audit.record import UnreadableRecord
+from corpproxy.audit.sinks import SinkSettings
 from corpproxy.backends.record_index import drop_index
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.segment_file import DamagedSegment, modified_at, open_segment, where_now
@@ -37,7 +38,7 @@ class EraseJob(msgspec.Struct, frozen=True):
 
     ``erasures`` are done together.  With ``counts_only`` nothing is changed.  ``done`` names the groups that
     are known to be gone from segments, so that they need not be looked at again.  ``rests`` is how long to
-    do nothing after each segment, as a multiple of what that took.
+    do nothing after each segment, as a multiple of what that took.  ``sinks`` are where records went besides.
     """
 
     state: str
@@ -45,6 +46,7 @@ class EraseJob(msgspec.Struct, frozen=True):
     counts_only: bool = False
     done: dict[str, tuple[str, ...]] = {}
     rests: float = 0.0
+    sinks: tuple[SinkSettings, ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -153,6 +155,11 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
         if not job.counts_only:
             time.sleep(job.rests * (time.monotonic() - began))
     tell(Told(Reached(RECORDS, records, said=_said(odd, open_now, damaged))))
+    if job.sinks:
+        from corpproxy.backends.sinks.erase import erase_sinks
+
+        for reached in erase_sinks(job.sinks, job.erasures, counts_only=job.counts_only):
+            tell(Told(reached))
 
 
 def erase_segment(folder: Path, name: SegmentName, job: EraseJob) -> SegmentErasing | None:

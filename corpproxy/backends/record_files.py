@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReac
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.audit.proof import Dropped, End
+from corpproxy.audit.proof import End
 from corpproxy.audit.record import Record, append_all
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.backends.one_thread import OneThread, WorkThread
@@ -129,10 +129,9 @@ class RecordWriter:
         self._stops = settings.when_full is WhenFull.STOP
         self._segments.settings = settings
 
-    def reached(self) -> tuple[End | None, list[Dropped]]:
-        """How far the chain is on the disk, and the segments that were deleted since this was asked last."""
-        dropped, self._segments.dropped = self._segments.dropped, []
-        return self._segments.end, dropped
+    def reached(self) -> End | None:
+        """How far the chain is on the disk."""
+        return self._segments.end
 
     def reopen(self) -> None:
         """Begin a new segment with the next batch: someone moved the old one away, or wants it closed."""

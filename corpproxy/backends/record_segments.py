@@ -15,11 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from corpproxy.audit.proof import SEED_OCTETS, Dropped, End, Head, Unproven, beginning, link, read
+from corpproxy.audit.proof import SEED_OCTETS, End, Head, Unproven, beginning, link, read
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.segment_file import PACKED, DamagedSegment, open_segment
 from corpproxy.backends.segment_rewrite import hold
@@ -181,7 +180,6 @@ class Segments:
         self._head: Head | None = None
         self._records = 0
         self.end: End | None = None
-        self.dropped: list[Dropped] = []
 
     def append(self, lines: bytes | bytearray, now: float) -> None:
         """
@@ -255,7 +253,6 @@ class Segments:
                 number += 1
         self._begun, self._number = begun, number
         self._length = self._records = 0
-        self._drop_oldest()
         return self._segment
 
     def _write(self, segment: Segment, lines: bytes | bytearray) -> None:
@@ -268,15 +265,6 @@ class Segments:
         with suppress(OSError):
             segment.cut(self._length)
             self._is_torn = False
-
-    def _drop_oldest(self) -> None:
-        keep = self.settings.keep_segments
-        if not keep:
-            return
-        mine = [name for name in segment_names(self._folder) if name.worker == self._worker]
-        for old, following in pairwise(mine[: max(0, len(mine) - keep) + 1]):
-            self.dropped.append(Dropped(old.canonical, begins_with(following)))
-            old.path.unlink(missing_ok=True)
 
 
 def begins_with(name: SegmentName) -> str:

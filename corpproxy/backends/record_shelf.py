@@ -110,6 +110,10 @@ class RecordShelf:
             if going:
                 await self.retire(going, "as the disk budget is used up")
                 self.deleted += len(going)
+            going = await self._thread.run(self._beyond_count)
+            if going:
+                kept = self.settings.keep_segments
+                await self.retire(going, f"as the policy keeps {kept} of each worker")
             self._recover()
         except Busy:
             pass  # what is being erased comes first
@@ -132,6 +136,13 @@ class RecordShelf:
             except FileNotFoundError:
                 continue  # somebody moved it away, or retention was quicker
             self.packed += 1
+
+    def _beyond_count(self) -> list[SegmentName]:
+        """The oldest closed segments of each worker beyond the number that is kept; in the thread."""
+        keep, by_worker = self.settings.keep_segments, dict[int, list[SegmentName]]()
+        for name in closed(segment_names(self._folder)) if keep else ():
+            by_worker.setdefault(name.worker, []).append(name)
+        return [name for mine in by_worker.values() for name in mine[:-keep]]
 
     def _beyond_budget(self) -> list[SegmentName]:
         """The oldest closed segments without which the rest is within the budget; in the thread."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.backends.deed_spool import leave, new_reference
 from corpproxy.backends.report_mail import MailFailed, report_mail, send
 from corpproxy.backends.report_make import WRITERS, ReportOrder, figures_of
 from corpproxy.backends.state_folder import put_file
@@ -70,6 +72,8 @@ class ReportErrand:
                 came = known[report.name] = Came(period.name)
             if not _is_whole(report, came):
                 said += self.deliver(report, period, came, lambda: _note(self.state, known))
+                if _is_whole(report, came):
+                    self.record(report, period, came, "corpproxy", "")
         return said
 
     def deliver(
@@ -101,7 +105,20 @@ class ReportErrand:
                 note()
             except OSError as error:
                 said.append(f"report '{report.name}' cannot be written to {report.folder}: {_words(error)}")
-        return said + self._send(report, figures, files, came, note)
+        said += self._send(report, figures, files, came, note)
+        return said
+
+    def record(self, report: Scheduled, period: Period, came: Came, by: str, source: str) -> None:
+        """
+        Leave for the record that a report went out, and where to.
+
+        :raises OSError: when that cannot be left.
+        """
+        to = [*([str(report.folder)] if came.is_written and report.folder is not None else []), *came.sent]
+        why = f"report '{report.name}' of {period.name} to {', '.join(to)}"
+        reference = new_reference(self.now)
+        deed = Deed(DeedName.REPORT_SENT, self.now, by, "", (), why=why, request=reference, source=source)
+        leave(self.state, deed)
 
     def _send(
         self,

@@ -58,5 +58,8 @@ class Store(Protocol):
     def drop_usage_before(self, moment: float) -> Deferred[int]:
         """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
 
+    def grow_old(self, group: str, moment: float) -> Deferred[int]:
+        """Take hosts (``where``) or people (``who``) out of the sums of before a moment; gives how many."""
+
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

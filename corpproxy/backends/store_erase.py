@@ -58,6 +58,28 @@ def drop_before(connection: sqlite3.Connection, moment: float) -> int:
     return gone
 
 
+def grow_old(connection: sqlite3.Connection, group: str, moment: float) -> int:
+    """
+    Take hosts (the group ``where``) or people (``who``) out of the sums of before a moment.
+
+    The sums stay, for hosts that are not told apart or for nobody; gives how many lost something.
+    """
+    column, instead = {"where": ("host", OTHER_HOSTS), "who": ("user", "")}[group]
+    whom = _term(connection, column, instead)
+    last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
+    condition = f"slot < {last} AND {column} <> {whom}"
+    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {condition}").fetchone()
+    if count:
+        to = {"user": "user", "host": "host"} | {column: str(whom)}
+        connection.execute(_MERGE.format(where=condition, **to))
+        connection.execute(f"DELETE FROM usage WHERE {condition}")
+    old = Erasure(until=float(last), groups=(group,))
+    rows = int(count) + store_rollup.erase(connection, old, counts_only=False)
+    if rows:
+        store_rollup.drop_unused_terms(connection)
+    return rows
+
+
 def _erase_usage(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
     total = 0
     for user, host in _named(connection, erasure):

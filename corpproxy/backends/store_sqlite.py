@@ -17,7 +17,7 @@ from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends import store_grants
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.store import StoreError
-from corpproxy.backends.store_erase import drop_before, erase
+from corpproxy.backends.store_erase import drop_before, erase, grow_old
 from corpproxy.backends.store_schema import is_damage, open_for_reading, open_store, set_aside, transaction
 from corpproxy.backends.store_usage import Terms, add_usage, read_usage
 from corpproxy.identity.grants import Grant
@@ -81,6 +81,13 @@ class SqliteFile:
         if gone:
             self._fold()
         return gone
+
+    def grow_old(self, group: str, moment: float) -> int:
+        """Take hosts or people out of the sums of before a moment; gives how many lost something."""
+        rows = self._change(lambda connection, terms: _forgetting(terms, grow_old(connection, group, moment)))
+        if rows:
+            self._fold()
+        return rows
 
     def _fold(self) -> None:
         """Fold the log into the file: what was deleted stands in it, too."""
@@ -190,6 +197,10 @@ class SqliteStore:
     def drop_usage_before(self, moment: float) -> Deferred[int]:
         """Delete the sums of before a moment, POSIX seconds; gives how many there were."""
         return self._writer.run(lambda: self._file.drop_usage_before(moment))
+
+    def grow_old(self, group: str, moment: float) -> Deferred[int]:
+        """Take hosts (``where``) or people (``who``) out of the sums of before a moment; gives how many."""
+        return self._writer.run(lambda: self._file.grow_old(group, moment))
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

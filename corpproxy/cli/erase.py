@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,7 +66,6 @@ def run(options: argparse.Namespace) -> int:
             until=until,
             why=options.reason,
             counts_only=options.dry_run,
-            sudo_user=os.environ.get("SUDO_USER", ""),
             **(_by_keys(options) if options.keys else {}),
         )
     except ValueError as error:
@@ -107,7 +105,6 @@ def run_expire(options: argparse.Namespace) -> int:
             "expire",
             timeout=PATIENCE_SECONDS,
             counts_only=options.dry_run,
-            sudo_user=os.environ.get("SUDO_USER", ""),
         )
     except ControlError as error:
         raise CommandFailed(error.message) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -97,7 +96,6 @@ def _set(options: argparse.Namespace, site: Site) -> None:
         download=download,
         upload=upload,
         seconds=seconds,
-        sudo_user=os.environ.get("SUDO_USER", ""),
         **named,
     )
     limit = answer["limit"]
@@ -107,8 +105,7 @@ def _set(options: argparse.Namespace, site: Site) -> None:
 
 
 def _clear(options: argparse.Namespace, site: Site) -> None:
-    sudo_user = os.environ.get("SUDO_USER", "")
-    limit = asked(options, "limit-clear", name=options.name, why=options.why, sudo_user=sudo_user)["limit"]
+    limit = asked(options, "limit-clear", name=options.name, why=options.why)["limit"]
     print(printable(f"{limit['name']}: cleared"))
 
 

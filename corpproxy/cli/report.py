@@ -16,6 +16,7 @@ from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.site import Site, add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
+from corpproxy.net.caller import who_we_are
 from corpproxy.reports.period import Every, Period, last_over, period_with
 
 DESCRIPTION = (
@@ -95,7 +96,10 @@ def _send(options: argparse.Namespace) -> int:
         raise CommandFailed(f"the policy has no report '{options.send}'{did_you_mean(options.send, reports)}")
     period = _period(options, Site(policy.state, policy.time_zone), now, report.every)
     came = Came(period.name)
-    failed = ReportErrand(policy.state, policy.site, policy.mail, now).deliver(report, period, came)
+    errand = ReportErrand(policy.state, policy.site, policy.mail, now)
+    failed = errand.deliver(report, period, came)
+    if came.is_written or came.sent:
+        errand.record(report, period, came, who_we_are(), "command")
     if came.is_written:
         print(f"{report.folder}: {period.words}")
     for address in came.sent:

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         if options.keys:
             _reveal(options, site)
         elif options.pseudonym:
-            answer = asked(options, "revealed", pseudonym=options.pseudonym, sudo_user=_sudo())
+            answer = asked(options, "revealed", pseudonym=options.pseudonym)
             print(
                 printable(f"{options.pseudonym} is {answer['name']}, until {_clock(answer['until'], site)}")
             )
@@ -125,7 +125,6 @@ def _reveal(options: argparse.Namespace, site: Site) -> None:
         until=until,
         why=options.reason,
         keepers=[name for print_, name in lock.keepers.items() if print_ in mine],
-        sudo_user=_sudo(),
     )
     print(printable(f"{wanted} is {entry.name}, in the period {lock.period}"))
 
@@ -175,7 +174,3 @@ def _passphrase(prompt: str) -> bytes:
 
 def _clock(at: float, site: Site) -> str:
     return clock(at, site.zone)
-
-
-def _sudo() -> str:
-    return os.environ.get("SUDO_USER", "")

@@ -9,11 +9,14 @@ import getpass
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.atomic_file import read_whole
+from corpproxy.backends.deed_spool import leave, new_reference
 from corpproxy.backends.group_file import set_groups
 from corpproxy.backends.htpasswd_edit import is_right, remove_all, set_password, set_passwords
 from corpproxy.backends.htpasswd_lines import names_in, read_users
@@ -29,6 +32,7 @@ from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.identity.strength import problem_of_password
 from corpproxy.net.ask import ControlError, ask
+from corpproxy.net.caller import who_we_are
 
 DESCRIPTION = "Say who can sign in. A running proxy takes changes up within two seconds, without a reload."
 
@@ -75,8 +79,10 @@ def run(options: argparse.Namespace) -> int:
     """Do what was asked; gives the exit status."""
     try:
         act: Callable[[argparse.Namespace], int] = options.users_act
+        options.deeds = []
         code = act(options)
         if options.users_command in EDITING:
+            _leave_deeds(options)
             _tell_service(options)
         return code
     except CannotDo as error:
@@ -85,6 +91,23 @@ def run(options: argparse.Namespace) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"{where}{error.strerror or error}", file=sys.stderr)
     return 1
+
+
+def _leave_deeds(options: argparse.Namespace) -> None:
+    """Leave for the record who did what to whom; the service writes it down, now or when it starts."""
+    if options.htpasswd is not None:
+        # Without a policy it is known of no record.
+        return
+    state = next((folder for folder in possible_state_folders(options.policy) if folder.is_dir()), None)
+    if state is None:
+        # There is no record before the first start.
+        return
+    by, now = who_we_are(), time.time()
+    try:
+        for name, whom, why in options.deeds:
+            leave(state, Deed(name, now, by, whom, (), why=why, request=new_reference(now), source="command"))
+    except OSError as error:
+        print(f"it is done, and the record does not know of it: {error}", file=sys.stderr)
 
 
 def _tell_service(options: argparse.Namespace) -> None:
@@ -146,6 +169,7 @@ def _add(options: argparse.Namespace) -> int:
     if groups_file is not None:
         set_groups(groups_file, {name: groups})
     people, _ = _people(files)
+    options.deeds.append((DeedName.USER_ADDED, name, _groups_words(groups)))
     print(f"'{name}' can sign in: {', '.join(people.identity(name).groups) or NO_GROUPS}.")
     return 0
 
@@ -154,6 +178,7 @@ def _passwd(options: argparse.Namespace) -> int:
     files = _files(options)
     name = _known_name(options.name, files)
     set_password(files.htpasswd, name, _new_password(options, name))
+    options.deeds.append((DeedName.PASSWORD_SET, name, ""))
     print(f"'{name}' has a new password, and has to sign in anew.")
     return 0
 
@@ -164,6 +189,7 @@ def _remove(options: argparse.Namespace) -> int:
     remove_all(files.htpasswd, names)
     if files.groups is not None:
         set_groups(files.groups, dict.fromkeys(names, ()))
+    options.deeds += [(DeedName.USER_REMOVED, name, "") for name in names]
     print(f"No longer able to sign in: {', '.join(names)}.")
     return 0
 
@@ -213,8 +239,15 @@ def _import(options: argparse.Namespace) -> int:
         set_passwords(files.htpasswd, given | made)
     if groups_file is not None:
         set_groups(groups_file, {row.name: row.groups for row in table.rows if row.groups is not None})
+    for row in table.rows:
+        deed = DeedName.USER_CHANGED if row.name in known else DeedName.USER_ADDED
+        options.deeds.append((deed, row.name, _groups_words(row.groups)))
     _report(table.rows, made, options.passwords)
     return 0
+
+
+def _groups_words(groups: Iterable[str] | None) -> str:
+    return f"groups: {', '.join(groups) or 'none'}" if groups is not None else ""
 
 
 def _report(rows: Iterable[Row], made: dict[str, str], written: Path | None) -> None:

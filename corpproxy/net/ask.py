@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import pwd
 import socket
 from collections.abc import Mapping
@@ -46,6 +47,8 @@ def ask(path: Path, command: str, *, timeout: float = ANSWER_SECONDS, **argument
     :raises ControlError: when there is no proxy or no answer (the sentence says what to do), and when the
         proxy refuses: then its ``answer`` is what the proxy said.
     """
+    if named := os.environ.get("SUDO_USER"):
+        arguments = {"sudo_user": named, **arguments}
     line = msgspec.json.encode({**arguments, "command": command}) + b"\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,8 +28,9 @@ from twisted.python.failure import Failure
 
 from corpproxy.errors import CorpproxyError
 from corpproxy.net.ask import MAX_LINE_OCTETS, ControlError, ask
+from corpproxy.net.caller import Caller, user_name, who_really
 
-__all__ = ["Caller", "ControlError", "ControlServer", "ask", "caller_of"]
+__all__ = ["Caller", "ControlError", "ControlServer", "ask", "caller_of", "user_name"]
 
 # How long a caller may take to send its line.
 LINE_SECONDS = 10.0
@@ -42,16 +42,6 @@ _CREDENTIALS = struct.Struct("3i")
 _log = Logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who gives a command, as the kernel knows them; ``name`` is the name of the user, or its number."""
-
-    uid: int
-    gid: int
-    pid: int
-    name: str
-
-
 Command = Callable[[Caller, dict[str, Any]], Any]
 
 
@@ -60,14 +50,6 @@ def caller_of(transport: Any) -> Caller:
     octets = transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, gid = _CREDENTIALS.unpack(octets)
     return Caller(uid, gid, pid, user_name(uid))
-
-
-def user_name(uid: int) -> str:
-    """The name of a user of this system, or the number of one without a name."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 class ControlServer:
@@ -221,7 +203,11 @@ class ControlProtocol(Protocol):
             return
         self._asked = True
         self._stop_clock()
-        done = maybeDeferred(command, cast(Caller, self._caller), request)
+        caller = cast(Caller, self._caller)
+        # Behind root stands a person: it is they whom records name.
+        caller = replace(caller, name=who_really(caller, request))
+        request.pop("sudo_user", None)
+        done = maybeDeferred(command, caller, request)
         done.addCallback(self._done).addErrback(self._failed, name)
 
     def _done(self, answer: dict[str, Any]) -> None:

@@ -25,10 +25,12 @@ from twisted.logger import Logger
 from corpproxy.exchange.again import WITHOUT_CREDENTIALS, account_changed, decide_again, end
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.limited import blocked_by, quota_spent
 from corpproxy.net.limiting import limit_again
 from corpproxy.policy.model import Effect
 
 if TYPE_CHECKING:
+    from corpproxy.exchange.in_force import InForce
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.proxy import Proxy
 
@@ -157,7 +159,10 @@ class Rounds:
         # Later than now began what began before the clock was set back.
         if self.since <= exchange.started <= now or exchange.ended is not None:
             return
-        limit_again(downstream, now)
+        spent = blocked_by(limit_again(downstream, now))
+        if spent is not None and exchange.decision is not None:
+            self._end(downstream, exchange, quota_spent(exchange, self._proxy.in_force, spent, now))
+            return
         is_tunnel = exchange.opened or exchange.method == b"CONNECT"
         if exchange.decision is None or not (is_tunnel or now - exchange.started >= LONG_SECONDS):
             self._waiting.append((downstream, exchange))
@@ -168,14 +173,20 @@ class Rounds:
         self.asked += 1
         try:
             ending = self._ending(exchange, now)
-            if ending is None:
-                return
-            self.ended += 1
-            # Only a reset tells a client that its answer is not whole; a tunnel knows its own end.
-            downstream.abort_at_end = exchange.answered and not exchange.opened
-            reason: Exception = end(exchange, ending)
         except Exception as bug:
             # What cannot be decided does not go on; the log and the record get the name of the bug.
+            downstream.cancel(bug)
+            return
+        if ending is not None:
+            self._end(downstream, exchange, ending)
+
+    def _end(self, downstream: Downstream, exchange: Exchange, ending: Ending) -> None:
+        self.ended += 1
+        # Only a reset tells a client that its answer is not whole; a tunnel knows its own end.
+        downstream.abort_at_end = exchange.answered and not exchange.opened
+        try:
+            reason: Exception = end(exchange, ending)
+        except Exception as bug:
             reason = bug
         downstream.cancel(reason)
 
@@ -195,6 +206,7 @@ class _Seen:
         self._in_force = in_force
         self._people, self._groups = in_force.people, in_force.people.version
         self._grants = in_force.grants.version
+        self._quotas = _quotas(in_force)
         self._grants_until = in_force.grants.next_end(now)
         self._now = now
         self._until = min(in_force.policy.next_change(now), in_force.exemptions.next_change(now))
@@ -210,6 +222,8 @@ class _Seen:
             found.append("limits changed")
         elif in_force is not before:
             found.append("the category lists changed")
+        if _quotas(in_force) != self._quotas:
+            found.append("a quota is used up or made good")
         if in_force.people is self._people and in_force.people.version != self._groups:
             found.append("groups changed")
         # A clock that was set back makes old hours hold again.
@@ -221,3 +235,8 @@ class _Seen:
     def grants_changed(self, proxy: Proxy) -> bool:
         """Whether a grant may have come or gone."""
         return proxy.in_force.grants.version != self._grants or proxy.now() >= self._grants_until
+
+
+def _quotas(in_force: InForce) -> int:
+    limiting = in_force.limiting
+    return 0 if limiting is None else limiting.standings.version

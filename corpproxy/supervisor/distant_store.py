@@ -67,6 +67,10 @@ class DistantStore:
         """What is too old is deleted where the store is."""
         return fail(StoreError("store-missing", "deleting is for the supervisor"))
 
+    def grow_old(self, group: str, moment: float) -> Deferred[int]:
+        """Sums grow old where the store is."""
+        return fail(StoreError("store-missing", "growing old is for the supervisor"))
+
     def close(self) -> Deferred[None]:
         """Nothing is open here."""
         return succeed(None)

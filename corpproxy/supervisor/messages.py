@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from corpproxy.accounting.ledger import Usage
-from corpproxy.audit.proof import Dropped, End
+from corpproxy.audit.proof import End
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
@@ -152,6 +152,24 @@ class Part(Struct, frozen=True, array_like=True):
     rate: float
 
 
+class Counted(Struct, frozen=True, array_like=True):
+    """Octets that a member of a quota moved."""
+
+    limit: str
+    whom: str
+    octets: int
+
+
+class Stands(Struct, frozen=True, array_like=True):
+    """How a member of a quota stands; see `corpproxy.policy.quota.Standing`."""
+
+    limit: str
+    whom: str
+    used: float
+    allowed: float
+    until: float
+
+
 class Parts(Struct, frozen=True):
     """Parts that are others than before; ``spread`` are the people who wait in several workers."""
 
@@ -170,8 +188,7 @@ class Report(Struct, frozen=True):
     How a worker does, once a second: everything it counted since it began, and what is open now.
 
     ``exchanges`` are counts by decision, result, method and status; ``measured`` are the metrics by name.
-    ``end`` is how far its records are on the disk, ``dropped`` the segments that it deleted since the last
-    report.
+    ``end`` is how far its records are on the disk.
     """
 
     exchanges: tuple[tuple[str, str, str, int, int], ...] = ()
@@ -187,4 +204,3 @@ class Report(Struct, frozen=True):
     reasons: tuple[str, ...] = ()
     crowd: Crowd = field(default_factory=Crowd)
     end: End | None = None
-    dropped: tuple[Dropped, ...] = ()

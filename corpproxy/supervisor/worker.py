@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.audit.proof import Dropped, End
+from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
 from corpproxy.audit.sinks import SinkState
 from corpproxy.backends.history import Run
@@ -56,13 +56,16 @@ from corpproxy.supervisor.messages import (
     Parts,
     Report,
     Requested,
+    Stands,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.quotas import CountedElsewhere, standings_of
 from corpproxy.supervisor.rates import Taking
 from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
 from corpproxy.supervisor.wire import (
     Begin,
+    Count,
     Deal,
     Hear,
     Link,
@@ -71,6 +74,7 @@ from corpproxy.supervisor.wire import (
     Reopen,
     SetLimits,
     Settle,
+    Stand,
     Stop,
     Swap,
     TakeLists,
@@ -114,6 +118,13 @@ class Elsewhere:
         """Nothing ends here."""
 
 
+class NoErrands(Elsewhere):
+    """In the place of errands, which the supervisor runs for all."""
+
+    def written(self) -> None:
+        """Nothing was left here."""
+
+
 class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
@@ -145,17 +156,10 @@ class SignedElsewhere:
 
     def __init__(self) -> None:
         self.end: End | None = None
-        self._dropped: list[Dropped] = []
 
-    def note(self, chain: object, end: End | None, dropped: list[Dropped]) -> None:
+    def note(self, chain: object, end: End | None) -> None:
         """Keep it for the next report."""
         self.end = end
-        self._dropped += dropped
-
-    def take_dropped(self) -> tuple[Dropped, ...]:
-        """Give the segments that were deleted since the last report."""
-        dropped, self._dropped = tuple(self._dropped), []
-        return dropped
 
     def look(self) -> None:
         """Nothing is signed here."""
@@ -224,8 +228,11 @@ class Worker(CorpproxyService):
     def _make_limit_keeper(self) -> Any:
         return Elsewhere()
 
+    def _make_quota_keeper(self) -> CountedElsewhere:
+        return CountedElsewhere(lambda counted: self._link.ask(Count, counted))
+
     def _make_errands(self) -> Any:
-        return Elsewhere()
+        return NoErrands()
 
     def _make_erasing(self) -> Any:
         return Elsewhere()
@@ -315,7 +322,7 @@ class Worker(CorpproxyService):
         """How this worker does."""
         admission = self.proxy.admission
         told = report_of(self.telemetry)
-        self.checkpoints.note(self, *self.writer.reached())
+        self.checkpoints.note(self, self.writer.reached())
         return msgspec.structs.replace(
             told,
             connections=len(admission.connections),
@@ -323,7 +330,6 @@ class Worker(CorpproxyService):
             reasons=tuple(self.reasons_not_ready()),
             crowd=admission.crowd(self.beginning.workers),
             end=self.checkpoints.end,
-            dropped=self.checkpoints.take_dropped(),
         )
 
     def open_lists(self) -> None:
@@ -334,12 +340,23 @@ class Worker(CorpproxyService):
 
 
 class WorkerLink(Link):
-    """A worker's end of the link; ``over`` is called when this process is to end."""
+    """
+    A worker's end of the link; ``over`` is called when this process is to end.
+
+    ``had`` is a configuration that was loaded before this process was made, and is its to begin with if that
+    version is in force still.
+    """
 
     def __init__(
-        self, parcels: Parcels, reactor: Any, now: Callable[[], float], over: Callable[[], None]
+        self,
+        parcels: Parcels,
+        reactor: Any,
+        now: Callable[[], float],
+        over: Callable[[], None],
+        had: Configuration | None = None,
     ) -> None:
         super().__init__(parcels)
+        self._had = had
         self._reactor = reactor
         self._now = now
         self._over = over
@@ -348,7 +365,9 @@ class WorkerLink(Link):
 
     @Begin.responder
     def begin(self, value: Beginning) -> dict[str, Any]:
-        configuration = loaded(value.edition, Path(value.state))
+        configuration, self._had = self._had, None
+        if configuration is None or configuration.version != value.edition.version:
+            configuration = loaded(value.edition, Path(value.state))
         started = Started(configuration, (), False, value.edition.texts)
         self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
         try:
@@ -406,6 +425,11 @@ class WorkerLink(Link):
     @SetLimits.responder
     def set_limits(self, value: tuple[SetLimit, ...]) -> dict[str, Any]:
         self._service.take_limits(value)
+        return {}
+
+    @Stand.responder
+    def stand(self, value: tuple[Stands, ...]) -> dict[str, Any]:
+        self._service.take_standings(standings_of(value))
         return {}
 
     @Deal.responder

@@ -21,6 +21,10 @@ from corpproxy.audit.record import decode, encode
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.erase_job import Done, EraseJob, Told, erase
 from corpproxy.backends.list_files import build_command
+from corpproxy.backends.record_reader import Follower
+from corpproxy.backends.record_segments import segment_names
+from corpproxy.backends.record_shelf import anchors
+from corpproxy.backends.segment_packing import closed
 from corpproxy.backends.segment_rewrite import BESIDE, SegmentIsOpen, rewrite, sole
 from tests.audit.test_record import a_record
 from tests.backends.test_record_verify import BEGAN, STAND_ALONE, RecordCase
@@ -133,6 +137,17 @@ class EraseTests(EraseCase):
         self.assertNotIn(b"person-1", self.octets())
         self.assertEqual(self.verdict().cut, [])
 
+    def test_followed(self) -> None:
+        """Who follows the record sees nothing again, and nothing half, when what was read is erased."""
+        follower = Follower(self.folder, self.fail)
+        self.write(0, 2)
+        self.assertEqual(len(list(follower.added())), 2)
+        self.close()
+        self.erase(Erasure(until=self.now))
+        self.assertEqual(list(follower.added()), [])
+        self.write(0, 1)
+        self.assertEqual(len(list(follower.added())), 1)
+
     def test_untouched(self) -> None:
         """A segment without anything to erase is not written again."""
         self.close()
@@ -189,6 +204,7 @@ steps = st.lists(
         st.tuples(st.just("host"), st.integers(0, 3), st.booleans()),
         st.tuples(st.just("old"), st.sampled_from(["who", "where", "url"]), st.integers(0, 400)),
         st.tuples(st.just("sign"), st.none(), st.none()),
+        st.tuples(st.just("files"), st.integers(1, 3), st.booleans()),
         st.tuples(st.just("crash"), st.integers(0, 1), st.none()),
         st.tuples(st.just("kill"), st.integers(0, 2), st.floats(0, 0.02)),
     ),
@@ -256,6 +272,18 @@ class SequenceTests(EraseCase):
         self.close()
         self.erase(erasure)
         self.erasures.append(erasure)
+
+    def step_files(self, keep, is_cut_short) -> None:
+        """Files beyond a number go behind a signed anchor, and a crash may come before all of them went."""
+        by_worker: dict[int, list] = {}
+        for name in closed(segment_names(self.folder)):
+            by_worker.setdefault(name.worker, []).append(name)
+        going = [name for mine in by_worker.values() for name in mine[:-keep]]
+        dropped = anchors(self.folder, going)
+        if dropped:
+            self.checkpoints.sign_dropped(dropped)
+            for name in going[: 1 if is_cut_short else None]:
+                name.path.unlink()
 
     def step_kill(self, number, seconds) -> None:
         """An erasure is killed in the middle; the record is whole, and it goes on when it is done again."""

@@ -454,13 +454,6 @@ class FileTests(TestCase):
         segments.append(a_line(2), NOW)
         self.assertEqual(ids_in(folder), [["2"]])
 
-    def test_keep(self) -> None:
-        """Where the policy keeps so many segments, the oldest are deleted."""
-        folder, segments = self.segments(rotate_octets=1, keep_segments=3)
-        for number in range(6):
-            segments.append(a_line(number), NOW + number)
-        self.assertEqual(ids_in(folder), [["3"], ["4"], ["5"]])
-
     def test_never_continued(self) -> None:
         """A segment that is there already is left as it is, cut last line and all."""
         folder, segments = self.segments()

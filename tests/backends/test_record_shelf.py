@@ -212,3 +212,38 @@ class FullThread(DirectThread):
         if getattr(work, "func", None) is None:
             return super().run(work)
         return fail(OSError(errno.ENOSPC, "No space left on device"))
+
+
+class CountTests(ShelfCase):
+    """So many closed segments of each worker."""
+
+    def keep(self, count: int) -> None:
+        self.shelf.settings = AuditSettings(compress=False, keep_segments=count)
+        self.shelf.look()
+
+    def test_each_worker(self) -> None:
+        """It is counted for each worker: the newest closed ones stay, and the one that is written."""
+        before = [name.path.name for name in segment_names(self.folder)]
+        self.keep(1)
+        left = segment_names(self.folder)
+        self.assertEqual([name.worker for name in left].count(1), 2)
+        self.assertEqual([name.worker for name in left].count(2), 2)
+        self.assertEqual(sorted(self.recorded), sorted(set(before) - {name.path.name for name in left}))
+        self.assertEqual(self.verdict().findings, [])
+
+    def test_all(self) -> None:
+        """Without a number all stay."""
+        before = self.names()
+        self.keep(0)
+        self.assertEqual(self.names(), before)
+
+    def test_crash(self) -> None:
+        """A crash between signing and deleting leaves a record that verifies, and the next look goes on."""
+        delete = record_shelf._delete
+        self.patch(record_shelf, "_delete", lambda *_: None)
+        self.keep(1)
+        self.assertEqual(self.verdict().findings, [])
+        self.patch(record_shelf, "_delete", delete)
+        self.keep(1)
+        self.assertEqual(len(self.names()), 4)
+        self.assertEqual(self.verdict().findings, [])

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.record import encode
 from corpproxy.backends.afterwork_job import AfterworkJob, decoded, encoded
 from corpproxy.backends.afterwork_run import do_afterwork
+from corpproxy.backends.deed_spool import left
 from corpproxy.backends.report_errand import Came, ReportErrand
 from corpproxy.reports.period import Every, last_over
 from corpproxy.reports.scheduled import MailSettings, Scheduled
@@ -167,6 +168,10 @@ class MailTests(ErrandCase):
         self.assertIn("STARTTLS", server.words)
         self.assertEqual(self.make(self.report, MONDAY + 300, mail), [])
         self.assertEqual(len(server.mails), 2)
+        ((_, deed),) = left(self.state)
+        assert deed is not None
+        self.assertEqual((deed.name, deed.by), ("report-sent", "corpproxy"))
+        self.assertIn("'the week' of 2026-W48 to head@hillside.example, it@hillside.example", deed.why)
 
     def test_tls_at_once(self) -> None:
         """TLS may be there from the first octet, and a password comes from its file."""

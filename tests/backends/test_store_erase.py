@@ -87,6 +87,20 @@ class EraseTests(FileTestCase):
         self.assertNotIn(b"beth", self.octets())
         self.assertEqual(self.file.drop_usage_before(SLOT + 900.0), 0)
 
+    def test_hosts_grow_old(self) -> None:
+        """Hosts of old sums are told apart no longer; who it was and how much stays."""
+        self.assertEqual(self.file.grow_old("where", SLOT + 900.0), 2)
+        self.assertEqual(self.ask(By.HOST)[0], ("*", 400, 5900, 3))
+        self.assertIn(("amir", 600, 10000, 4), self.ask())
+        self.assertNotIn(b"bbc.co.uk", self.octets())
+        self.assertEqual(self.file.grow_old("where", SLOT + 900.0), 0)
+
+    def test_people_grow_old(self) -> None:
+        """So do people; what they moved counts for nobody."""
+        self.assertEqual(self.file.grow_old("who", SLOT + 900.0), 2)
+        self.assertEqual(self.ask(), [("", 410, 5970, 4), ("amir", 300, 5000, 2)])
+        self.assertNotIn(b"beth", self.octets())
+
     def test_being_read(self) -> None:
         """While a report reads, the name stays in the store's log: that is told, and not taken for done."""
         with closing(sqlite3.connect(self.path)) as reader:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from corpproxy.audit.record import encode
+from corpproxy.backends.deed_spool import left
 from tests.audit.test_record import a_record
-from tests.cli.sites import SiteCase
+from tests.cli.sites import GOOD, SiteCase
 
 
 class ReportTests(SiteCase):
@@ -65,3 +66,31 @@ class ReportTests(SiteCase):
         code, _, err = self.report()
         self.assertEqual(code, 1)
         self.assertIn("there is no store", err)
+
+
+class SendTests(SiteCase):
+    """A report of the policy, tried by hand."""
+
+    def test_sent(self) -> None:
+        """It is made and written whether it is due or not, and the record is told who had it sent."""
+        (self.folder / "state" / "records").mkdir(parents=True)
+        (self.folder / "reports").mkdir()
+        self.policy.write_text(GOOD + "reports: [{name: the week, every: week, folder: reports}]\n")
+        (self.folder / "state" / "records" / "records-20261123T080000Z-0001.jsonl").write_bytes(b"")
+        words = ("report", "--policy", self.policy, "--send", "the week", "--day", "2026-11-23")
+        code, out, err = self.run_command(*words)
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("23 to 29 November 2026", out)
+        self.assertEqual(
+            [path.name for path in (self.folder / "reports").iterdir()], ["the-week-2026-W48.html"]
+        )
+        ((_, deed),) = left(self.folder / "state")
+        assert deed is not None
+        self.assertEqual(deed.name, "report-sent")
+
+    def test_unknown(self) -> None:
+        """A report that the policy does not have is told with the nearest that it has."""
+        self.policy.write_text(GOOD + "reports: [{name: the week, every: week, folder: .}]\n")
+        code, _, err = self.run_command("report", "--policy", self.policy, "--send", "the weak")
+        self.assertEqual(code, 1)
+        self.assertIn("no report 'the weak'; did you mean 'the week'?", err)

@@ -9,12 +9,14 @@ import threading
 import time
 from pathlib import Path
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.formats import FormatName
 from corpproxy.audit.record import decode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.sinks import SinkKind
+from corpproxy.backends.sinks.erase import erase_sinks
 from corpproxy.backends.sinks.syslog import SyslogSink
-from tests.backends.sinks.case import SinkCase
+from tests.backends.sinks.case import BEGAN, SinkCase
 from tests.backends.sinks.servers import wait_until
 from tests.backends.sinks.test_checkpoints import sign
 from tests.programs.log_servers import POSTGRESQL, RSYSLOG, Postgresql, Rsyslog
@@ -146,6 +148,31 @@ class PostgresqlTests(LoadCase):
         self.assertEqual([row[7] for row in rows], ["corpproxy_record_202611", "corpproxy_record_202612"])
         checkpoints = self.server.rows("SELECT line FROM corpproxy_checkpoint")
         self.assertEqual(checkpoints, [(line.decode().rstrip("\n"),)])
+
+    def test_erased(self) -> None:
+        """What is erased is empty in the database; a host, a person, a time; and erasing counts first."""
+        delivery = self.begin()
+        self.write(2, user="amir", host="bank.example", path="/a", client="10.0.0.1")
+        self.write(1, user="beth", host="www.bank.example", path="/b", client="10.0.0.2")
+        self.write(1, user="amir", host="bank.example", at="2026-11-25T10:00:00.000Z")
+        wait_until(lambda: delivery.state.delivered == 4, "they are delivered", 20)
+        settings = self.settings(SinkKind.POSTGRESQL, self.server.address)
+
+        def erase(*, counts_only: bool = False, **erasure) -> int:
+            (reached,) = erase_sinks([settings], (Erasure(**erasure),), counts_only=counts_only)
+            self.assertTrue(reached.is_reached, reached.said)
+            return reached.count
+
+        self.assertEqual(erase(counts_only=True, user="amir"), 3)
+        self.assertEqual(erase(user="amir", until=BEGAN + 86400), 2)
+        self.assertEqual(erase(user="amir", until=BEGAN + 86400), 0)
+        self.assertEqual(erase(host="bank.example", groups=("where", "url")), 2)
+        rows = self.server.rows(
+            "SELECT user_name, host, url, record, status FROM corpproxy_record ORDER BY at"
+        )
+        self.assertEqual([row[1:4] for row in rows], [(None, None, None)] * 4)
+        self.assertEqual([row[0] for row in rows].count("amir"), 1)
+        self.assertEqual([row[0] for row in rows].count("beth"), 1)
 
     def test_again(self) -> None:
         """A service whose positions are old, as after a restored backup, writes no record twice."""

@@ -8,10 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.record_reader import Follower, last_records, records
-from corpproxy.backends.record_segments import Segments, segment_name, segment_names
+from corpproxy.backends.record_segments import segment_name, segment_names
 from corpproxy.supervisor.lost import LOOK_BACK_SECONDS, lost_tunnels
 from tests.audit.test_record import a_record
 
@@ -81,14 +80,6 @@ class OrderTests(RecordsCase):
                 file.write(b'{"id":')
         self.assertEqual(len(list(records(self.folder, self.complaints.append))), 6)
         self.assertEqual(self.complaints, [])
-
-    def test_kept(self):
-        """How many segments are kept is counted for each worker: none takes away what another writes to."""
-        segments = Segments(self.folder, AuditSettings(keep_segments=1), worker=2)
-        segments.append(encode(a_record()), BEGAN + 60)
-        self.assertEqual([name.worker for name in segment_names(self.folder)], [1, 2])
-        self.assertEqual([name.begun for name in segment_names(self.folder)][1], "20260921T141420Z")
-        segments.close()
 
 
 class LostTests(RecordsCase):

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from corpproxy.audit.sinks import SinkSettings
 from corpproxy.backends.sinks.delivery import Entry, SinkFailure
 from corpproxy.backends.sinks.follow import Positions
+
+
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """
+    Hold a file, so that nobody appends to it, and give its descriptor.
+
+    :raises OSError: when it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class FileSink:
@@ -36,20 +52,26 @@ class FileSink:
         """
         octets = b"".join(one.line + b"\n" for one in entries)
         try:
-            self._open()
-            length = os.fstat(self._descriptor).st_size
+            self._hold()
             try:
-                rest = memoryview(octets)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-                os.fdatasync(self._descriptor)
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(self._descriptor, length)
-                raise
+                self._append(octets)
+            finally:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         except OSError as error:
             raise SinkFailure(f"{self._path} cannot be written: {error.strerror}") from error
         return 0
+
+    def _append(self, octets: bytes) -> None:
+        length = os.fstat(self._descriptor).st_size
+        try:
+            rest = memoryview(octets)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            os.fdatasync(self._descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, length)
+            raise
 
     def send_checkpoint(self, line: bytes) -> None:
         """A folder is the place for checkpoints in files."""
@@ -67,6 +89,14 @@ class FileSink:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor = -1
+
+    def _hold(self) -> None:
+        """Open the file, and hold it while it is written to: somebody may erase in it."""
+        while True:
+            self._open()
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if self._is_in_place():
+                return
 
     def _open(self) -> None:
         if self._descriptor >= 0 and not self._is_in_place():

@@ -81,7 +81,7 @@ class PostgresqlSink:
 
         :raises SinkFailure: when the database does not take them now.
         """
-        with _told():
+        with told():
             connection = self._open()
             with connection.transaction(), connection.cursor() as cursor:
                 self._make_months(cursor, {_month(_at(one.record)) for one in entries})
@@ -103,7 +103,7 @@ class PostgresqlSink:
         :raises SinkFailure: when the database does not take it now.
         """
         written = line.decode().rstrip("\n")
-        with _told():
+        with told():
             self._open().execute(
                 "INSERT INTO corpproxy_checkpoint VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 (json.loads(written)["number"], written),
@@ -115,7 +115,7 @@ class PostgresqlSink:
 
         :raises SinkFailure: when it cannot be asked.
         """
-        with _told():
+        with told():
             rows = self._open().execute(
                 "SELECT segment, lines FROM corpproxy_position WHERE sink = %s", (self._settings.name,)
             )
@@ -195,7 +195,7 @@ def migrate(connection: Any) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Tell what goes wrong with the database as a failure of the sink, in one line and without secrets."""
     try:
         yield
