@@ -22,7 +22,6 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
-from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
@@ -361,6 +360,9 @@ class CorpproxyService(Holding, Service):
 
     def _factory(self, listener: Listener) -> Any:
         if listener.purpose is Purpose.ADMIN:
+            # What only those with such a listener need: twisted.web is a tenth of the start.
+            from corpproxy.admin.site import admin_site
+
             return admin_site(
                 self.telemetry,
                 self._tokens.get(listener),

@@ -137,6 +137,7 @@ ADVICE = {
     "duplicate-limit": "Give it another name.",
     "limit-of-nothing": "Write 'rate:' or a quota, or take the limit out.",
     "bad-quota": "Write it as volume: 2GiB, every: day, then: block.",
+    "unknown-limit": "Write the name of a limit of ``limits:``.",
     "limit-too-late": "Take the key out, and name hosts or categories.",
     # With time
     "test-failed": "Change the policy, or what the test expects; 'corpproxy explain' shows why.",

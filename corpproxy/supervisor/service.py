@@ -164,7 +164,7 @@ class Supervisor(CorpproxyService):
 
     def _make_parts(self) -> None:
         # Before anything has a thread or a file of its own.
-        self.template = make_template(self.reactor)
+        self.template = make_template(self.reactor, self.configuration)
         super()._make_parts()
         self.parcels = Parcels(self.state / PARCELS_FOLDER)
         self.parcels.clear()

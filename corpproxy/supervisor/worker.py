@@ -340,12 +340,23 @@ class Worker(CorpproxyService):
 
 
 class WorkerLink(Link):
-    """A worker's end of the link; ``over`` is called when this process is to end."""
+    """
+    A worker's end of the link; ``over`` is called when this process is to end.
+
+    ``had`` is a configuration that was loaded before this process was made, and is its to begin with if that
+    version is in force still.
+    """
 
     def __init__(
-        self, parcels: Parcels, reactor: Any, now: Callable[[], float], over: Callable[[], None]
+        self,
+        parcels: Parcels,
+        reactor: Any,
+        now: Callable[[], float],
+        over: Callable[[], None],
+        had: Configuration | None = None,
     ) -> None:
         super().__init__(parcels)
+        self._had = had
         self._reactor = reactor
         self._now = now
         self._over = over
@@ -354,7 +365,9 @@ class WorkerLink(Link):
 
     @Begin.responder
     def begin(self, value: Beginning) -> dict[str, Any]:
-        configuration = loaded(value.edition, Path(value.state))
+        configuration, self._had = self._had, None
+        if configuration is None or configuration.version != value.edition.version:
+            configuration = loaded(value.edition, Path(value.state))
         started = Started(configuration, (), False, value.edition.texts)
         self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
         try:
