@@ -150,7 +150,7 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
+        self.head, self.target = _NO_HEAD, _NO_TARGET
         fields = self.fields
         if fields is not None:
             notes = fields.outline.notes
