@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 from corpproxy.audit.proof import SEED_OCTETS, beginning, link
@@ -80,7 +80,7 @@ def _segments(records: Iterator[Record]) -> Iterator[tuple[list[list[bytes]], li
     kept: list[Record] = []
     octets = 0
     while True:
-        some = [record for record, _ in zip(records, range(_BATCH), strict=False)]
+        some = list(islice(records, _BATCH))
         lines = bytearray()
         append_all(some, lines)
         batches.append(bytes(lines).split(b"\n")[:-1])

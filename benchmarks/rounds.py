@@ -1,15 +1,19 @@
 """
 What it costs others when all open tunnels are decided again: ``python -m benchmarks.rounds [TUNNELS]``.
 
-A real service with two workers carries so many open tunnels, half of them to a game, while some clients ask
-for a small page again and again.  Three rules begin one after the other: under the first all tunnels may go
-on, the second blocks the game, the third blocks everything.  For each is told, beside what it was in a time
-of the same length in which nothing happened:
+A real service with two workers carries so many open tunnels, half of them to a game.  Three rules begin one
+after the other: under the first all tunnels may go on, the second blocks the game, the third blocks
+everything.  Meanwhile a client of each worker asks for a small page on its open connection, a thousand times
+a second or nearly.  For each change is told, beside what it was in a time of the same length in which nothing
+happened:
 
 * how long it took until the last tunnel had ended,
-* the longest pause of a worker: the most processor time that it spent between two turns of its loop, which is
-  how long others would wait on a core of its own,
-* the longest that a client waited for its page, which is that and all that the machine did besides.
+* the longest pause of a worker: the most processor time that it spent between two turns of its loop,
+* how long a client waited for its page: all but one in a hundred, and the longest.
+
+One worker has a core of its own, where the machine has two; all else, the load and the other worker too, is
+on the other cores.  That worker and its client run before everything else on their cores (root may ask for
+that), so that what this client waits is what the round does, and not what other programs do.
 
 Each worker needs two descriptors for each of its tunnels, and this program one: ``ulimit -n`` must be above
 the number of tunnels.
@@ -27,9 +31,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +42,8 @@ from benchmarks.place import NICE
 TUNNELS = 10_000
 WORKERS = 2
 HOSTS = ("games.bench.test", "other.bench.test")
-PROBES = 8
-# A page in this rhythm, as of somebody who clicks on and on.
-PROBE_SECONDS = 0.002
+# From one page to the next.
+PROBE_SECONDS = 0.001
 QUIET_SECONDS = 3.0
 # Python reads it when a process begins: in each worker a beat looks how much was worked since the last one.
 BEATS = """
@@ -101,45 +104,58 @@ def far_end(listening: socket.socket) -> None:
                 held.pop(descriptor).close()
 
 
-class Probes:
-    """Clients that ask for a small page in a steady rhythm; each remembers how long every answer took."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._waits: list[tuple[float, float]] = []
-        self._over = False
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(PROBES)]
-        for one in self._threads:
-            one.start()
-
-    def longest_ms(self, since: float, until: float) -> float:
-        """The longest wait that began between two moments, in milliseconds."""
-        return max((took for at, took in self._waits if since <= at <= until), default=0.0) * 1000
-
-    def stop(self) -> None:
-        """Ask no more."""
-        self._over = True
-        for one in self._threads:
-            one.join()
-
-    def _run(self) -> None:
-        with socket.create_connection(("127.0.0.1", self._port)) as one:
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while not self._over:
-                began = time.monotonic()
-                one.sendall(PROBE)
-                if not one.recv(65536):
-                    raise EOFError
-                self._waits.append((began, time.monotonic() - began))
-                time.sleep(PROBE_SECONDS)
+def probing(port: int, worker: int, questions: Any) -> None:
+    """A client of one worker; in a process of its own, where no other thread makes it wait."""
+    waits: list[tuple[float, float]] = []
+    with _connection_to(port, worker) as one:
+        while not questions.poll(PROBE_SECONDS):
+            began = time.monotonic()
+            _ask(one)
+            waits.append((began, time.monotonic() - began))
+    windows = questions.recv()
+    questions.send(
+        [_waits_ms([took for at, took in waits if since <= at <= until]) for since, until in windows]
+    )
 
 
-def probing(port: int, questions: Any) -> None:
-    """Probes in a process of their own, where no other thread makes them wait."""
-    probes = Probes(port)
-    while (asked := questions.recv()) is not None:
-        questions.send(probes.longest_ms(*asked))
-    probes.stop()
+def _waits_ms(waits: list[float]) -> tuple[float, float]:
+    """What all but one in a hundred are below, and the longest, in milliseconds."""
+    waits = sorted(waits) or [0.0]
+    return waits[len(waits) * 99 // 100] * 1000, waits[-1] * 1000
+
+
+def _ask(one: socket.socket) -> None:
+    one.sendall(PROBE)
+    if not one.recv(65536):
+        raise EOFError
+
+
+def _connection_to(port: int, worker: int) -> socket.socket:
+    """Connect until it is this worker that serves: the kernel deals connections out."""
+    for _ in range(200):
+        one = socket.create_connection(("127.0.0.1", port))
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _ask(one)
+        if _far_inode(port, one.getsockname()[1]) in _sockets_of(worker):
+            return one
+        one.close()
+    raise RuntimeError(f"no connection comes to worker {worker}")
+
+
+def _far_inode(port: int, ours: int) -> str:
+    """The inode of the other end of a connection on loopback."""
+    ends = (f"0100007F:{port:04X}", f"0100007F:{ours:04X}")
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return next((row[9] for row in rows if (row[1], row[2]) == ends), "")
+
+
+def _sockets_of(process: int) -> set[str]:
+    """The inodes of the sockets that a process has open."""
+    found = set()
+    for descriptor in os.scandir(f"/proc/{process}/fd"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(descriptor.path).removeprefix("socket:[").removesuffix("]"))
+    return found
 
 
 class Site:
@@ -220,6 +236,10 @@ class Site:
         self.process.wait(60)
         self._log.close()
 
+    def workers(self) -> list[int]:
+        """The processes of the workers."""
+        return sorted(int(file.name.removeprefix("beats-")) for file in self.folder.glob("beats-*"))
+
     def longest_pause_ms(self, since: float, until: float) -> float:
         """The most that a worker worked between two turns, in milliseconds of processor time."""
         lines = [line for file in self.folder.glob("beats-*") for line in file.read_text().splitlines()]
@@ -286,40 +306,111 @@ def _made(folder: Path) -> Iterator[tuple[Site, int]]:
         end.terminate()
 
 
+class Probes:
+    """A client of each worker."""
+
+    def __init__(self, port: int, workers: list[int]) -> None:
+        self._questions = []
+        self._running = []
+        for number, worker in enumerate(workers):
+            ours, theirs = multiprocessing.Pipe()
+            one = multiprocessing.Process(target=probing, args=(port, worker, theirs), daemon=True)
+            one.start()
+            if not number:
+                _undisturbed(int(one.pid or 0))
+            self._questions.append(ours)
+            self._running.append(one)
+
+    def end(self, windows: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+        """Ask no more; gives for each client how long it waited in each of these times."""
+        for one in self._questions:
+            one.send(windows)
+        found = [one.recv() for one in self._questions]
+        for one in self._running:
+            one.join(10)
+        return found
+
+
 def measure(folder: Path, count: int) -> None:
     """Measure and print."""
+    cores = sorted(os.sched_getaffinity(0))
+    # All that is started from here on is on the other cores, until a worker gets the first one.
+    os.sched_setaffinity(0, cores[1:] or cores)
     with _made(folder) as (site, far_port):
+        workers = _seated(site, cores[0])
         # Before the tunnels: what a child inherits would keep them open.
-        ours, theirs = multiprocessing.Pipe()
-        probes = multiprocessing.Process(target=probing, args=(site.port, theirs), daemon=True)
-        probes.start()
+        probes = Probes(site.port, workers)
         began = time.monotonic()
         tunnels = Tunnels(site.port, far_port, count)
         print(f"# {count:,} tunnels over {WORKERS} workers, opened in {time.monotonic() - began:.1f} s")
         at = float(int(time.time() + QUIET_SECONDS + 4))
         site.begin(at)
-        for number, (name, _, share) in enumerate(CHANGES):
-            _change(name, at + number * BETWEEN_SECONDS, site, tunnels, round(count * share), ours)
-        ours.send(None)
-        probes.join(10)
+        changes = [
+            _change(name, at + number * BETWEEN_SECONDS, tunnels, round(count * share))
+            for number, (name, _, share) in enumerate(CHANGES)
+        ]
+        windows = [window for one in changes for window in one.windows]
+        _print(changes, windows, probes.end(windows), site)
         time.sleep(1.5)
         print(f"# closing records by the rule that ended them: {site.ended_tunnels()}")
 
 
-def _change(name: str, at: float, site: Site, tunnels: Tunnels, ending: int, probes: Any) -> None:
+def _seated(site: Site, core: int) -> list[int]:
+    """Give the first worker a core of its own; gives all workers, that one first."""
+    until = time.monotonic() + 30
+    while len(workers := site.workers()) < WORKERS and time.monotonic() < until:
+        time.sleep(0.1)
+    for thread in os.listdir(f"/proc/{workers[0]}/task"):
+        os.sched_setaffinity(int(thread), {core})
+    _undisturbed(workers[0])
+    return workers
+
+
+def _undisturbed(process: int) -> None:
+    """Let a process run before all others on its core, as if it were alone there."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What began, how many tunnels it ended, and when it began and the last one ended."""
+
+    name: str
+    ended: int
+    begins: float
+    last: float
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The time before, and the same time from then on."""
+        begins = self.begins
+        return (begins - QUIET_SECONDS, begins), (begins, begins + QUIET_SECONDS)
+
+
+def _change(name: str, at: float, tunnels: Tunnels, ending: int) -> Change:
     begins = time.monotonic() + at - time.time()
     time.sleep(max(0.0, begins - time.monotonic() - 0.05))
     last = tunnels.until_ended(ending, 10)
     time.sleep(max(0.0, begins + QUIET_SECONDS - time.monotonic()))
-    said = [f"{name:13} {ending:6,} ended"]
-    said.append(f"the last after {last - begins:.2f} s" if ending else "nothing to wait for")
-    for what, times in (
-        ("before", (begins - QUIET_SECONDS, begins)),
-        ("then", (begins, begins + QUIET_SECONDS)),
-    ):
-        probes.send(times)
-        said.append(f"{what}: pause {site.longest_pause_ms(*times):.1f} ms, wait {probes.recv():.1f} ms")
-    print("; ".join(said), flush=True)
+    return Change(name, ending, begins, last)
+
+
+def _print(
+    changes: list[Change],
+    windows: list[tuple[float, float]],
+    waits: list[list[tuple[float, float]]],
+    site: Site,
+) -> None:
+    print("# milliseconds; waits: all but one in a hundred are below the first, none is above the second")
+    print("# what begins   ended  the last after           longest pause  wait, own core  wait, shared core")
+    for number, window in enumerate(windows):
+        one, is_after = changes[number // 2], number % 2
+        what = f"{one.name:13} {one.ended:6,}" if is_after else f"{'  before it':20}"
+        last = f"{one.last - one.begins:8.2f} s" if is_after and one.ended else " " * 10
+        cells = [f"{of[number][0]:7.1f} {of[number][1]:6.1f}" for of in waits]
+        pause = site.longest_pause_ms(*window)
+        print(f"{what}  {last:>20}  {pause:18.1f}  {'    '.join(cells)}", flush=True)
 
 
 def _moment(at: float) -> str:

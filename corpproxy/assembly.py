@@ -18,10 +18,12 @@ from corpproxy.identity.basic import challenge
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.group_lines import read_groups
+from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.desk import Access
+from corpproxy.pages.holdings import Holding
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
@@ -29,10 +31,11 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.limits import Limits
+from corpproxy.policy.quota import Standings
 from corpproxy.policy.set_limits import SetLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lasting:
     """
     What a reload does not touch: grants, requests, the refusals that people look up, the key of forms,
@@ -45,6 +48,9 @@ class Lasting:
     signer: Signer
     reception: Reception
     set_limits: SetLimits = field(default_factory=SetLimits)
+    standings: Standings = field(default_factory=Standings)
+    # Those of the policy in force together with those that are set.
+    limiting: Limits | None = None
 
 
 def assemble(configuration: Configuration, index: CategoryIndex | None, lasting: Lasting) -> InForce:
@@ -63,7 +69,16 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     exemptions = configuration.exemptions.with_missing(classifier.missing)
     settings, reception = configuration.identity, lasting.reception
     access = Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people)
-    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri, access=access)
+    portal = Portal(
+        pages,
+        pac,
+        lasting.refusals,
+        signer.seal,
+        signer.unseal,
+        pac_uri=uri,
+        access=access,
+        holdings=lambda *asked: _holdings(lasting, *asked),
+    )
     geography = open_geography(configuration.geography)
     people = reception.take(settings)
     lasting.grants.rooms = people.networks_of
@@ -96,7 +111,7 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
-        limiting=limits_of(configuration, classifier, lasting.set_limits),
+        limiting=limits_of(configuration, classifier, lasting),
         discretion=_discretion(configuration, classifier),
     )
 
@@ -106,16 +121,28 @@ def reads_addresses(policy: Policy) -> bool:
     return not policy.reads.isdisjoint(("address_classes", "addresses", "countries", "asns"))
 
 
-def limits_of(configuration: Configuration, classifier: Classifier, entries: SetLimits) -> Limits | None:
+def limits_of(configuration: Configuration, classifier: Classifier, lasting: Lasting) -> Limits | None:
     """The limits of a policy and those that are set; None without any, so that exchanges need not ask."""
     networks = configuration.policy.networks
-    limits = entries.among(configuration.limits.limits, networks)
-    return Limits(limits, networks, classifier.missing) if limits else None
+    limits = lasting.set_limits.among(configuration.limits.limits, networks)
+    lasting.limiting = Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
+    return lasting.limiting
 
 
-def with_limits(in_force: InForce, configuration: Configuration, entries: SetLimits) -> InForce:
+def _holdings(
+    lasting: Lasting, identity: Identity, client: str, listener: str, at: float
+) -> tuple[Holding, ...]:
+    """The limits of somebody, for their own page."""
+    limiting, standings = lasting.limiting, lasting.standings
+    if limiting is None:
+        return ()
+    found = limiting.of(identity, client, listener, at)
+    return tuple(Holding(one, standings.of(one.limit.name, one.whom, at)) for one in found)
+
+
+def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:
     """Put other limits in the place of the old ones."""
-    return replace(in_force, limiting=limits_of(configuration, in_force.classifier, entries))
+    return replace(in_force, limiting=limits_of(configuration, in_force.classifier, lasting))
 
 
 def site_of(configuration: Configuration) -> Site:

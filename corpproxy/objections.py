@@ -57,7 +57,8 @@ def _failing(configuration: Configuration, index: CategoryIndex | None, at: floa
     def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:
         exemptions = configuration.exemptions.with_missing(frozenset(missing))
         asked = replace(surroundings, exemptions=exemptions)
-        return run_cases(configuration.policy.with_missing(missing), asked, cases, at)
+        policy = configuration.policy.with_missing(missing)
+        return run_cases(policy, asked, cases, at, limits=configuration.limits)
 
     failed = failures(configuration.cases, classifier.missing)
     lists = tuple(unread(configuration.lists, index)) if failed else ()

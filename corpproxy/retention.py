@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.settings import Keeping
-from corpproxy.backends.erase_job import Done, EraseJob
+from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
 from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
 from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.segment_file import modified_at
@@ -117,7 +117,7 @@ class Retention:
         keep, now = service.configuration.audit.keep, service.now()
         files = await self._retire(keep, now)
         await service.settle()
-        lost = await self._erase(keep, now)
+        lost, elsewhere = await self._erase(keep, now)
         usage = await self._grow_old(keep, now)
         self._write(msgspec.structs.replace(self._read(), last=now))
         tables = self._drop_tables(now - keep.user) if keep.user else 0
@@ -126,6 +126,7 @@ class Retention:
             Reached("usage", usage),
             Reached("files", files),
             Reached(PSEUDONYMS_FOLDER, tables),
+            *elsewhere,
         ]
         if any(one.count for one in reached):
             self._record(by, keep, reached)
@@ -149,8 +150,8 @@ class Retention:
 
         return delete_old_tables(folder, before)
 
-    async def _erase(self, keep: Keeping, now: float) -> Counter[str]:
-        """Erase in files; how many records lose each group."""
+    async def _erase(self, keep: Keeping, now: float) -> tuple[Counter[str], list[Reached]]:
+        """Erase in files; how many records lose each group, and what came of it in other places."""
         lost: Counter[str] = Counter()
         here = {name.canonical for name in segment_names(self._service.state / RECORDS_FOLDER)}
         known = {name: groups for name, groups in self._read().done.items() if name in here}
@@ -165,8 +166,9 @@ class Retention:
         if wanted:
             sinks = self._service.configuration.audit.to
             job = EraseJob(str(self._service.state), wanted, done=dict(known), rests=RESTS, sinks=sinks)
-            await self._service.erasing.job(job, note)
-        return lost
+            told = await self._service.erasing.job(job, note)
+            return lost, [one for one in told if one.place != RECORDS]
+        return lost, []
 
     async def _retire(self, keep: Keeping, now: float) -> int:
         going = old_files(self._service.state, keep, now)
@@ -186,7 +188,7 @@ class Retention:
             request=self._service.proxy.references.next(self._service.now()),
             source="policy" if by == OURSELVES else "command",
             count=sum(one.count for one in reached if one.place in KEYS.values()),
-            reached=tuple(one.text for one in reached if one.count),
+            reached=tuple(one.text for one in reached if one.count or not one.is_reached),
         )
         self._service.books.deed(deed, self._service.configuration.version)
 

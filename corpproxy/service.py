@@ -22,15 +22,15 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
-from corpproxy.admin.site import admin_site
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_limits, with_lists
+from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
 from corpproxy.backends.history import History, HistoryError, Run
 from corpproxy.backends.list_files import open_index
+from corpproxy.backends.list_removed import RemovedLists
 from corpproxy.backends.list_update_job import UpdateJob
 from corpproxy.backends.list_updates import ListUpdates
 from corpproxy.backends.list_watch import ListKeeper
@@ -57,11 +57,11 @@ from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
 from corpproxy.granting import Granting
+from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
 from corpproxy.keeping import make_shelf, make_sinks
-from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
 from corpproxy.net.deadlines import Deadlines
@@ -71,7 +71,6 @@ from corpproxy.net.pool import Pool
 from corpproxy.net.proxy import Proxy
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
-from corpproxy.policy.set_limits import SetLimit
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded, Reloading
@@ -100,7 +99,7 @@ class NotStarted(CorpproxyError):
     """
 
 
-class CorpproxyService(Service):
+class CorpproxyService(Holding, Service):
     """
     corpproxy, from its sockets to its files.
 
@@ -192,6 +191,8 @@ class CorpproxyService(Service):
         self.proxy = self._make_proxy()
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
+        self.quota_keeper = self._make_quota_keeper()
+        self.proxy.counter.send = self.quota_keeper.count
         self.books.hides = self.hides
         self._name_people()
         self.reloading = self._make_reloading()
@@ -247,9 +248,6 @@ class CorpproxyService(Service):
     def _make_revealing(self) -> Any:
         return Revealing(self)
 
-    def _make_limit_keeper(self) -> Any:
-        return LimitKeeper(self)
-
     def _make_retention(self) -> Any:
         return Retention(self)
 
@@ -275,6 +273,7 @@ class CorpproxyService(Service):
             lambda names: UpdateJob(str(self.policy), dict(self.texts), names),
             self._build_lists,
             self.now,
+            RemovedLists(self.state),
         )
 
     def _build_lists(self) -> None:
@@ -315,6 +314,7 @@ class CorpproxyService(Service):
         self.granting.start()
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
+        self.quota_keeper.start()
         self.limit_keeper.start()
         self.bookkeeper.start()
         self.sinks.use(self.configuration.audit.to)
@@ -360,6 +360,9 @@ class CorpproxyService(Service):
 
     def _factory(self, listener: Listener) -> Any:
         if listener.purpose is Purpose.ADMIN:
+            # What only those with such a listener need: twisted.web is a tenth of the start.
+            from corpproxy.admin.site import admin_site
+
             return admin_site(
                 self.telemetry,
                 self._tokens.get(listener),
@@ -423,6 +426,7 @@ class CorpproxyService(Service):
         before, self.configuration, self.texts = self.configuration, configuration, texts
         self.index = index
         self.proxy.in_force = in_force
+        self.quota_keeper.define()
         if configuration.names != before.names:
             self.proxy.names.use(configuration.names)
         if _reaches_servers(configuration) != _reaches_servers(before):
@@ -475,15 +479,6 @@ class CorpproxyService(Service):
     def look_at_people(self) -> None:
         """Take up the password file and the groups file as they are now."""
         self.reception.look()
-
-    def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
-        """Put the limits that are set into force."""
-        self.lasting.set_limits.entries = entries
-        self.proxy.in_force = with_limits(self.proxy.in_force, self.configuration, self.lasting.set_limits)
-
-    def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
-        """The people who wait now, by the names of the limits that they wait for."""
-        return self.proxy.pacer.waiting()
 
     def reopen(self) -> None:
         """Begin new record files: someone moved the old ones away."""
@@ -547,6 +542,8 @@ class CorpproxyService(Service):
             proxy.rounds.stop,
             proxy.pacer.stop,
             self.limit_keeper.stop,
+            proxy.counter.stop,
+            self.quota_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,
             proxy.names.close,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,15 @@ def makeService(options: Options) -> IService:
     A policy that cannot run (and no last good one), or an address that is taken, ends the start with its
     problems and without a traceback.
     """
+    # Nothing of what imports make is garbage for long: looking for it again and again takes a tenth of them.
+    gc.disable()
+    try:
+        return _made(options)
+    finally:
+        gc.enable()
+
+
+def _made(options: Options) -> IService:
     from twisted.internet import reactor
 
     from corpproxy.backends.open_files import raise_open_files

@@ -20,6 +20,7 @@ import msgspec
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogBeginner
 from zope.interface import implementer
 
+from corpproxy.config.configuration import Configuration
 from corpproxy.supervisor.employment import LINK_DESCRIPTOR, LogLine
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.wire import PairTransport
@@ -52,13 +53,17 @@ def main(parcels: Path) -> None:
     serve(parcels, reactor)
 
 
-def serve(parcels: Path, reactor: Any) -> None:
-    """Serve until the supervisor says that it is enough, or is gone."""
+def serve(parcels: Path, reactor: Any, configuration: Configuration | None = None) -> None:
+    """
+    Serve until the supervisor says that it is enough, or is gone.
+
+    ``configuration`` was loaded already, by the process that this one is a copy of.
+    """
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     own = socket.socket(fileno=LINK_DESCRIPTOR)
     os.set_inheritable(LINK_DESCRIPTOR, False)
-    link = WorkerLink(Parcels(parcels), reactor, time.time, lambda: _over(reactor))
+    link = WorkerLink(Parcels(parcels), reactor, time.time, lambda: _over(reactor), configuration)
     PairTransport(own, link, reactor)
     reactor.run()
 

@@ -63,7 +63,7 @@ class Bucket:
             return
         most = self.rate * most_seconds
         if self.tokens < most:
-            self.tokens = min(most, self.tokens + self.rate * min(seconds, MOST_SECONDS))
+            self.tokens = min(most, self.tokens + self.rate * seconds)
 
     def spill(self) -> None:
         """Drop what nobody wanted, beyond the burst."""

@@ -19,6 +19,13 @@ FORMAT = 1
 
 # Results that refused a person something; what limits and quotas refuse among them.
 REFUSED = frozenset({"blocked", "warned", "limited"})
+# Not a result, but counted beside refusals: a limit made somebody wait.
+SLOWED = "slowed"
+# What of these is about limits, and not about what was asked for.
+QUOTA = "quota"
+LIMITS = frozenset({"limited", SLOWED, QUOTA})
+# How records say that a quota was used up: it refused the exchange, or ended it.
+_SPENT = "quota-spent"
 _OVER = frozenset({"exchange", "closing"})
 # What of a deed says that somebody was not served by what the rules say.
 _TOLD_DEEDS = frozenset({"access-asked", "grant-given"})
@@ -31,12 +38,15 @@ class _Line(msgspec.Struct, gc=False, tag_field="v", tag=FORMAT):
     user: str = ""
     host: str = ""
     rule: str = ""
+    ended_rule: str = ""
+    failure: str = ""
     deed: str = ""
     whom: str = ""
     received: int = 0
     sent: int = 0
     groups: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    slowed_by: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
 
@@ -105,7 +115,13 @@ class RollUp:
         rule, result = record.rule, record.result
         _count(sums.people, (hour, user, groups, result), record)
         _count(sums.places, (hour, groups, host, record.categories, rule, result), record)
-        if result in REFUSED:
+        for limit in record.slowed_by:
+            slowed = hour, user, groups, "", limit, SLOWED
+            sums.refusals[slowed] = sums.refusals.get(slowed, 0) + 1
+        if record.failure == _SPENT:
+            spent = hour, user, groups, "", record.ended_rule or rule, QUOTA
+            sums.refusals[spent] = sums.refusals.get(spent, 0) + 1
+        elif result in REFUSED:
             refusal = hour, user, groups, host, rule, result
             sums.refusals[refusal] = sums.refusals.get(refusal, 0) + 1
 

@@ -20,7 +20,11 @@ LEAST = 0.002
 
 
 class BucketKey(NamedTuple):
-    """A bucket: the name of its limit, the member whose octets it counts, and the way: 0 is down, 1 up."""
+    """
+    A bucket: the name of its limit, the member whose octets it counts, and the way.
+
+    0 is down, 1 is up; 2 is what is left of a quota, both ways.
+    """
 
     limit: str
     whom: str

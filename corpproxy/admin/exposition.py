@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -10,35 +10,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
-from twisted.logger import Logger
 
+from corpproxy.admin.measuring import measured
 from corpproxy.admin.metrics import METRICS, Metric, MetricKind
 from corpproxy.admin.telemetry import Histogram, Telemetry
-
-_log = Logger()
-
-
-def measured(telemetry: Telemetry, metric: Metric) -> dict[tuple[str, ...], float] | None:
-    """
-    Ask for the value of a metric: numbers by label values, or None when nobody measures it.
-
-    A part that cannot tell its value is logged and left out: the other metrics are wanted all the more then.
-    """
-    source = telemetry.sources.get(metric.name)
-    if source is None:
-        return None
-    try:
-        value = source()
-    except Exception:
-        _log.failure("{metric} cannot be measured", metric=metric.name)
-        return None
-    if isinstance(value, Mapping):
-        return {_labels(label): float(number) for label, number in value.items()}
-    return {(): float(value)}
-
-
-def _labels(written: str | tuple[str, ...]) -> tuple[str, ...]:
-    return written if isinstance(written, tuple) else (str(written),)
 
 
 class TelemetryCollector(Collector):

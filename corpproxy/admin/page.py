@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from corpproxy.admin.exposition import measured
+from corpproxy.admin.measuring import measured
 from corpproxy.admin.metrics import METRICS, MetricKind
 from corpproxy.admin.telemetry import Telemetry
 

@@ -33,6 +33,8 @@ class DeedName(StrEnum):
     REPORT_SENT = "report-sent"
     LIMIT_SET = "limit-set"
     LIMIT_CLEARED = "limit-cleared"
+    QUOTA_GRANTED = "quota-granted"
+    QUOTA_RESET = "quota-reset"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,10 +99,12 @@ FIELDS: dict[str, str] = {
     "first_octet_ms": "Milliseconds from the request to the first octet of the answer.",
     "slowed_by": "The limits that made it wait, by their names (:doc:`/howto/limits`).",
     "slowed_ms": "Milliseconds that it had to wait for them in all.",
+    "quotas": "The quotas of which at least four fifths were used at its end, each with the percentage.",
     "deed": (
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
         "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
-        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``policy-taken``, ``policy-refused``, "
+        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-granted``, ``quota-reset``, "
+        "``policy-taken``, ``policy-refused``, "
         "``user-added``, ``user-changed``, ``user-removed``, ``password-set``, ``list-accepted``, "
         "``list-rejected``, ``list-rolled-back`` or ``report-sent``; ``user`` did it, ``reason`` says why, "
         "or what changed (:doc:`/howto/administrators`)."

@@ -70,6 +70,7 @@ class _Line(msgspec.Struct, gc=False, tag_field="v", tag=FORMAT):
     host: str = ""
     whom: str = ""
     within: str = ""
+    deed: str = ""
     grant: str = ""
     rule: str = ""
     ended_rule: str = ""
@@ -130,10 +131,10 @@ class IndexMaker:
             add("m" + group)
         for category in record.categories:
             add("k" + category)
-        if record.kind not in _EVERYDAY:
+        if record.deed or record.kind not in _EVERYDAY:
             add("d")
-            add("w" + record.whom)
         for letter, text in (
+            ("w", record.whom),
             ("p", record.within),
             ("g", record.grant),
             ("r", record.ended_rule),

@@ -65,6 +65,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     :ivar ended_rule: the rule that ended it when it was decided again while it ran; ``ended_place``,
         ``ended_reason`` and ``ended_policy`` belong to that rule.
     :ivar slowed_by: the limits that made it wait, and ``slowed_ms`` for how long in all.
+    :ivar quotas: the quotas of which at least four fifths were used, each with the percentage.
     :ivar failure: the symbolic code of what went wrong, and ``phase`` when.
     :ivar status: the status that the client got; 0 when it got none.
     :ivar received: octets that came from the client.
@@ -132,6 +133,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="v", ta
     first_octet_ms: int | None = None
     slowed_by: tuple[str, ...] = ()
     slowed_ms: int | None = None
+    quotas: tuple[str, ...] = ()
     deed: str = ""
     count: int = 0
     reached: tuple[str, ...] = ()

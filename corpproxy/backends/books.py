@@ -24,7 +24,7 @@ from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
-from corpproxy.exchange.limited import Held
+from corpproxy.exchange.limited import Held, told_of
 from corpproxy.policy.model import Answer, Decision, Effect
 
 log = Logger()
@@ -39,6 +39,7 @@ MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
 _FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
+_TUNNELLED, _CLOSING = ResultCode.TUNNELLED, Kind.CLOSING
 # What `copy.copy` comes to in the end.
 _copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
@@ -124,24 +125,14 @@ class Books:
             if not is_plain:
                 host, categories = self._counted(exchange, destination)
             self._accounts.count(account, now, identity.name, identity.groups, categories, host)
-        kind = _EXCHANGE
         try:
-            if (
-                exchange.known is not None
-                and exchange.result is _FORWARDED
-                and not exchange.failure
-                and exchange.held is None
-            ):
-                record = self._ordinary(exchange, exchange.known, now)
-            else:
-                kind = Kind.CLOSING if exchange.opened else Kind.EXCHANGE
-                record = self._record(exchange, kind, exchange.result)
+            record = self._ending(exchange, now)
             if not is_plain:
                 record = self._kept(record, exchange)
             self._writer.write(record)
         except Exception:
             log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
-            record = self._bare(exchange, kind)
+            record = self._bare(exchange, _CLOSING if exchange.opened else _EXCHANGE)
             self._writer.write(record)
         self._watch(record)
 
@@ -183,6 +174,28 @@ class Books:
         account.groups = identity.groups
         if destination is not None:
             account.host, account.categories = self._counted(exchange, destination)
+
+    def _ending(self, exchange: Exchange, now: float) -> Record:
+        """The record of an exchange that is over; of one like it, where it went as nearly all go."""
+        known = exchange.known
+        if known is not None and not exchange.failure and exchange.held is None:
+            if exchange.result is _FORWARDED:
+                return self._ordinary(exchange, known, now)
+            if (
+                exchange.result is _TUNNELLED
+                and known.record is not None
+                and not exchange.limited
+                and exchange.ended is None
+            ):
+                return self._closing(known.record, exchange, now)
+        return self._record(exchange, _CLOSING if exchange.opened else _EXCHANGE, exchange.result)
+
+    def _closing(self, opening: Record, exchange: Exchange, now: float) -> Record:
+        """The closing record of a tunnel: as the opening one of a tunnel like it, but for what came after."""
+        record = self._like(opening, exchange, now)
+        record.kind, record.result = _CLOSING, _TUNNELLED
+        record.status, record.server_name = exchange.status, exchange.server_name
+        return record
 
     def _ordinary(self, exchange: Exchange, known: Known, now: float) -> Record:
         """
@@ -292,6 +305,8 @@ class Books:
             _tell_ending(record, exchange.ended)
         if exchange.held is not None:
             _tell_held(record, exchange.held)
+        if exchange.limited:
+            record.quotas = told_of(in_force, exchange.limited, self._now())
         if exchange.countries is not None:
             record.countries = tuple(sorted(exchange.countries)) or _UNRESOLVED
         if exchange.asns is not None:

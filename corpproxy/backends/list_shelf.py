@@ -24,6 +24,9 @@ from corpproxy.errors import CorpproxyError
 
 STATE_FILE = "state.json"
 
+# Who fetches the list just now, and since when.
+FETCHING_FILE = "fetching"
+
 # What was done with a list, as far back as anybody asks.
 MAX_EVENTS = 100
 
@@ -129,6 +132,18 @@ def read_shelf(folder: Path) -> ShelfState:
         return ShelfState()
 
 
+def fetching_since(folder: Path) -> float | None:
+    """Since when a list is being fetched, in POSIX seconds; None where nobody does."""
+    try:
+        pid, since = (folder / FETCHING_FILE).read_text().split()
+        os.kill(int(pid), 0)
+    except PermissionError:
+        pass  # it is there, and somebody else's
+    except (OSError, ValueError):
+        return None  # one that was killed left its mark
+    return float(since)
+
+
 class Shelf:
     """
     The shelf of a list, to change it.
@@ -165,6 +180,17 @@ class Shelf:
             yield
         finally:
             os.close(descriptor)
+
+    @contextlib.contextmanager
+    def fetching(self, at: float) -> Iterator[None]:
+        """Hold the lock of who fetches, and say so; raises BlockingIOError when somebody else does."""
+        with self.alone("fetch", waits=False):
+            mark = self.folder / FETCHING_FILE
+            mark.write_text(f"{os.getpid()} {at:.0f}\n")
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
 
     def write(self, state: ShelfState) -> None:
         """Put another state in the place of the one that is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corpproxy.backends.list_shelf import FAILED, Kept, ShelfState
+from corpproxy.backends.list_shelf import FAILED, Kept, ShelfState, fetching_since
 from corpproxy.destination.brake import effect_text
 from corpproxy.destination.fetching import DAY_SECONDS
 from corpproxy.destination.sources import ListSource
@@ -20,7 +20,8 @@ class Status:
     How a list is.
 
     Seconds are ages; None where nothing is known.  ``published_seconds`` is since its publisher changed the
-    version in force, or since it came where the publisher does not say.
+    version in force, or since it came where the publisher does not say.  ``fetching_seconds`` is how long it
+    is being fetched by now.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Status:
     published_seconds: float | None
     is_stale: bool
     next_seconds: float
+    fetching_seconds: float | None = None
 
     @property
     def in_force(self) -> Kept | None:
@@ -59,8 +61,16 @@ def status_of_list(source: ListSource, state: ShelfState, now: float) -> Status:
     published = max(0.0, now - (kept.modified or kept.at)) if kept is not None else None
     # One that was never there is missing, which is told louder still; it is stale once it was tried often.
     since = checked if checked is not None else (source.fetch.stale + 1 if state.failures >= 3 else 0.0)
+    fetching = fetching_since(source.path.parent)
     return Status(
-        source.name, source, state, checked, published, since > source.fetch.stale, state.next_at - now
+        source.name,
+        source,
+        state,
+        checked,
+        published,
+        since > source.fetch.stale,
+        state.next_at - now,
+        None if fetching is None else max(0.0, now - fetching),
     )
 
 
@@ -103,6 +113,7 @@ def as_mapping(status: Status) -> dict[str, object]:
         "published_seconds": _rounded(status.published_seconds),
         "checked_seconds": _rounded(status.checked_seconds),
         "next_seconds": round(status.next_seconds),
+        "fetching_seconds": _rounded(status.fetching_seconds),
         "result": state.result,
         "said": state.said,
         "failures": state.failures,

@@ -82,7 +82,7 @@ class Updating:
         assert source.fetch is not None
         shelf = Shelf(source.path, source.fetch.keep)
         try:
-            with shelf.alone("fetch", waits=False):
+            with shelf.fetching(self.now()):
                 return self._alone(source, shelf)
         except BlockingIOError:
             return UNCHANGED, "another process is fetching it just now"

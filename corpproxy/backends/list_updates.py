@@ -13,14 +13,11 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from corpproxy.backends.list_files import build_command, failure_in_words
+from corpproxy.backends.list_child import ListChild
+from corpproxy.backends.list_removed import RemovedLists
 from corpproxy.backends.list_shelf import (
     FAILED,
     HELD,
@@ -37,8 +34,10 @@ from corpproxy.backends.list_status import Status, problems_of, status_of_list
 from corpproxy.backends.list_update_job import Outcome, UpdateJob
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Problem
+from corpproxy.repeating import every
 
 LOOK_SECONDS = 10.0
+CLEAN_SECONDS = 3600.0
 
 # Ten lists from slow servers, each with half an hour and a minute of reading; what takes longer hangs.
 CHILD_SECONDS = 4 * 3600.0
@@ -46,15 +45,14 @@ CHILD_SECONDS = 4 * 3600.0
 # A child that failed as a whole (no memory, a policy that cannot be read) is not started again at once.
 RETRY_SECONDS = 300.0
 
-_MAX_SAID_OCTETS = 64 * 1024
-
 
 class ListUpdates:
     """
     Keeps fetched lists up to date.
 
     ``reactor`` spawns processes and keeps time; ``job`` makes the job for some names; ``taken`` is called
-    when a version came into force; ``clock`` gives POSIX seconds.
+    when a version came into force; ``clock`` gives POSIX seconds; ``removed`` looks after what is left of
+    lists that are gone.
     """
 
     log = Logger()
@@ -66,7 +64,10 @@ class ListUpdates:
         job: Callable[[list[str]], UpdateJob],
         taken: Callable[[], None],
         clock: Callable[[], float],
+        removed: RemovedLists,
     ) -> None:
+        self._removed = removed
+        self._cleaning: LoopingCall | None = None
         self._reactor = reactor
         self.sources = tuple(one for one in sources if one.fetch is not None)
         self._job = job
@@ -74,7 +75,7 @@ class ListUpdates:
         self._clock = clock
         self._loop = LoopingCall(self.look)
         self._loop.clock = reactor
-        self._child: _Child | None = None
+        self._child: ListChild | None = None
         self._waiting: list[tuple[list[str], Deferred[list[Outcome]]]] = []
         # Who waits for the child that is at work.
         self._served: list[Deferred[list[Outcome]]] = []
@@ -88,6 +89,12 @@ class ListUpdates:
         """Look from now on which lists are due."""
         if self.sources:
             self._loop.start(LOOK_SECONDS)
+        self.clean()
+        self._cleaning = every(CLEAN_SECONDS, self.clean, self._reactor)
+
+    def clean(self) -> None:
+        """Look after what was fetched of lists that are gone from the policy."""
+        self._removed.look(self.sources, self._clock())
 
     def take(self, sources: Sequence[ListSource]) -> None:
         """Keep other lists up to date from now on; a child that is at work goes on."""
@@ -97,6 +104,7 @@ class ListUpdates:
             self._loop.start(LOOK_SECONDS)
         elif not self.sources and self._loop.running:
             self._loop.stop()
+        self.clean()
 
     def stop(self) -> Deferred[None]:
         """
@@ -104,8 +112,9 @@ class ListUpdates:
 
         The Deferred fires when it has ended.
         """
-        if self._loop.running:
-            self._loop.stop()
+        for loop in (self._loop, self._cleaning):
+            if loop is not None and loop.running:
+                loop.stop()
         over: Deferred[None] = succeed(None) if self._child is None else self._child.abandon()
         self._child = None
         waiting = [*self._served, *(waits for _, waits in self._waiting)]
@@ -214,8 +223,14 @@ class ListUpdates:
         self._start(names)
 
     def _start(self, names: list[str]) -> None:
-        self._child = child = _Child(self._came, lambda said: self._ended(child, said))
-        child.start(self._reactor, msgspec.json.encode(self._job(names)))
+        outcomes: list[Outcome] = []
+
+        def came(line: bytes) -> None:
+            outcomes.append(msgspec.json.decode(line, type=Outcome))
+            self._came(outcomes[-1])
+
+        self._child = ListChild(lambda said: self._ended(outcomes, said), came)
+        self._child.start(self._reactor, msgspec.json.encode(self._job(names)), CHILD_SECONDS, "list_update")
 
     def _came(self, outcome: Outcome) -> None:
         self.outcomes[outcome.result] += 1
@@ -229,7 +244,7 @@ class ListUpdates:
         if outcome.result == TAKEN:
             self._taken()
 
-    def _ended(self, child: _Child, said: str) -> None:
+    def _ended(self, outcomes: list[Outcome], said: str) -> None:
         self._child = None
         if said:
             self._not_before = self._clock() + RETRY_SECONDS
@@ -237,7 +252,7 @@ class ListUpdates:
         self._read()
         served, self._served = self._served, []
         for waits in served:
-            waits.callback(child.outcomes)
+            waits.callback(outcomes)
         if self._waiting and self._child is None:
             self._start_waiting()
 
@@ -248,69 +263,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-class _Child(ProcessProtocol):
-    """A child that updates lists; ``ended`` is told why it failed, or an empty text."""
-
-    transport: IProcessTransport
-
-    def __init__(self, came: Callable[[Outcome], None], ended: Callable[[str], None]) -> None:
-        self.outcomes: list[Outcome] = []
-        self._came = came
-        self._ended: Callable[[str], None] | None = ended
-        self._line = b""
-        self._said = b""
-        self._limit: IDelayedCall | None = None
-        self._over: Deferred[None] = Deferred()
-
-    def start(self, reactor: Any, job: bytes) -> None:
-        """Start the child and give it its job."""
-        argv, environment = build_command("list_update")
-        self._limit = reactor.callLater(CHILD_SECONDS, self._kill)
-        reactor.spawnProcess(self, argv[0], argv, environment)
-        self.transport.writeToChild(0, job)
-        self.transport.closeStdin()
-
-    def abandon(self) -> Deferred[None]:
-        """End the child, of which nobody is told any more; the Deferred fires when it has ended."""
-        self._ended = None
-        self._stop_waiting()
-        self._kill()
-        return self._over
-
-    def outReceived(self, data: bytes) -> None:
-        """Take the outcomes, a line each."""
-        *lines, self._line = (self._line + data).split(b"\n")
-        for line in lines:
-            outcome = msgspec.json.decode(line, type=Outcome)
-            self.outcomes.append(outcome)
-            if self._ended is not None:
-                self._came(outcome)
-
-    def errReceived(self, data: bytes) -> None:
-        """Keep the end of what the child complains of."""
-        self._said = (self._said + data)[-_MAX_SAID_OCTETS:]
-
-    def processEnded(self, reason: Failure) -> None:
-        """Tell how it went."""
-        self._stop_waiting()
-        self._over.callback(None)
-        ended, self._ended = self._ended, None
-        if ended is None:
-            return
-        died = reason.value
-        if isinstance(died, ProcessTerminated):
-            ended(failure_in_words(died.exitCode or died.signal, self._said))
-        else:
-            ended("")
-
-    def _stop_waiting(self) -> None:
-        if self._limit is not None and self._limit.active():
-            self._limit.cancel()
-
-    def _kill(self) -> None:
-        try:
-            self.transport.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass

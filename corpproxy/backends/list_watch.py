@@ -14,19 +14,14 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessExitedAlready, ProcessTerminated
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from corpproxy.backends.list_build import Job
+from corpproxy.backends.list_child import ListChild
 from corpproxy.backends.list_files import (
     BUILD_SECONDS,
-    build_command,
     existing_index,
-    failure_in_words,
     index_path,
     is_current,
     list_problems,
@@ -41,9 +36,6 @@ LOOK_SECONDS = 5.0
 
 # A build that failed for another reason than a list (a full disk) is tried again after so long.
 RETRY_SECONDS = 300.0
-
-# What a failing child says, as far as anybody reads it.
-MAX_SAID_OCTETS = 16 * 1024
 
 
 class ListKeeper:
@@ -72,7 +64,7 @@ class ListKeeper:
         self._clock = clock
         self._loop = LoopingCall(self.look)
         self._loop.clock = reactor
-        self._build: _Build | None = None
+        self._build: ListChild | None = None
         self._problem: Problem | None = None
         self._opened: tuple[int, int, int] | None = None
         self._seen: tuple[str, ...] | None = None
@@ -140,9 +132,9 @@ class ListKeeper:
 
     def _start_build(self) -> None:
         self._tried, self._retry_at = self._seen, self._clock() + RETRY_SECONDS
-        self._build = _Build(self._ended)
+        self._build = ListChild(self._ended)
         job = msgspec.json.encode(Job.of(self._sources, index_path(self._state)))
-        self._build.start(self._reactor, job)
+        self._build.start(self._reactor, job, BUILD_SECONDS)
 
     def _ended(self, failed: str) -> None:
         self._build = None
@@ -175,57 +167,3 @@ class ListKeeper:
         if problem is not None and problem != self._problem:
             self.log.error("{problem}", problem=str(problem))
         self._problem = problem
-
-
-class _Build(ProcessProtocol):
-    """A child that builds; ``ended`` is told why it failed, or an empty text."""
-
-    transport: IProcessTransport
-
-    def __init__(self, ended: Callable[[str], None]) -> None:
-        self._ended: Callable[[str], None] | None = ended
-        self._said = b""
-        self._limit: IDelayedCall | None = None
-        self._over: Deferred[None] = Deferred()
-
-    def start(self, reactor: Any, job: bytes) -> None:
-        """Start the child and give it its job."""
-        argv, environment = build_command()
-        self._limit = reactor.callLater(BUILD_SECONDS, self._kill)
-        reactor.spawnProcess(self, argv[0], argv, environment)
-        self.transport.writeToChild(0, job)
-        self.transport.closeStdin()
-
-    def abandon(self) -> Deferred[None]:
-        """End the child, of which nobody is told any more; the Deferred fires when it has ended."""
-        self._ended = None
-        self._stop_waiting()
-        self._kill()
-        return self._over
-
-    def errReceived(self, data: bytes) -> None:
-        """Keep the end of what the child complains of."""
-        self._said = (self._said + data)[-MAX_SAID_OCTETS:]
-
-    def processEnded(self, reason: Failure) -> None:
-        """Tell how it went."""
-        self._stop_waiting()
-        self._over.callback(None)
-        ended, self._ended = self._ended, None
-        if ended is None:
-            return
-        died = reason.value
-        if isinstance(died, ProcessTerminated):
-            ended(failure_in_words(died.exitCode or died.signal, self._said))
-        else:
-            ended("")
-
-    def _stop_waiting(self) -> None:
-        if self._limit is not None and self._limit.active():
-            self._limit.cancel()
-
-    def _kill(self) -> None:
-        try:
-            self.transport.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass

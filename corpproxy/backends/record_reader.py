@@ -10,6 +10,7 @@ together, their records come in that order too.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
@@ -131,6 +132,7 @@ class Follower:
         self._folder = folder
         self._complain = complain
         self.ends: Ends = {name.key: _whole_lines(name) for name in segment_names(folder)}
+        self._files: dict[tuple[str, int, int], int] = {}
 
     def added(self) -> Iterator[Record]:
         """Give what was added since the last time; half a line waits for its other half."""
@@ -150,6 +152,9 @@ class Follower:
     def _new_lines(self, name: SegmentName) -> list[bytes]:
         try:
             with name.path.open("rb") as file:
+                if self._is_another(name, file):
+                    # It was closed, and something of it was erased since: there is nothing new in it.
+                    self.ends[name.key] = file.seek(0, 2)
                 file.seek(self.ends.get(name.key, 0))
                 octets = file.read()
         except FileNotFoundError:
@@ -157,6 +162,12 @@ class Follower:
         whole = octets[: octets.rfind(b"\n") + 1]
         self.ends[name.key] = self.ends.get(name.key, 0) + len(whole)
         return whole.splitlines(keepends=True)
+
+    def _is_another(self, name: SegmentName, file: IO[bytes]) -> bool:
+        """Whether another file has come in the place of the one that was read before."""
+        inode = os.fstat(file.fileno()).st_ino
+        before, self._files[name.key] = self._files.get(name.key, inode), inode
+        return before != inode
 
 
 def _decoded(name: SegmentName, lines: Iterable[tuple[str, bytes]], complain: Complain) -> Iterator[Record]:

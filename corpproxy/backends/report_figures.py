@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from corpproxy.accounting.rollup import REFUSED
+from corpproxy.accounting.rollup import LIMITS, REFUSED
 from corpproxy.identity.grants import GROUP
 from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Row, Slot
 from corpproxy.reports.period import Period
@@ -181,7 +181,7 @@ def _most_refused(refusals: Iterable[_Refused], top: int) -> tuple[Refusal, ...]
     times: Counter[tuple[str, str]] = Counter()
     people: dict[tuple[str, str], set[str]] = defaultdict(set)
     for one in refusals:
-        if one.result != "limited":
+        if one.result not in LIMITS:
             times[one.host, one.rule] += one.times
             people[one.host, one.rule].add(one.user)
     ordered = sorted(times.items(), key=lambda row: (-row[1], row[0]))
@@ -191,7 +191,7 @@ def _most_refused(refusals: Iterable[_Refused], top: int) -> tuple[Refusal, ...]
 def _limited(refusals: Iterable[_Refused], top: int) -> Iterator[Limited]:
     times: Counter[tuple[str, str]] = Counter()
     for one in refusals:
-        if one.result == "limited":
+        if one.result in LIMITS:
             times[one.user, one.rule] += one.times
     for what, number in sorted(times.items(), key=lambda row: (-row[1], row[0]))[:top]:
         yield Limited(*what, number)
@@ -214,7 +214,7 @@ def _harms(refusals: Iterable[_Refused], deeds: dict[tuple[str, str], set[str]],
     """
     hurt: dict[tuple[str, str], _Hurt] = defaultdict(_Hurt)
     for one in refusals:
-        if one.result == "limited" or not one.host:
+        if one.result in LIMITS or not one.host:
             continue
         asked = one.user in deeds.get(("access-asked", one.host), ())
         given = deeds.get(("grant-given", one.host), set())

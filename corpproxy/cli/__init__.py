@@ -32,6 +32,7 @@ COMMANDS = {
     "grants": ("corpproxy.cli.grants", "list, give, end and report what lets somebody past a rule"),
     "requests": ("corpproxy.cli.requests", "list and decide what people ask to be let through to"),
     "limit": ("corpproxy.cli.limit", "show who is slowed by which limit, and set other rates at once"),
+    "quota": ("corpproxy.cli.quota", "show who used how much of which quota, give more, begin anew"),
     "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),

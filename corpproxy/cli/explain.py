@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from pathlib import Path
+from typing import Any
 
 from corpproxy.assembly import reads_addresses
+from corpproxy.audit.line import printable
 from corpproxy.backends.geography import open_geography
 from corpproxy.backends.list_lines import find_line
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
@@ -23,6 +25,7 @@ from corpproxy.errors import Place
 from corpproxy.policy.conditions import parse_media_type, parse_octets
 from corpproxy.policy.explain import explain
 from corpproxy.policy.explanation_text import as_mapping, as_text
+from corpproxy.policy.limits import Applied
 from corpproxy.policy.model import Answer
 from corpproxy.policy.question import Asked, Question, facts_for, read_request
 
@@ -95,14 +98,40 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(str(wrong), WRONG_USAGE) from wrong
     explanation = explain(site.policy, asked.facts, asked.matches, safe_search=site.configuration.safe_search)
     lines = list_lines(site.configuration.lists, asked.matches)
+    limits = site.configuration.limits.find(asked.facts)
     if options.json:
         exempt_by = "" if asked.exemption is None else str(asked.exemption.place)
         told = {"is_challenged": asked.is_challenged, "exempt_by": exempt_by}
         told |= as_mapping(explanation, time_zone, lines)
+        told |= {"limits": [_limit_told(one) for one in limits]}
         print(json.dumps(told, indent=2))
     else:
         _print_text(as_text(explanation, time_zone, lines), asked)
+        _print_limits(limits)
     return 0
+
+
+def _limit_told(applied: Applied) -> dict[str, Any]:
+    limit, quota = applied.limit, applied.limit.quota
+    return {
+        "name": limit.name,
+        "per": limit.per.value,
+        "whom": applied.whom,
+        "download": limit.download,
+        "upload": limit.upload,
+        "quota": quota.in_words if quota is not None else "",
+        "place": str(limit.place),
+    }
+
+
+def _print_limits(limits: Sequence[Applied]) -> None:
+    """The limits that hold, which all apply."""
+    if limits:
+        print("\nheld to:")
+    for applied in limits:
+        limit = applied.limit
+        whom = f" '{applied.whom}'" if applied.whom else ""
+        print(printable(f"  {limit.name}: {limit.in_words}, per {limit.per}{whom}  ({limit.place})"))
 
 
 def list_lines(sources: Sequence[ListSource], matches: Iterable[Match]) -> dict[Match, Place]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from corpproxy.audit.line import printable
-from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
+from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.moments import FORMS, moment, span
 from corpproxy.cli.options import add_format
-from corpproxy.cli.reload import add_service_arguments, asked
-from corpproxy.cli.site import Site, site_of
-from corpproxy.net.ask import ControlError
+from corpproxy.cli.reload import asked
+from corpproxy.cli.service_actions import add_action, do
+from corpproxy.cli.site import Site
 from corpproxy.policy.reasons import clock
 
 DESCRIPTION = (
@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = _action(actions, "list", "list the grants that hold")
+    listing = add_action(actions, "list", "list the grants that hold")
     add_format(listing)
-    giving = _action(actions, "give", "let somebody through")
+    giving = add_action(actions, "give", "let somebody through")
     whom = giving.add_mutually_exclusive_group(required=True)
     whom.add_argument("--user", metavar="NAME", help="this person")
     whom.add_argument("--group", metavar="NAME", help="everybody in this group")
@@ -42,31 +42,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for", dest="life", required=True, metavar="TIME", help="how long: 30m, 2h, 1d at most"
     )
     giving.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
-    ending = _action(actions, "end", "end a grant before its time")
+    ending = add_action(actions, "end", "end a grant before its time")
     ending.add_argument("id", metavar="ID", help="as the list shows it")
     ending.add_argument("--why", default="", metavar="TEXT", help="the reason, for the record")
-    reporting = _action(actions, "report", "show from the record who used which grant for what")
+    reporting = add_action(actions, "report", "show from the record who used which grant for what")
     reporting.add_argument("id", nargs="?", metavar="ID", help="this grant alone")
     reporting.add_argument("--since", default="7d", metavar="WHEN", help=f"what was since then: {FORMS}")
     add_format(reporting)
 
 
-def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
-    add_service_arguments(parser)
-    return parser
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what was asked for; gives the exit code."""
-    site = site_of(options, needed=options.action == "report")
-    try:
-        _ACTIONS[options.action](options, site)
-    except ControlError as error:
-        raise CommandFailed(error.message) from error
-    except ValueError as error:
-        raise CommandFailed(str(error), WRONG_USAGE) from error
-    return 0
+    return do(_ACTIONS, options, needs_policy=options.action == "report")
 
 
 def _list(options: argparse.Namespace, site: Site) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from corpproxy.backends.list_files import ListsNotBuilt, build_command, build_lists
 from corpproxy.backends.list_open import map_index
+from corpproxy.backends.list_removed import removed_lists
 from corpproxy.backends.list_shelf import HELD, TAKEN, UNCHANGED, Kept, Shelf, ShelfError, ShelfState
 from corpproxy.backends.list_status import Status, age_text, as_mapping, problems_of, status_of_list
 from corpproxy.backends.list_update_job import Outcome, UpdateJob
@@ -103,6 +104,7 @@ class _Fetched:
         """Do what was asked."""
         if not self._sources:
             print("the policy has no list that is fetched (categories: lists: url:)")
+            self._tell_removed()
             return 0
         does: dict[str, Callable[[], int]] = {
             "update": self._update,
@@ -227,7 +229,16 @@ class _Fetched:
             print(json.dumps([as_mapping(one) for one in statuses], indent=2))
         else:
             _print_statuses(statuses, details=bool(self._options.names), zone_now=now)
+            self._tell_removed()
         return FAILED if any(one.is_stale or one.state.held is not None for one in statuses) else 0
+
+    def _tell_removed(self) -> None:
+        """Say what is left of lists that are gone from the policy."""
+        from corpproxy.audit.times import utc_text
+
+        for one in removed_lists(self._configuration.state, self._configuration.lists):
+            when = f"at {utc_text(one.goes_at)}" if one.goes_at else "a week after the service has noticed"
+            print(f"list '{one.name}' is not in the policy any more; {one.folder} is deleted {when}")
 
     def _diff(self) -> int:
         source = self._source(self._options.name)
@@ -312,9 +323,15 @@ def _row(status: Status) -> list[str]:
         _ago(status.checked_seconds),
         _ago(status.published_seconds),
         last or "-",
-        f"in {age_text(status.next_seconds)}" if status.next_seconds > 0 else "now",
+        _next(status),
         status.source.licence or "-",
     ]
+
+
+def _next(status: Status) -> str:
+    if status.fetching_seconds is not None:
+        return f"being fetched, for {age_text(status.fetching_seconds)}"
+    return f"in {age_text(status.next_seconds)}" if status.next_seconds > 0 else "now"
 
 
 def _size(kept: Kept | None) -> str:

@@ -26,6 +26,7 @@ from corpproxy.config.listeners import Purpose
 from corpproxy.replay.candidate import AsOf, Candidate
 from corpproxy.replay.deciding import Deciding
 from corpproxy.replay.report import ROWS, About, as_mapping, as_text
+from corpproxy.replay.searches import Searches
 from corpproxy.replay.squid import OddLine, read_line
 from corpproxy.replay.tally import Rehearsal, Tally, person_of
 
@@ -98,7 +99,8 @@ def _rehearsed(
     options: argparse.Namespace, site: AskedPolicy, candidate: Candidate, records: Iterator[Record]
 ) -> Tally:
     since, until = _span(options, site)
-    rehearsal = Rehearsal(Deciding(candidate), are_rules_told=not options.squid)
+    searches = Searches(candidate, are_policies_told=not options.squid)
+    rehearsal = Rehearsal(Deciding(candidate), searches, are_rules_told=not options.squid)
     add, user = rehearsal.add, options.user
     for record in records:
         if since <= record.at < until and (not user or person_of(record) == user):

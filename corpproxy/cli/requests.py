@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from corpproxy.audit.line import printable
-from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.grants import print_given
 from corpproxy.cli.moments import span
 from corpproxy.cli.options import add_format
-from corpproxy.cli.reload import add_service_arguments, asked
-from corpproxy.cli.site import Site, site_of
-from corpproxy.net.ask import ControlError
+from corpproxy.cli.reload import asked
+from corpproxy.cli.service_actions import add_action, do
+from corpproxy.cli.site import Site
 from corpproxy.policy.reasons import clock
 
 DESCRIPTION = (
@@ -26,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = _action(actions, "list", "list the requests that wait")
+    listing = add_action(actions, "list", "list the requests that wait")
     listing.add_argument("--all", action="store_true", help="those that were decided, too")
     add_format(listing)
-    granting = _action(actions, "grant", "let through")
+    granting = add_action(actions, "grant", "let through")
     granting.add_argument("id", metavar="ID", help="as the list shows it")
     granting.add_argument(
         "--for", dest="life", required=True, metavar="TIME", help="how long: 30m, 2h, 1d at most"
@@ -38,27 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whole.add_argument("--group", metavar="NAME", help="not the person alone: everybody in this group")
     whole.add_argument("--network", metavar="NAME", help="not the person alone: everybody in this room")
     granting.add_argument("--alone", action="store_true", help="the host alone, without what its pages need")
-    refusing = _action(actions, "refuse", "say no")
+    refusing = add_action(actions, "refuse", "say no")
     refusing.add_argument("id", metavar="ID", help="as the list shows it")
     refusing.add_argument("--why", default="", metavar="TEXT", help="a sentence for the person")
 
 
-def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
-    add_service_arguments(parser)
-    return parser
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what was asked for; gives the exit code."""
-    site = site_of(options, needed=False)
-    try:
-        _ACTIONS[options.action](options, site)
-    except ControlError as error:
-        raise CommandFailed(error.message) from error
-    except ValueError as error:
-        raise CommandFailed(str(error), WRONG_USAGE) from error
-    return 0
+    return do(_ACTIONS, options)
 
 
 def _list(options: argparse.Namespace, site: Site) -> None:

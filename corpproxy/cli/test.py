@@ -43,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
     site = asked_policy(options.policy)
     cases = site.configuration.cases
     covered = Covered()
-    failures = run_cases(site.policy, site.surroundings, cases, time.time(), covered)
+    failures = run_cases(
+        site.policy, site.surroundings, cases, time.time(), covered, site.configuration.limits
+    )
     unreached = list(_unreached(site.policy, covered)) if options.coverage else None
     if options.json:
         print(json.dumps(_mapping(len(cases), failures, unreached, site.policy), indent=2))

@@ -135,7 +135,9 @@ ADVICE = {
     "bad-rate": "Write a rate such as 256KiB/s or 10Mbit/s.",
     "too-many-limits": "Let one limit count 'per: group', 'per: network' or 'per: category'.",
     "duplicate-limit": "Give it another name.",
-    "limit-of-nothing": "Write 'rate:', or take the limit out.",
+    "limit-of-nothing": "Write 'rate:' or a quota, or take the limit out.",
+    "bad-quota": "Write it as volume: 2GiB, every: day, then: block.",
+    "unknown-limit": "Write the name of a limit of ``limits:``.",
     "limit-too-late": "Take the key out, and name hosts or categories.",
     # With time
     "test-failed": "Change the policy, or what the test expects; 'corpproxy explain' shows why.",

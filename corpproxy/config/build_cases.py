@@ -39,6 +39,7 @@ def cases_of(table: CaseTable, path: Path, root: Table, time_zone: tzinfo) -> li
             rule=table.rule or "",
             would_block=table.would_block,
             exception=table.exception,
+            limits=None if table.limits is None else frozenset(filter(None, table.limits)),
             agent=table.agent or "",
             addresses=None if table.address is None else frozenset(table.address),
             countries=None if table.country is None else frozenset(table.country),

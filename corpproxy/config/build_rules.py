@@ -12,6 +12,7 @@ from corpproxy.config.attached import Attached
 from corpproxy.config.build_cases import cases_of
 from corpproxy.config.nodes import Path, Table, node_at, place_of
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable, WhatTable, WhoTable
+from corpproxy.config.schema.limiting import LimitTable, ThenTable
 from corpproxy.config.schema.named_lists import KINDS
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.schema.rules import ExceptionTable, RuleTable
@@ -34,6 +35,7 @@ from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.exempt import Exemption
 from corpproxy.policy.limits import Limit
 from corpproxy.policy.model import Safety
+from corpproxy.policy.quota import Every, Quota, Then
 from corpproxy.policy.reasons import both, either
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
@@ -184,8 +186,27 @@ class Rules:
             per=table.per,
             download=table.download or table.rate or 0,
             upload=table.upload or table.rate or 0,
+            quota=self._quota(table),
             say=table.say or "",
             place=self._place(("limits", number)),
+        )
+
+    def _quota(self, table: LimitTable) -> Quota | None:
+        """The quota of a limit; None where it has none, or one that is not sound."""
+        every = table.every or ""
+        hours = None if every in set(Every) else self.hours(every)
+        if not (table.volume or table.minutes) or not (every in set(Every) or hours):
+            return None
+        then = table.then or ThenTable()
+        rates = then.download or then.rate or 0, then.upload or then.rate or 0
+        return Quota(
+            table.volume or 0,
+            table.minutes or 0,
+            Every(every) if hours is None else None,
+            None if hours is None else When(every, hours),
+            then.do or (Then.SLOW if any(rates) else Then.BLOCK),
+            *rates,
+            self.time_zone,
         )
 
     def cases(self) -> list[Case]:

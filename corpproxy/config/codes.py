@@ -133,6 +133,8 @@ CODES = {
     "too-many-limits": "There are more limits than one exchange can be held to.",
     "duplicate-limit": "Two limits have one name.",
     "limit-of-nothing": "A limit does not say what it holds to.",
+    "bad-quota": "A quota is not made good again, is absurd, or does not say what happens.",
+    "unknown-limit": "No limit has this name.",
     "limit-too-late": "A limit asks what is known only with the answer.",
     # With time
     "test-failed": "A test of the policy does not come out as it says.",

@@ -9,6 +9,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import refusal
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.forward import forward
+from corpproxy.exchange.limited import begin_limited
 from corpproxy.exchange.may import PORTAL
 from corpproxy.exchange.ourselves import answer_portal, answer_probe, ends_here
 from corpproxy.exchange.tunnel import tunnel
@@ -30,6 +31,8 @@ def act(exchange: Exchange) -> Coroutine[Any, Any, ResultCode]:
         raise refusal(exchange, decision)
     if decision is PORTAL:
         return answer_portal(exchange)
+    if exchange.in_force.limiting is not None:
+        begin_limited(exchange)
     if exchange.method == b"CONNECT":
         return tunnel(exchange)
     if exchange.known is None and ends_here(exchange):

@@ -145,7 +145,7 @@ class Drain(Command[None]):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenTunnel(Command[Connection]):
     """Connect to a host for a tunnel."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
     from corpproxy.exchange.limited import Held
     from corpproxy.policy.decide import Lasting
+    from corpproxy.policy.limits import Applied
 
 
 _FAILED = ResultCode.FAILED
@@ -46,7 +47,8 @@ class Exchange:
     from the end of the road on.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` how long the decision holds for others like it.  ``held`` is what holds it to its limits.
+    ``lasts`` how long the decision holds for others like it.  ``limited`` are the
+    limits that held when it began, ``held`` is what holds it to them.
     Times are POSIX seconds, durations seconds; -1 is not measured.
     """
 
@@ -75,6 +77,7 @@ class Exchange:
         "keep",
         "known",
         "lasts",
+        "limited",
         "listener",
         "method",
         "mode",
@@ -122,6 +125,7 @@ class Exchange:
         self.asns: frozenset[int] | None = None
         self.answer: AnswerFacts | None = None
         self.result: ResultCode = _FAILED
+        self.limited: tuple[Applied, ...] = ()
         self.held: Held | None = None
         self.failure = ""
         self.phase = ""
@@ -146,7 +150,7 @@ class Exchange:
 
         A head is as large as all else that an idle tunnel keeps together.
         """
-        self.head, self.target, self.known = _NO_HEAD, _NO_TARGET, None
+        self.head, self.target = _NO_HEAD, _NO_TARGET
         fields = self.fields
         if fields is not None:
             notes = fields.outline.notes

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from corpproxy.exchange.answers import refusal
+from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.facts import facts_of
 from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.may import PORTAL
-from corpproxy.policy.limits import Applied
+from corpproxy.policy.limits import Applied, Limits
+from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.reasons import clock
 
 
 class Held(Protocol):
@@ -60,3 +64,50 @@ def limits_of(exchange: Exchange, in_force: InForce, now: float) -> tuple[Applie
     facts = facts_of(exchange, destination, identity, destination.categories, now)
     facts.address_classes = exchange.address_classes
     return limits.find(facts)
+
+
+def begin_limited(exchange: Exchange) -> None:
+    """Find the limits of an exchange that is about to begin; a refusal is raised where a quota is used up."""
+    limiting = exchange.in_force.limiting
+    assert limiting is not None
+    exchange.limited = limits_of(exchange, exchange.in_force, exchange.started)
+    blocking = blocked_by(exchange.limited)
+    if blocking is not None:
+        raise refusal(exchange, spent_decision(limiting, blocking, exchange.started))
+
+
+def blocked_by(limited: tuple[Applied, ...]) -> Applied | None:
+    """The first limit of which nothing is left, and that then lets nothing more through."""
+    return next((one for one in limited if one.blocks), None)
+
+
+def spent_decision(limiting: Limits, applied: Applied, now: float) -> Decision:
+    """What is decided where a quota is used up; the page says when it opens again."""
+    limit, quota = applied.limit, applied.limit.quota
+    assert quota is not None
+    standing = limiting.standings.of(limit.name, applied.whom, now)
+    until = clock(standing.until, quota.time_zone) if standing is not None else "soon"
+    used = quota.amount(standing.allowed if standing is not None else quota.allowed)
+    reason = f"the quota of '{limit.name}' ({used}) is used up until {until}"
+    said = limit.say or "Your quota is used up."
+    return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=f"{said} ({used}; again from {until})")
+
+
+def quota_spent(exchange: Exchange, in_force: InForce, applied: Applied, now: float) -> Ending:
+    """Give the ending of an exchange whose quota is used up while it runs."""
+    assert in_force.limiting is not None
+    decision = spent_decision(in_force.limiting, applied, now)
+    return Ending("quota-spent", decision, in_force.version, "nothing is left")
+
+
+def told_of(in_force: InForce, limited: tuple[Applied, ...], now: float) -> tuple[str, ...]:
+    """The quotas of which so much is used that the person is told, each with the percentage."""
+    limiting = in_force.limiting
+    if limiting is None:
+        return ()
+    found = []
+    for applied in limited:
+        standing = limiting.standings.of(applied.limit.name, applied.whom, now)
+        if applied.limit.quota is not None and standing is not None and standing.is_noticed:
+            found.append(f"{applied.limit.name} {standing.percent}%")
+    return tuple(found)

@@ -16,6 +16,8 @@ def dial_host(exchange: Exchange) -> Host:
     destination = exchange.destination
     assert destination is not None
     safe_search = exchange.in_force.safe_search
+    if not safe_search.entries:
+        return destination.host
     return safe_search.dial_host(
         destination.host,
         exchange.identity,

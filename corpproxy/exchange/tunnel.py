@@ -23,6 +23,8 @@ _PORT = re.compile(rb":[0-9]*\Z")
 
 # No Content-Length and no Transfer-Encoding may follow a 2xx to CONNECT (RFC 9110, section 9.3.6).
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+# The same for every tunnel.
+_ESTABLISH, _PEEK = Establish(ESTABLISHED), Peek()
 
 
 async def tunnel(exchange: Exchange) -> ResultCode:
@@ -37,7 +39,7 @@ async def tunnel(exchange: Exchange) -> ResultCode:
         raise address_refusal(exchange, refused) from refused
     exchange.status = 200
     exchange.opened = True
-    await Establish(ESTABLISHED)
+    await _ESTABLISH
     exchange.forget_head()
     if decision.safety.tunnel_content is TunnelContent.ANY or await _begins_well(exchange, connection):
         exchange.splices = True
@@ -46,7 +48,7 @@ async def tunnel(exchange: Exchange) -> ResultCode:
 
 async def _begins_well(exchange: Exchange, connection: Connection) -> bool:
     """Look at the first octets; whether a tunnel follows them."""
-    verdict = await Peek()
+    verdict = await _PEEK
     _check(exchange, verdict)
     # What follows is looked at no more, so it must be what was agreed on: a WebSocket, and no request.
     return verdict.start is not Start.WEBSOCKET or await Upgrade(connection, verdict.octets)

@@ -180,7 +180,7 @@ class HeadReader(Generic[_Head]):
         if self.rest:
             data = self.take_rest() + data
         if self.held is None:
-            head = self._take(data)
+            head = self._match(data)
             return head if head is not None else self._look(data)
         return self._look(data)
 
@@ -207,10 +207,6 @@ class HeadReader(Generic[_Head]):
     # What the two kinds of heads differ in.
 
     _fault = ""
-
-    def _take(self, data: bytes) -> _Head | None:
-        """Give the head of octets that came whole; None where only a closer look says what they are."""
-        return self._match(data)
 
     def _match(self, data: bytes) -> _Head | None:
         raise AssertionError("a reader reads one kind of head")
@@ -260,12 +256,16 @@ class RequestReader(HeadReader[RequestHead]):
 
     if twins.heads is not None:
 
-        def _take(self, data: bytes) -> RequestHead | None:
-            limits = self.limits
-            head: RequestHead | None = _compiled_request(
-                self, data, self._sections, limits.head_octets, limits.target_octets, limits.fields
-            )
-            return head
+        def feed(self, data: bytes) -> RequestHead | None:
+            """Take octets as ever; what came whole and is plainly sound is read by the compiled twin."""
+            if self.held is None and not self.rest:
+                limits = self.limits
+                head: RequestHead | None = _compiled_request(
+                    self, data, self._sections, limits.head_octets, limits.target_octets, limits.fields
+                )
+                if head is not None:
+                    return head
+            return super().feed(data)
 
     def _match(self, data: bytes) -> RequestHead | None:
         line_end = data.find(_CRLF)
@@ -344,10 +344,14 @@ class ResponseReader(HeadReader[ResponseHead]):
 
     if twins.heads is not None:
 
-        def _take(self, data: bytes) -> ResponseHead | None:
-            limits = self.limits
-            head: ResponseHead | None = _compiled_response(self, data, limits.head_octets, limits.fields)
-            return head
+        def feed(self, data: bytes) -> ResponseHead | None:
+            """Take octets as ever; what came whole and is plainly sound is read by the compiled twin."""
+            if self.held is None and not self.rest:
+                limits = self.limits
+                head: ResponseHead | None = _compiled_response(self, data, limits.head_octets, limits.fields)
+                if head is not None:
+                    return head
+            return super().feed(data)
 
     def _match(self, data: bytes) -> ResponseHead | None:
         section_end = data.find(_END)

@@ -88,6 +88,10 @@ def begin(
     for address in addresses:
         address_class(address)  # only IP addresses have one
     if len(addresses) == 1:
+        dial_one = getattr(reactor, "dial_one", None)
+        if dial_one is not None:
+            dialling: Dialling = dial_one(addresses[0], port, caller, timeout, bind)
+            return dialling
         return _Attempt(caller, addresses[0], port).start(reactor, timeout, bind)
     return _Race(reactor, clock or reactor, addresses, port, caller, timeout, stagger, bind).start()
 
@@ -197,7 +201,7 @@ class _Attempt(Generic[P]):
         self._connector = None
 
     def lost(self, reason: Failure) -> None:
-        self._caller.failed(_verdict([(_code(reason), self.address)], self._port))
+        self._caller.failed(failure_of(reason.value, self.address, self._port))
 
 
 class _Racer(_Attempt[P]):
@@ -278,7 +282,7 @@ class _Race(Generic[P]):
     def lost(self, attempt: _Racer[P], reason: Failure) -> None:
         """An address failed: the next is tried at once; without a next the race may be lost."""
         self._running.discard(attempt)
-        self._failures.append((_code(reason), attempt.address))
+        self._failures.append((_code(reason.value), attempt.address))
         too_late = isinstance(reason.value, error.TimeoutError)
         if self._over:
             # It had won, and its protocol could not be made.
@@ -315,12 +319,17 @@ def _verdict(failures: Sequence[tuple[str, str]], port: int) -> UpstreamError:
     return UpstreamError(worst, message, phase="connect", timed_out=worst == "connect-timeout")
 
 
-def _code(reason: Failure) -> str:
+def failure_of(problem: BaseException | None, address: str, port: int) -> UpstreamError:
+    """Say of one address what was in the way."""
+    return _verdict([(_code(problem), address)], port)
+
+
+def _code(problem: BaseException | None) -> str:
     """The symbolic name of a failure to connect."""
-    if isinstance(reason.value, error.ConnectionRefusedError):
+    if isinstance(problem, error.ConnectionRefusedError):
         return "connect-refused"
-    if isinstance(reason.value, error.TimeoutError | error.TCPTimedOutError):
+    if isinstance(problem, error.TimeoutError | error.TCPTimedOutError):
         return "connect-timeout"
-    if getattr(reason.value, "osError", None) in _NO_ROUTE or isinstance(reason.value, error.NoRouteError):
+    if getattr(problem, "osError", None) in _NO_ROUTE or isinstance(problem, error.NoRouteError):
         return "no-route"
     return "connect-failed"

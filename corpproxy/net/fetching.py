@@ -68,7 +68,7 @@ class Fetching:
             if upstream is None:
                 upstream = pool.take(server, command.addresses)
         if upstream is not None:
-            self._send(upstream)
+            self.reached(upstream)
         elif pool.may_open(server):
             self._connect()
         else:
@@ -90,15 +90,13 @@ class Fetching:
 
     def _connect(self) -> None:
         command, downstream = self._command, self._downstream
-        reach = self._waiting = Reach(
-            downstream.proxy, downstream.exchange, command.addresses, self._send, self._not_reached
-        )
+        reach = self._waiting = Reach(downstream.proxy, downstream.exchange, command.addresses, self)
         reach.connect(self._server, command.dial)
 
     def _wait(self, waiting: Deferred[Any], then: Callable[[Any], None]) -> None:
         self._waiting = waiting
         waiting.addCallback(then)
-        waiting.addErrback(self._not_reached)
+        waiting.addErrback(self.not_reached)
 
     def _turn(self, upstream: Upstream | None) -> None:
         """Our turn came: with a connection that another exchange gave back, or to open one."""
@@ -106,12 +104,13 @@ class Fetching:
         if upstream is None:
             self._connect()
         elif upstream.address_class in self._command.addresses:
-            self._send(upstream)
+            self.reached(upstream)
         else:
             upstream.discard()
             self.start()
 
-    def _not_reached(self, problem: BaseException | Failure) -> None:
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """There is no connection to the server."""
         failure = problem if isinstance(problem, Failure) else Failure(problem)  # type: ignore[no-untyped-call]
         if self._waiting is None and failure.check(CancelledError):  # type: ignore[no-untyped-call]
             return
@@ -123,7 +122,8 @@ class Fetching:
 
     # The request is sent.
 
-    def _send(self, upstream: Upstream) -> None:
+    def reached(self, upstream: Upstream) -> None:
+        """A connection to the server is there: send the request."""
         self._waiting = None
         downstream, command = self._downstream, self._command
         exchange = downstream.exchange

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 from corpproxy.accounting.sharing import BucketKey
 from corpproxy.exchange.limited import limits_of
 from corpproxy.net.pacing import Pace
+from corpproxy.policy.quota import landing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.proxy import Proxy
     from corpproxy.policy.limits import Applied
+    from corpproxy.policy.quota import Member, Standing
 
 # The ways of an exchange: toward the client, and from it.
 DOWN, UP = 0, 1
+# And both, for what is left of a quota.
+LEFT = 2
 # The same person is another one where it is dealt the other way.
 _WAYS = ("down ", "up ")
 
@@ -95,6 +100,11 @@ class Limiting:
         """Hold the exchange to these limits from now on; from its first octet, where it begins."""
         self._leave()
         self.applied = applied
+        members = tuple((one.limit.name, one.whom) for one in applied if one.limit.quota is not None)
+        if members:
+            account = self._downstream.exchange.account
+            counted = 0 if begins else account.received + account.sent
+            self._downstream.proxy.counter.begin(account, members, counted)
         account = self._downstream.exchange.account
         person = self._downstream.exchange.identity.name or self._downstream.exchange.client
         self._paces = [
@@ -104,15 +114,29 @@ class Limiting:
 
     def _pace(self, person: str, way: int, moved: int) -> Pace | None:
         buckets: list[tuple[BucketKey, float]] = []
-        for limit, whom in self.applied:
-            rate = limit.upload if way else limit.download
+        for applied in self.applied:
+            rate = applied.rate(way)
             if rate:
-                buckets.append((BucketKey(limit.name, whom, way), rate))
+                buckets.append((BucketKey(applied.limit.name, applied.whom, way), rate))
+            quota = applied.limit.quota
+            if quota is not None and quota.lands and not applied.is_spent:
+                buckets.append((BucketKey(applied.limit.name, applied.whom, LEFT), self._landing(applied)))
         return Pace(self._downstream.proxy.pacer, _WAYS[way] + person, buckets, moved) if buckets else None
+
+    def _landing(self, applied: Applied) -> float:
+        """How fast what is left of a quota may be used."""
+        proxy, quota = self._downstream.proxy, applied.limit.quota
+        limiting = proxy.in_force.limiting
+        assert quota is not None
+        standing = None
+        if limiting is not None:
+            standing = limiting.standings.of(applied.limit.name, applied.whom, proxy.now())
+        return landing(quota.allowed, 0) if standing is None else landing(standing.allowed, standing.used)
 
     def _leave(self) -> None:
         self.abandon()
         account = self._downstream.exchange.account
+        self._downstream.proxy.counter.end(account)
         for pace, moved in zip(self._paces, (account.sent, account.received), strict=True):
             if pace is not None:
                 pace.charge(moved)
@@ -128,7 +152,7 @@ class Limiting:
 def limit(downstream: Downstream) -> Limiting | None:
     """Hold an exchange that is about to begin to its limits; None without any."""
     exchange = downstream.exchange
-    applied = limits_of(exchange, exchange.in_force, exchange.started)
+    applied = exchange.limited
     if not applied:
         return None
     exchange.held = limiting = Limiting(downstream)
@@ -136,15 +160,27 @@ def limit(downstream: Downstream) -> Limiting | None:
     return limiting
 
 
-def limit_again(downstream: Downstream, now: float) -> None:
-    """Hold an exchange that runs to the limits that hold now."""
+def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
+    """Hold an exchange that runs to the limits that hold now; gives these."""
     proxy, exchange = downstream.proxy, downstream.exchange
     applied = limits_of(exchange, proxy.in_force, now)
     limiting = exchange.held
     if limiting is None:
         if not applied:
-            return
+            return applied
         limiting = exchange.held = Limiting(downstream)
     if applied != limiting.applied:
         limiting.take(applied)
         limiting.lead()
+    return applied
+
+
+def stand(proxy: Proxy, standings: Mapping[Member, Standing]) -> None:
+    """Members of quotas stand otherwise: what they have left may be used so fast now."""
+    pacer = proxy.pacer
+    for (limit, whom), standing in standings.items():
+        bucket = pacer.rates.buckets.get(BucketKey(limit, whom, LEFT))
+        if bucket is not None:
+            whole = landing(standing.allowed, standing.used)
+            bucket.change(bucket.rate * whole / bucket.whole, pacer.seconds())
+            bucket.whole = whole

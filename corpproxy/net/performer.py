@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -40,6 +41,9 @@ MAX_DRAINED_OCTETS = 1024 * 1024
 # line can carry in the seconds below.
 MAX_LINGERING_OCTETS = 1024 * 1024 * 1024
 DRAIN_SECONDS = 5.0
+
+# As the class would make it, without its Python.
+_server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
 
 # Members of an enum that are looked up for every exchange cost more than names of this module.
 _LENGTH, _NONE = Framing.LENGTH, Framing.NONE
@@ -234,8 +238,8 @@ class Performer:
         proxy.admission.check_person(downstream)
         proxy.admission.open_tunnel(downstream)
         exchange, classes = downstream.exchange, command.addresses
-        reach = Reach(proxy, exchange, classes, self._tunnel_connected, run.fail, pooled=False)
-        server = Server(command.dial.name, command.port)
+        reach = Reach(proxy, exchange, classes, self, pooled=False)
+        server = _server((command.dial.name, command.port))
         if exchange.in_force.limiting is not None:
 
             def go_on() -> None:
@@ -248,12 +252,17 @@ class Performer:
         reach.connect(server, command.dial)
         return PENDING
 
-    def _tunnel_connected(self, upstream: Upstream) -> None:
+    def reached(self, upstream: Upstream) -> None:
+        """The server of a tunnel is connected."""
         downstream = self._downstream
         upstream.await_taker()
         downstream.upstream = upstream
         downstream.exchange.upstream = upstream.address
         self._run.succeed(upstream)
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """The server of a tunnel cannot be connected to."""
+        self._run.fail(problem)
 
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream

@@ -16,6 +16,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
+from corpproxy.net.counting import Counter
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.heads import Heads
 from corpproxy.net.names import Names
@@ -106,6 +107,7 @@ class Proxy:
         self.heads = Heads(in_force)
         self.rounds = Rounds(self)
         self.pacer = Pacer(reactor)
+        self.counter = Counter(reactor)
         self.stopping = False
         self._date = b""
         self._date_second = -1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -30,23 +29,32 @@ def may_dial(addresses: tuple[str, ...], allowed: frozenset[AddressClass]) -> tu
     return fit
 
 
+class Seeker(Protocol):
+    """Wants to reach a server."""
+
+    def reached(self, upstream: Upstream) -> None:
+        """Here is the connection."""
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """This was in the way: UpstreamError or AddressRefused, or a bug."""
+
+
 class Reach:
     """
     One attempt to connect for an exchange; it measures how long each part took.
 
-    ``arrived`` gets the connection, or ``failed`` what was in the way: UpstreamError or AddressRefused.  The
-    pool is told either way, if the connection will be its: a dial that it counts for ever is a place less.
+    The pool is told how it ends, if the connection will be its: a dial that it counts for ever is a place
+    less.
     """
 
     __slots__ = (
         "_allowed",
-        "_arrived",
         "_began",
         "_exchange",
-        "_failed",
         "_pending",
         "_pooled",
         "_proxy",
+        "_seeker",
         "_server",
     )
 
@@ -55,16 +63,13 @@ class Reach:
         proxy: Proxy,
         exchange: Exchange,
         allowed: frozenset[AddressClass],
-        arrived: Callable[[Upstream], Any],
-        failed: Callable[[BaseException | Failure], Any],
-        *,
+        seeker: Seeker,
         pooled: bool = True,
     ) -> None:
         self._proxy = proxy
         self._exchange = exchange
         self._allowed = allowed
-        self._arrived = arrived
-        self._failed = failed
+        self._seeker: Seeker | None = seeker
         self._pooled = pooled
         self._pending: Deferred[Any] | Dialling | None = None
 
@@ -74,27 +79,31 @@ class Reach:
         self._began = self._proxy.reactor.seconds()
         addresses = self._proxy.names.addresses(host.name) if host.address is None else (host.name,)
         if isinstance(addresses, tuple):
+            self._exchange.resolve_seconds = 0.0
             self._dial(addresses)
         else:
             self._pending = addresses
-            addresses.addCallbacks(self._dial, self.failed)
+            addresses.addCallbacks(self._resolved, self.failed)
 
     def cancel(self) -> None:
         """Nobody waits for the connection any more; nobody is told of its end but the pool."""
         pending, self._pending = self._pending, None
-        self._arrived = self._failed = _nobody
+        self._seeker = None
         if isinstance(pending, Deferred):
             pending.cancel()  # it fails with that, and the pool hears of it
         elif pending is not None:
             pending.give_up()
             self._in_vain()
 
-    def _dial(self, addresses: tuple[str, ...]) -> None:
-        proxy, exchange = self._proxy, self._exchange
-        now = proxy.reactor.seconds()
-        exchange.resolve_seconds = now - self._began
+    def _resolved(self, addresses: tuple[str, ...]) -> None:
+        now = self._proxy.reactor.seconds()
+        self._exchange.resolve_seconds = now - self._began
         self._began = now
         self._pending = None
+        self._dial(addresses)
+
+    def _dial(self, addresses: tuple[str, ...]) -> None:
+        proxy, exchange = self._proxy, self._exchange
         try:
             fit = may_dial(addresses, self._allowed)
             dialling = begin(
@@ -127,15 +136,18 @@ class Reach:
                 proxy.pool.opened_one(upstream)
             else:
                 proxy.pool.opened_tunnel()
-            self._arrived(upstream)
+            if self._seeker is not None:
+                self._seeker.reached(upstream)
         except Exception as bug:
-            self._failed(bug)
+            if self._seeker is not None:
+                self._seeker.not_reached(bug)
 
     def failed(self, problem: BaseException | Failure) -> None:
         """There is no connection."""
         self._end()
         self._in_vain()
-        self._failed(problem)
+        if self._seeker is not None:
+            self._seeker.not_reached(problem)
 
     def _in_vain(self) -> None:
         if self._pooled:
@@ -144,7 +156,3 @@ class Reach:
     def _end(self) -> None:
         self._pending = None
         self._began = -1.0
-
-
-def _nobody(ignored: object) -> None:
-    """Nobody is told."""

@@ -21,18 +21,18 @@ from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
 MAX_INTERIM_OCTETS = 256 * 1024
 
 
-class _Written(dict[tuple[str, int], str]):
-    """Addresses as they are recorded: thousands of tunnels to one server keep one text."""
+class _Written(dict[tuple[str, int], tuple[str, AddressClass]]):
+    """Addresses as they are recorded, with their classes: all tunnels to one server keep one text."""
 
     BOUND = 4096
 
-    def __missing__(self, address: tuple[str, int]) -> str:
+    def __missing__(self, address: tuple[str, int]) -> tuple[str, AddressClass]:
         host, port = address
         text = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if len(self) >= self.BOUND:
             self.clear()
-        self[address] = text
-        return text
+        known = self[address] = text, address_class(host)
+        return known
 
 
 _written = _Written()
@@ -126,10 +126,11 @@ class Upstream(Wire):
         self._interim_octets = 0
 
     def connectionMade(self) -> None:
-        super().connectionMade()
-        peer = self.transport.getPeer()
-        self.address = _written[peer.host, peer.port]
-        self.address_class = address_class(peer.host)
+        transport = self.transport
+        transport.registerProducer(self, True)
+        self.deadlines.watch(self)
+        peer = transport.getPeer()
+        self.address, self.address_class = _written[peer.host, peer.port]
 
     # Asking.
 

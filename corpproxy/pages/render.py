@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import quote
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 
 from corpproxy.identity.grants import grantee
 from corpproxy.pages import block, failures
@@ -28,6 +29,24 @@ ASK_PURPOSE = "ask-access"
 ASK_SECONDS = 2 * 3600
 
 
+@lru_cache(maxsize=2)
+def _looks(load: Callable[[str], str]) -> tuple[dict[str, Catalogue], str, Template]:
+    """
+    Give the words by language, the style and the template; made once, for they take a tenth of a second.
+
+    A worker puts a new policy into force between two exchanges, and nobody is to wait for that.
+    """
+    environment = Environment(
+        loader=FunctionLoader(lambda name: load(f"templates/{name}")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = {language: read_catalogue(language, load) for language in LANGUAGES}
+    return words, load("style/page.css").strip(), environment.get_template("page.html")
+
+
 class Pages:
     """
     Makes the pages of one site.
@@ -39,16 +58,7 @@ class Pages:
     def __init__(self, site: Site, seal: Seal, load: Callable[[str], str] = packaged) -> None:
         self.site = site
         self._seal = seal
-        self._words = {language: read_catalogue(language, load) for language in LANGUAGES}
-        environment = Environment(
-            loader=FunctionLoader(lambda name: load(f"templates/{name}")),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._style = load("style/page.css").strip()
-        self._template = environment.get_template("page.html")
+        self._words, self._style, self._template = _looks(load)
         digest = base64.b64encode(hashlib.sha256(self._style.encode("utf-8")).digest()).decode("ascii")
         self._policies = _content_policies(site, digest)
 

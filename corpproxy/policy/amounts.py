@@ -7,6 +7,7 @@ import re
 _OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 # Lines are sold in bits, and in thousands.
 _BITS = {"kbit": 125, "Mbit": 125_000, "Gbit": 125_000_000}
+_AMOUNT = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)")
 _RATE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB|kbit|Mbit|Gbit)/s")
 
 # Below it no page ever comes; above it there is no line.
@@ -43,6 +44,26 @@ def rate_text(rate: float) -> str:
         if octets >= _BITS[unit] and octets % _BITS[unit] == 0:
             return f"{octets // _BITS[unit]}{unit}/s"
     return f"{octets}B/s"
+
+
+def parse_amount(written: str) -> int:
+    """
+    Give octets.
+
+    :raises ValueError: with a sentence that says what is wrong.
+    """
+    match = _AMOUNT.fullmatch(written)
+    if match is None or not int(match[1]):
+        raise ValueError(f"an amount is written as 500MiB or 2GiB, not '{written}'")
+    return int(match[1]) * _OCTETS[match[2]]
+
+
+def amount_text(octets: int) -> str:
+    """Octets for people: in the largest unit of which there is at least one."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if octets >= _OCTETS[unit]:
+            return f"{octets / _OCTETS[unit]:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{octets} octets"
 
 
 def rates_in_words(download: int, upload: int) -> str:

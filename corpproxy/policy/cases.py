@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.limits import NO_LIMITS, Limits
 from corpproxy.policy.model import Answer, Decision, Facts
 from corpproxy.policy.question import Asked, Question, Surroundings, facts_for
 from corpproxy.policy.reasons import clock
@@ -26,7 +27,8 @@ class Case:
 
     ``expect`` is an effect or ``challenge``; ``rule``, if given, is the rule that must have decided, or
     ``safety: connect_ports`` and the like.  ``would_block``, if not None, is the rule in shadow that would
-    have refused it, and ``exception`` the exception that made the difference; empty for none.  ``at`` is
+    have refused it, and ``exception`` the exception that made the difference; empty for none.  ``limits`` are
+    all that must hold, None where it does not matter.  ``at`` is
     POSIX seconds, None for any time.  The other fields are those of `Question`.
     """
 
@@ -41,6 +43,7 @@ class Case:
     rule: str = ""
     would_block: str | None = None
     exception: str | None = None
+    limits: frozenset[str] | None = None
     agent: str = ""
     addresses: frozenset[str] | None = None
     countries: frozenset[str] | None = None
@@ -103,6 +106,7 @@ def run_cases(
     cases: Sequence[Case],
     now: float,
     covered: Covered | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> tuple[Failure, ...]:
     """
     Run cases and give those that fail, in their order.
@@ -117,7 +121,7 @@ def run_cases(
     instants = tuple(_instants(policy, now)) if is_any_time else ()
     loaded = policy.as_loaded(now)
     tried = (
-        (case, _run(policy if case.exception else loaded, surroundings, case, instants, covered))
+        (case, _run(policy if case.exception else loaded, surroundings, case, instants, covered, limits))
         for case in cases
     )
     return tuple(Failure(case, message) for case, message in tried if message)
@@ -129,6 +133,7 @@ def _run(
     case: Case,
     instants: Sequence[float],
     covered: Covered | None,
+    limits: Limits,
 ) -> str:
     """What is wrong with the outcome of a case, empty when nothing is."""
     for at in instants if case.at is None else (case.at,):
@@ -138,7 +143,9 @@ def _run(
             return str(wrong)
         if covered is not None and not asked.is_challenged:
             covered.take(policy, asked.facts)
-        wrong_words = _difference(case, asked, policy.decide(asked.facts))
+        wrong_words = _difference(case, asked, policy.decide(asked.facts)) or _other_limits(
+            case, asked, limits
+        )
         if wrong_words:
             return f"{wrong_words}, {_request(asked.facts)} at {clock(at, policy.time_zone)}"
     return ""
@@ -153,6 +160,18 @@ def _difference(case: Case, asked: Asked, decision: Decision) -> str:
         by = f"'{decision.rule}'" if decision.rule else "no rule"
         return f"{_expected(case)}, got {decision.effect} by {by}: {decision.reason}"
     return _beside(case, decision)
+
+
+def _other_limits(case: Case, asked: Asked, limits: Limits) -> str:
+    """What is wrong with the limits that hold."""
+    if case.limits is None or asked.is_challenged:
+        return ""
+    found = {one.limit.name: one.limit for one in limits.find(asked.facts)}
+    if found.keys() == case.limits:
+        return ""
+    wanted = ", ".join(f"'{name}'" for name in sorted(case.limits)) or "none"
+    got = ", ".join(f"'{name}' ({limit.in_words})" for name, limit in sorted(found.items())) or "none"
+    return f"expected the limits {wanted}, got {got}"
 
 
 def _expected(case: Case) -> str:

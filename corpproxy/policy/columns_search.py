@@ -2,6 +2,7 @@
 The keys that are regular expressions: looked for in the target URI, and in the User-Agent.
 
 All expressions of a key are searched for at once, by one program of RE2 that tells which of them were found.
+Most of them hold some plain text; where none of that is there, RE2 is not asked at all.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ import re2
 
 from corpproxy.policy.column import Bits, Column, asked_values
 from corpproxy.policy.conditions import Conditions, compile_expression
+from corpproxy.policy.literals import literal_of
 from corpproxy.policy.model import Facts
 from corpproxy.policy.target import target_uri
 
 # Found in every text: where not even this is, RE2 gave up, which it says in no other way.
 _EVERYWHERE = b""
+
+# More pieces of plain text than these take as long to look for as RE2 takes.
+MAX_LITERALS = 12
+
+_Search = Callable[[bytes], int]
 
 
 def expression(rows: Sequence[Conditions]) -> Column | None:
@@ -37,7 +44,7 @@ def _searched(
     if asked is None:
         return None
     bits = Bits(asked)
-    free, searches = bits.free, _searches(list(bits.rows.items()))
+    free, searches = bits.free, _all_searches(list(bits.rows.items()))
 
     def mask(facts: Facts) -> int:
         octets = text(facts).encode("utf-8", "replace")
@@ -49,7 +56,28 @@ def _searched(
     return Column(key, reads, mask, free)
 
 
-def _searches(asked: Sequence[tuple[str, int]]) -> list[Callable[[bytes], int]]:
+def _all_searches(asked: Sequence[tuple[str, int]]) -> list[_Search]:
+    """Give searches for all of some expressions; where plain text is in them, it is looked for first."""
+    holding = {written: literal_of(written) for written, _ in asked}
+    literals = tuple(sorted({literal for literal in holding.values() if literal}))
+    if not 0 < len(literals) <= MAX_LITERALS:
+        return _searches(asked)
+    others = [(written, rows) for written, rows in asked if not holding[written]]
+    searches = _searches([(written, rows) for written, rows in asked if holding[written]])
+    return [*(_if_any_there(literals, search) for search in searches), *(_searches(others) if others else [])]
+
+
+def _if_any_there(literals: tuple[bytes, ...], search: _Search) -> _Search:
+    def search_if_there(octets: bytes) -> int:
+        for literal in literals:
+            if literal in octets:
+                return search(octets)
+        return 0
+
+    return search_if_there
+
+
+def _searches(asked: Sequence[tuple[str, int]]) -> list[_Search]:
     """Give one search for all of some expressions; several where they are too large for one program."""
     each = [(compile_expression(written), rows) for written, rows in asked]
 

@@ -149,8 +149,11 @@ class Policy:
         return frozenset(category for one in asking for category in categories_of(one.what))
 
     def with_missing(self, missing_categories: Iterable[str]) -> Policy:
-        """The same policy while the lists of some categories are missing."""
-        return self._again(frozenset(missing_categories), self.exceptions.entries)
+        """The same policy while the lists of some categories are missing; itself where these are missing."""
+        missing = frozenset(missing_categories)
+        if missing == self.missing_categories:
+            return self
+        return self._again(missing, self.exceptions.entries)
 
     def as_loaded(self, at: float) -> Policy:
         """The same policy with exceptions that do not say when they begin beginning now, as it is loaded."""
@@ -257,13 +260,22 @@ class Policy:
         enforced = self.stages.enforced_for(facts)
         excepting = self.exceptions.matching(facts, exceptions) if exceptions else 0
         if not excepting:
-            return _found(matching, enforced)
-        found = _found(matching & ~self.exceptions.taken_away(excepting), enforced)
+            return self._found(matching, enforced)
+        found = self._found(matching & ~self.exceptions.taken_away(excepting), enforced)
         passed = _lowest(matching & enforced)
         if passed in (-1, found.rule):
             return found
         exception = self.exceptions.first_past(excepting, passed)
         return Found(found.rule, found.rehearsed, exception, passed)
+
+    def _found(self, matching: int, enforced: int) -> Found:
+        """What is found where these rules match, and these count; the others are in shadow."""
+        live = matching & enforced
+        found = self._by_rule_alone[(live & -live).bit_length()]
+        if live == matching:
+            return found
+        first = _lowest(matching)
+        return Found(found.rule, first) if first != found.rule else found
 
     def _answer(self, found: Found, facts: Facts) -> Decision:
         decision = self._by_rule(found, facts)
@@ -405,16 +417,6 @@ def _located(template: str, facts: Facts) -> str:
         return template
     host = quote(facts.host.uri_host, safe="")
     return template.replace("{host}", host).replace("{uri}", quote(target_uri(facts), safe=""))
-
-
-def _found(matching: int, enforced: int) -> Found:
-    """What is found where these rules match, and these count; the others are in shadow."""
-    live = matching & enforced
-    rule = _lowest(live)
-    if live == matching:
-        return Found(rule)
-    first = _lowest(matching)
-    return Found(rule, first if first != rule else -1)
 
 
 def _lowest(bits: int) -> int:

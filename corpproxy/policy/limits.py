@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
+from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE, Place
+from corpproxy.identity.model import Identity
 from corpproxy.policy.amounts import rates_in_words
 from corpproxy.policy.conditions import What, When, Who, demanded
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import ClientNetworks, Networks
+from corpproxy.policy.quota import Quota, Standings, Then
 from corpproxy.policy.table import NO_NETWORKS, Table
 
 
@@ -38,7 +42,8 @@ class Limit:
     One row of the table.
 
     ``download`` and ``upload`` are octets a second toward the client and from it, 0 for as fast as it goes.
-    ``say`` is its sentence for the person who is slowed.
+    ``quota`` is how much there is in all, None for as much as goes through.  ``say`` is its sentence for the
+    person who is slowed, or has used all.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Limit:
     per: Per = Per.USER
     download: int = 0
     upload: int = 0
+    quota: Quota | None = None
     say: str = ""
     place: Place = NOWHERE
 
@@ -61,19 +67,45 @@ class Limit:
         """What it lets through, for people."""
         return rates_in_words(self.download, self.upload)
 
+    @property
+    def in_words(self) -> str:
+        """All that it says, for people."""
+        quota = self.quota.in_words if self.quota is not None else ""
+        return "; ".join(part for part in (self.rates_in_words, quota) if part) or "as fast as it goes"
+
 
 class Applied(NamedTuple):
-    """A limit, and the member whose octets it counts: the name of a person, a group and so on."""
+    """
+    A limit, and the member whose octets it counts: the name of a person, a group and so on.
+
+    ``is_spent`` says that the member has used up the quota.
+    """
 
     limit: Limit
     whom: str
+    is_spent: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        """Whether nothing more may move."""
+        quota = self.limit.quota
+        return self.is_spent and quota is not None and quota.then is Then.BLOCK
+
+    def rate(self, way: int) -> int:
+        """Octets a second that it lets through, down (0) or up (1); 0 for as fast as it goes."""
+        limit, quota = self.limit, self.limit.quota
+        own = limit.upload if way else limit.download
+        if not self.is_spent or quota is None or quota.then is not Then.SLOW:
+            return own
+        slow = quota.upload if way else quota.download
+        return min(own, slow) if own and slow else own or slow
 
 
 class Limits:
     """
     The table; ``networks`` and ``missing`` are as in `corpproxy.policy.decide.Policy`.
 
-    ``reads`` are the facts that it looks at.
+    ``standings`` is what is used of quotas, ``reads`` are the facts that it looks at.
     """
 
     def __init__(
@@ -81,7 +113,9 @@ class Limits:
         limits: Sequence[Limit],
         networks: Networks = NO_NETWORKS,
         missing: frozenset[str] = frozenset(),
+        standings: Standings | None = None,
     ) -> None:
+        self.standings = standings or Standings()
         self.limits = tuple(limits)
         self.networks = networks
         self._missing = missing
@@ -98,11 +132,7 @@ class Limits:
 
     def with_missing(self, missing: Iterable[str]) -> Limits:
         """The same table while the lists of some categories are missing."""
-        return Limits(self.limits, self.networks, frozenset(missing))
-
-    def with_others(self, limits: Sequence[Limit]) -> Limits:
-        """The same table with these rows in the place of its own."""
-        return Limits(limits, self.networks, self._missing)
+        return Limits(self.limits, self.networks, frozenset(missing), self.standings)
 
     def find(self, facts: Facts) -> tuple[Applied, ...]:
         """The limits that apply to an exchange, each with the member that it counts."""
@@ -112,12 +142,36 @@ class Limits:
             number = (rows & -rows).bit_length() - 1
             rows &= rows - 1
             limit = self.limits[number]
-            found += [Applied(limit, whom) for whom in self._members(number, limit.per, facts)]
+            members = self._members(number, limit.per, facts)
+            if limit.quota is None:
+                found += [Applied(limit, whom) for whom in members]
+            elif limit.quota.holds(facts.at):
+                found += [
+                    Applied(limit, whom, self._is_spent(limit.name, whom, facts.at)) for whom in members
+                ]
         return tuple(found)
+
+    def of(self, identity: Identity, client: str, listener: str, at: float) -> tuple[Applied, ...]:
+        """The limits of somebody now, whatever they ask for."""
+        return self._whatever.find(Facts(identity, client, listener, "", "", Host(""), 0, "", (), at))
+
+    @cached_property
+    def _whatever(self) -> Limits:
+        limits = [replace(one, what=What()) for one in self.limits if one.per is not Per.CATEGORY]
+        return Limits(limits, self.networks, self._missing, self.standings)
 
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other limits may be in force; infinity without hours."""
-        return self._table.next_change(at)
+        occasions = [
+            one.quota.occasion.hours.next_change(at)
+            for one in self.limits
+            if one.quota is not None and one.quota.occasion is not None
+        ]
+        return min(self._table.next_change(at), self.standings.next_end(at), *occasions)
+
+    def _is_spent(self, limit: str, whom: str, at: float) -> bool:
+        standing = self.standings.of(limit, whom, at)
+        return standing is not None and standing.is_spent
 
     def _members(self, number: int, per: Per, facts: Facts) -> Sequence[str]:
         if per is Per.USER:

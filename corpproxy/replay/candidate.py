@@ -80,6 +80,10 @@ class Candidate:
         self._policies: dict[frozenset[str], Policy] = {}
         self._exemptions: dict[frozenset[str], Exemptions] = {}
 
+    def then(self, version: str) -> Configuration | None:
+        """The policy of a version that a record names; None where its text is gone."""
+        return self._then(version)
+
     def put(self, record: Record) -> Put:
         """Turn a record into what the candidate is asked; raises ValueError for one that cannot be."""
         facts, gaps, missing = self._found(record)

@@ -56,6 +56,15 @@ def as_mapping(tally: Tally, about: About) -> dict[str, Any]:
         "odd_lines": tally.odd_lines,
         "passed_over": dict(tally.passed_over.most_common()),
         "by_other_rule": [_rule_mapping(rules, share) for rules, share in _sorted(tally.by_other_rule)],
+        "safe_search": {
+            "by": [
+                {"before": hosts[0], "after": hosts[1], **_counts(share)}
+                for hosts, share in _sorted(tally.searches)
+            ],
+            "undecidable": [
+                {"fact": fact, **_counts(share)} for fact, share in _sorted(tally.unknown_searches)
+            ],
+        },
         "changes": {kind: _change_mapping(tally.changes[kind]) for kind in KINDS if kind in tally.changes},
     }
 
@@ -105,6 +114,7 @@ def _lines(tally: Tally, about: About, rows: int) -> Iterator[str]:
             yield ""
     yield f"{_number(tally.unchanged)} of {_number(tally.decided)} decided exchanges are decided as they were"
     yield from _by_other_rule(tally, rows)
+    yield from _searches(tally, rows)
     yield from _undecidable(tally, rows)
     yield from _passed_over(tally)
 
@@ -168,6 +178,17 @@ def _undecidable(tally: Tally, rows: int) -> Iterator[str]:
 
 def _doubt(doubt: Doubt) -> str:
     return f"'{doubt.rule}' asks for {doubt.fact}"
+
+
+def _searches(tally: Tally, rows: int) -> Iterator[str]:
+    """Search engines that answer from another host: let through as before, and stricter or less so."""
+    if tally.searches:
+        total = sum(share.exchanges for share in tally.searches.values())
+        yield f"{_number(total)} go to another host of a search engine (safe_search)"
+        told = [(f"{after}, before: {before}", share) for (before, after), share in _sorted(tally.searches)]
+        yield from _rows(told, rows)
+    for fact, share in _sorted(tally.unknown_searches):
+        yield f"of {_in_words(share)} of search engines it is not known: {fact}"
 
 
 def _passed_over(tally: Tally) -> Iterator[str]:

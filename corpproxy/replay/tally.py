@@ -10,6 +10,7 @@ from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.policy.model import Decision, Effect
 from corpproxy.policy.partial import Doubt
 from corpproxy.replay.deciding import Deciding
+from corpproxy.replay.searches import Searches
 
 NEWLY_BLOCKED = "newly blocked"
 NEWLY_WARNED = "newly warned"
@@ -95,7 +96,8 @@ class Tally:
 
     ``unchanged`` have the same effect by the same rule, ``by_other_rule`` the same effect by another.
     ``passed_over`` are records that no rule decided, by what they are.  ``ungrouped`` are people who were in
-    no group, ``odd_lines`` what could not be read.
+    no group, ``odd_lines`` what could not be read.  ``searches`` are exchanges that go to another host of a
+    search engine, by the host before and after, ``unknown_searches`` those of which that is not known.
     """
 
     unchanged: int = 0
@@ -104,6 +106,8 @@ class Tally:
     doubts: dict[Doubt, Share] = field(default_factory=lambda: defaultdict(Share))
     passed_over: Counter[str] = field(default_factory=Counter)
     ungrouped: set[str] = field(default_factory=set)
+    searches: dict[tuple[str, str], Share] = field(default_factory=lambda: defaultdict(Share))
+    unknown_searches: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
     odd_lines: int = 0
     first: str = ""
     last: str = ""
@@ -134,8 +138,9 @@ class Rehearsal:
     ``are_rules_told`` says whether the records name the rule that decided.
     """
 
-    def __init__(self, deciding: Deciding, *, are_rules_told: bool = True) -> None:
+    def __init__(self, deciding: Deciding, searches: Searches, *, are_rules_told: bool = True) -> None:
         self._deciding = deciding
+        self._searches = searches
         self._are_rules_told = are_rules_told
         self._open: dict[str, Record] = {}
         self.tally = Tally()
@@ -187,6 +192,17 @@ class Rehearsal:
             tally.unchanged += 1
         else:
             tally.by_other_rule[record.rule, decision.rule].add(person_of(record), record.host)
+        if decision is not None and decision.effect == record.decision == Effect.ALLOW:
+            self._count_search(record)
+
+    def _count_search(self, record: Record) -> None:
+        found = self._searches.change(record)
+        if found is None:
+            return
+        if found.unknown:
+            self.tally.unknown_searches[found.unknown].add(person_of(record), record.host)
+        else:
+            self.tally.searches[found.before, found.after].add(person_of(record), record.host)
 
 
 def kind_of(before: str, after: str) -> str:

@@ -25,6 +25,8 @@ from typing import Any, Never
 
 import msgspec
 
+from corpproxy.config.configuration import Configuration
+
 # The template and its copies are the service's own: who looks at processes should know them apart.
 TEMPLATE_NAME = "corpproxy-seed"
 WORKER_NAME = "corpproxy-work"
@@ -71,12 +73,12 @@ Told = Birth | Death
 _ORDERS = msgspec.msgpack.Decoder(Order | Sending)
 
 
-def be_template(own: socket.socket) -> Never:
+def be_template(own: socket.socket, configuration: Configuration) -> Never:
     """Serve orders until the supervisor is gone; never returns to what was copied."""
     code = 1
     try:
         _prepare(own)
-        _Template(own).serve()
+        _Template(own, configuration).serve()
         code = 0
     except BaseException:
         traceback.print_exc(file=sys.__stderr__)
@@ -93,8 +95,9 @@ def _prepare(own: socket.socket) -> None:
 
 
 class _Template:
-    def __init__(self, own: socket.socket) -> None:
+    def __init__(self, own: socket.socket, configuration: Configuration) -> None:
         self._own = own
+        self._configuration = configuration
         self._living: set[int] = set()
         # A child that ends wakes the waiting up.
         woken, wakes = socket.socketpair()
@@ -135,7 +138,7 @@ class _Template:
             self._tell(Death(order.number, 0, os.EX_OSERR))
         else:
             if not pid:
-                be_worker(Path(order.parcels), descriptors)
+                be_worker(Path(order.parcels), descriptors, self._configuration)
             self._living.add(pid)
             self._tell(Birth(order.number, pid))
         for number in descriptors:
@@ -153,7 +156,7 @@ class _Template:
         self._own.sendall(msgspec.msgpack.encode(told))
 
 
-def be_worker(parcels: Path, descriptors: Sequence[int]) -> Never:
+def be_worker(parcels: Path, descriptors: Sequence[int], configuration: Configuration) -> Never:
     """Be a worker: the first descriptor is for the log, the second the link, sockets follow."""
     code = 1
     try:
@@ -162,7 +165,7 @@ def be_worker(parcels: Path, descriptors: Sequence[int]) -> Never:
             signal.signal(number, signal.SIG_DFL)
         _place(descriptors)
         _call_myself(WORKER_NAME)
-        _work(parcels)
+        _work(parcels, configuration)
         code = 0
     except BaseException:
         traceback.print_exc(file=sys.__stderr__)
@@ -194,7 +197,7 @@ def _let_go(keeping: set[int]) -> None:
     os.close(nothing)
 
 
-def _work(parcels: Path) -> None:
+def _work(parcels: Path, configuration: Configuration) -> None:
     import twisted.internet
     from twisted.internet import epollreactor
     from twisted.logger import LogPublisher, globalLogPublisher
@@ -206,7 +209,7 @@ def _work(parcels: Path) -> None:
     del twisted.internet.reactor
     LogPublisher.__init__(globalLogPublisher, ToSupervisor())
     reactor = epollreactor.EPollReactor()  # type: ignore[no-untyped-call]
-    serve(parcels, reactor)
+    serve(parcels, reactor, configuration)
     del kept
 
 

@@ -152,6 +152,24 @@ class Part(Struct, frozen=True, array_like=True):
     rate: float
 
 
+class Counted(Struct, frozen=True, array_like=True):
+    """Octets that a member of a quota moved."""
+
+    limit: str
+    whom: str
+    octets: int
+
+
+class Stands(Struct, frozen=True, array_like=True):
+    """How a member of a quota stands; see `corpproxy.policy.quota.Standing`."""
+
+    limit: str
+    whom: str
+    used: float
+    allowed: float
+    until: float
+
+
 class Parts(Struct, frozen=True):
     """Parts that are others than before; ``spread`` are the people who wait in several workers."""
 

@@ -31,6 +31,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
+from corpproxy.policy.quota import Member, Standing
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService
@@ -41,6 +42,7 @@ from corpproxy.supervisor.granting import SharedGranting
 from corpproxy.supervisor.lost import lost_tunnels
 from corpproxy.supervisor.messages import (
     Beginning,
+    Counted,
     Edition,
     Granted,
     GrantEnded,
@@ -53,6 +55,7 @@ from corpproxy.supervisor.messages import (
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.quotas import batches
 from corpproxy.supervisor.rates import Dealing
 from corpproxy.supervisor.seat import Seat
 from corpproxy.supervisor.spawning import Spawner
@@ -61,6 +64,7 @@ from corpproxy.supervisor.teller import hear
 from corpproxy.supervisor.template import make_template
 from corpproxy.supervisor.wire import (
     Book,
+    Count,
     Deal,
     EndGrant,
     Hear,
@@ -69,6 +73,7 @@ from corpproxy.supervisor.wire import (
     Link,
     NotStored,
     SetLimits,
+    Stand,
     TakeLists,
     Taken,
     Tell,
@@ -99,6 +104,11 @@ class SupervisorLink(Link):
     @Tidings.responder
     def reported(self, value: Report) -> dict[str, Any]:
         self._supervisor.take_report(value, self._seat)
+        return {}
+
+    @Count.responder
+    def counted(self, value: tuple[Counted, ...]) -> dict[str, Any]:
+        self._supervisor.quota_keeper.count({(one.limit, one.whom): one.octets for one in value})
         return {}
 
     @Taken.responder
@@ -154,7 +164,7 @@ class Supervisor(CorpproxyService):
 
     def _make_parts(self) -> None:
         # Before anything has a thread or a file of its own.
-        self.template = make_template(self.reactor)
+        self.template = make_template(self.reactor, self.configuration)
         super()._make_parts()
         self.parcels = Parcels(self.state / PARCELS_FOLDER)
         self.parcels.clear()
@@ -227,6 +237,8 @@ class Supervisor(CorpproxyService):
         link = seat.employment.link
         link.ask(TakeLists).addErrback(_not_told)
         link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(_not_told)
+        for standings in batches(self.lasting.standings.all):
+            link.ask(Stand, standings).addErrback(_not_told)
         self.granting.tell(seat)
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
@@ -293,6 +305,12 @@ class Supervisor(CorpproxyService):
         """Put the limits that are set into force, here and in all workers."""
         super().take_limits(entries)
         self.crew.tell(SetLimits, entries)
+
+    def take_standings(self, standings: Mapping[Member, Standing]) -> None:
+        """Some members of quotas stand otherwise, here and in all workers."""
+        super().take_standings(standings)
+        for batch in batches(standings):
+            self.crew.tell(Stand, batch)
 
     def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
         """The people who wait now in any worker, by the names of the limits that they wait for."""

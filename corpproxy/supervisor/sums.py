@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from corpproxy.admin.exposition import measured
+from corpproxy.admin.measuring import measured
 from corpproxy.admin.metrics import BY_NAME, MetricKind
 from corpproxy.admin.telemetry import Histogram, Telemetry
 from corpproxy.supervisor.messages import Numbers, Report

@@ -28,6 +28,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.config.configuration import Configuration
 from corpproxy.supervisor.copied import Birth, Death, Order, Sending, Told, be_template
 from corpproxy.supervisor.employment import Process, Watcher, in_words
 from corpproxy.supervisor.spawning import Spawner
@@ -41,11 +42,12 @@ MAX_MESSAGE_OCTETS = 4096
 _TOLD = msgspec.msgpack.Decoder(Told)
 
 
-def make_template(reactor: Any) -> Template | None:
+def make_template(reactor: Any, configuration: Configuration) -> Template | None:
     """
     Copy this process into one that makes workers; None where that is not safe, or not possible.
 
-    To be called before this process has threads, and files that nobody else may have.
+    Workers that begin with this configuration need not load it again.  To be called before this process has
+    threads, and files that nobody else may have.
     """
     if threading.active_count() > 1 or not hasattr(os, "fork") or sys.platform != "linux":
         return None
@@ -65,7 +67,7 @@ def make_template(reactor: Any) -> Template | None:
         theirs.close()
         return None
     if not pid:
-        be_template(theirs)
+        be_template(theirs, configuration)
     theirs.close()
     return Template(ours, pid, reactor)
 

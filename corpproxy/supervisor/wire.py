@@ -23,7 +23,18 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
-from corpproxy.supervisor.messages import Beginning, Crowd, Edition, Notice, Parts, Report, Took, Usage
+from corpproxy.supervisor.messages import (
+    Beginning,
+    Counted,
+    Crowd,
+    Edition,
+    Notice,
+    Parts,
+    Report,
+    Stands,
+    Took,
+    Usage,
+)
 from corpproxy.supervisor.parcels import Parcels
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -113,6 +124,13 @@ class SetLimits(amp.Command):
     arguments = _value(tuple[SetLimit, ...])
 
 
+class Stand(amp.Command):
+    """Know how members of quotas stand."""
+
+    arguments = _value(tuple[Stands, ...])
+    requiresAnswer = False
+
+
 class Deal(amp.Command):
     """Let so much through of the buckets of limits from now on."""
 
@@ -166,6 +184,13 @@ class KeepRequest(amp.Command):
 
     arguments = _value(AccessRequest)
     errors = {NotStored: b"NOT-STORED"}
+
+
+class Count(amp.Command):
+    """Add up what members of quotas moved."""
+
+    arguments = _value(tuple[Counted, ...])
+    requiresAnswer = False
 
 
 class Taken(amp.Command):

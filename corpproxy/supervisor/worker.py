@@ -56,13 +56,16 @@ from corpproxy.supervisor.messages import (
     Parts,
     Report,
     Requested,
+    Stands,
 )
 from corpproxy.supervisor.parcels import Parcels
+from corpproxy.supervisor.quotas import CountedElsewhere, standings_of
 from corpproxy.supervisor.rates import Taking
 from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
 from corpproxy.supervisor.wire import (
     Begin,
+    Count,
     Deal,
     Hear,
     Link,
@@ -71,6 +74,7 @@ from corpproxy.supervisor.wire import (
     Reopen,
     SetLimits,
     Settle,
+    Stand,
     Stop,
     Swap,
     TakeLists,
@@ -224,6 +228,9 @@ class Worker(CorpproxyService):
     def _make_limit_keeper(self) -> Any:
         return Elsewhere()
 
+    def _make_quota_keeper(self) -> CountedElsewhere:
+        return CountedElsewhere(lambda counted: self._link.ask(Count, counted))
+
     def _make_errands(self) -> Any:
         return NoErrands()
 
@@ -333,12 +340,23 @@ class Worker(CorpproxyService):
 
 
 class WorkerLink(Link):
-    """A worker's end of the link; ``over`` is called when this process is to end."""
+    """
+    A worker's end of the link; ``over`` is called when this process is to end.
+
+    ``had`` is a configuration that was loaded before this process was made, and is its to begin with if that
+    version is in force still.
+    """
 
     def __init__(
-        self, parcels: Parcels, reactor: Any, now: Callable[[], float], over: Callable[[], None]
+        self,
+        parcels: Parcels,
+        reactor: Any,
+        now: Callable[[], float],
+        over: Callable[[], None],
+        had: Configuration | None = None,
     ) -> None:
         super().__init__(parcels)
+        self._had = had
         self._reactor = reactor
         self._now = now
         self._over = over
@@ -347,7 +365,9 @@ class WorkerLink(Link):
 
     @Begin.responder
     def begin(self, value: Beginning) -> dict[str, Any]:
-        configuration = loaded(value.edition, Path(value.state))
+        configuration, self._had = self._had, None
+        if configuration is None or configuration.version != value.edition.version:
+            configuration = loaded(value.edition, Path(value.state))
         started = Started(configuration, (), False, value.edition.texts)
         self.worker = Worker(value, started, self, reactor=self._reactor, now=self._now)
         try:
@@ -405,6 +425,11 @@ class WorkerLink(Link):
     @SetLimits.responder
     def set_limits(self, value: tuple[SetLimit, ...]) -> dict[str, Any]:
         self._service.take_limits(value)
+        return {}
+
+    @Stand.responder
+    def stand(self, value: tuple[Stands, ...]) -> dict[str, Any]:
+        self._service.take_standings(standings_of(value))
         return {}
 
     @Deal.responder

@@ -112,6 +112,16 @@ class IndexTests(SynchronousTestCase):
         query = RecordQuery(since="2026-11-23T10:03:00.000Z", until="2026-11-23T10:05:00.000Z")
         self.assertEqual(index_of(lines).wanted(query, KEY), [3, 4, 5])
 
+    def test_whom(self) -> None:
+        """Whom a record is about leads to it whatever its kind is."""
+        lines = [
+            long_line(whom="amir"),
+            long_line(kind=Kind.DEED, deed="grant-given", whom="amir"),
+            long_line(),
+        ]
+        self.assertEqual(index_of(lines).wanted(RecordQuery(whom="amir"), KEY), [0, 1])
+        self.assertEqual(index_of(lines).wanted(RecordQuery(deeds=True), KEY), [1])
+
     def test_nameless(self) -> None:
         """An index has no name in it, and without the key of the site none can be tried on it."""
         maker = IndexMaker(KEY)

@@ -13,6 +13,7 @@ from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.books import Books
 from corpproxy.destination.model import AddressClass, Destination, Host, Match
 from corpproxy.errors import Place
+from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.known import Known
 from corpproxy.http1.fields import Fields
@@ -155,6 +156,33 @@ class OrdinaryTests(SynchronousTestCase):
             found.append(writer.records)
         self.assertEqual(*found)
         self.assertEqual({one.kind for one in found[1]}, {Kind.OPENING})
+
+    def test_closings(self):
+        """And with those of tunnels that are over, whichever way they ended."""
+        force = in_force()
+        known = Known(force.sections, None, None, None, None, (0.0, 0.0, None))
+        tunnel = {"result": ResultCode.TUNNELLED, "status": 200, "method": b"CONNECT", "opened": True}
+        each = [
+            {"server_name": "www.miniclip.com"},
+            {"server_name": "www.miniclip.com", "upstream": "192.0.2.2:443", "connect_seconds": 0.25},
+            {"server_name": ""},
+            {"result": ResultCode.ENDED, "failure": "tunnel-life"},
+            {"ended": Ending("decided-again", GAMES, "v2", "the policy changed"), "failure": "decided-again"},
+            {"up_sent": 7, "up_received": 5},
+        ]
+        found = []
+        for like in (None, known):
+            writer = Kept()
+            books = Books(Accounts(Ledger()), writer, lambda: MONDAY + 1, lambda record: None)
+            for number, one in enumerate(each):
+                begun = self.begun(force, "", known=like, **{**tunnel, **one})
+                begun.reference = f"0s3c9d{number:08}"
+                books.opened(begun)
+                books.close(begun)
+            found.append([record for record in writer.records if record.kind is Kind.CLOSING])
+        self.assertEqual(*found)
+        self.assertEqual(len(found[1]), len(each))
+        self.assertIsNotNone(known.record)
 
     def test_same(self):
         """A record says the same whether or not the exchange was like one before it."""

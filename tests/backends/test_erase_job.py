@@ -21,6 +21,7 @@ from corpproxy.audit.record import decode, encode
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.erase_job import Done, EraseJob, Told, erase
 from corpproxy.backends.list_files import build_command
+from corpproxy.backends.record_reader import Follower
 from corpproxy.backends.record_segments import segment_names
 from corpproxy.backends.record_shelf import anchors
 from corpproxy.backends.segment_packing import closed
@@ -135,6 +136,17 @@ class EraseTests(EraseCase):
         self.erase(Erasure(user="person-1"))
         self.assertNotIn(b"person-1", self.octets())
         self.assertEqual(self.verdict().cut, [])
+
+    def test_followed(self) -> None:
+        """Who follows the record sees nothing again, and nothing half, when what was read is erased."""
+        follower = Follower(self.folder, self.fail)
+        self.write(0, 2)
+        self.assertEqual(len(list(follower.added())), 2)
+        self.close()
+        self.erase(Erasure(until=self.now))
+        self.assertEqual(list(follower.added()), [])
+        self.write(0, 1)
+        self.assertEqual(len(list(follower.added())), 1)
 
     def test_untouched(self) -> None:
         """A segment without anything to erase is not written again."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends.list_shelf import (
+    FETCHING_FILE,
     HELD,
     MAX_EVENTS,
     TAKEN,
@@ -16,9 +17,30 @@ from corpproxy.backends.list_shelf import (
     Shelf,
     ShelfError,
     ShelfState,
+    fetching_since,
     read_shelf,
 )
 from corpproxy.destination.brake import Findings
+
+
+class FetchingTests(SynchronousTestCase):
+    """Whether somebody fetches a list just now."""
+
+    def test_fetching(self):
+        """It is known while it is done, and not afterwards; one process at a time does."""
+        shelf = Shelf(Path(self.mktemp()) / "ads.txt", 2)
+        self.assertIsNone(fetching_since(shelf.folder))
+        with shelf.fetching(1_795_000_000.0):
+            self.assertEqual(fetching_since(shelf.folder), 1_795_000_000.0)
+            self.assertRaises(BlockingIOError, shelf.fetching(1.0).__enter__)
+        self.assertIsNone(fetching_since(shelf.folder))
+
+    def test_killed(self):
+        """A process that was killed leaves its mark, which counts for nothing."""
+        shelf = Shelf(Path(self.mktemp()) / "ads.txt", 2)
+        shelf.folder.mkdir(parents=True)
+        (shelf.folder / FETCHING_FILE).write_text("999999999 1795000000\n")
+        self.assertIsNone(fetching_since(shelf.folder))
 
 
 class ShelfCase(SynchronousTestCase):

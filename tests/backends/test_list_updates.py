@@ -6,6 +6,7 @@ import msgspec
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 
+from corpproxy.backends.list_removed import RemovedLists
 from corpproxy.backends.list_shelf import FAILED, HELD, TAKEN, ShelfError
 from corpproxy.backends.list_update_job import Outcome, UpdateJob
 from corpproxy.backends.list_updates import CHILD_SECONDS, LOOK_SECONDS, RETRY_SECONDS, ListUpdates
@@ -27,6 +28,7 @@ class UpdatesCase(FetchedCase):
             lambda names: UpdateJob("policy.yaml", {"policy.yaml": b"rules:"}, names),
             self.take,
             lambda: NOON + self.reactor.seconds(),
+            RemovedLists(self.configuration.state),
         )
         self.addCleanup(self.updates.stop)
 

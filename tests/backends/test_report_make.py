@@ -100,6 +100,24 @@ class ReportTests(SynchronousTestCase):
         )
         self.assertEqual([(one.name, one.rule) for one in found.limited], [("dora", "a gigabyte a day")])
 
+    def test_slowed(self) -> None:
+        """Who had to wait for a limit stands among those who met one, and was refused nothing."""
+        self.add(25, 8, "beth", "films.example", slowed_by=("the line", "each"))
+        found = self.figures()
+        self.assertEqual(
+            [(one.name, one.rule) for one in found.limited][:2], [("beth", "each"), ("beth", "the line")]
+        )
+        self.assertEqual((found.total.exchanges, found.total.refused), (10, 5))
+
+    def test_quota(self) -> None:
+        """A quota that is used up is a limit that somebody met, not a host that was blocked."""
+        spent = {"failure": "quota-spent"}
+        self.add(25, 8, "beth", "films.example", result=ResultCode.BLOCKED, rule="a film a day", **spent)
+        self.add(25, 9, "beth", "films.example", result=ResultCode.ENDED, ended_rule="a film a day", **spent)
+        found = self.figures()
+        self.assertEqual((found.limited[0].name, found.limited[0].times), ("beth", 2))
+        self.assertNotIn("films.example", [one.host for one in (*found.refusals, *found.harms)])
+
     def test_group(self) -> None:
         """A report of a group has what people of that group did, and nothing of others."""
         found = self.figures(group="staff")

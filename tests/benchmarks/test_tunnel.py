@@ -35,7 +35,7 @@ TUNNEL_OCTETS = 2_800
 CONNECTION_OCTETS = 1_300
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
-FUNCTION_CALLS = 520
+FUNCTION_CALLS = 460
 
 
 class TunnelCostTests(SynchronousTestCase):

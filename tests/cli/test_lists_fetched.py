@@ -8,6 +8,7 @@ import pwd
 import time
 from email.utils import formatdate
 
+from corpproxy.backends.list_shelf import Shelf
 from tests.backends.bad_server import answer, serving
 from tests.backends.fetched_site import LIST, NEWER, FetchedCase
 from tests.cli.reading import output_of
@@ -93,6 +94,25 @@ class FetchedListsTests(FetchedCase):
         )
         self.assertIn("'corpproxy lists accept fun' or 'corpproxy lists reject fun'", err)
         self.assertRegex(out, r"held [0-9a-f]{12} by corpproxy: it puts hillside.example into")
+
+    def test_status_while_fetched(self):
+        """That a list is being fetched just now is said, and for how long."""
+        self.taken()
+        with Shelf(self.source.path, 3).fetching(time.time() - 130):
+            _, out, _ = self.lists("status")
+            self.assertRegex(out, r"(?m)^fun .* taken +being fetched, for 2 minutes +CC BY$")
+            (told,) = json.loads(self.lists("status", "--json")[1])
+            self.assertAlmostEqual(told["fetching_seconds"], 130, delta=20)
+
+    def test_status_of_removed(self):
+        """What is left of a list that is gone from the policy is told, with what becomes of it."""
+        self.taken()
+        policy = self.policy()
+        self.policy = lambda: policy.replace("name: fun,", "name: games,")
+        _, out, _ = self.lists("status")
+        self.assertRegex(
+            out, r"(?m)^list 'fun' is not in the policy any more; .*/state/lists/fun is deleted a week "
+        )
 
     def test_status_json(self):
         """Programs get all of it."""

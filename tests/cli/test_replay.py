@@ -12,6 +12,7 @@ from pathlib import Path
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
+from corpproxy.backends.history import History, Run
 from tests.audit.test_record import a_record
 from tests.cli.sites import SiteCase
 from tests.support.realdata import real_data
@@ -235,6 +236,33 @@ class RecordsTests(ReplayCase):
         self.assertEqual((doubt["rule"], doubt["fact"]), ("no games", "the categories"))
         self.assertEqual(found["changes"]["newly blocked"]["by_host"][0]["host"], "games.example")
         self.assertEqual(found["unchanged"], 2)
+
+    def test_safe_search(self):
+        """Whom another host of a search engine would answer is a number of its own, and no change."""
+        self.keep_policy()
+        for user in ("amir", "beth"):
+            self.exchange("www.google.com", user=user, method="CONNECT", port=443, path="", scheme="https")
+        self.exchange("www.example.com")
+        self.save()
+        self.assertEqual(self.replay(*self.SINCE)["safe_search"], {"by": [], "undecidable": []})
+        self.edit("rules:\n", "safe_search: [{who: {group: pupils}}]\nrules:\n")
+        found = self.replay(*self.SINCE)
+        (searches,) = found["safe_search"]["by"]
+        self.assertEqual(
+            (searches["before"], searches["after"]), ("www.google.com", "forcesafesearch.google.com")
+        )
+        self.assertEqual((searches["exchanges"], found["changed"], found["unchanged"]), (1, 0, 3))
+        _, out, _ = self.run_command("replay", "--policy", self.policy, *self.SINCE)
+        self.assertIn("1 go to another host of a search engine (safe_search)\n", out)
+        self.assertIn("    1  1 person  1 host  forcesafesearch.google.com, before: www.google.com\n", out)
+        shutil.rmtree(self.folder / "state" / "policies")
+        (unknown,) = self.replay(*self.SINCE)["safe_search"]["undecidable"]
+        self.assertEqual((unknown["exchanges"], unknown["fact"][:16]), (2, "what safe_search"))
+
+    def keep_policy(self):
+        """Keep the policy as one that ran."""
+        texts = {"policy.yaml": self.policy.read_bytes()}
+        History(self.folder / "state").keep(texts, self.policy, Run(AT - 60, "carol", 1000, "reload"))
 
     def test_tunnels(self):
         """A tunnel counts once, whether it is still open or not."""

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -17,6 +17,7 @@ from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.foreign.squid.policy import import_squid
 from corpproxy.foreign.squid.source import Source, read_source
+from corpproxy.policy.model import Answer, Decision, Effect
 from corpproxy.policy.question import Question, facts_for, read_request
 from tests.foreign.real_squid import Asked, RealSquid
 
@@ -25,6 +26,7 @@ PATHS = ("/", "/index.html", "/ads/banner.gif", "/a/b.MP3?x=1", "/file.exe", "/s
 METHODS = ("GET", "GET", "GET", "POST", "PUT", "CONNECT", "CONNECT", "CONNECT")
 PORTS = (80, 443, 21, 25, 563, 1024, 1025, 8080, 65535)
 AGENTS = ("curl/8", "Mozilla/5.0 (X11) Firefox/130.0", "MSIE 6.0", "Wget/1.21")
+MEDIA_TYPES = ("text/html", "text/html; charset=utf-8", "image/png", "application/pdf")
 HOSTS = ("www.example.org", "example.com", "192.0.2.10", "10.1.2.3", "127.0.0.1", "203.0.113.9")
 
 
@@ -40,6 +42,7 @@ class World:
     users: list[str] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
     listeners: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
 
     def asked(self, count: int, seed: int) -> list[Asked]:
         """So many requests, always the same."""
@@ -61,13 +64,14 @@ class World:
             chance.choice(self.users),
             chance.choice(self.listeners),
             chance.choice(self.agents),
+            chance.choice(self.answered) if self.answered and method != "CONNECT" else "",
         )
 
 
 def world_of(source: Source, users: Iterable[str], listeners: Sequence[str]) -> World:
     """Everything that a configuration names, its neighbours, and a few others."""
     hosts, paths, ports, methods = set(HOSTS), list(PATHS), set(PORTS), list(METHODS)
-    clients, agents = {"192.0.2.7"}, list(AGENTS)
+    clients, agents, answered = {"192.0.2.7"}, list(AGENTS), set[str]()
     for acl in source.acls.by_name.values():
         values = [value.text for value in acl.values if acl.lines]
         if acl.type in ("dstdomain", "ssl::server_name"):
@@ -86,6 +90,8 @@ def world_of(source: Source, users: Iterable[str], listeners: Sequence[str]) -> 
             ports |= {port for value in values for one in value.split("-") for port in _around(int(one))}
         elif acl.type == "method":
             methods += values
+        elif acl.type == "rep_mime_type":
+            answered |= {word for value in values for word in _media_types(value)}
         elif acl.type == "browser":
             agents += [word for value in values for word in _words(value)]
     paths = [path.replace(" ", "%20") for path in paths]
@@ -98,6 +104,7 @@ def world_of(source: Source, users: Iterable[str], listeners: Sequence[str]) -> 
         ["", "", *users],
         agents,
         list(listeners),
+        sorted(answered | set(MEDIA_TYPES)) if answered else [],
     )
 
 
@@ -137,6 +144,31 @@ def _words(expression: str) -> list[str]:
     """Texts that an expression may find: its letters without what is special."""
     bare = re.sub(r"\\(.)", r"\1", re.sub(r"[\^$]|\.\*|\([^)]*\)\??|\[[^]]*\][+*?]?|[+*?]", "", expression))
     return [word for word in re.split(r"[|()]", bare) if word]
+
+
+def _media_types(expression: str) -> Iterator[str]:
+    """
+    Media types that an expression may find, as servers write them.
+
+    Parameters and case count for nothing here, and for Squid where an expression ends with the type.
+    """
+    for word in _words(expression):
+        whole = word if not word.endswith("/") else f"{word}mp4; charset=utf-8"
+        for made in (whole, f"x{word}", f"{word}4"):
+            if re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9.+-]+(; .*)?", made):
+                yield made
+
+
+def decide(site: AskedPolicy, question: Question, answered: str) -> Decision | None:
+    """What the policy says of a request, and then of its answer; None where it asks to sign in."""
+    asked = facts_for(question, site.surroundings, site.policy.asks_who)
+    if asked.is_challenged:
+        return None
+    decision = site.policy.decide(asked.facts)
+    if decision.effect is Effect.ALLOW and answered and not asked.facts.is_tunnel:
+        answer = Answer(answered.partition(";")[0].strip().lower(), 2)
+        decision = site.policy.decide(replace(asked.facts, answer=answer))
+    return decision
 
 
 @dataclass(frozen=True)
@@ -228,11 +260,8 @@ class Comparison:
             frozenset({address}),
             **({"agent": one.agent} if "agent" in Question.__dataclass_fields__ else {}),
         )
-        asked = facts_for(question, site.surroundings, site.policy.asks_who)
-        if asked.is_challenged:
-            return "challenge", ""
-        decision = site.policy.decide(asked.facts)
-        return str(decision.effect), decision.rule
+        decision = decide(site, question, one.answered)
+        return ("challenge", "") if decision is None else (str(decision.effect), decision.rule)
 
 
 def _agreed(answer: str, one: Asked) -> str:

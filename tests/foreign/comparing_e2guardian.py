@@ -13,8 +13,8 @@ from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.asked_policy import asked_policy
 from corpproxy.foreign.e2guardian.policy import import_e2guardian
 from corpproxy.foreign.e2guardian.source import Source, read_source
-from corpproxy.policy.question import Question, facts_for
-from tests.foreign.comparing import AGENTS, NEIGHBOURS, PATHS, Difference
+from corpproxy.policy.question import Question
+from tests.foreign.comparing import AGENTS, MEDIA_TYPES, NEIGHBOURS, PATHS, Difference, decide
 from tests.foreign.real_e2guardian import RealE2guardian
 from tests.foreign.real_squid import Asked
 
@@ -35,6 +35,7 @@ def requests_of(source: Source, count: int, seed: int = 1) -> list[Asked]:
     """Requests for everything that the lists name, for its neighbours, and for a few others."""
     chance = random.Random(seed)
     hosts, urls = set(HOSTS), []
+    answered = ["", *MEDIA_TYPES]
     for group in source.groups:
         for one in group.lists.all:
             for file in one.files:
@@ -45,9 +46,11 @@ def requests_of(source: Source, count: int, seed: int = 1) -> list[Asked]:
                         and name.replace(".", "").replace("-", "").isalnum()
                     ):
                         hosts |= {name, *(each.format(name) for each in NEIGHBOURS)}
+                    if one.kind == "mimelist":
+                        answered.append(entry.text.strip())
                     if one.kind == "urllist":
                         urls.append(entry.text.split("//")[-1])
-    paths = [*PATHS, "/casino77", "/x.scr", "/casino"]
+    paths = [*PATHS, "/casino77", "/x.scr", "/casino", "/a/setup.exe?v=1", "/exe", "/x.tar.gz"]
     ordered = sorted(hosts)
     made = []
     for _ in range(count):
@@ -61,10 +64,11 @@ def requests_of(source: Source, count: int, seed: int = 1) -> list[Asked]:
                 + chance.choice(urls)
                 + chance.choice(("", "/x", "x", "?a=1"))
             )
-            made.append(Asked(url, "GET", client, agent=agent))
+            made.append(Asked(url, "GET", client, agent=agent, answered=chance.choice(answered)))
         else:
             url = f"http://{chance.choice(ordered)}{chance.choice(paths)}"
-            made.append(Asked(url, chance.choice(("GET", "GET", "POST")), client, agent=agent))
+            method = chance.choice(("GET", "GET", "POST"))
+            made.append(Asked(url, method, client, agent=agent, answered=chance.choice(answered)))
     return made
 
 
@@ -91,7 +95,8 @@ def differences(
     for one, answer in zip(asked, answers, strict=True):
         counts[answer] = counts.get(answer, 0) + 1
         question = Question(one.url, moment, one.method, client=one.client, agent=one.agent)
-        decision = site.policy.decide(facts_for(question, site.surroundings, site.policy.asks_who).facts)
+        decision = decide(site, question, one.answered)
+        assert decision is not None
         if str(decision.effect) != answer:
             found.append(Difference(one, answer, str(decision.effect), decision.rule))
     shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.foreign.real_squid import ANSWER_SECONDS, AT_ONCE, START_SECONDS, Asked, Parent, free_ports
+from tests.foreign.real_squid import ANSWER_SECONDS, AT_ONCE, START_SECONDS, WISH, Asked, Parent, free_ports
 
 _OURS = re.compile(
     r"\s*(filterip|filterports|nodaemon|httpworkers|transparenthttpsport|proxyip|proxyport|loglocation|"
@@ -117,6 +117,8 @@ class RealE2guardian:
             connection.connect(("127.0.0.1", self._port))
             host = asked.url.partition("://")[2].partition("/")[0] or asked.url
             lines = [f"{asked.method} {asked.url} HTTP/1.1", f"Host: {host}", f"User-Agent: {asked.agent}"]
+            if asked.answered:
+                lines.append(f"{WISH}: {asked.answered}")
             if asked.user:
                 credentials = base64.b64encode(f"{asked.user}:x".encode()).decode()
                 lines.append(f"Proxy-Authorization: Basic {credentials}")

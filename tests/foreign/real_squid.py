@@ -55,6 +55,8 @@ cache_peer 127.0.0.1 parent {parent} 0 no-query no-digest no-netdb-exchange defa
 never_direct allow all
 proxy_protocol_access allow all
 """
+# What a request wants its answer to be.
+WISH = "X-Answer"
 # Passwords are checked by the helper of this machine, against those of the test.
 HELPER = "/usr/lib/squid/basic_ncsa_auth"
 _HELPER = re.compile(r"^(\s*auth_param\s+basic\s+program)\s+\S*ncsa_auth\s+\S+", re.MULTILINE)
@@ -63,7 +65,11 @@ _PORT = "http_port 127.0.0.1:{number} require-proxy-header name={name}\n"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request as both are asked it; ``url`` is host and port for CONNECT."""
+    """
+    One request as both are asked it; ``url`` is host and port for CONNECT.
+
+    ``answered`` is the Content-Type of the answer, if it gets so far.
+    """
 
     url: str
     method: str = "GET"
@@ -71,6 +77,7 @@ class Asked:
     user: str = ""
     listener: str = ""
     agent: str = "curl/8"
+    answered: str = ""
 
 
 def is_here() -> bool:
@@ -178,6 +185,7 @@ class RealSquid:
             f"Host: {host}",
             f"User-Agent: {asked.agent}",
             "Connection: close",
+            *([f"{WISH}: {asked.answered}"] if asked.answered else ()),
         ]
         if asked.user:
             credentials = f"{asked.user}:{self.passwords[asked.user]}".encode()
@@ -216,12 +224,18 @@ def _outcome(head: bytes) -> str:
 
 
 class _Yes(socketserver.StreamRequestHandler):
-    """Answers one request: 200, and nothing in it."""
+    """Answers one request: 200, with the Content-Type that it asks for, or nothing in it."""
 
     def handle(self) -> None:
-        while self.rfile.readline(65536) not in (b"\r\n", b""):
-            pass
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        wish = b""
+        while (line := self.rfile.readline(65536)) not in (b"\r\n", b""):
+            name, _, value = line.partition(b":")
+            if name.lower() == WISH.lower().encode():
+                wish = value.strip()
+        stated = b"Content-Type: %b\r\nContent-Length: 2\r\n" % wish if wish else b"Content-Length: 0\r\n"
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n%bConnection: close\r\n\r\n" % stated)
+        if wish:
+            self.wfile.write(b"ok")
 
 
 class _Server(socketserver.ThreadingTCPServer):

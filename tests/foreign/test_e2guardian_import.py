@@ -60,6 +60,23 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(rules_of(made), [f"bad | {expected} | do: block", "everything else | do: allow"])
         self.assertTrue(loads(made))
 
+    def test_extension_of_answers(self):
+        """What looks at the name that an answer gives its file is taken over for URLs, and told to be open."""
+        made = e2guardian(
+            group=f"{GROUP}{STORY}fileextlist = 'name=ext,path=lists/e'\nmimelist = 'name=mime,path=lists/m'\n",
+            f1_story="function(checkresponse)\nif(mimein, mime) return setblock\nif(extensionin, ext) return setblock\n",
+            lists__e=".exe\n", lists__m="audio/mpeg\n",
+        )  # fmt: skip
+        self.assertEqual(
+            rules_of(made)[:2],
+            [
+                "mime | what: {media_type: audio/mpeg} | do: block",
+                "ext | what: {extension: exe} | do: block",
+            ],
+        )
+        (told,) = made.open
+        self.assertIn("a part of 'ext' has no counterpart: e2guardian looks at the name", told.message)
+
     def test_extension_and_agent(self):
         """The ends of files and what clients say they are."""
         made = e2guardian(

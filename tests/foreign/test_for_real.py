@@ -49,6 +49,8 @@ class SquidTests(SynchronousTestCase):
         kinds_in_the_morning=("kinds.conf", "2026-11-24 11:59:30", {"allow", "block", "challenge"}),
         kinds_in_the_evening=("kinds.conf", "2026-11-22 21:00:00", {"allow", "block", "challenge"}),
         library=("library.conf", "2026-11-23 10:00:00", {"allow", "block", "redirect"}),
+        answers_in_the_morning=("answers.conf", "2026-11-23 10:00:00", {"allow", "block"}),
+        answers_at_night=("answers.conf", "2026-11-23 22:00:00", {"allow", "block"}),
         library_closed=("library.conf", "2026-11-28 16:00:30", {"allow", "block"}),
     )
     def test_sample(self, name, at, expected):

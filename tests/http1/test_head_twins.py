@@ -51,14 +51,14 @@ class InPython(RequestReader):
     """The twin in Python, wherever the compiled one runs."""
 
     __slots__ = ()
-    _take = HeadReader._take  # type: ignore[assignment]
+    feed = HeadReader.feed  # type: ignore[assignment]
 
 
 class AnswersInPython(ResponseReader):
     """That of answers."""
 
     __slots__ = ()
-    _take = HeadReader._take  # type: ignore[assignment]
+    feed = HeadReader.feed  # type: ignore[assignment]
 
 
 def told(reader: Any, pieces: list[bytes]) -> Any:
@@ -168,9 +168,9 @@ class CompiledTests(SynchronousTestCase):
         sections, answers = Sections(), ResponseReader()
         for whole in HEADS * 2:
             if whole.startswith(b"HTTP/"):
-                self.assertIsNotNone(answers._take(whole))
+                self.assertIsNotNone(self.heads.response(answers, whole, 65536, 100))
             else:
-                head = RequestReader(sections=sections)._take(whole)
+                head = self.heads.request(RequestReader(), whole, sections, 65536, 8000, 100)
                 self.assertIsInstance(head, RequestHead)
 
     def test_digest(self) -> None:
@@ -206,14 +206,13 @@ class CompiledTests(SynchronousTestCase):
         self.assertLess(_resident() - octets, 2 * 1024 * 1024)
 
     def _read(self, kinds: list[bytes]) -> None:
-        sections, bounds = Sections(), Limits()
-        requests, answers = RequestReader(bounds, sections), ResponseReader(bounds)
+        sections, requests, answers = Sections(), RequestReader(), ResponseReader()
         for number in range(MANY):
             octets = kinds[number % len(kinds)]
-            for reader in (requests, answers):
-                head = reader._take(octets)
-                if head is not None and not number % 7:
-                    take_off(head.fields.section)
+            self.heads.response(answers, octets, 65536, 100)
+            head = self.heads.request(requests, octets, sections, 65536, 8000, 100)
+            if head is not None and not number % 7:
+                take_off(head.fields.section)
 
 
 def _resident() -> int:

@@ -17,7 +17,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
-from corpproxy.net.rounds import LONG_SECONDS, SLICE_SECONDS, TICK_SECONDS
+from corpproxy.net.rounds import LONG_SECONDS, LONGEST_SLICE_SECONDS, SLICE_SECONDS, TICK_SECONDS
 from corpproxy.policy.calendar import Hours, parse_spans
 from corpproxy.policy.conditions import What, When, Who
 from corpproxy.policy.decide import Policy
@@ -527,6 +527,15 @@ class SliceTests(RoundsCase):
         self.go_on()
         self.assertEqual((rounds.ended, len(self.put_off)), (30, 3))
         self.assertTrue(all(client.closed for client in self.clients))
+
+    def test_busy(self):
+        """Where others are busy a slice is longer, so that the round ends in time; but never very long."""
+        rounds = self.begin_round(40)
+        self._time += 10 * LONGEST_SLICE_SECONDS
+        self.go_on()
+        self.assertEqual(rounds.ended, 9 + 26)
+        self.go_on()
+        self.assertEqual(rounds.ended, 40)
 
     def test_change_meanwhile(self):
         """What changes while a round goes on is seen when it is over."""

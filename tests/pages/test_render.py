@@ -19,6 +19,7 @@ from corpproxy.pages.confirm import open_warning
 from corpproxy.pages.negotiate import LANGUAGES, Audience, Media
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.packaged import packaged
+from corpproxy.pages.render import Pages
 from corpproxy.pages.shown import MAX_SENTENCE, sentence, shown
 from corpproxy.pages.site import MAX_LOGO_OCTETS, Contact, Logo
 from corpproxy.policy.model import Effect
@@ -59,6 +60,24 @@ def hostile_pages(text):
         yield SCHOOL.refused(decision(effect, text, text, name), of, HTML)
     yield SCHOOL.failure(text, of, HTML, detail=text)
     yield SCHOOL.challenge(text, of, HTML, (b"Basic",))
+
+
+class MadeTests(SynchronousTestCase):
+    """What belongs to the program, and not to a site."""
+
+    def test_once(self):
+        """Words, style and template are read for the first policy; for the next one they are there."""
+        read = []
+
+        def load(name):
+            read.append(name)
+            return packaged(name)
+
+        Pages(SITE, SIGNER.seal, load)
+        self.assertIn("style/page.css", read)
+        of_the_first = len(read)
+        Pages(SITE, SIGNER.seal, load)
+        self.assertEqual(len(read), of_the_first)
 
 
 @tabular

@@ -93,6 +93,11 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual((decision.effect, decision.rule, decision.category), (Effect.BLOCK, "malware", ""))
         self.assertEqual(decision.reason, "the list of malware is missing, so that this refuses everything")
 
+    def test_nothing_else_missing(self):
+        """The same lists are missing as before: the policy stays, with all that it remembers."""
+        policy = Policy([GAMES, allow()], missing_categories=frozenset({"games"}))
+        self.assertIs(policy.with_missing(["games"]), policy)
+
     def test_reads(self):
         """Only what the rules and the safety table look at is read."""
         self.assertEqual(OPEN.reads, {"method", "port", "host"})

@@ -9,13 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.destination.host import normal_host
 from corpproxy.identity.model import ANONYMOUS, Identity
+from corpproxy.identity.people import People
+from corpproxy.identity.settings import IdentitySettings
 from corpproxy.policy.amounts import parse_rate, rate_text
 from corpproxy.policy.calendar import Hours, parse_spans
+from corpproxy.policy.cases import Case, run_cases
 from corpproxy.policy.conditions import What, When, Who
+from corpproxy.policy.decide import Policy
 from corpproxy.policy.limits import Limit, Limits, Per
 from corpproxy.policy.model import Facts
+from corpproxy.policy.question import Surroundings
 from corpproxy.policy.set_limits import EVERYBODY, OF_POLICY, SetLimit, SetLimits
-from tests.support.builders import CLIENT, MONDAY, domain
+from tests.support.builders import ALLOW, CLIENT, MONDAY, domain
 from tests.support.rows import rows, tabular
 
 MIB = 1 << 20
@@ -137,3 +142,26 @@ class RateTests(SynchronousTestCase):
     def test_wrong(self, written):
         """What is no rate, or an absurd one, is refused with a sentence."""
         self.assertRaises(ValueError, parse_rate, written)
+
+
+class CaseTests(SynchronousTestCase):
+    """Tests of the policy that say which limits must hold."""
+
+    def failures(self, wanted):
+        limits = Limits(
+            [Limit("each", download=MIB, upload=MIB), Limit("films", what=domain("films.example"))]
+        )
+        case = Case("http://films.example/", "allow", at=MONDAY, limits=wanted)
+        around = Surroundings(lambda *asked: ((), ()), People(IdentitySettings()), "rooms")
+        return [one.message for one in run_cases(Policy([ALLOW]), around, [case], MONDAY, limits=limits)]
+
+    def test_holds(self):
+        """A test passes with the limits that hold, all of them, and where it says nothing of limits."""
+        self.assertEqual(self.failures(frozenset({"each", "films"})), [])
+        self.assertEqual(self.failures(None), [])
+
+    def test_fails(self):
+        """One that names others fails, and tells the rates of those that hold."""
+        (message,) = self.failures(frozenset({"each"}))
+        said = "expected the limits 'each', got 'each' (1MiB/s each way), 'films' (as fast as it goes)"
+        self.assertTrue(message.startswith(said), message)

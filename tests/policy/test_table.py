@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.destination.host import normal_host
 from corpproxy.identity.model import Identity
 from corpproxy.policy import together
-from corpproxy.policy.conditions import What, Who, parse_url
+from corpproxy.policy.conditions import What, Who, compile_expression, parse_url
 from corpproxy.policy.decide import Policy
+from corpproxy.policy.literals import literal_of
 from corpproxy.policy.model import Facts
 from corpproxy.policy.reader import reader
 from corpproxy.policy.table import Table
@@ -137,6 +138,53 @@ class SearchTests(SynchronousTestCase):
     def test_too_large_for_one(self):
         """Expressions too large for one program are searched for by several."""
         self.assertEqual(self.found("watch", *(f"{n}.{{900}}b" for n in range(20)), "list"), [0, 21])
+
+    def test_plain_text(self):
+        """Expressions with plain text in them and others are found beside each other."""
+        self.assertEqual(self.found("watch.v", "(?i)LIST", "[0-9]", "listen", "www|ftp"), [0, 1, 2, 4])
+
+    def test_much_plain_text(self):
+        """So they are where they hold too much of it to look for."""
+        self.assertEqual(self.found(*(f"text{n}" for n in range(20)), "watch", "list"), [20, 21])
+
+
+# Pieces of expressions; what reads them must not take one for another.
+PIECES = st.sampled_from(
+    r"a b c ab abc cab abcabcabc a+ b* c? a{0} b{2} c{0,1}? a{1,} { a{,2} } ] . ^ $ | ( ) é \b \. \w \x61 \n"
+    r" \Qab\E \141 \pL [ab] [^a] []ab] [^]ab] [^]abc[b] []abc[b] [\d]abc [[:alpha:]] (ab|c) (abc)?"
+    r" (?:abc)* (a(b)c)? (?i) (?i:abc) (?P<n>abc)".split()
+)
+TEXTS = st.text(st.sampled_from("abcABC.] {}(\n2é"), max_size=30)
+
+
+class LiteralTests(SynchronousTestCase):
+    """Text that an expression cannot be found without."""
+
+    def test_plain(self):
+        """It is the longest run of signs that mean themselves."""
+        self.assertEqual(literal_of(r"^https?://[a-z]+\.tracker\.example/"), b".tracker")
+        self.assertEqual(literal_of(r"watch\?v=7\b"), b"watch?v=")
+
+    def test_repeated(self):
+        """What may be there no time at all is no part of it."""
+        self.assertEqual([literal_of(one) for one in ("abcd*", "abcd?xy", "abcd{0,3}")], [b"abc"] * 3)
+
+    def test_short(self):
+        """Two signs are too few."""
+        self.assertEqual(literal_of("ab.cd"), b"")
+
+    @EXAMPLES
+    @given(st.lists(PIECES, min_size=1, max_size=8).map("".join), st.lists(TEXTS, max_size=5), st.data())
+    def test_always_there(self, written, texts, data):
+        """Wherever the expression is found, its text is."""
+        try:
+            expression = compile_expression(written)
+        except ValueError:
+            return
+        pieces = st.lists(st.one_of(TEXTS, st.sampled_from(["ab", "abc", "cab", "a", "bb"])), max_size=8)
+        for text in (*texts, data.draw(pieces.map("".join))):
+            if expression.search(text.encode()):
+                self.assertIn(literal_of(written), text.encode())
 
 
 class ReaderTests(SynchronousTestCase):

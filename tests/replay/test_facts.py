@@ -99,3 +99,22 @@ class FactsTests(SynchronousTestCase):
     def test_unresolved(self):
         """A host that could not be looked up has no addresses, which is a fact."""
         self.assertEqual(facts_of(of(addresses=("none",))).address_classes, frozenset())
+
+
+class ForgottenTests(SynchronousTestCase):
+    """What was erased since, or was nobody's business, is not taken for absent."""
+
+    def missing(self, **fields) -> set[str]:
+        return set(gaps_of(a_record(user="amir", host="a.test", addresses=("public",), **fields)).facts)
+
+    def test_erased(self) -> None:
+        """Of what was erased it is said that it is not known."""
+        before = self.missing()
+        self.assertEqual(self.missing(erased={"url": "00"}) - before, {"path"})
+        self.assertLessEqual({"identity.name", "client"}, self.missing(erased={"who": "00"}))
+        self.assertIn("host.name", self.missing(erased={"where": "00"}))
+
+    def test_left_out(self) -> None:
+        """So it is of what the levels by category and pseudonyms leave out."""
+        self.assertLessEqual({"host.name", "port", "path"}, self.missing(left_out=("host", "path")))
+        self.assertLessEqual({"identity.name", "client"}, self.missing(left_out=("user",)))

@@ -45,7 +45,7 @@ class LimitsAtWork:
     def begin(self, client: Client) -> None:
         """Begin a long download."""
         self.addCleanup(client.close)
-        client.send_request("GET", self.url(path="/octets/200000000"))
+        client.send_request("GET", self.url(path="/octets/200000000"), "Connection: close")
 
     def moves(self, client: Client, seconds: float) -> float:
         """How many octets a second come for so long."""
@@ -89,6 +89,10 @@ class LimitsAtWork:
         code, out, err = await self.command(*words)
         self.assertEqual((code, err), (0, ""), out)
         return out
+
+
+class RatesAtWork(LimitsAtWork):
+    """Rates, and what changes them."""
 
     async def test_rate(self) -> None:
         """However many connections a person has, over whatever processes, together they get their rate."""
@@ -150,7 +154,7 @@ class KeptLimits:
         self.assertGreater(record.slowed_ms, 300)
 
 
-class OneProcessTests(KeptLimits, LimitsAtWork, ServiceCase):
+class OneProcessTests(KeptLimits, RatesAtWork, ServiceCase):
     """All in one process, on our own transports."""
 
     async def test_mistakes(self) -> None:
@@ -180,13 +184,13 @@ class OneProcessTests(KeptLimits, LimitsAtWork, ServiceCase):
         self.is_near(await self.rate(clients), 512 * KIB)
 
 
-class StockTransportsTests(LimitsAtWork, ServiceCase):
+class StockTransportsTests(RatesAtWork, ServiceCase):
     """All in one process, on the transports of Twisted."""
 
     transports = "twisted"
 
 
-class WorkerTests(LimitsAtWork, WorkersCase):
+class WorkerTests(RatesAtWork, WorkersCase):
     """Two workers, each with connections of the same person."""
 
     async def all_serve(self):
@@ -195,3 +199,80 @@ class WorkerTests(LimitsAtWork, WorkersCase):
     async def clients(self, count):
         seats = await self.serving()
         return [await self.on(seats[number % 2], "amir", PEOPLE["amir"]) for number in range(count)]
+
+
+QUOTAS = """
+time_zone: UTC
+limits:
+  - {name: day, volume: 2MiB, every: day, then: block}
+rules:
+  - {name: everything, do: allow}
+"""
+
+
+class QuotasAtWork(LimitsAtWork):
+    """A quota of one person, over whatever processes."""
+
+    policy = QUOTAS + SIGN_IN
+
+    async def until_spent(self) -> None:
+        """Download until it is ended."""
+        await self.all_serve()
+        clients = await self.clients(2)
+        for client in clients:
+            await self.thread(self.begin, client)
+        for client in clients:
+            await self.thread(self.to_the_end, client)
+
+    def to_the_end(self, client: Client) -> int:
+        client.socket.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            while client.more():
+                pass
+        return client.received
+
+    async def test_quota(self) -> None:
+        """It bites in the middle, over all processes; more is given; a restart forgets nothing."""
+        await self.until_spent()
+        (record, *_) = await self.closed(1, failure="quota-spent")
+        self.assertEqual((record.user, record.ended_rule), ("amir", "day"))
+        self.assertEqual((await self.get(user="amir")).status, 403)
+        ((quota,),) = [json.loads(await self.says("quota", "show", "--format", "json"))]
+        (member,) = quota["members"]
+        self.assertEqual((member["whom"], member["allowed"]), ("amir", 2 * KIB * KIB))
+        self.assertGreaterEqual(member["used"], member["allowed"])
+        self.assertLess(member["used"], member["allowed"] + KIB * KIB)
+        await self.pause(1.2)
+        await self.start_again()
+        await self.all_serve()
+
+        async def status():
+            return (await self.get(user="amir")).status
+
+        while await status() != 403:
+            await self.pause(0.1)
+        await self.says("quota", "reset", "day", "--of", "amir", "--why", "homework")
+        more = "--of", "amir", "--volume", "1MiB", "--why", "x"
+        self.assertIn("of 3 MiB", await self.says("quota", "grant", "day", *more))
+        while await status() != 200:
+            await self.pause(0.1)
+
+        def deeds():
+            return [(one.deed, one.whom, one.rule) for one in self.records() if one.kind is Kind.DEED]
+
+        await self.until(
+            lambda: deeds() == [("quota-reset", "amir", "day"), ("quota-granted", "amir", "day")]
+        )
+        code, _, err = await self.command("quota", "grant", "dya", *more)
+        self.assertEqual((code, err), (1, "there is no quota 'dya'; nearest is 'day'\n"))
+
+
+class OneProcessQuotaTests(QuotasAtWork, ServiceCase):
+    """All in one process."""
+
+
+class WorkerQuotaTests(QuotasAtWork, WorkersCase):
+    """Two workers."""
+
+    all_serve = WorkerTests.all_serve
+    clients = WorkerTests.clients

@@ -38,6 +38,7 @@ class _Names:
         self._calendars = examined.names_in(("calendars",))
         self._listeners = frozenset(one.name for one in model.listen)
         self._rules = _known("rules", model.rules, examined)
+        self._limits = frozenset(one.name for one in model.limits)
         self._exception_names = _known("exceptions", model.exceptions, examined)
         self._groups = examined.names_in(("identity", "groups")).union(
             group for network in identity.networks.values() for group in network.groups
@@ -59,6 +60,8 @@ class _Names:
             self._tell("listener", ("tests", number, "listener"), [case.listener or ""], self._listeners)
             self._tell_one("rule", ("tests", number, "would_block"), case.would_block, self._rules)
             self._tell_one("exception", ("tests", number, "exception"), case.exception, self._exception_names)
+            limits = [name or "" for name in case.limits or ()]
+            self._tell("limit", ("tests", number, "limits"), limits, self._limits)
             self._group_names(("tests", number, "groups"), case.groups or ())
         for number, report in enumerate(model.reports):
             said = self._said_of_group(report.group) if report.group else ""

@@ -72,6 +72,9 @@ class CaseTable(Table):
         "The rule in shadow that would have refused it; ``no`` for none."
     )
     exception: NameOrNone | None = optional("The exception that must have let it through; ``no`` for none.")
+    limits: OneOrMany[NameOrNone] | None = optional(
+        "The limits that must hold, all of them and no others; ``no`` for none."
+    )
 
     @model_validator(mode="after")
     def one_request(self) -> CaseTable:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from corpproxy.config.schema.conditions import CalendarTable, WhatTable, WhoTable
-from corpproxy.config.schema.leaves import Leaf, Text, told, words
+from corpproxy.config.schema.leaves import Leaf, Positive, Size, Text, told, words
 from corpproxy.config.schema.table import Table, as_in, asked, optional
 from corpproxy.policy.amounts import RATE_PATTERN, parse_rate, rate_text
 from corpproxy.policy.limits import Limit, Per
+from corpproxy.policy.quota import Then
 
 PerWord = Annotated[Per, words(Per)]
 
@@ -21,6 +22,24 @@ def _rate(written: str) -> int:
 
 
 Rate = Annotated[int, Leaf("rate", _rate, {"type": "string", "pattern": RATE_PATTERN}, rate_text)]
+
+
+ThenWord = Annotated[Then, words(Then)]
+
+
+class ThenTable(Table):
+    """
+    What happens when a quota is used up.
+
+    ``then: block`` is a table with ``do: block``; where a rate stands, ``do: slow`` is meant.
+    """
+
+    short_for: ClassVar[str] = "do"
+
+    do: ThenWord | None = optional("What happens.")
+    rate: Rate | None = optional("How fast it goes on each way.")
+    download: Rate | None = optional("How fast toward clients, in the place of ``rate``.")
+    upload: Rate | None = optional("How fast from clients, in the place of ``rate``.")
 
 
 class LimitTable(Table):
@@ -38,4 +57,11 @@ class LimitTable(Table):
     rate: Rate | None = optional("How fast each way, as ``256KiB/s``, ``10MiB/s`` or ``100Mbit/s``.")
     download: Rate | None = optional("How fast toward clients, in the place of ``rate``.")
     upload: Rate | None = optional("How fast from clients, in the place of ``rate``.")
-    say: Text | None = optional("A sentence for the person who is slowed, for the portal.")
+    volume: Size | None = optional("A quota: how much there is, both ways together.")
+    minutes: Positive | None = optional("A quota: for how many minutes in which something moves.")
+    every: Text | None = optional(
+        "After how long a quota is made good again: ``hour``, ``day``, ``week``, ``month``, or the name of a "
+        "calendar, for each time that it holds. Days begin at 04:00."
+    )
+    then: ThenTable | None = optional("What happens when a quota is used up; ``block`` when left out.")
+    say: Text | None = optional("A sentence for the person who is slowed, or has used all.")

@@ -22,7 +22,9 @@ class Table(BaseModel):
 
     short_for: ClassVar[str] = ""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", strict=True, frozen=True, hide_input_in_errors=True
+    )
 
 
 def as_in(settings: type, name: str, description: str, **more: Any) -> Any:

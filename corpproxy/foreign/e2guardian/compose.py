@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from corpproxy.errors import Place, Problem
+from corpproxy.foreign.composing import PASSWORDS_FILE, Composing
 from corpproxy.foreign.conditions import clauses, unknown_in
-from corpproxy.foreign.draft import Draft
 from corpproxy.foreign.e2guardian.source import Source
 from corpproxy.foreign.e2guardian.ways import Step, Ways
 from corpproxy.foreign.sections import (
-    Names,
     Rule,
-    RuleWriter,
     write_calendars,
     write_categories,
     write_head,
@@ -21,41 +19,22 @@ from corpproxy.foreign.sections import (
     write_lists,
     write_safety,
 )
-from corpproxy.foreign.tables import Tables
 from corpproxy.foreign.yaml_text import Value, block, flow, scalar
 
-PASSWORDS_FILE = "users.htpasswd"
 
-
-class Composer:
-    """Writes one policy; ``dropped`` are rules that can never match, by name, with the reason."""
+class Composer(Composing):
+    """Writes the policy that an e2guardian becomes."""
 
     def __init__(self, source: Source, time_zone: str, dropped: Mapping[str, str], *, alone: bool) -> None:
-        self.draft = Draft()
-        self.open: list[Problem] = []
-        self.counts: dict[str, int] = {}
+        super().__init__(time_zone, dropped, alone=alone)
         self._source = source
-        self._time_zone = time_zone
-        self._alone = alone
-        self._tables = Tables()
-        self._names = Names()
         self._ways = Ways(source)
-        self._writer = RuleWriter(self.draft, dropped)
         self._signs_in = any(name.startswith("proxy-") for name, _ in source.plugins)
 
-    def files(self) -> dict[str, bytes]:
-        """The files to write, by their paths below the folder of the policy."""
-        made = {"policy.yaml": self.draft.text.encode()}
-        for one in self._tables.lists.values():
-            if one.file:
-                made[one.file] = "".join(f"{value}\n" for value in one.values).encode()
-        if self._signs_in:
-            made[PASSWORDS_FILE] = b""
-        return made
-
-    def rule_at(self, line: int) -> str:
-        """The name of the rule that stands at a line of the policy, empty where none does."""
-        return self._writer.at(line)
+    @property
+    def passwords(self) -> bytes | None:
+        """An empty file: e2guardian knows no passwords."""
+        return b"" if self._signs_in else None
 
     def compose(self) -> None:
         """Write everything."""
@@ -88,7 +67,11 @@ class Composer:
             if not step.allows:
                 self.open.append(Problem(place, "e2guardian-open", said, "warning"))
             return [Rule("", {"": ""}, step.allows, [f"OPEN: {said}"], list(step.places))]
-        comments = [step.said] if step.said else []
+        comments = []
+        if step.said:
+            said = f"a part of '{step.name}' has no counterpart: {step.said}"
+            comments.append(f"OPEN: {said}.")
+            self.open.append(Problem(place, "e2guardian-open", said, "warning"))
         return [
             Rule(
                 self._names.unique(step.name, place),

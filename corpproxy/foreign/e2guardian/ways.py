@@ -39,12 +39,19 @@ _LISTS_OF = {
 }
 
 
+_NAME_IN_ANSWER = (
+    "e2guardian looks at the name that an answer gives the file (Content-Disposition), and this rule at the "
+    "path in the URL"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """
     One rule to be: what it asks, whether it lets through, what to call it, and where it comes from.
 
-    One that is an exception lets answers through as well, of whatever kind they are.
+    ``said`` is what of it has no counterpart.  One that is an exception lets answers through as well, of
+    whatever kind they are.
     """
 
     condition: Condition
@@ -156,7 +163,8 @@ class Ways:
             condition = self._condition(way, group.lists)
             if way.outcome == "block":
                 left = all_of([who, condition, *(negated(one) for one in passing if one != NEVER)])
-                made.append(Step(left, False, named + self._name(way), self._places(way, group.lists)))
+                said = _NAME_IN_ANSWER if any(test.state == "extensionin" for test in way.tests) else ""
+                made.append(Step(left, False, named + self._name(way), self._places(way, group.lists), said))
             elif way.tests:
                 passing.append(condition)
         return made

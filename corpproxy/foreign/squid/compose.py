@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from corpproxy.errors import Place, Problem
-from corpproxy.foreign.draft import Draft
+from corpproxy.foreign.composing import PASSWORDS_FILE, Composing
 from corpproxy.foreign.sections import (
-    Names,
     Rule,
-    RuleWriter,
     write_calendars,
     write_categories,
     write_head,
@@ -24,32 +22,17 @@ from corpproxy.foreign.squid.meanings import Surroundings
 from corpproxy.foreign.squid.ports import Port
 from corpproxy.foreign.squid.settings import fields_of, location_of
 from corpproxy.foreign.squid.source import Source
-from corpproxy.foreign.tables import Tables
 from corpproxy.foreign.yaml_text import block, flow, scalar
 
 _LAST = "everything else"
-PASSWORDS_FILE = "users.htpasswd"
 
 
-class Composer:
-    """
-    Writes one policy.
-
-    ``dropped`` are rules that can never match, by name, with the reason.  ``open`` are the lines that Squid
-    refuses by and the policy does not.
-    """
+class Composer(Composing):
+    """Writes the policy that a Squid becomes."""
 
     def __init__(self, source: Source, time_zone: str, dropped: Mapping[str, str], *, alone: bool) -> None:
-        self.draft = Draft()
-        self.open: list[Problem] = []
-        self.counts: dict[str, int] = {}
+        super().__init__(time_zone, dropped, alone=alone)
         self._source = source
-        self._time_zone = time_zone
-        self._alone = alone
-        self._dropped = dropped
-        self._tables = Tables()
-        self._names = Names()
-        self._writer = RuleWriter(self.draft, dropped)
         self._ports = [port for port in source.ports if not port.left_out]
         self._around = Surroundings(
             acls=source.acls.by_name,
@@ -61,19 +44,10 @@ class Composer:
         self._used: set[str] = set()
         self._left: list[tuple[Line, str]] = []
 
-    def files(self) -> dict[str, bytes]:
-        """The files to write, by their paths below the folder of the policy."""
-        made = {"policy.yaml": self.draft.text.encode()}
-        for one in self._tables.lists.values():
-            if one.file:
-                made[one.file] = "".join(f"{value}\n" for value in one.values).encode()
-        if self._source.settings.signs_in:
-            made[PASSWORDS_FILE] = self._source.passwords or b""
-        return made
-
-    def rule_at(self, line: int) -> str:
-        """The name of the rule that stands at a line of the policy, empty where none does."""
-        return self._writer.at(line)
+    @property
+    def passwords(self) -> bytes | None:
+        """The password file of Squid, as far as it was there."""
+        return (self._source.passwords or b"") if self._source.settings.signs_in else None
 
     def compose(self) -> None:
         """Write everything."""

@@ -338,6 +338,10 @@ def _media_type(acl: Acl, around: Surroundings) -> Condition:
     if not around.in_answer:
         around.remark(acl, "before an answer there is no media type, and Squid never finds it here")
         return NEVER
+    if any(value.text.endswith("$") for value in acl.values):
+        around.remark(
+            acl, "what stands behind the media type (charset and the like) and its case do not count here"
+        )
     return _expressions(for_media_type, "media_type")(acl, around)
 
 

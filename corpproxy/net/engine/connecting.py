@@ -5,7 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from errno import EINPROGRESS
-from socket import AF_INET, AF_INET6, SO_ERROR, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SocketType
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    SO_ERROR,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+    SocketType,
+)
 from typing import Any
 
 from twisted.internet import error
@@ -13,25 +23,23 @@ from twisted.internet.interfaces import IConnector
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from corpproxy.net.engine.loop import ENDING, Engine
+from corpproxy.net.dial import Caller, failure_of
+from corpproxy.net.engine.loop import ENDING, READABLE, Engine
 from corpproxy.net.engine.transport import Transport
 
 # As an integer: the members of the enum are looked up each time.
 _STREAM = int(SOCK_STREAM | SOCK_NONBLOCK)
 
 
-@implementer(IConnector)
-class Connector:
-    """One attempt to connect to an address; the factory hears how it ended."""
+class _Attempt:
+    """One attempt to connect to an address."""
 
-    __slots__ = ("_address", "_engine", "_factory", "_failure", "_socket", "_transport")
+    __slots__ = ("_address", "_engine", "_problem", "_socket", "_transport")
 
-    def __init__(self, engine: Engine, address: tuple[str, int], factory: Any) -> None:
+    def __init__(self, engine: Engine, address: tuple[str, int]) -> None:
         self._engine = engine
         self._address = address
-        self._factory = factory
         self._socket: Any = None
-        self._failure: Failure | None = None
         self._transport: Transport | None = None
 
     def start(self, make_socket: Callable[[int, int], Any], timeout: float, bind: Any) -> None:
@@ -62,45 +70,22 @@ class Connector:
         if number:
             self._failed(_problem(number))
             return
-        engine = self._engine
-        engine.patience.over(self)
-        self._socket = None
-        protocol = self._factory.buildProtocol(None)
-        if protocol is None:
-            engine.leave(connection.fileno())
-            connection.close()
-            return
-        host, port = self._address
-        peer = (host, port, 0, 0) if ":" in host else self._address
-        transport = self._transport = Transport(engine, connection, peer)
-        transport.take_over(protocol, events)
-        # Whoever has the attempt has no more use for it; a cycle would wait for the collector.
-        self._transport = None
+        self._engine.patience.over(self)
+        self._connected(connection, events)
 
     def failed(self) -> None:
-        """The factory raised, or what it made did."""
-        transport, self._transport = self._transport, None
-        if transport is None:
-            self._failed(_given_up())
-        else:
-            transport.failed()
-            self._factory.clientConnectionLost(self, Failure(_given_up()))  # type: ignore[no-untyped-call]
+        """What waits for it raised, or what that made did."""
+        raise AssertionError("an attempt knows who waits for it")
+
+    def _connected(self, connection: Any, events: int) -> None:
+        raise AssertionError("an attempt knows who waits for it")
+
+    def _tell(self) -> None:
+        raise AssertionError("an attempt knows who waits for it")
 
     def engine_stopped(self) -> None:
         """The reactor stops."""
         self._failed(_given_up())
-
-    def disconnect(self) -> None:
-        """Give the attempt up; once it is connected it is the protocol's to close."""
-        self._failed(_given_up())
-
-    stopConnecting = disconnect
-
-    def connect(self) -> None:
-        raise RuntimeError("an attempt is made once")
-
-    def getDestination(self) -> Any:
-        return self._address
 
     def late(self) -> None:
         """The attempt has taken too long."""
@@ -116,11 +101,103 @@ class Connector:
         self._tell_soon(problem)
 
     def _tell_soon(self, problem: Exception) -> None:
-        self._failure = Failure(problem)  # type: ignore[no-untyped-call]
+        self._problem = problem
         self._engine.soon(self._tell)
 
+
+@implementer(IConnector)
+class Connector(_Attempt):
+    """An attempt of which a factory hears, as with the connectors of a reactor."""
+
+    __slots__ = ("_factory",)
+
+    def __init__(self, engine: Engine, address: tuple[str, int], factory: Any) -> None:
+        super().__init__(engine, address)
+        self._factory = factory
+
+    def failed(self) -> None:
+        """The factory raised, or what it made did."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            self._failed(_given_up())
+        else:
+            transport.failed()
+            self._factory.clientConnectionLost(self, Failure(_given_up()))  # type: ignore[no-untyped-call]
+
+    def disconnect(self) -> None:
+        """Give the attempt up; once it is connected it is the protocol's to close."""
+        self._failed(_given_up())
+
+    stopConnecting = disconnect
+
+    def connect(self) -> None:
+        raise RuntimeError("an attempt is made once")
+
+    def getDestination(self) -> Any:
+        return self._address
+
+    def _connected(self, connection: Any, events: int) -> None:
+        self._socket = None
+        protocol = self._factory.buildProtocol(None)
+        if protocol is None:
+            self._engine.leave(connection.fileno())
+            connection.close()
+            return
+        transport = self._transport = Transport(self._engine, connection, self._address)
+        transport.take_over(protocol, events)
+        # Whoever has the attempt has no more use for it; a cycle would wait for the collector.
+        self._transport = None
+
     def _tell(self) -> None:
-        self._factory.clientConnectionFailed(self, self._failure)
+        self._factory.clientConnectionFailed(self, Failure(self._problem))  # type: ignore[no-untyped-call]
+
+
+class Dial(_Attempt):
+    """
+    The only attempt that is made for a caller (see `corpproxy.net.dial`), without a factory in between.
+
+    The caller's protocol has the transport from the beginning, with small writes not held back.
+    """
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, engine: Engine, address: tuple[str, int], caller: Caller[Any]) -> None:
+        super().__init__(engine, address)
+        self._caller: Caller[Any] | None = caller
+
+    def give_up(self) -> None:
+        """The caller wants no connection any more, and hears no more."""
+        self._caller = None
+        self._failed(_given_up())
+
+    def failed(self) -> None:
+        """The caller could not make its protocol."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.failed()
+        self._failed(_given_up())
+
+    def _connected(self, connection: Any, events: int) -> None:
+        caller, engine = self._caller, self._engine
+        assert caller is not None
+        try:
+            connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        except OSError:
+            pass  # the server is gone already; that is told when it is read
+        protocol = caller.build()
+        transport = self._transport = Transport(engine, connection, self._address)
+        transport.protocol = protocol
+        engine.replace(connection.fileno(), transport)
+        protocol.makeConnection(transport)
+        self._socket = self._transport = self._caller = None
+        caller.arrived(protocol)
+        if events & READABLE:
+            transport.ready(events)
+
+    def _tell(self) -> None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.failed(failure_of(self._problem, *self._address))
 
 
 class EngineReactor:
@@ -144,6 +221,14 @@ class EngineReactor:
         connector = Connector(self._engine, (host, port), factory)
         connector.start(self._make_socket, timeout, bindAddress)
         return connector
+
+    def dial_one(
+        self, address: str, port: int, caller: Caller[Any], timeout: float, bind: tuple[str, int] | None
+    ) -> Dial:
+        """Connect to the only address that a caller has; it hears of the end later than this returns."""
+        dial = Dial(self._engine, (address, port), caller)
+        dial.start(self._make_socket, timeout, bind)
+        return dial
 
 
 def _problem(number: int) -> Exception:

@@ -1,0 +1,116 @@
+"""``corpproxy quota``: who has used how much of which quota; give more, begin anew."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from corpproxy.audit.line import printable
+from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
+from corpproxy.cli.reload import add_service_arguments, asked
+from corpproxy.cli.site import Site, site_of
+from corpproxy.net.ask import ControlError
+from corpproxy.policy.amounts import amount_text, parse_amount
+from corpproxy.policy.reasons import clock
+
+DESCRIPTION = (
+    "Quotas of the policy say how much there is until they are made good again. This shows who has used how "
+    "much, gives somebody more until then, and begins anew."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    parser.description = DESCRIPTION
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    showing = _action(actions, "show", "list the quotas, and how everybody stands who used anything")
+    showing.add_argument("name", nargs="?", metavar="NAME", help="this quota alone")
+    showing.add_argument("--of", metavar="MEMBER", help="this person, group, device ... alone")
+    showing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
+    granting = _action(actions, "grant", "give somebody more until it is made good again")
+    granting.add_argument("name", metavar="NAME", help="the quota, as 'show' lists it")
+    granting.add_argument("--of", required=True, metavar="MEMBER", help="whom: as 'show' lists them")
+    granting.add_argument("--volume", metavar="SIZE", help="so much more, as 500MiB")
+    granting.add_argument("--minutes", type=int, metavar="NUMBER", help="so many minutes more")
+    granting.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
+    resetting = _action(actions, "reset", "begin anew, as if nothing had been used")
+    resetting.add_argument("name", metavar="NAME", help="the quota, as 'show' lists it")
+    whom = resetting.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--of", metavar="MEMBER", help="whom: as 'show' lists them")
+    whom.add_argument("--all", action="store_true", help="everybody")
+    resetting.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
+
+
+def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
+    add_service_arguments(parser)
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked for; gives the exit code."""
+    try:
+        _ACTIONS[options.action](options, site_of(options, needed=False))
+    except ControlError as error:
+        raise CommandFailed(error.message) from error
+    except ValueError as error:
+        raise CommandFailed(str(error), WRONG_USAGE) from error
+    return 0
+
+
+def _show(options: argparse.Namespace, site: Site) -> None:
+    quotas = asked(options, "quotas", name=options.name, whom=options.of)["quotas"]
+    if options.format == "json":
+        print(json.dumps(quotas, indent=2))
+        return
+    for line in _lines(quotas, site):
+        print(printable(line))
+
+
+def _grant(options: argparse.Namespace, site: Site) -> None:
+    volume = parse_amount(options.volume) if options.volume else None
+    standing = _ask(options, "quota-grant", whom=options.of, volume=volume, minutes=options.minutes)[
+        "standing"
+    ]
+    unit = _minutes if options.minutes else _octets
+    print(printable(f"{options.of}: {_standing(standing, unit, site)}"))
+
+
+def _reset(options: argparse.Namespace, site: Site) -> None:
+    count = _ask(options, "quota-reset", whom=options.of, all=options.all)["count"]
+    print(printable(f"{options.name}: {count} {'begins' if count == 1 else 'begin'} anew"))
+
+
+def _ask(options: argparse.Namespace, command: str, **arguments: Any) -> dict[str, Any]:
+    return asked(options, command, name=options.name, why=options.why, **arguments)
+
+
+def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
+    if not quotas:
+        yield "there is no such quota"
+    for quota in quotas:
+        yield f"{quota['name']}: {quota['says']}, per {quota['per']}  ({quota['place']})"
+        unit = _minutes if quota["minutes"] else _octets
+        for member in quota["members"]:
+            yield f"    {member['whom'] or '(all)'}: {_standing(member, unit, site)}"
+        if not quota["members"]:
+            yield "    nobody has used anything"
+
+
+def _standing(member: Mapping[str, Any], unit: Any, site: Site) -> str:
+    percent = int(100 * member["used"] / member["allowed"]) if member["allowed"] else 100
+    until = clock(member["until"], site.zone)
+    return f"{unit(member['used'])} of {unit(member['allowed'])} ({percent}%) until {until}"
+
+
+def _octets(used: float) -> str:
+    return amount_text(round(used))
+
+
+def _minutes(used: float) -> str:
+    return f"{round(used)} min"
+
+
+_ACTIONS = {"show": _show, "grant": _grant, "reset": _reset}

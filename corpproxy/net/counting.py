@@ -1,0 +1,83 @@
+"""Counting: what moves below quotas, told a few times a second while it moves, and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from corpproxy.net.pacing import TURN_SECONDS
+from corpproxy.policy.quota import Member
+
+if TYPE_CHECKING:
+    from corpproxy.accounting.accounts import Account
+
+log = Logger()
+
+Counts = Mapping[Member, int]
+
+
+class Counter:
+    """
+    Adds up what exchanges move, by the members of quotas.
+
+    ``send`` is given the octets since the last time; the clock runs only while anything is counted.
+    """
+
+    def __init__(self, clock: Any) -> None:
+        self.send: Callable[[Counts], None] = lambda counts: None
+        self._clock = clock
+        self._counted: dict[Account, tuple[tuple[Member, ...], int]] = {}
+        self._counts: dict[Member, int] = {}
+        self._call: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._counted)
+
+    def begin(self, account: Account, members: tuple[Member, ...], moved: int) -> None:
+        """Count an exchange for these members from now on; so much of it is counted already."""
+        self._counted[account] = members, moved
+        if self._call is None:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+
+    def end(self, account: Account) -> None:
+        """An exchange is over, or counts for others."""
+        counted = self._counted.pop(account, None)
+        if counted is not None:
+            self._add(account, *counted)
+
+    def flush(self) -> None:
+        """Tell what was counted, now."""
+        counts, self._counts = self._counts, {}
+        if counts:
+            self.send(counts)
+
+    def stop(self) -> None:
+        """Tell what was counted, and run no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self.flush()
+
+    def _turn(self) -> None:
+        self._call = None
+        try:
+            for account, (members, moved) in list(self._counted.items()):
+                now = self._add(account, members, moved)
+                if now != moved:
+                    self._counted[account] = members, now
+            self.flush()
+        except Exception:
+            log.failure("what moves below quotas could not be told")
+        if self._counted or self._counts:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+
+    def _add(self, account: Account, members: tuple[Member, ...], moved: int) -> int:
+        now = account.received + account.sent
+        if now != moved:
+            counts = self._counts
+            for member in members:
+                counts[member] = counts.get(member, 0) + now - moved
+        return now

@@ -1,0 +1,189 @@
+"""
+Quotas: how much a member may move in all, or for how many minutes, until it is made good again.
+
+What is used stands in `Standings`, told by whoever adds it up; here is what it means.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from corpproxy.policy.amounts import amount_text, rates_in_words
+from corpproxy.policy.conditions import When
+
+# When a day begins for quotas: nobody is up, and nobody saves up for it.
+DAY_BEGINS_HOUR = 4
+# The part from which on a person is told.
+NOTICE = 0.8
+
+
+class Every(enum.StrEnum):
+    """After how long it is made good again; or a calendar does so, each time that it begins."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Then(enum.StrEnum):
+    """What happens when all is used."""
+
+    SLOW = "slow"
+    BLOCK = "block"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """
+    How much there is.
+
+    Either ``volume``, octets both ways together, or active ``minutes``; the other is 0.  ``every`` is None
+    where it is for each occasion of a calendar, ``occasion``.  ``download`` and ``upload`` are the rates for
+    ``then`` SLOW.
+    """
+
+    volume: int = 0
+    minutes: int = 0
+    every: Every | None = Every.DAY
+    occasion: When | None = None
+    then: Then = Then.BLOCK
+    download: int = 0
+    upload: int = 0
+    time_zone: tzinfo = UTC
+
+    @property
+    def allowed(self) -> int:
+        """Octets or minutes."""
+        return self.volume or self.minutes
+
+    @property
+    def lands(self) -> bool:
+        """Whether nobody may use more than there is."""
+        return bool(self.volume) and self.then is not Then.RECORD
+
+    def holds(self, at: float) -> bool:
+        """Whether anything counts now: with a calendar, while that holds."""
+        return self.occasion is None or self.occasion.hours.contains(at)
+
+    def ends(self, at: float) -> float:
+        """When what is used at a time is made good again."""
+        if self.occasion is not None:
+            return self.occasion.hours.next_change(at)
+        return _end(self.every or Every.DAY, datetime.fromtimestamp(at, self.time_zone))
+
+    def amount(self, used: float) -> str:
+        """So much of it, for people."""
+        return amount_text(round(used)) if self.volume else f"{round(used)} min"
+
+    @property
+    def in_words(self) -> str:
+        """What it says, for people."""
+        every = f"each {self.every}" if self.every is not None else f"each '{_name(self.occasion)}'"
+        rates = f" to {rates_in_words(self.download, self.upload)}" if self.then is Then.SLOW else ""
+        return f"{self.amount(self.allowed)} {every}, then {self.then}{rates}"
+
+
+def _name(occasion: When | None) -> str:
+    return occasion.name if occasion is not None else ""
+
+
+def _end(every: Every, now: datetime) -> float:
+    if every is Every.HOUR:
+        return math.floor(now.timestamp() / 3600 + 1) * 3600.0
+    # What is before the beginning of a day belongs to the day before.
+    day = (now - timedelta(hours=DAY_BEGINS_HOUR)).date()
+    if every is Every.DAY:
+        end = day + timedelta(days=1)
+    elif every is Every.WEEK:
+        end = day + timedelta(days=7 - day.weekday())
+    else:
+        end = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return datetime(end.year, end.month, end.day, DAY_BEGINS_HOUR, tzinfo=now.tzinfo).timestamp()
+
+
+class Standing(NamedTuple):
+    """How one member stands: ``until`` is when it is made good again, in POSIX seconds."""
+
+    used: float
+    allowed: float
+    until: float
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.allowed
+
+    @property
+    def is_noticed(self) -> bool:
+        """Whether so little is left that the person is told."""
+        return self.used >= self.allowed * NOTICE
+
+    @property
+    def percent(self) -> int:
+        """What is used of it."""
+        return int(100 * self.used / self.allowed) if self.allowed else 100
+
+
+# However little is left, somebody comes to its end: that fast, at least.
+LEAST_LANDING = 256 * 1024
+
+
+def landing(allowed: float, used: float) -> float:
+    """
+    How fast the rest of a volume may be used, in octets a second: all of it within one.
+
+    What moves is known everywhere within half of that.  So nobody ever moves more than there is, however many
+    processes they are served by, but for the little that the least rate lets through; and who has much
+    left notices nothing, for no line is that fast.
+    """
+    return max(allowed - used, LEAST_LANDING)
+
+
+Member = tuple[str, str]
+
+
+class Standings:
+    """
+    How all members stand, each by the name of its limit and its own.
+
+    ``version`` grows when it becomes another question whether somebody has anything left.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[Member, Standing] = {}
+        self.version = 0
+        self._spent: dict[Member, float] = {}
+
+    def take(self, standings: Mapping[Member, Standing]) -> None:
+        """Some stand otherwise now."""
+        for member, standing in standings.items():
+            before = self.all.get(member)
+            self.all[member] = standing
+            if standing.is_spent:
+                self._spent[member] = standing.until
+            else:
+                self._spent.pop(member, None)
+            if (before is not None and before.is_spent) != standing.is_spent:
+                self.version += 1
+
+    def of(self, limit: str, whom: str, at: float) -> Standing | None:
+        """How a member stands at a time; None where nothing is used yet."""
+        standing = self.all.get((limit, whom))
+        return standing if standing is not None and at < standing.until else None
+
+    def next_end(self, at: float) -> float:
+        """When something that is used up is made good again."""
+        return min((until for until in self._spent.values() if until > at), default=math.inf)
+
+    def forget(self, at: float) -> None:
+        """Forget what was made good again."""
+        for member in [member for member, standing in self.all.items() if standing.until <= at]:
+            del self.all[member]
+            self._spent.pop(member, None)

@@ -1,0 +1,138 @@
+"""The commands about quotas that the running service takes over its control socket."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.config.nearest import nearest
+from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
+from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.policy.limits import Limit
+from corpproxy.policy.quota import Quota, Standing
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+
+def quota_commands(service: CorpproxyService) -> Mapping[str, Command]:
+    """Give each command by its name."""
+    desk = QuotaDesk(service)
+    return {"quotas": desk.show, "quota-grant": desk.grant, "quota-reset": desk.reset}
+
+
+class QuotaDesk:
+    """Does what administrators on the machine ask for, and records who asked."""
+
+    def __init__(self, service: CorpproxyService) -> None:
+        self._service = service
+
+    def show(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        """List the quotas, and how everybody stands who used anything."""
+        service = self._service
+        limiting = service.proxy.in_force.limiting
+        limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
+        whom, name = arguments.get("whom"), arguments.get("name")
+        standings = service.quota_keeper.quotas.all(service.now())
+        return {
+            "quotas": [
+                _shown(limit, limit.quota, standings, whom)
+                for limit in limits
+                if limit.quota is not None and name in (None, limit.name)
+            ]
+        }
+
+    def grant(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Give a member more, until it is made good again."""
+        limit, quota = self._limit(arguments)
+        whom = self._whom(arguments)
+        more = _more(arguments, quota)
+        why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
+        if not why:
+            raise ControlError("bad-quota", "say why: the reason stands in the record")
+        standing = self._service.quota_keeper.grant(limit.name, whom, more)
+        if standing is None:
+            raise ControlError("bad-quota", f"nothing is counted for '{limit.name}' now")
+        self._record(DeedName.QUOTA_GRANTED, limit, whom, f"{quota.amount(more)}: {why}", caller)
+        return {"standing": _told(whom, standing)}
+
+    def reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Begin anew for a member, or for all of a limit."""
+        limit, _ = self._limit(arguments)
+        whom = None if arguments.get("all") else self._whom(arguments)
+        why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
+        if not why:
+            raise ControlError("bad-quota", "say why: the reason stands in the record")
+        count = self._service.quota_keeper.reset(limit.name, whom)
+        if not count and whom is not None:
+            standings = self._service.quota_keeper.quotas.all(self._service.now())
+            near = nearest(whom, [member for name, member in standings if name == limit.name])
+            hint = f"; nearest is '{near}'" if near else ""
+            raise ControlError("bad-quota", f"'{whom}' has used nothing of '{limit.name}'{hint}")
+        self._record(DeedName.QUOTA_RESET, limit, whom or "", why, caller)
+        return {"count": count}
+
+    def _limit(self, arguments: Mapping[str, Any]) -> tuple[Limit, Quota]:
+        limiting = self._service.proxy.in_force.limiting
+        quotas = {one.name: one for one in (limiting.limits if limiting else ()) if one.quota is not None}
+        name = str(arguments.get("name") or "")
+        limit = quotas.get(name)
+        if limit is None or limit.quota is None:
+            near = nearest(name, quotas)
+            hint = f"; nearest is '{near}'" if near else "; 'corpproxy quota show' lists them"
+            raise ControlError("no-such-quota", f"there is no quota '{name}'{hint}")
+        return limit, limit.quota
+
+    def _whom(self, arguments: Mapping[str, Any]) -> str:
+        whom = arguments.get("whom")
+        if not isinstance(whom, str):
+            raise ControlError("bad-quota", "say for whom: --of NAME, as 'corpproxy quota show' lists them")
+        return whom
+
+    def _record(
+        self,
+        name: DeedName,
+        limit: Limit,
+        whom: str,
+        why: str,
+        caller: Caller,
+    ) -> None:
+        service = self._service
+        deed = Deed(name, service.now(), caller.name, whom, (), limit.name, 0.0, why, source=COMMAND)
+        service.books.deed(deed, service.configuration.version)
+
+
+def _shown(
+    limit: Limit, quota: Quota, standings: Mapping[tuple[str, str], Standing], whom: object
+) -> dict[str, Any]:
+    members = [
+        _told(member, standing)
+        for (name, member), standing in standings.items()
+        if name == limit.name and whom in (None, member)
+    ]
+    members.sort(key=lambda one: (-one["used"], one["whom"]))
+    return {
+        "name": limit.name,
+        "per": limit.per.value,
+        "volume": quota.volume,
+        "minutes": quota.minutes,
+        "says": quota.in_words,
+        "place": str(limit.place),
+        "members": members,
+    }
+
+
+def _told(whom: str, standing: Standing) -> dict[str, Any]:
+    return {"whom": whom, "used": standing.used, "allowed": standing.allowed, "until": standing.until}
+
+
+def _more(arguments: Mapping[str, Any], quota: Quota) -> float:
+    key, other = ("volume", "minutes") if quota.volume else ("minutes", "volume")
+    more = arguments.get(key)
+    if arguments.get(other):
+        raise ControlError("bad-quota", f"this quota counts {key}, not {other}")
+    if not isinstance(more, int | float) or not math.isfinite(more) or not 0 < more <= 1 << 50:
+        raise ControlError("bad-quota", f"say how much: --{key}")
+    return float(more)

@@ -1,0 +1,113 @@
+"""Keeps quotas: adds up what all processes tell, tells them how everybody stands, keeps it on the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from corpproxy.accounting.quotas import Kept, Quotas
+from corpproxy.backends.one_thread import OneThread
+from corpproxy.backends.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.net.counting import Counts
+from corpproxy.policy.limits import NO_LIMITS
+from corpproxy.policy.quota import Member, Standing
+from corpproxy.repeating import every
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+log = Logger()
+
+# What is used is on the disk after so long.
+KEEP_SECONDS = 1.0
+
+
+class QuotaKeeper:
+    """The quotas of a service."""
+
+    def __init__(self, service: CorpproxyService) -> None:
+        self._service = service
+        self.quotas = Quotas()
+        self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"))
+        self._unkept: set[Member] = set()
+        self._failing = False
+        self._loop: LoopingCall | None = None
+
+    def start(self) -> None:
+        """Bring back what was used before a restart, and count from now on."""
+        self.define()
+        self._file.load(self._service.now()).addCallbacks(self._loaded, self._not_loaded)
+        self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
+
+    def stop(self) -> None:
+        """Keep what is not kept yet."""
+        if self._loop is not None:
+            self._loop.stop()
+        self._keep()
+        self._file.close()
+
+    def define(self) -> None:
+        """The limits in force are others, perhaps."""
+        self.quotas.define(self._service.proxy.in_force.limiting or NO_LIMITS)
+        self.tell()
+
+    def count(self, counts: Counts) -> None:
+        """Members moved octets."""
+        now = self._service.now()
+        for (limit, whom), octets in counts.items():
+            self.quotas.count(limit, whom, octets, now)
+        self.tell()
+
+    def grant(self, limit: str, whom: str, more: float) -> Standing | None:
+        """Give a member more."""
+        standing = self.quotas.grant(limit, whom, more, self._service.now())
+        self.tell()
+        return standing
+
+    def reset(self, limit: str, whom: str | None) -> int:
+        """Begin anew."""
+        count = self.quotas.reset(limit, whom, self._service.now())
+        self.tell()
+        return count
+
+    def tell(self) -> None:
+        """Tell all processes who stands otherwise."""
+        changed = self.quotas.changed(self._service.now())
+        if changed:
+            self._unkept |= changed.keys()
+            self._service.take_standings(changed)
+
+    def _keep(self) -> None:
+        unkept, self._unkept = self._unkept, set()
+        self.quotas.forget(self._service.now())
+        self._service.lasting.standings.forget(self._service.now())
+        if unkept:
+            self._file.keep(self.quotas.kept(unkept)).addCallbacks(
+                self._kept, self._not_kept, errbackArgs=(unkept,)
+            )
+
+    def _loaded(self, kept: list[Kept]) -> None:
+        if self._file.damaged is not None:
+            said = "what was used of quotas could not be read; it begins anew, and the old file is {path}"
+            log.critical(said, path=str(self._file.damaged))
+        self.quotas.load(kept, self._service.now())
+        self.tell()
+
+    def _not_loaded(self, failure: Failure) -> None:
+        said = "what was used of quotas cannot be read, and they begin anew: {problem}"
+        log.critical(said, problem=failure.getErrorMessage())
+
+    def _kept(self, _: None) -> None:
+        if self._failing:
+            log.warn("what is used of quotas is kept again")
+        self._failing = False
+
+    def _not_kept(self, failure: Failure, unkept: set[Member]) -> None:
+        self._unkept |= unkept
+        if not self._failing:
+            said = "what is used of quotas counts, but cannot be kept over a restart: {problem}"
+            log.critical(said, problem=failure.getErrorMessage())
+        self._failing = True
