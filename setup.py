@@ -10,6 +10,7 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+HEADERS = ["native/form.h"]
 
 setup(
     ext_modules=[
@@ -18,10 +19,17 @@ setup(
             ["native/chain.c"],
             libraries=["crypto"],
             extra_compile_args=FLAGS,
+            depends=HEADERS,
             optional=True,
         ),
-        Extension("corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, optional=True),
-        Extension("corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, optional=True),
-        Extension("corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, optional=True),
+        Extension(
+            "corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
+        Extension(
+            "corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
+        Extension(
+            "corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
     ],
 )

@@ -29,13 +29,13 @@ RATES = (64 * KIB, MIB, 10 * MIB, 100 * MIB)
 
 
 class Read(Wire):
-    """A connection whose octets are thrown away, at a pace; ``turns`` tell how often it was woken."""
+    """A connection whose octets are thrown away, at a pace; ``wakes`` counts how often it was woken."""
 
     def __init__(self, deadlines: Deadlines, pacer: Pacer, rate: float) -> None:
         super().__init__(deadlines)
         self.sink = self
         self.octets_read = 0
-        self.turns: set[int] = set()
+        self.wakes = 0
         self._pacer = pacer
         self._rate = rate
 
@@ -47,7 +47,11 @@ class Read(Wire):
     def octets(self, data: bytes) -> None:
         """Throw them away."""
         self.octets_read += len(data)
-        self.turns.add(round(time.monotonic() / 0.02))
+
+    def go_on(self, why: int) -> None:
+        """It was woken."""
+        self.wakes += 1
+        super().go_on(why)
 
     def half_closed(self) -> None:
         self.close()
@@ -111,13 +115,13 @@ def measure(rate: int, seconds: float, *, is_engine: bool, connections: int = 1,
     def begin() -> None:
         began.extend((time.monotonic(), sum(one.octets_read for one in factory.made)))
         for one in factory.made:
-            one.turns.clear()
+            one.wakes = 0
         reactor.callLater(seconds, end)
 
     def end() -> None:
         took = time.monotonic() - began[0]
         moved = sum(one.octets_read for one in factory.made) - began[1]
-        woken = max(len(one.turns) for one in factory.made) / took
+        woken = max(one.wakes for one in factory.made) / took
         over.set()
         pacer.stop()
         for one in factory.made:

@@ -18,10 +18,12 @@ from corpproxy.identity.basic import challenge
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.group_lines import read_groups
+from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.desk import Access
+from corpproxy.pages.holdings import Holding
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
@@ -33,7 +35,7 @@ from corpproxy.policy.quota import Standings
 from corpproxy.policy.set_limits import SetLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lasting:
     """
     What a reload does not touch: grants, requests, the refusals that people look up, the key of forms,
@@ -47,6 +49,8 @@ class Lasting:
     reception: Reception
     set_limits: SetLimits = field(default_factory=SetLimits)
     standings: Standings = field(default_factory=Standings)
+    # Those of the policy in force together with those that are set.
+    limiting: Limits | None = None
 
 
 def assemble(configuration: Configuration, index: CategoryIndex | None, lasting: Lasting) -> InForce:
@@ -65,7 +69,16 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     exemptions = configuration.exemptions.with_missing(classifier.missing)
     settings, reception = configuration.identity, lasting.reception
     access = Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people)
-    portal = Portal(pages, pac, lasting.refusals, signer.seal, signer.unseal, pac_uri=uri, access=access)
+    portal = Portal(
+        pages,
+        pac,
+        lasting.refusals,
+        signer.seal,
+        signer.unseal,
+        pac_uri=uri,
+        access=access,
+        holdings=lambda *asked: _holdings(lasting, *asked),
+    )
     geography = open_geography(configuration.geography)
     people = reception.take(settings)
     lasting.grants.rooms = people.networks_of
@@ -112,7 +125,19 @@ def limits_of(configuration: Configuration, classifier: Classifier, lasting: Las
     """The limits of a policy and those that are set; None without any, so that exchanges need not ask."""
     networks = configuration.policy.networks
     limits = lasting.set_limits.among(configuration.limits.limits, networks)
-    return Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
+    lasting.limiting = Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
+    return lasting.limiting
+
+
+def _holdings(
+    lasting: Lasting, identity: Identity, client: str, listener: str, at: float
+) -> tuple[Holding, ...]:
+    """The limits of somebody, for their own page."""
+    limiting, standings = lasting.limiting, lasting.standings
+    if limiting is None:
+        return ()
+    found = limiting.of(identity, client, listener, at)
+    return tuple(Holding(one, standings.of(one.limit.name, one.whom, at)) for one in found)
 
 
 def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from corpproxy import __version__
 from corpproxy.audit.times import utc_text
 from corpproxy.erase_commands import erase_commands
+from corpproxy.errors import Problem
 from corpproxy.grant_commands import grant_commands
 from corpproxy.limit_commands import limit_commands
 from corpproxy.list_commands import list_commands
@@ -73,7 +74,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets
         ],
-        "problems": [str(problem) for problem in dict.fromkeys(problems)],
+        "problems": problem_lines(dict.fromkeys(problems)),
     }
 
 
@@ -99,8 +100,13 @@ def _told(reloaded: Reloaded) -> dict[str, Any]:
     told = {
         "version": reloaded.version,
         "changed": reloaded.changed,
-        "problems": [str(problem) for problem in reloaded.problems],
+        "problems": problem_lines(reloaded.problems),
     }
     if not reloaded.taken:
         raise ControlError("not-taken", f"version {reloaded.version} goes on", told)
     return told
+
+
+def problem_lines(problems: Iterable[Problem]) -> list[str]:
+    """Problems as lines for people, errors first."""
+    return [one.line for one in sorted(problems, key=lambda one: not one.is_error)]

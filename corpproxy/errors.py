@@ -53,6 +53,11 @@ class Problem:
         """Whether it keeps the configuration from being loaded."""
         return self.severity == "error"
 
+    @property
+    def line(self) -> str:
+        """It as a line for people: where, how bad unless it is an error, what."""
+        return str(self) if self.is_error else f"{self.place}: {self.severity}: {self.message}"
+
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
 

@@ -15,14 +15,19 @@ from types import ModuleType
 
 PURE = "CORPPROXY_PURE"
 
+# What is expected of the parts: ``native/form.h`` has the same number.
+FORM = 1
+
 
 def _compiled(name: str) -> ModuleType | None:
     if os.environ.get(PURE, "0") not in ("", "0"):
         return None
     try:
-        return import_module(f"corpproxy.{name}")
+        part = import_module(f"corpproxy.{name}")
     except ImportError:
         return None
+    # One that was compiled from other sources, in a checkout that went on since, would do as those said.
+    return part if getattr(part, "FORM", 0) == FORM else None
 
 
 # Links records to their chain; it needs the headers of OpenSSL.

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include "form.h"
 #include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
@@ -260,8 +261,18 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int begin(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, begin},
+    {0, NULL},
+};
+
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._chain", "The chain of records.", 0, functions, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "corpproxy._chain", "The chain of records.", 0, functions, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__chain(void)

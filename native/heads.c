@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include "form.h"
 #include <structmember.h>
 #include <stdint.h>
 #include <string.h>
@@ -569,6 +570,7 @@ static PyMethodDef functions[] = {
 
 static int begin(PyObject *module)
 {
+    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
     make_kinds();
     if (!twin.keep && !(twin.keep = PyUnicode_InternFromString("keep"))) return -1;
     if (!twin.again && !(twin.again = PyUnicode_InternFromString("_again"))) return -1;

@@ -5,6 +5,7 @@
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include "form.h"
 #include <structmember.h>
 #include <stddef.h>
 
@@ -355,6 +356,7 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
 
 static int begin(PyObject *module)
 {
+    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
     if (!name_performer && !(name_performer = PyUnicode_InternFromString("performer"))) return -1;
     if (!name_perform && !(name_perform = PyUnicode_InternFromString("perform"))) return -1;
     if (!name_ended && !(name_ended = PyUnicode_InternFromString("ended"))) return -1;

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include "form.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -400,6 +401,7 @@ static const struct {
 
 static int begin(PyObject *module)
 {
+    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!*names[i].name && !(*names[i].name = PyUnicode_InternFromString(names[i].text))) return -1;
     if (!socket_type) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -40,6 +41,17 @@ class TwinsTests(SynchronousTestCase):
         self.assertEqual(said(CORPPROXY_PURE="1"), "without compiled parts")
         self.assertEqual(said(CORPPROXY_PURE="0"), "with all compiled parts")
         self.assertEqual(said(CORPPROXY_PURE=""), "with all compiled parts")
+
+    def test_other_form(self) -> None:
+        """A part that was compiled from other sources is left out, as if it were not there."""
+        parts = [import_module(f"corpproxy._{name}") for name in twins.PARTS]
+        self.assertEqual({part.FORM for part in parts}, {twins.FORM})
+        written = (CHECKOUT / "native" / "form.h").read_text()
+        self.assertIn(f"#define CORPPROXY_FORM {twins.FORM}\n", written)
+        self.patch(os, "environ", {})
+        self.assertIs(twins._compiled("_chain"), parts[0])
+        self.patch(parts[0], "FORM", twins.FORM + 1)
+        self.assertIsNone(twins._compiled("_chain"))
 
     def test_some(self) -> None:
         """A part that could not be built is named, in words and in the metrics."""

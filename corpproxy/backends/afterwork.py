@@ -53,6 +53,11 @@ class Afterwork:
             self._child = _Child(self._ended)
             self._child.start(self._reactor, encoded(self._job()))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a child is at work."""
+        return self._child is not None
+
     def stop(self) -> Deferred[None]:
         """End; the Deferred fires when no child is at work any more.  What it had not done waits."""
         if self._loop.running:

@@ -15,6 +15,7 @@ import msgspec
 
 from corpproxy.audit.erasure import Erasure, Reached, is_below
 from corpproxy.backends.list_shelf import STATE_FILE, Shelf, ShelfState
+from corpproxy.backends.quota_file import QUOTA_FILE
 from corpproxy.backends.state_folder import POLICIES_FOLDER
 from corpproxy.backends.store import STORE_FILE
 from corpproxy.destination.brake import Findings
@@ -70,7 +71,12 @@ def places_out_of_reach(state: Path, erasure: Erasure, files: Iterable[Path]) ->
 
     ``files`` are those of the policy: itself, what it includes, passwords and groups.
     """
-    return [*_set_aside(state), *_policies(state, erasure), *_files(files, erasure)]
+    return [
+        *_set_aside(state),
+        *_policies(state, erasure),
+        *_quotas(state, erasure),
+        *_files(files, erasure),
+    ]
 
 
 def _set_aside(state: Path) -> Iterator[Reached]:
@@ -88,6 +94,15 @@ def _policies(state: Path, erasure: Erasure) -> Iterator[Reached]:
             "'corpproxy policy list' shows them"
         )
         yield Reached("policies", 0, is_reached=False, said=said)
+
+
+def _quotas(state: Path, erasure: Erasure) -> Iterator[Reached]:
+    # Texts of a database stand one behind the other, without anything between them.
+    names = [name.encode() for name in (erasure.user, erasure.client) if name]
+    files = [path.read_bytes() for path in state.glob(f"{QUOTA_FILE}*")] if names else []
+    if any(name in octets for name in names for octets in files):
+        said = "what is used of a quota has the name until the quota is made good, and is needed until then"
+        yield Reached("quotas", 0, is_reached=False, said=said)
 
 
 def _files(files: Iterable[Path], erasure: Erasure) -> Iterator[Reached]:

@@ -73,6 +73,8 @@ class QuotaFile:
             connection = sqlite3.connect(self._path, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            # A row that is over leaves no octet of the name.
+            connection.execute("PRAGMA secure_delete=ON")
             connection.execute(_TABLE)
             self._connection = connection
         return self._connection

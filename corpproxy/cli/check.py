@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from corpproxy.backends.policy_files import DISK
 from corpproxy.cli.failed import FAILED
 from corpproxy.cli.options import add_json
-from corpproxy.cli.problems import excerpts_of, line, mapping, sarif, text
+from corpproxy.cli.problems import excerpts_of, mapping, sarif, text
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.excerpt import Excerpts
 from corpproxy.config.load import Loaded, load_policy
@@ -135,7 +135,7 @@ def _print_text(found: Checked) -> None:
 
 def _print_lines(found: Checked) -> None:
     for problem in found.problems:
-        print(line(problem))
+        print(problem.line)
     _print_summary(found)
 
 

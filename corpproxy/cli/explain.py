@@ -32,14 +32,15 @@ from corpproxy.policy.question import Asked, Question, facts_for, read_request
 DESCRIPTION = (
     "Show which rule of the policy decides on a URL, and why each of the others does not. "
     "Of an https URL the proxy sees CONNECT to host and port. Confirmed warnings are not looked at. "
-    "With --ref, show what was decided on a recorded exchange, by the policy of that time."
+    "With --ref, show what was decided on a recorded exchange, by the policy of that time. "
+    "With --at alone, show which calendars hold at a time."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
-    asked = parser.add_mutually_exclusive_group(required=True)
+    asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--url", metavar="URL", help="what is asked for, or HOST:PORT to tunnel to")
     asked.add_argument(
         "--ref",
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a group that the user has instead of the policy's",
     )
-    parser.add_argument("--at", default="now", metavar="TIME", help=f"when: {FORMS}")
+    parser.add_argument("--at", metavar="TIME", help=f"when: {FORMS} (default: now)")
     parser.add_argument(
         "--from", dest="client", default="", metavar="ADDRESS", help="the address of the client"
     )
@@ -90,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         from corpproxy.cli import explain_ref
 
         return explain_ref.run(options)
+    if options.url is None:
+        return _times(options)
     site = asked_policy(options.policy)
     time_zone = site.configuration.time_zone
     try:
@@ -134,6 +137,18 @@ def _print_limits(limits: Sequence[Applied]) -> None:
         print(printable(f"  {limit.name}: {limit.in_words}, per {limit.per}{whom}  ({limit.place})"))
 
 
+def _times(options: argparse.Namespace) -> int:
+    """What holds when, where nothing is asked for."""
+    if options.at is None:
+        raise CommandFailed(
+            "name what is asked for with --url, or a recorded exchange with --ref", WRONG_USAGE
+        )
+    from corpproxy.cli import calendar
+
+    options.name = options.week = None
+    return calendar.run(options)
+
+
 def list_lines(sources: Sequence[ListSource], matches: Iterable[Match]) -> dict[Match, Place]:
     """Where the entries stand in the files of the lists, for those that are still there."""
     by_name = {source.name: source for source in sources}
@@ -162,7 +177,7 @@ def _question(options: argparse.Namespace, site: AskedPolicy) -> Question:
     geography = None if addresses is None else open_geography(configuration.geography)
     return Question(
         url=options.url,
-        at=_at(options.at, configuration.time_zone),
+        at=_at(options.at or "now", configuration.time_zone),
         method=method,
         user=options.user,
         groups=None if options.group is None else tuple(options.group),

@@ -13,7 +13,6 @@ from corpproxy.backends.htpasswd_lines import read_users
 from corpproxy.backends.policy_files import Disk
 from corpproxy.cli.failed import FAILED, CommandFailed
 from corpproxy.cli.init import PASSWORDS_FILE, POLICY_FILE, STATE_FOLDER, time_zone_name
-from corpproxy.cli.problems import line
 from corpproxy.foreign.draft import Imported, report
 from corpproxy.foreign.settle import CannotBeLoaded
 
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         said = f"the policy that came of it cannot be loaded, which is a fault of the import: {wrong}"
         raise CommandFailed(said) from wrong
     for problem in made.problems:
-        print(line(problem), file=sys.stderr)
+        print(problem.line, file=sys.stderr)
     if not made.files:
         print("nothing is written: the lines above come first", file=sys.stderr)
         return FAILED
@@ -133,7 +132,7 @@ def _tell(made: Imported, folder: Path) -> None:
     if b"'corpproxy lists build'" in made.files[POLICY_FILE]:
         print(f"'corpproxy --policy {policy} lists build' makes the index of its long lists")
     for problem in made.open:
-        print(line(problem), file=sys.stderr)
+        print(problem.line, file=sys.stderr)
     if made.open:
         said = "these are refused there, and not by the policy; look for OPEN in it before it is used"
         print(f"{len(made.open)} of the lines: {said}", file=sys.stderr)
@@ -144,5 +143,5 @@ def _tell_passwords(octets: bytes, path: Path) -> None:
     """What is wrong with the passwords that were taken over."""
     users = read_users(octets, str(path))
     for problem in users.problems:
-        print(line(problem), file=sys.stderr)
+        print(problem.line, file=sys.stderr)
     print(f"{path} has {len(users.hashes)} people")

@@ -18,7 +18,6 @@ from corpproxy.backends.policy_files import DISK
 from corpproxy.backends.policy_start import possible_state_folders
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import CommandFailed
-from corpproxy.cli.problems import line
 from corpproxy.config.sources import read_sources, version_of
 from corpproxy.net.ask import ControlError, ask
 
@@ -158,7 +157,7 @@ def _present_texts(policy: Path) -> dict[str, bytes]:
     sources = read_sources(policy, DISK)
     if not sources.texts:
         for problem in sources.problems:
-            print(line(problem), file=sys.stderr)
+            print(problem.line, file=sys.stderr)
     return sources.texts
 
 

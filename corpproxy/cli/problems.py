@@ -20,17 +20,10 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "hint": "note"}
 
 
-def line(problem: Problem) -> str:
-    """A problem as a line: where, how bad unless it is an error, what."""
-    if problem.is_error:
-        return str(problem)
-    return f"{problem.place}: {problem.severity}: {problem.message}"
-
-
 def text(problems: Iterable[Problem], excerpts: Excerpts) -> Iterator[str]:
     """Problems for people, each with the line that it is in and a ruler under the place."""
     for problem in problems:
-        yield line(problem)
+        yield problem.line
         yield from below(excerpts, problem.place)
 
 

@@ -10,6 +10,7 @@ from corpproxy.pages.access import ask_form, own_requests
 from corpproxy.pages.block import confirm_form, rule_facts
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Warned
+from corpproxy.pages.holdings import Holding, holdings_section
 from corpproxy.pages.occasion import Occasion, person_facts
 from corpproxy.pages.refusals import PastRefusal
 from corpproxy.pages.sheet import Card, Fact, Form, Input, Link, Section, Sheet, Tone
@@ -29,6 +30,7 @@ def start(
     has_password: bool,
     requests: tuple[AccessRequest, ...] = (),
     waiting: int | None = None,
+    holdings: tuple[Holding, ...] = (),
 ) -> Sheet:
     """
     Give the start page.
@@ -37,6 +39,7 @@ def start(
     ``waiting`` is how many requests wait for this person to decide on them, None for somebody who may not.
     """
     asked = (own_requests(words, site, requests),) if requests else ()
+    held = (holdings_section(words, site, holdings),) if holdings else ()
     return Sheet(
         status=200,
         kind="portal",
@@ -44,7 +47,7 @@ def start(
         title=words.say("portal.title"),
         lead=(_signed_in(words, occasion),),
         links=_to_decide(words, site, waiting),
-        sections=(*asked, _refusals(words, site, refusals), _more(words, site, has_password)),
+        sections=(*asked, *held, _refusals(words, site, refusals), _more(words, site, has_password)),
         subject=words.say("portal.title"),
         ask=words.say("page.help"),
     )

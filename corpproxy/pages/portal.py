@@ -23,6 +23,7 @@ from corpproxy.pages import account
 from corpproxy.pages.actions import DeskAction
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
 from corpproxy.pages.desk import Access, Desk, form_fields
+from corpproxy.pages.holdings import Holdings, no_holdings
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import MEDIA_TYPE as PAC_TYPE
@@ -122,7 +123,9 @@ class Portal:
         *,
         pac_uri: str = "",
         access: Access | None = None,
+        holdings: Holdings = no_holdings,
     ) -> None:
+        self._holdings = holdings
         self._pages = pages
         self._site = pages.site
         self._pac = pac
@@ -236,6 +239,7 @@ class Portal:
             has_password=_has_password(request.identity),
             requests=self.desk.own(request),
             waiting=len(self.desk.waiting(request)) if self.desk.may_decide(request) else None,
+            holdings=self._holdings(request.identity, request.client, request.listener, request.now),
         )
         return self._pages.page(sheet, request.audience)
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
+from corpproxy.destination.model import Host
 from corpproxy.errors import NOWHERE, Place
+from corpproxy.identity.model import Identity
 from corpproxy.policy.amounts import rates_in_words
 from corpproxy.policy.conditions import What, When, Who, demanded
 from corpproxy.policy.model import Facts
@@ -147,6 +150,15 @@ class Limits:
                     Applied(limit, whom, self._is_spent(limit.name, whom, facts.at)) for whom in members
                 ]
         return tuple(found)
+
+    def of(self, identity: Identity, client: str, listener: str, at: float) -> tuple[Applied, ...]:
+        """The limits of somebody now, whatever they ask for."""
+        return self._whatever.find(Facts(identity, client, listener, "", "", Host(""), 0, "", (), at))
+
+    @cached_property
+    def _whatever(self) -> Limits:
+        limits = [replace(one, what=What()) for one in self.limits if one.per is not Per.CATEGORY]
+        return Limits(limits, self.networks, self._missing, self.standings)
 
     def next_change(self, at: float) -> float:
         """The first instant after ``at`` when other limits may be in force; infinity without hours."""

@@ -48,7 +48,7 @@ def change(now: int, before: int) -> str:
     if not before:
         return "new"
     percent = 100 * (now - before) / before
-    if abs(percent) < 0.5:
+    if not round(percent):
         return "the same"
     if percent > 999:
         return f"{now / before:.0f} times"

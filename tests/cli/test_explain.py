@@ -50,6 +50,14 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("policy.yaml:17:5: category games; group pupils; during lessons\n", out)
         self.assertIn("the person reads: Games open again after lessons.\n", out)
 
+    def test_time_alone(self):
+        """With a time and nothing that is asked for it says which calendars hold then."""
+        code, out, _ = self.explain("--at", "2026-11-23T10:00")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"(?m)^lessons +holds +until Mon 2026-11-23 15:30$")
+        code, _, err = self.explain()
+        self.assertEqual((code, err[:30]), (2, "name what is asked for with --"))
+
     def test_list_line(self):
         """The line of the list behind a category is told, for people and for programs."""
         names = self.path.parent / "names.txt"

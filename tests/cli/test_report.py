@@ -94,3 +94,23 @@ class SendTests(SiteCase):
         code, _, err = self.run_command("report", "--policy", self.policy, "--send", "the weak")
         self.assertEqual(code, 1)
         self.assertIn("no report 'the weak'; did you mean 'the week'?", err)
+
+
+class IndexTests(SiteCase):
+    """``corpproxy audit index``."""
+
+    def test_made(self) -> None:
+        """Closed segments are indexed now, and it says how many and how large."""
+        records = self.folder / "state" / "records"
+        records.mkdir(parents=True)
+        for number in (1, 2):
+            line = encode(a_record(user="amir"))
+            (records / f"records-20261123T080000Z-000{number}.jsonl").write_bytes(line)
+        code, out, err = self.run_command("audit", "index", "--policy", self.policy)
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"^1 closed segments are indexed, in \d+(\.\d+)? K?i?B\n$")
+        self.assertEqual(len(list((records / "index").iterdir())), 1)
+        code, out, _ = self.run_command(
+            "audit", "search", "--policy", self.policy, "--user", "amir", "--json"
+        )
+        self.assertEqual((code, len(out.splitlines())), (0, 2))

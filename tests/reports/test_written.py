@@ -153,6 +153,7 @@ class WordTests(SynchronousTestCase):
         less=(50, 100, "−50 %"),
         same=(100, 100, "the same"),
         nearly=(1001, 1000, "the same"),
+        half=(398, 400, "the same"),
         new=(5, 0, "new"),
         nothing=(0, 0, "–"),
         many=(5000, 100, "50 times"),

@@ -95,15 +95,6 @@ class RetentionTests(Keeping):
         self.service.retention.look()
         self.assertFalse(self.service.retention._is_busy)
 
-    async def test_not_asked_for(self) -> None:
-        """A site that asks for nothing keeps everything."""
-        self.write(SIGN_IN + ALLOW)
-        await self.start_again()
-        await self.visit()
-        await self.pass_days(4000)
-        self.service.retention.look()
-        self.assertFalse(self.service.retention._is_busy)
-
     async def test_command(self) -> None:
         """``corpproxy audit expire`` says what is due and does it, recorded with who asked."""
         await self.visit()
@@ -115,6 +106,18 @@ class RetentionTests(Keeping):
         self.assertEqual((code, said.splitlines()[:3]), (0, ["gone:", "  url: 3", "  host: 3"]))
         await self.until(self.deeds, "a record of it")
         self.assertEqual(self.deeds()[0].source, "command")
+
+
+class ForEverTests(Keeping):
+    """A site that asks for nothing."""
+
+    policy = SIGN_IN + ALLOW
+
+    async def test_kept(self) -> None:
+        """It keeps everything."""
+        await self.pass_days(4000)
+        self.service.retention.look()
+        self.assertFalse(self.service.retention._is_busy)
 
 
 class WorkersTests(Keeping, WorkersCase):

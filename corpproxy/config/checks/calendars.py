@@ -15,6 +15,7 @@ from corpproxy.config.schema.conditions import CalendarTable
 def check(examined: Examined) -> None:
     """Say which calendars cannot be worked out."""
     told: set[str] = set()
+    is_whole = True
     for path, time in each_time(examined):
         if time.events and time.file is None:
             said = "'events' chooses from the events of a file; write 'file: calendar.ics' beside it"
@@ -22,17 +23,15 @@ def check(examined: Examined) -> None:
         if time.file is None:
             continue
         events = examined.attached.events(time.file)
+        is_whole = is_whole and events is not None and not events.problems
         if events is not None and time.file not in told:
             told.add(time.file)
             examined.problems += events.problems
         if events is not None and not events.problems:
             _wanted(examined, path, time, events)
-    if not any(problem.code in _OF_FILES for problem in examined.problems):
+    # With a calendar that cannot be read, what stands on it cannot be told from what stands on itself.
+    if is_whole:
         _circles(examined)
-
-
-# With a calendar that cannot be read, what stands on it cannot be told from what stands on itself.
-_OF_FILES = frozenset({"bad-calendar-file", "no-calendar-library"})
 
 
 def _wanted(examined: Examined, path: Path, time: CalendarTable, events: EventsFile) -> None:

@@ -1,0 +1,75 @@
+"""The limits of a person on their own page: what holds, what is used, and why it is slow."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.pages.holdings import Holding
+from corpproxy.pages.pac import compile_pac
+from corpproxy.pages.portal import Portal, PortalRequest
+from corpproxy.pages.refusals import Refusals
+from corpproxy.policy.limits import Applied, Limit, Limits, Per
+from corpproxy.policy.quota import Every, Quota, Standing, Standings, Then
+from tests.pages.samples import SIGNER, TABLE, pages
+from tests.support.builders import AMIR, MONDAY
+from tests.support.rows import rows, tabular
+
+MIB = 1 << 20
+SLOW = Limit(
+    "pupils' day", quota=Quota(1000 * MIB, then=Then.SLOW, download=MIB, upload=MIB), say="Until tomorrow."
+)
+BLOCK = Limit("films", quota=Quota(minutes=30, every=Every.DAY))
+RATE = Limit("each", download=2 * MIB, upload=MIB)
+
+
+def page(*holdings: Holding) -> str:
+    """The start page of somebody with these limits, as text."""
+    portal = Portal(
+        pages(), compile_pac(TABLE), Refusals(), SIGNER.seal, SIGNER.open, holdings=lambda *asked: holdings
+    )
+    asked = PortalRequest(
+        "GET", "/", "0nk4x7a2k40001", MONDAY, AMIR, "10.1.2.3", "rooms", True, accept=b"text/plain"
+    )
+    answer = portal.answer(asked)
+    return answer.content.decode()
+
+
+@tabular
+class PageTests(SynchronousTestCase):
+    """The start page."""
+
+    @rows(
+        rate=(Holding(Applied(RATE, "amir")), ("Your limits", "each", "Holds now", "2MiB/s", "1MiB/s")),
+        unused=(Holding(Applied(BLOCK, "amir")), ("films", "0 min of 30 min", "30 min")),
+        nearly=(
+            Holding(Applied(BLOCK, "amir"), Standing(25, 30, MONDAY + 3600)),
+            ("Nearly used up", "25 min of 30 min", "5 min"),
+        ),
+        slowed=(
+            Holding(Applied(SLOW, "amir", is_spent=True), Standing(1000 * MIB, 1000 * MIB, MONDAY + 3600)),
+            ("it goes on slower", "1MiB/s", "1000 MiB of 1000 MiB", "Until tomorrow."),
+        ),
+        blocked=(
+            Holding(Applied(BLOCK, "amir", is_spent=True), Standing(30, 30, MONDAY + 3600)),
+            ("nothing more goes through", "30 min of 30 min"),
+        ),
+    )
+    def test_told(self, holding, told):
+        """What holds, how much is used and left, what it means just now and until when."""
+        text = page(holding)
+        for one in told:
+            self.assertIn(one, text)
+
+    def test_without(self):
+        """Who has no limits reads nothing of limits."""
+        self.assertNotIn("Your limits", page())
+
+
+class OfTests(SynchronousTestCase):
+    """Which limits are somebody's."""
+
+    def test_whatever(self):
+        """Those that are for the person, whatever they are for; a category's are nobody's own."""
+        limits = Limits([RATE, BLOCK, Limit("category", per=Per.CATEGORY)], standings=Standings())
+        found = limits.of(AMIR, "10.1.2.3", "rooms", MONDAY)
+        self.assertEqual([(one.limit.name, one.whom) for one in found], [("each", "amir"), ("films", "amir")])
