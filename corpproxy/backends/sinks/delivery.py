@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -142,8 +143,16 @@ class Delivery:
             if self._stop.is_set() and self._is_over(is_idle=is_idle):
                 break
             if is_idle:
-                self._stop.wait(self._wait or LOOK_SECONDS)
+                self._pause(self._wait or LOOK_SECONDS)
         self._sink.close()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait; how far the sink falls behind meanwhile is looked at all the same."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
+            self._stop.wait(min(left, MEASURE_SECONDS))
+            with suppress(OSError):
+                self._measure()
 
     def _is_over(self, *, is_idle: bool) -> bool:
         """Whether to end now: nothing is left, or nobody takes it, or the time is over."""

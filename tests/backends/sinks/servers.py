@@ -39,6 +39,8 @@ class SyslogServer:
 
     def kill(self) -> None:
         """End at once, as a process that was killed: what was not read is gone."""
+        if self._listening.fileno() < 0:
+            return
         # A thread that waits in accept() would keep the port.
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()

@@ -113,6 +113,16 @@ class SyslogTests(SyslogCase):
         self.assertEqual(HEAD.match(message)[6], b"checkpoint")
         self.assertEqual(HEAD.sub(b"", message, count=1) + b"\n", line)
 
+    def test_spool(self) -> None:
+        """While nobody takes records, what is beyond the spool is dropped and counted, just then."""
+        self.server.kill()
+        delivery = self.start(self.settings(SinkKind.SYSLOG, self.address(), spool_octets=3000))
+        for _ in range(4):
+            self.write(10)
+        wait_until(lambda: delivery.state.dropped > 10, "they are dropped")
+        self.assertLessEqual(delivery.state.waiting, 3000)
+        self.assertEqual(delivery.state.delivered, 0)
+
     def test_host(self) -> None:
         """The name of the machine is what a head can have."""
         self.assertEqual(host_name("a b\nc.example"), b"abc.example")
