@@ -21,10 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.made_records import Made, make_records
-from corpproxy.backends.record_afterwork import make_indexes
-from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segments
-from corpproxy.backends.record_segments import RECORDS_FOLDER, segment_names
-from corpproxy.backends.segment_file import create_segment
+from corpproxy.backends.afterwork.making import make_indexes
+from corpproxy.backends.records.segment_file import create_segment
+from corpproxy.backends.records.segments import RECORDS_FOLDER, segment_names
+from corpproxy.backends.search.index import INDEX_FOLDER, INDEX_KEY, closed_segments
 from corpproxy.backends.state_folder import kept_key
 
 RECORDS = 10_000_000

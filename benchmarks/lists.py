@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corpproxy.backends.list_files import build_lists, index_path
-from corpproxy.backends.list_open import map_index
+from corpproxy.backends.lists.files import build_lists, index_path
+from corpproxy.backends.lists.opening import map_index
 from corpproxy.destination.classifier import Classifier
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import Host

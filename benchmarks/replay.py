@@ -27,9 +27,9 @@ from corpproxy.audit.record import Record, append
 from corpproxy.audit.reference import References
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.history import History, Run
-from corpproxy.backends.policy_files import DISK
-from corpproxy.backends.record_segments import segment_name
+from corpproxy.backends.policies.files import DISK
+from corpproxy.backends.policies.history import History, Run
+from corpproxy.backends.records.segments import segment_name
 from corpproxy.cli import main as corpproxy
 from corpproxy.config.load import load_policy
 from corpproxy.identity.model import Identity

@@ -37,9 +37,9 @@ from corpproxy.assembly import Lasting, assemble
 from corpproxy.audit.record import Record, append_all
 from corpproxy.audit.reference import References
 from corpproxy.backends.books import Books
-from corpproxy.backends.policy_start import start_configuration
-from corpproxy.backends.reception import Reception
-from corpproxy.backends.record_files import BATCH_RECORDS
+from corpproxy.backends.people.reception import Reception
+from corpproxy.backends.policies.start import start_configuration
+from corpproxy.backends.records.files import BATCH_RECORDS
 from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants

@@ -29,8 +29,8 @@ from benchmarks.place import enter, name_hosts
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
-from corpproxy.backends.store import STORE_FILE
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.store.interface import STORE_FILE
+from corpproxy.backends.store.sqlite import report_from
 
 DOMAINS = 50_000
 WORKERS = 2

@@ -32,7 +32,7 @@ def run(folder: Path, count: int) -> None:
 
     from corpproxy import twins
     from corpproxy.audit.settings import AuditSettings
-    from corpproxy.backends.record_files import RecordWriter
+    from corpproxy.backends.records.files import RecordWriter
 
     records = sample()
     writer = RecordWriter(reactor, folder, AuditSettings())

@@ -8,7 +8,7 @@ from socket import gethostname
 
 from corpproxy.audit.discretion import Discretion, discretion_of
 from corpproxy.backends.geography import open_geography
-from corpproxy.backends.reception import Reception
+from corpproxy.backends.people.reception import Reception
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.classifier import Classifier, missing_categories

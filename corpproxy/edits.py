@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.deeds import Deed, DeedName
-from corpproxy.backends.history import History, HistoryError, Run
+from corpproxy.backends.policies.history import History, HistoryError, Run
 from corpproxy.config.changes import changes
 from corpproxy.errors import Problem
 from corpproxy.net.caller import user_name

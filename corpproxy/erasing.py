@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.pseudonyms import DEVICE
-from corpproxy.backends.erase_child import EraseChild
-from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
-from corpproxy.backends.erase_journal import Asked, Journal
-from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
+from corpproxy.backends.erasing.child import EraseChild
+from corpproxy.backends.erasing.job import RECORDS, Done, EraseJob
+from corpproxy.backends.erasing.journal import Asked, Journal
+from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
 from corpproxy.errors import CorpproxyError
 from corpproxy.limit_keeper import LIMITS_FILE
 
@@ -155,14 +155,14 @@ class Erasing:
         """The same for the pseudonyms of the person or device: those of now, and those that were told."""
         if not self._tables.is_dir() or not (erasure.user or erasure.client):
             return
-        from corpproxy.backends.pseudonym_files import pseudonyms_now
+        from corpproxy.backends.records.pseudonym_files import pseudonyms_now
 
         for one in dict.fromkeys((*pseudonyms_now(self._tables, erasure.user, erasure.client), *told)):
             who = {"client": one} if one.startswith(DEVICE) else {"user": one}
             yield replace(erasure, **({"user": "", "client": ""} | who))
 
     def _drop_lines(self, sealed: tuple[str, ...]) -> int:
-        from corpproxy.backends.pseudonym_files import drop_lines
+        from corpproxy.backends.records.pseudonym_files import drop_lines
 
         return drop_lines(self._tables, frozenset(sealed))
 

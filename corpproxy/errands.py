@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from corpproxy.backends.afterwork import Afterwork
-from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
-from corpproxy.backends.deed_spool import left
+from corpproxy.backends.afterwork.child import Afterwork
+from corpproxy.backends.afterwork.job import AfterworkJob, zone_name
+from corpproxy.backends.records.deed_spool import left
 from corpproxy.edits import Edits
 from corpproxy.repeating import every
 

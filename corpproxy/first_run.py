@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.init import FIRST_USER, POLICY_FILE, make_site, this_machine

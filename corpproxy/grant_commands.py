@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.deeds import Deed, DeedName
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.config.nearest import nearest
 from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError

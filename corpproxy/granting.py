@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.assembly import Lasting
-from corpproxy.backends.store import Store, StoreError
+from corpproxy.backends.store.interface import Store, StoreError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.repeating import every

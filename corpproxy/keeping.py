@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from corpproxy import __version__
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.backends.record_shelf import RecordShelf
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.records.shelf import RecordShelf
 from corpproxy.backends.sinks.child import Sinks
 
 if TYPE_CHECKING:

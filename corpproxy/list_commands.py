@@ -15,7 +15,7 @@ from corpproxy.edits import COMMAND
 from corpproxy.net.control import Caller, Command
 
 if TYPE_CHECKING:
-    from corpproxy.backends.list_updates import ListUpdates
+    from corpproxy.backends.lists.updates import ListUpdates
     from corpproxy.service import CorpproxyService
 
 log = Logger()

@@ -17,6 +17,6 @@ def naming_of(service: CorpproxyService, worker: int) -> Naming | None:
     if not settings.keepers:
         return None
     # What encrypts is slow to import, and most sites do without.
-    from corpproxy.backends.pseudonym_files import KeptNaming
+    from corpproxy.backends.records.pseudonym_files import KeptNaming
 
     return KeptNaming(service.state, settings, configuration.time_zone, service.now, worker)

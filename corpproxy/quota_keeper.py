@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.quotas import Kept, Quotas
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
 from corpproxy.policy.quota import Member, Standing

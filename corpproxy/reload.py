@@ -13,10 +13,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.backends.history import Run
-from corpproxy.backends.list_files import open_index
-from corpproxy.backends.policy_files import DISK
-from corpproxy.backends.policy_watch import PolicyWatch
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.policies.files import DISK
+from corpproxy.backends.policies.history import Run
+from corpproxy.backends.policies.watch import PolicyWatch
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import Loaded, load_policy

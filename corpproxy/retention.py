@@ -21,11 +21,11 @@ from twisted.python.failure import Failure
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.audit.settings import Keeping
-from corpproxy.backends.erase_job import RECORDS, Done, EraseJob
-from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
-from corpproxy.backends.record_segments import RECORDS_FOLDER, SegmentName, segment_names
-from corpproxy.backends.segment_file import modified_at
-from corpproxy.backends.segment_packing import closed
+from corpproxy.backends.erasing.job import RECORDS, Done, EraseJob
+from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER
+from corpproxy.backends.records.segment_file import modified_at
+from corpproxy.backends.records.segment_packing import closed
+from corpproxy.backends.records.segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.state_folder import put_file
 from corpproxy.errors import CorpproxyError
 
@@ -146,7 +146,7 @@ class Retention:
         folder = self._service.state / PSEUDONYMS_FOLDER
         if not folder.is_dir():
             return 0
-        from corpproxy.backends.pseudonym_files import delete_old_tables
+        from corpproxy.backends.records.pseudonym_files import delete_old_tables
 
         return delete_old_tables(folder, before)
 

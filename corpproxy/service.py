@@ -27,23 +27,23 @@ from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
-from corpproxy.backends.checkpoints import LOOK_SECONDS, Checkpoints
-from corpproxy.backends.history import History, HistoryError, Run
-from corpproxy.backends.list_files import open_index
-from corpproxy.backends.list_removed import RemovedLists
-from corpproxy.backends.list_update_job import UpdateJob
-from corpproxy.backends.list_updates import ListUpdates
-from corpproxy.backends.list_watch import ListKeeper
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.lists.removed import RemovedLists
+from corpproxy.backends.lists.update_job import UpdateJob
+from corpproxy.backends.lists.updates import ListUpdates
+from corpproxy.backends.lists.watch import ListKeeper
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.policy_start import Started
-from corpproxy.backends.reception import Reception
-from corpproxy.backends.record_files import RecordWriter
-from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.backends.record_shelf import SHELF_SECONDS
-from corpproxy.backends.signing_key import open_key, signing_key
+from corpproxy.backends.people.reception import Reception
+from corpproxy.backends.policies.history import History, HistoryError, Run
+from corpproxy.backends.policies.start import Started
+from corpproxy.backends.records.checkpoints import LOOK_SECONDS, Checkpoints
+from corpproxy.backends.records.files import RecordWriter
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.records.shelf import SHELF_SECONDS
+from corpproxy.backends.records.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
-from corpproxy.backends.store import STORE_FILE, Store
-from corpproxy.backends.store_sqlite import SqliteStore
+from corpproxy.backends.store.interface import STORE_FILE, Store
+from corpproxy.backends.store.sqlite import SqliteStore
 from corpproxy.binding import bound
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.logger import Logger
 
 from corpproxy import __version__, twins
-from corpproxy.backends.list_files import open_index
-from corpproxy.backends.policy_start import start_configuration
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.policies.start import start_configuration
 from corpproxy.config.configuration import Configuration
 from corpproxy.cores import workers_for
 from corpproxy.errors import CorpproxyError, Problem

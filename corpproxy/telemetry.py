@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from corpproxy.audit.sinks import SinkState
-    from corpproxy.backends.list_status import Status
+    from corpproxy.backends.lists.status import Status
     from corpproxy.service import CorpproxyService
 
 

@@ -97,7 +97,7 @@ def pseudonym(kind: str, name: str, key: bytes) -> str:
 
 
 class Naming:
-    """Gives pseudonyms; `corpproxy.backends.pseudonym_files` has the one that lasts."""
+    """Gives pseudonyms; `corpproxy.backends.records.pseudonym_files` has the one that lasts."""
 
     def person(self, name: str) -> str:
         """The pseudonym of a person."""

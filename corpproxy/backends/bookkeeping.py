@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Usage
-from corpproxy.backends.store import Store
+from corpproxy.backends.store.interface import Store
 
 INTERVAL_SECONDS = 1.0
 

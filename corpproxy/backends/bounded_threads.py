@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from corpproxy.backends.directory import DirectoryBusy, DirectoryDown
+from corpproxy.backends.people.directory import DirectoryBusy, DirectoryDown
 
 # One argon2 check takes 30 ms of one core: two threads check sixty people a second.
 THREADS = 2

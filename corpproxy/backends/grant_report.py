@@ -10,7 +10,7 @@ from typing import Any
 from corpproxy.audit.deeds import DeedName
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind
-from corpproxy.backends.record_reader import records
+from corpproxy.backends.records.reader import records
 
 MAX_HOSTS_SHOWN = 20
 _OVER = frozenset({Kind.EXCHANGE, Kind.CLOSING})

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.backends.bounded_threads import Threads
-from corpproxy.backends.directory import DirectoryDown
+from corpproxy.backends.people.directory import DirectoryDown
 from corpproxy.errors import Place, Problem
 
 LOOK_SECONDS = 1.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpproxy.assembly import classifier_of, people_of
-from corpproxy.backends.list_files import existing_index, is_current
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.lists.files import existing_index, is_current
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Purpose

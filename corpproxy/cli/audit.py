@@ -21,10 +21,10 @@ from corpproxy.audit.record import Record, encode
 from corpproxy.audit.redact import wire_text
 from corpproxy.audit.results import ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.record_index import INDEX_FOLDER, INDEX_KEY, closed_segments
-from corpproxy.backends.record_reader import Follower, last_records
-from corpproxy.backends.record_search import Search
-from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.records.reader import Follower, last_records
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.search.index import INDEX_FOLDER, INDEX_KEY, closed_segments
+from corpproxy.backends.search.search import Search
 from corpproxy.cli import audit_sql, erase, reveal, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
@@ -205,8 +205,8 @@ class Complaints:
 
 
 def _index(options: argparse.Namespace) -> int:
-    from corpproxy.backends.afterwork_job import AfterworkJob, zone_name
-    from corpproxy.backends.afterwork_now import afterwork_now
+    from corpproxy.backends.afterwork.job import AfterworkJob, zone_name
+    from corpproxy.backends.afterwork.now import afterwork_now
 
     site = site_of(options, needed=True)
     failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone)))

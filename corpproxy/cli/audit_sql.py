@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from corpproxy.audit.cells import csv_line
 from corpproxy.audit.line import printable
 from corpproxy.audit.record import Record
-from corpproxy.backends.record_segments import RECORDS_FOLDER, segment_names
+from corpproxy.backends.records.segments import RECORDS_FOLDER, segment_names
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.site import add_site_arguments, site_of
 

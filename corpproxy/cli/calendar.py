@@ -10,7 +10,7 @@ from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.config.configuration import Configuration

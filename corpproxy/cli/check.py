@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.failed import FAILED
 from corpproxy.cli.options import add_json
 from corpproxy.cli.problems import excerpts_of, mapping, sarif, text
@@ -99,7 +99,7 @@ def checked_shape(path: Path) -> Loaded:
 
 def _categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:
     """The categories of the index in a state folder; the index itself goes into ``opened``."""
-    from corpproxy.backends.list_files import open_index
+    from corpproxy.backends.lists.files import open_index
 
     index = open_index(state)
     if index is None:

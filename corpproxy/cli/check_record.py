@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
-from corpproxy.backends.record_counts import Counted, counted
-from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.search.counts import Counted, counted
 from corpproxy.cli.audit import Complaints
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import moment

@@ -79,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
 def _by_keys(options: argparse.Namespace) -> dict[str, list[str]]:
     """The pseudonyms of somebody in all periods that two keepers open, and the lines that say so."""
     from corpproxy.audit.sealing import CannotOpen
-    from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
-    from corpproxy.backends.pseudonym_files import resolved
+    from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER
+    from corpproxy.backends.records.pseudonym_files import resolved
 
     folder = site_of(options, needed=True).state / PSEUDONYMS_FOLDER
     wanted = {name for name in (options.user, options.client) if name}

@@ -88,8 +88,8 @@ def _counts(options: argparse.Namespace, configuration: Configuration, at: float
     """The exchanges that each exception let through, where that is asked for."""
     if options.since is None:
         return None
-    from corpproxy.backends.record_counts import counted
-    from corpproxy.backends.record_segments import RECORDS_FOLDER
+    from corpproxy.backends.records.segments import RECORDS_FOLDER
+    from corpproxy.backends.search.counts import counted
 
     complaints = Complaints()
     since = moment(options.since, at, configuration.time_zone)

@@ -15,7 +15,7 @@ from typing import Any
 from corpproxy.assembly import reads_addresses
 from corpproxy.audit.line import printable
 from corpproxy.backends.geography import open_geography
-from corpproxy.backends.list_lines import find_line
+from corpproxy.backends.lists.lines import find_line
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment

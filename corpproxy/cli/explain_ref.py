@@ -19,10 +19,10 @@ from corpproxy.audit.record import Record
 from corpproxy.audit.reference import read_reference
 from corpproxy.audit.results import MEANINGS, Kind
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.history import PUT_ASIDE, History, HistoryError, Run, Version
-from corpproxy.backends.list_files import open_index
-from corpproxy.backends.record_find import find_exchange
-from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.policies.history import PUT_ASIDE, History, HistoryError, Run, Version
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.search.find import find_exchange
 from corpproxy.cli.audit import Complaints
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.past_policies import PastPolicies

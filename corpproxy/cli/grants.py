@@ -103,7 +103,7 @@ def _lines(grants: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
 
 def _report(options: argparse.Namespace, site: Site) -> None:
     from corpproxy.backends.grant_report import GrantUse, grant_report
-    from corpproxy.backends.record_segments import RECORDS_FOLDER
+    from corpproxy.backends.records.segments import RECORDS_FOLDER
     from corpproxy.cli.audit import Complaints
     from corpproxy.cli.octets import human
 

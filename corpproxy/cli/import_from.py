@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpproxy.backends.atomic_file import replace_file
-from corpproxy.backends.htpasswd_lines import read_users
-from corpproxy.backends.policy_files import Disk
+from corpproxy.backends.people.htpasswd_lines import read_users
+from corpproxy.backends.policies.files import Disk
 from corpproxy.cli.failed import FAILED, CommandFailed
 from corpproxy.cli.init import PASSWORDS_FILE, POLICY_FILE, STATE_FOLDER, time_zone_name
 from corpproxy.foreign.draft import Imported, report

@@ -12,8 +12,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from corpproxy.backends.atomic_file import replace_file
-from corpproxy.backends.htpasswd_edit import set_password
-from corpproxy.backends.passwords import generate_password
+from corpproxy.backends.people.htpasswd_edit import set_password
+from corpproxy.backends.people.passwords import generate_password
 from corpproxy.cli.failed import CommandFailed
 
 DESCRIPTION = (

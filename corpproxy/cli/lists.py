@@ -11,14 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from corpproxy.backends.list_files import (
+from corpproxy.backends.lists.files import (
     ListsNotBuilt,
     build_lists,
     current_index,
     index_path,
     list_problems,
 )
-from corpproxy.backends.list_lines import find_line
+from corpproxy.backends.lists.lines import find_line
 from corpproxy.cli import lists_fetched
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _loaded(path: Path) -> Loaded:
-    from corpproxy.backends.policy_files import DISK
+    from corpproxy.backends.policies.files import DISK
     from corpproxy.config.load import load_policy
 
     loaded = load_policy(path, DISK, forgiving=True)

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from corpproxy.backends.list_files import ListsNotBuilt, build_command, build_lists
-from corpproxy.backends.list_open import map_index
-from corpproxy.backends.list_removed import removed_lists
-from corpproxy.backends.list_shelf import HELD, TAKEN, UNCHANGED, Kept, Shelf, ShelfError, ShelfState
-from corpproxy.backends.list_status import Status, age_text, as_mapping, problems_of, status_of_list
-from corpproxy.backends.list_update_job import Outcome, UpdateJob
+from corpproxy.backends.lists.files import ListsNotBuilt, build_command, build_lists
+from corpproxy.backends.lists.opening import map_index
+from corpproxy.backends.lists.removed import removed_lists
+from corpproxy.backends.lists.shelf import HELD, TAKEN, UNCHANGED, Kept, Shelf, ShelfError, ShelfState
+from corpproxy.backends.lists.status import Status, age_text, as_mapping, problems_of, status_of_list
+from corpproxy.backends.lists.update_job import Outcome, UpdateJob
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
@@ -163,7 +163,7 @@ class _Fetched:
     def _by_child(self, names: list[str]) -> list[Outcome]:
         """Update without a service, and build the index of what came."""
         job = UpdateJob(str(self._options.policy), dict(self._loaded.texts), names)
-        argv, environment = build_command("list_update")
+        argv, environment = build_command("lists.update")
         outcomes = []
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
             assert child.stdin is not None and child.stdout is not None

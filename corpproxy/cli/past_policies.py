@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corpproxy.backends.history import History, HistoryError
-from corpproxy.backends.policy_files import Kept
+from corpproxy.backends.policies.files import Kept
+from corpproxy.backends.policies.history import History, HistoryError
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.load import load_policy
 

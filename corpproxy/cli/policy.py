@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from corpproxy.backends.atomic_file import replace_file
-from corpproxy.backends.history import PUT_ASIDE, History, HistoryError, Run, Version
-from corpproxy.backends.policy_files import DISK
-from corpproxy.backends.policy_start import possible_state_folders
+from corpproxy.backends.policies.files import DISK
+from corpproxy.backends.policies.history import PUT_ASIDE, History, HistoryError, Run, Version
+from corpproxy.backends.policies.start import possible_state_folders
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.config.sources import read_sources, version_of

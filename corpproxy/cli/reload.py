@@ -50,7 +50,7 @@ def asked(options: argparse.Namespace, command: str, **arguments: Any) -> dict[s
     if options.socket is not None:
         return ask(options.socket, command, **arguments)
     # It loads what reads policies, which half of the commands that are parsed here have no need of.
-    from corpproxy.backends.policy_start import possible_state_folders
+    from corpproxy.backends.policies.start import possible_state_folders
 
     # A broken edit may have moved the state folder; the service is where it was when it started.
     sockets = [state / CONTROL_SOCKET for state in possible_state_folders(options.policy)]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.record_reader import Complain
-from corpproxy.backends.record_scan import numbered_lines, scan
-from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.records.reader import Complain
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.search.scan import numbered_lines, scan
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.audit import Complaints
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
@@ -149,7 +149,7 @@ def _records_of(options: argparse.Namespace, site: AskedPolicy) -> Path:
 
     A policy that is tried out may lie anywhere, and its ``state:`` is then none.
     """
-    from corpproxy.backends.policy_start import possible_state_folders
+    from corpproxy.backends.policies.start import possible_state_folders
     from corpproxy.cli import policy_path
 
     states = [site.configuration.state]

@@ -9,9 +9,9 @@ import time
 from datetime import date, datetime
 from pathlib import Path
 
-from corpproxy.backends.report_make import ReportOrder, make_report
+from corpproxy.backends.reports.make import ReportOrder, make_report
 from corpproxy.backends.state_folder import put_file
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.site import Site, add_site_arguments, site_of
@@ -82,8 +82,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _send(options: argparse.Namespace) -> int:
     """Make a report as the service does, whether it is due or not."""
-    from corpproxy.backends.policy_files import DISK
-    from corpproxy.backends.report_errand import Came, ReportErrand
+    from corpproxy.backends.policies.files import DISK
+    from corpproxy.backends.reports.errand import Came, ReportErrand
     from corpproxy.config.load import load_policy
 
     loaded = load_policy(options.policy, DISK, forgiving=True)

@@ -104,8 +104,8 @@ def _reveal(options: argparse.Namespace, site: Site) -> None:
     except ValueError:
         until = moment(options.until, now, site.zone, is_end=True)
     from corpproxy.audit.sealing import CannotOpen, fingerprint
-    from corpproxy.backends.erase_places import PSEUDONYMS_FOLDER
-    from corpproxy.backends.pseudonym_files import resolved
+    from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER
+    from corpproxy.backends.records.pseudonym_files import resolved
 
     keys = private_keys(options.keys)
     wanted = options.pseudonym.strip().lower()
@@ -135,7 +135,7 @@ def private_keys(paths: Sequence[Path]) -> list[X25519PrivateKey]:
 
     :raises CommandFailed: when one cannot be read.
     """
-    from corpproxy.backends.pseudonym_files import private_keeper_key
+    from corpproxy.backends.records.pseudonym_files import private_keeper_key
 
     try:
         return [private_keeper_key(path, _passphrase(f"passphrase of {path}: ")) for path in paths]
@@ -145,7 +145,7 @@ def private_keys(paths: Sequence[Path]) -> list[X25519PrivateKey]:
 
 def run_keeper(options: argparse.Namespace) -> int:
     """Make the key of a keeper; gives the exit status."""
-    from corpproxy.backends.pseudonym_files import new_keeper
+    from corpproxy.backends.records.pseudonym_files import new_keeper
 
     private, public = (options.folder / f"{options.name}{ending}" for ending in (".key", ".pub"))
     for path in (private, public):

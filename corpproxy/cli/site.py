@@ -43,8 +43,8 @@ def site_of(options: argparse.Namespace, *, needed: bool) -> Site:
         if needed:
             raise CommandFailed(f"{path}: there is no such policy; name it with --policy")
         return Site(path.parent, machine_zone())
-    from corpproxy.backends.policy_files import DISK
-    from corpproxy.backends.policy_start import possible_state_folders
+    from corpproxy.backends.policies.files import DISK
+    from corpproxy.backends.policies.start import possible_state_folders
     from corpproxy.config.load import load_policy
 
     configuration = load_policy(path, DISK, forgiving=True).configuration

@@ -14,8 +14,8 @@ import msgspec
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.audit.line import printable
-from corpproxy.backends.store import STORE_FILE, StoreError
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.store.interface import STORE_FILE, StoreError
+from corpproxy.backends.store.sqlite import report_from
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.octets import human

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.atomic_file import read_whole
-from corpproxy.backends.deed_spool import leave, new_reference
-from corpproxy.backends.group_file import set_groups
-from corpproxy.backends.htpasswd_edit import is_right, remove_all, set_password, set_passwords
-from corpproxy.backends.htpasswd_lines import names_in, read_users
-from corpproxy.backends.passwords import generate_password, scheme_of
-from corpproxy.backends.policy_start import possible_state_folders
+from corpproxy.backends.people.group_file import set_groups
+from corpproxy.backends.people.htpasswd_edit import is_right, remove_all, set_password, set_passwords
+from corpproxy.backends.people.htpasswd_lines import names_in, read_users
+from corpproxy.backends.people.passwords import generate_password, scheme_of
+from corpproxy.backends.policies.start import possible_state_folders
+from corpproxy.backends.records.deed_spool import leave, new_reference
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.people_csv import Row, Table, read_table
 from corpproxy.cli.site import DEFAULT_POLICY
@@ -273,7 +273,7 @@ def _files(options: argparse.Namespace) -> PeopleFiles:
         return PeopleFiles(options.htpasswd, groups, IdentitySettings())
     if options.groups_file is not None:
         raise CannotDo("--groups-file goes with --htpasswd; a policy names its own under 'identity:'")
-    from corpproxy.backends.policy_files import DISK
+    from corpproxy.backends.policies.files import DISK
     from corpproxy.config.load import load_policy
 
     path: Path = options.policy or DEFAULT_POLICY

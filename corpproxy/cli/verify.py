@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from corpproxy.backends.record_segments import RECORDS_FOLDER
+from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.errors import CorpproxyError
 
 if TYPE_CHECKING:
-    from corpproxy.backends.record_verify import Verdict
+    from corpproxy.backends.records.verify import Verdict
 
 DESCRIPTION = (
     "Verify the record: its chains, and the checkpoints that are signed. "
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verify and tell; gives the exit status."""
     # They are slow to import, and the other commands do without.
-    from corpproxy.backends.record_verify import verify
-    from corpproxy.backends.signing_key import PUBLIC_KEY, public_key
+    from corpproxy.backends.records.signing_key import PUBLIC_KEY, public_key
+    from corpproxy.backends.records.verify import verify
 
     folder, key_file = options.folder, options.key
     if folder is None or key_file is None:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.supervisor.wire import Book, EndGrant, KeepGrant, KeepRequest, Link

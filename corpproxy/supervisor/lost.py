@@ -16,9 +16,9 @@ from twisted.logger import Logger
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends.books import PROGRESS_SECONDS
-from corpproxy.backends.record_reader import backwards, written_at
-from corpproxy.backends.record_segments import segment_names
-from corpproxy.backends.segment_file import modified_at
+from corpproxy.backends.records.reader import backwards, written_at
+from corpproxy.backends.records.segment_file import modified_at
+from corpproxy.backends.records.segments import segment_names
 
 log = Logger()
 

@@ -21,8 +21,8 @@ from twisted.python.failure import Failure
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.binding import bound
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.assembly import Lasting
-from corpproxy.backends.sign_in import Learned
+from corpproxy.backends.people.sign_in import Learned
 from corpproxy.pages.refusals import PastRefusal
 from corpproxy.supervisor.board import BATCH
 from corpproxy.supervisor.messages import (

@@ -21,14 +21,14 @@ from twisted.python.failure import Failure
 from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
 from corpproxy.audit.sinks import SinkState
-from corpproxy.backends.history import Run
-from corpproxy.backends.list_files import open_index
-from corpproxy.backends.policy_files import DISK, Kept
-from corpproxy.backends.policy_start import Started
-from corpproxy.backends.reception import Reception
-from corpproxy.backends.record_files import RecordWriter
-from corpproxy.backends.record_segments import RECORDS_FOLDER
-from corpproxy.backends.store import Store
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.people.reception import Reception
+from corpproxy.backends.policies.files import DISK, Kept
+from corpproxy.backends.policies.history import Run
+from corpproxy.backends.policies.start import Started
+from corpproxy.backends.records.files import RecordWriter
+from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.store.interface import Store
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import load_policy

@@ -8,11 +8,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.backends.list_build import Job, build
-from corpproxy.backends.list_files import index_path, open_index
-from corpproxy.backends.list_http import Patience
-from corpproxy.backends.list_shelf import Shelf, ShelfState
-from corpproxy.backends.list_update import Updating, configuration_of
+from corpproxy.backends.lists.build import Job, build
+from corpproxy.backends.lists.files import index_path, open_index
+from corpproxy.backends.lists.http import Patience
+from corpproxy.backends.lists.shelf import Shelf, ShelfState
+from corpproxy.backends.lists.update import Updating, configuration_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.sources import ListSource

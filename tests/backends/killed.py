@@ -24,8 +24,8 @@ from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.bookkeeping import Bookkeeper
-from corpproxy.backends.record_files import RecordWriter
-from corpproxy.backends.store_sqlite import SqliteStore
+from corpproxy.backends.records.files import RecordWriter
+from corpproxy.backends.store.sqlite import SqliteStore
 
 # The intervals of the service, scaled down to a twentieth so that a hundred children take half a minute.
 INTERVAL = 0.05

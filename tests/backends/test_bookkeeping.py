@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.accounting.accounts import Account, Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.backends.bookkeeping import Bookkeeper
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.store.interface import StoreError
 
 NOW = 1_795_428_000.0
 

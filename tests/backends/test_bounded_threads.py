@@ -9,7 +9,7 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import TestCase
 
 from corpproxy.backends.bounded_threads import BoundedThreads
-from corpproxy.backends.directory import DirectoryBusy, DirectoryDown
+from corpproxy.backends.people.directory import DirectoryBusy, DirectoryDown
 
 
 class BoundedThreadsTests(TestCase):

@@ -10,8 +10,8 @@ from benchmarks import made_records
 from benchmarks.made_records import make_records
 from corpproxy.audit.query import RecordQuery
 from corpproxy.audit.results import Kind
-from corpproxy.backends.record_search import Search
-from corpproxy.backends.record_segments import segment_names
+from corpproxy.backends.records.segments import segment_names
+from corpproxy.backends.search.search import Search
 
 
 class MadeTests(SynchronousTestCase):

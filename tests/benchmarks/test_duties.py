@@ -15,7 +15,7 @@ from benchmarks.peers.peer import Peer
 from benchmarks.peers.squid import Squid
 from benchmarks.place import Place
 from benchmarks.workloads import WORKLOADS, Kind
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.config.load import load_policy
 from tests.support.rows import rows, tabular
 

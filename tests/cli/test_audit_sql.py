@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.record import Record, encode
-from corpproxy.backends.segment_file import create_segment
+from corpproxy.backends.records.segment_file import create_segment
 from corpproxy.cli.audit_sql import column_types
 from tests.audit.test_record import a_record
 from tests.cli.reading import output_of

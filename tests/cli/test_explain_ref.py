@@ -6,7 +6,7 @@ import json
 import shutil
 
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.backends.history import History, Run
+from corpproxy.backends.policies.history import History, Run
 from tests.cli.test_replay import ReplayCase
 
 REFERENCE = "0wpf3s9k2m0004"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from corpproxy.backends import htpasswd_edit
-from corpproxy.backends.htpasswd_edit import is_right
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.people import htpasswd_edit
+from corpproxy.backends.people.htpasswd_edit import is_right
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli import init as init_module
 from corpproxy.cli.asked_policy import asked_policy
 from corpproxy.config.load import load_policy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.backends.list_files import index_path
+from corpproxy.backends.lists.files import index_path
 from corpproxy.cli.lists import look_up
 from corpproxy.destination.classifier import Classifier
 from tests.backends.list_samples import write_folder, write_list

@@ -8,7 +8,7 @@ import pwd
 import time
 from email.utils import formatdate
 
-from corpproxy.backends.list_shelf import Shelf
+from corpproxy.backends.lists.shelf import Shelf
 from tests.backends.bad_server import answer, serving
 from tests.backends.fetched_site import LIST, NEWER, FetchedCase
 from tests.cli.reading import output_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpproxy.backends.history import History, Run
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
+from corpproxy.backends.policies.history import History, Run
 from corpproxy.cli import policy as policy_module
 from corpproxy.config.load import load_policy
 from corpproxy.net.ask import ControlError

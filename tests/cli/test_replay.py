@@ -12,7 +12,7 @@ from pathlib import Path
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.history import History, Run
+from corpproxy.backends.policies.history import History, Run
 from tests.audit.test_record import a_record
 from tests.cli.sites import SiteCase
 from tests.support.realdata import real_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from corpproxy.audit.record import encode
-from corpproxy.backends.deed_spool import left
+from corpproxy.backends.records.deed_spool import left
 from tests.audit.test_record import a_record
 from tests.cli.sites import GOOD, SiteCase
 

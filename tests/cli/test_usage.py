@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.ledger import OTHER_HOSTS, Usage
-from corpproxy.backends.store_sqlite import SqliteFile
+from corpproxy.backends.store.sqlite import SqliteFile
 from corpproxy.cli.octets import human
 from tests.cli.reading import output_of
 from tests.support.rows import rows, tabular

@@ -13,9 +13,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends import atomic_file
-from corpproxy.backends.htpasswd_edit import is_right
+from corpproxy.backends.people.htpasswd_edit import is_right
 from corpproxy.cli import users
-from tests.backends.test_passwords import APACHE_SHA1
+from tests.backends.people.test_passwords import APACHE_SHA1
 
 
 class Terminal(io.StringIO):

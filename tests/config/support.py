@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
-from corpproxy.backends.policy_files import fits
+from corpproxy.backends.policies.files import fits
 from corpproxy.config.excerpt import Excerpts, below
 from corpproxy.config.load import Loaded, load_policy
 from corpproxy.objections import objections

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.backends import list_watch, watched_file
+from corpproxy.backends import watched_file
+from corpproxy.backends.lists import watch as list_watch
 from corpproxy.cli import POLICY_PLACES
 from corpproxy.errors import NOWHERE
 from corpproxy.identity import attempts

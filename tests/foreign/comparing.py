@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.foreign.squid.policy import import_squid
 from corpproxy.foreign.squid.source import Source, read_source

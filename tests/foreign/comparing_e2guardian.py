@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.asked_policy import asked_policy
 from corpproxy.foreign.e2guardian.policy import import_e2guardian
 from corpproxy.foreign.e2guardian.source import Source, read_source

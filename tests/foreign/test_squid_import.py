@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.foreign import tables
 from corpproxy.foreign.draft import report
 from corpproxy.foreign.squid.policy import import_squid

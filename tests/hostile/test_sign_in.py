@@ -11,10 +11,10 @@ from twisted.internet.defer import CancelledError, inlineCallbacks
 from twisted.trial.unittest import TestCase
 
 from corpproxy.backends.bounded_threads import BoundedThreads
-from corpproxy.backends.directory import DirectoryBusy
-from corpproxy.backends.sign_in import MAX_CHECKS_PER_ADDRESS, Refused
+from corpproxy.backends.people.directory import DirectoryBusy
+from corpproxy.backends.people.sign_in import MAX_CHECKS_PER_ADDRESS, Refused
 from corpproxy.identity.basic import BadCredentials, parse_basic
-from tests.backends.test_sign_in import ROOM, SignInCase, basic
+from tests.backends.people.test_sign_in import ROOM, SignInCase, basic
 from tests.support.rows import rows, tabular
 
 

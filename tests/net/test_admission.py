@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.backends.store import StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import UpstreamError
 from corpproxy.exchange.limits import ConnectionLimits

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
-from corpproxy.backends.policy_files import DISK
+from corpproxy.backends.policies.files import DISK
 from corpproxy.config.load import load_policy
 from corpproxy.policy.model import Effect
 from corpproxy.policy.staged import is_in_share

@@ -19,8 +19,8 @@ from twisted.trial.unittest import TestCase
 
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
-from corpproxy.backends.htpasswd_edit import set_passwords
-from corpproxy.backends.segment_file import open_segment
+from corpproxy.backends.people.htpasswd_edit import set_passwords
+from corpproxy.backends.records.segment_file import open_segment
 from corpproxy.service import CorpproxyService
 from corpproxy.start import start_service
 from tests.service.client import Answer, ask

@@ -12,10 +12,10 @@ from datetime import UTC
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind
-from corpproxy.backends.record_segments import FileSegment
-from corpproxy.backends.store import StoreError
-from corpproxy.backends.store_schema import open_store
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.records.segments import FileSegment
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.schema import open_store
+from corpproxy.backends.store.sqlite import report_from
 from corpproxy.cli import main
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import Client
@@ -301,7 +301,7 @@ class LockedStoreTests(BooksCase):
         lock = open_store(self.folder / "state" / "corpproxy.db", self.now())
         self.addCleanup(lock.close)
         lock.execute("BEGIN IMMEDIATE")
-        from corpproxy.backends import store_schema
+        from corpproxy.backends.store import schema as store_schema
 
         self.patch(store_schema, "BUSY_SECONDS", 0.1)
         self.start()

@@ -13,9 +13,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.checkpoint import read_checkpoint
-from corpproxy.backends.checkpoint_files import checkpoint_files
-from corpproxy.backends.record_verify import Verdict, verify
-from corpproxy.backends.signing_key import PRIVATE_KEY, PUBLIC_KEY, KeyUnusable, public_key
+from corpproxy.backends.records.checkpoint_files import checkpoint_files
+from corpproxy.backends.records.signing_key import PRIVATE_KEY, PUBLIC_KEY, KeyUnusable, public_key
+from corpproxy.backends.records.verify import Verdict, verify
 from corpproxy.cli import main
 from tests.service.case import ALLOW, ServiceCase
 from tests.service.client import Client

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
-from corpproxy.backends import list_updates, list_watch
-from corpproxy.backends.list_build import MEMORY_OCTETS, NICENESS
+from corpproxy.backends.lists import updates as list_updates
+from corpproxy.backends.lists import watch as list_watch
+from corpproxy.backends.lists.build import MEMORY_OCTETS, NICENESS
 from tests.backends.bad_server import BadServer, answer, serving, stall
 from tests.service.test_reload import ReloadCase
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
-from corpproxy.backends.erase_journal import ERASING_FOLDER, Asked, Journal
+from corpproxy.backends.erasing.journal import ERASING_FOLDER, Asked, Journal
 from corpproxy.cli import main
 from tests.service.case import ALLOW, SIGN_IN, ServiceCase
 from tests.service.test_chain import verdict_of

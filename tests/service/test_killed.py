@@ -21,8 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.record import UnreadableRecord, decode
 from corpproxy.audit.results import Kind
-from corpproxy.backends.store import StoreError
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.sqlite import report_from
 from tests.service.case import ALLOW
 from tests.service.client import Client
 from tests.service.origin import Origin

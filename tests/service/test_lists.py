@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpproxy.backends import list_watch
-from corpproxy.backends.list_files import index_path
+from corpproxy.backends.lists import watch as list_watch
+from corpproxy.backends.lists.files import index_path
 from tests.service.case import ServiceCase
 from tests.service.test_reload import ReloadCase
 

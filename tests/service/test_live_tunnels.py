@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.backends.htpasswd_edit import set_passwords
+from corpproxy.backends.people.htpasswd_edit import set_passwords
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, ServiceCase
 from tests.service.client import Client, ask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode
 
-from corpproxy.backends.store_schema import open_store
+from corpproxy.backends.store.schema import open_store
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import ask
 
@@ -110,7 +110,7 @@ class WarnTests(PortalCase):
         lock = open_store(self.folder / "state" / "corpproxy.db", self.now())
         self.addCleanup(lock.close)
         lock.execute("BEGIN IMMEDIATE")
-        from corpproxy.backends import store_schema
+        from corpproxy.backends.store import schema as store_schema
 
         self.patch(store_schema, "BUSY_SECONDS", 0.1)
         self.service.store._file._connection.execute("PRAGMA busy_timeout = 100")
@@ -164,7 +164,7 @@ class PasswordTests(PortalCase):
 
     async def test_not_written(self):
         """A file that cannot be written is told."""
-        from corpproxy.backends import sign_in
+        from corpproxy.backends.people import sign_in
 
         def full(*arguments):
             raise OSError(28, "No space left on device")
@@ -180,7 +180,7 @@ class PeopleTests(PortalCase):
 
     async def test_taken_up(self):
         """A changed line is taken up without a reload, and only that person signs in anew."""
-        from corpproxy.backends.htpasswd_edit import set_passwords
+        from corpproxy.backends.people.htpasswd_edit import set_passwords
 
         await self.get(user="amir")
         await self.get(user="beth")

@@ -7,7 +7,7 @@ import io
 import sys
 from typing import ClassVar
 
-from corpproxy.backends.pseudonym_files import PSEUDONYMS_FOLDER, new_keeper
+from corpproxy.backends.records.pseudonym_files import PSEUDONYMS_FOLDER, new_keeper
 from corpproxy.cli import main
 from tests.service.case import SIGN_IN
 from tests.service.test_forget import Forgetting, holding

@@ -9,7 +9,7 @@ import signal
 import threading
 
 from corpproxy import reload as reload_module
-from corpproxy.backends.history import History
+from corpproxy.backends.policies.history import History
 from corpproxy.cli import main
 from corpproxy.reload import Reloaded
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN, ServiceCase

@@ -73,7 +73,7 @@ class SettingsTests(ReloadCase):
 
     async def test_htpasswd(self):
         """Another password file: who is only in the old one is a stranger."""
-        from corpproxy.backends.htpasswd_edit import set_passwords
+        from corpproxy.backends.people.htpasswd_edit import set_passwords
 
         await self.take(SIGN_IN + ALLOW)
         self.assertEqual((await self.get(user="amir")).status, 200)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from corpproxy.backends import list_updates, list_watch
+from corpproxy.backends.lists import updates as list_updates
+from corpproxy.backends.lists import watch as list_watch
 from tests.backends.bad_server import BadServer, serving
 from tests.service import case
 from tests.service.test_fetched_lists import BAD, OLD, POLICY, SECONDS

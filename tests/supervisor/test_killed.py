@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.store.sqlite import report_from
 from tests.service.case import ALLOW
 from tests.service.origin import Origin
 from tests.service.test_killed import CLIENTS, UNWRITTEN_SECONDS, Load

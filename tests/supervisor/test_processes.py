@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.backends import list_watch
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.lists import watch as list_watch
+from corpproxy.backends.store.sqlite import report_from
 from tests.service.case import ALLOW, PEOPLE, SIGN_IN
 from tests.service.client import ask
 from tests.service.test_lists import LISTS, RULES

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.record_reader import Follower, last_records, records
-from corpproxy.backends.record_segments import segment_name, segment_names
+from corpproxy.backends.records.reader import Follower, last_records, records
+from corpproxy.backends.records.segments import segment_name, segment_names
 from corpproxy.supervisor.lost import LOOK_BACK_SECONDS, lost_tunnels
 from tests.audit.test_record import a_record
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.backends.sign_in import Learned, SignIn
+from corpproxy.backends.people.sign_in import Learned, SignIn
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.identity.attempts import FREE_PER_PAIR, Attempts
 from corpproxy.identity.memory import SignInMemory
@@ -17,7 +17,7 @@ from corpproxy.pages.refusals import PastRefusal
 from corpproxy.policy.model import Effect
 from corpproxy.supervisor.messages import LookAgain, Mistaken, RefusedOnce, SignedIn
 from corpproxy.supervisor.teller import GATHER_SECONDS, MAX_WAITING, Teller
-from tests.backends.test_sign_in import AMIR, ROOM, SignInCase, basic
+from tests.backends.people.test_sign_in import AMIR, ROOM, SignInCase, basic
 from tests.support.builders import CLIENT, request
 from tests.support.wires import Site
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.backends.store_sqlite import report_from
+from corpproxy.backends.store.sqlite import report_from
 from tests.service.case import ALLOW
 from tests.service.client import Client
 from tests.service.origin import Origin

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
-from corpproxy.backends.htpasswd_edit import set_passwords
+from corpproxy.backends.people.htpasswd_edit import set_passwords
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

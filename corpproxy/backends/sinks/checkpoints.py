@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpproxy.audit.checkpoint import BadCheckpoint, read_checkpoint
-from corpproxy.backends.checkpoint_files import checkpoint_files, last_checkpoint
+from corpproxy.backends.records.checkpoint_files import checkpoint_files, last_checkpoint
 
 
 class CheckpointFollower:

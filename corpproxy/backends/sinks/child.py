@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.sinks import SinkSettings, SinksJob, SinkState
-from corpproxy.backends.list_files import build_command
+from corpproxy.backends.lists.files import build_command
 
 POSITIONS_FOLDER = "sinks"
 

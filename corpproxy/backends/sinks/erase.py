@@ -18,7 +18,7 @@ from corpproxy.audit.formats.read_back import reader
 from corpproxy.audit.record import UnreadableRecord
 from corpproxy.audit.sinks import SinkKind, SinkSettings
 from corpproxy.audit.times import UTC_END
-from corpproxy.backends.segment_rewrite import sync_folder
+from corpproxy.backends.records.segment_rewrite import sync_folder
 from corpproxy.backends.sinks.delivery import SinkFailure
 from corpproxy.backends.sinks.file import held
 

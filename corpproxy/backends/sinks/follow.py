@@ -18,9 +18,9 @@ from typing import IO
 import msgspec
 
 from corpproxy.audit.checkpoint import BadCheckpoint, read_checkpoint
-from corpproxy.backends.checkpoint_files import checkpoint_files
-from corpproxy.backends.record_segments import SegmentName, segment_names
-from corpproxy.backends.segment_file import DamagedSegment, inode_of, open_segment, where_now
+from corpproxy.backends.records.checkpoint_files import checkpoint_files
+from corpproxy.backends.records.segment_file import DamagedSegment, inode_of, open_segment, where_now
+from corpproxy.backends.records.segments import SegmentName, segment_names
 
 # What is read, and delivered, at once.
 MAX_RECORDS = 2000

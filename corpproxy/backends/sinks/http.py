@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from corpproxy.audit.formats import FormatName
 from corpproxy.audit.sinks import Packing, SinkSettings
-from corpproxy.backends.seekable_zstd import zstd
+from corpproxy.backends.records.seekable_zstd import zstd
 from corpproxy.backends.sinks.delivery import Entry, SinkFailure
 from corpproxy.backends.sinks.follow import Positions
 from corpproxy.backends.sinks.tls import tls_context

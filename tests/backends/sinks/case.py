@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.record import decode, encode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.sinks import SinkKind, SinkSettings, SinksJob
-from corpproxy.backends.record_segments import Segments
+from corpproxy.backends.records.segments import Segments
 from corpproxy.backends.sinks.delivery import Delivery
 from corpproxy.backends.sinks.process import make_sink
 from tests.audit.test_record import a_record

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from corpproxy.audit.checkpoint import Checkpoint, signed
-from corpproxy.backends.checkpoint_files import append_checkpoint
+from corpproxy.backends.records.checkpoint_files import append_checkpoint
 from corpproxy.backends.sinks.checkpoints import CheckpointFollower
 from tests.backends.sinks.case import BEGAN, SinkCase
 

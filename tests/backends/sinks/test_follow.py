@@ -5,10 +5,10 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from corpproxy.audit.checkpoint import Checkpoint, signed
-from corpproxy.backends.checkpoint_files import append_checkpoint
-from corpproxy.backends.record_segments import segment_names
-from corpproxy.backends.segment_packing import pack
-from corpproxy.backends.segment_rewrite import rewrite, sole
+from corpproxy.backends.records.checkpoint_files import append_checkpoint
+from corpproxy.backends.records.segment_packing import pack
+from corpproxy.backends.records.segment_rewrite import rewrite, sole
+from corpproxy.backends.records.segments import segment_names
 from corpproxy.backends.sinks import follow
 from corpproxy.backends.sinks.follow import RecordFollower
 from tests.backends.sinks.case import SinkCase

@@ -1,0 +1,1 @@
+"""Erasing: the child process that does it, its journal, the places that it reaches."""

@@ -1,0 +1,1 @@
+"""Policy files: read, watched, and those that ran kept."""

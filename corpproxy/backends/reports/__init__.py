@@ -1,0 +1,1 @@
+"""Reports: made from the store and the record, put into folders or sent by mail."""

@@ -1,0 +1,1 @@
+"""The store: usage, grants, requests and sums, in SQLite."""

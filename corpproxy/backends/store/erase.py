@@ -1,0 +1,183 @@
+"""
+Erasing in the SQLite store: who moved octets, who was let through, who asked.
+
+Sums stay: what a person moved counts for nobody from then on.  SQLite is told to overwrite what is deleted
+(``secure_delete``), and its log is folded into the file afterwards, so that no octet of a name stays in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS
+from corpproxy.audit.erasure import ADDRESS, Erasure, Reached, is_below
+from corpproxy.backends.store import rollup as store_rollup
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import AccessRequest
+
+USAGE = "usage"
+REQUESTS = "requests"
+GRANTS = "grants"
+
+_COLUMNS = "slot, user, groups, categories, host, received, sent, exchanges"
+_MERGE = f"""
+INSERT INTO usage ({_COLUMNS})
+SELECT slot, {{user}}, groups, categories, {{host}}, received, sent, exchanges FROM usage WHERE {{where}}
+ON CONFLICT (slot, user, groups, categories, host) DO UPDATE SET
+    received = received + excluded.received,
+    sent = sent + excluded.sent,
+    exchanges = exchanges + excluded.exchanges
+"""
+
+
+def erase(
+    connection: sqlite3.Connection, erasure: Erasure, now: float, *, counts_only: bool
+) -> list[Reached]:
+    """Erase inside a transaction of the caller's, or only count; usage has no client's address."""
+    found = []
+    if not erasure.client:
+        rows = _erase_usage(connection, erasure, counts_only=counts_only)
+        rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
+        if rows and not counts_only:
+            store_rollup.drop_unused_terms(connection)
+        found.append(Reached(USAGE, rows))
+    found.append(_erase_requests(connection, erasure, counts_only=counts_only))
+    found.append(_erase_grants(connection, erasure, now, counts_only=counts_only))
+    return found
+
+
+def drop_before(connection: sqlite3.Connection, moment: float) -> int:
+    """Delete the sums of slots that ended before ``moment``; gives how many."""
+    last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
+    gone = connection.execute("DELETE FROM usage WHERE slot < ?", (last,)).rowcount
+    gone += store_rollup.drop_before(connection, last)
+    if gone:
+        store_rollup.drop_unused_terms(connection)
+    return gone
+
+
+def grow_old(connection: sqlite3.Connection, group: str, moment: float) -> int:
+    """
+    Take hosts (the group ``where``) or people (``who``) out of the sums of before a moment.
+
+    The sums stay, for hosts that are not told apart or for nobody; gives how many lost something.
+    """
+    column, instead = {"where": ("host", OTHER_HOSTS), "who": ("user", "")}[group]
+    whom = _term(connection, column, instead)
+    last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
+    condition = f"slot < {last} AND {column} <> {whom}"
+    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {condition}").fetchone()
+    if count:
+        to = {"user": "user", "host": "host"} | {column: str(whom)}
+        connection.execute(_MERGE.format(where=condition, **to))
+        connection.execute(f"DELETE FROM usage WHERE {condition}")
+    old = Erasure(until=float(last), groups=(group,))
+    rows = int(count) + store_rollup.erase(connection, old, counts_only=False)
+    if rows:
+        store_rollup.drop_unused_terms(connection)
+    return rows
+
+
+def _erase_usage(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
+    total = 0
+    for user, host in _named(connection, erasure):
+        where = ["slot >= :since AND slot < :until"]
+        if user is not None:
+            where.append("user = :user")
+        if host is not None:
+            where.append("host = :host")
+        bounds = {"since": _first(erasure.since), "until": _end(erasure.until), "user": user, "host": host}
+        condition = " AND ".join(where)
+        (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {condition}", bounds).fetchone()
+        total += count
+        if count and not counts_only:
+            _merge(connection, condition, bounds)
+    return total
+
+
+def _merge(connection: sqlite3.Connection, condition: str, bounds: dict[str, int | None]) -> None:
+    """Count rows for nobody, or for no host in particular, and take their own away."""
+    user, host = bounds["user"], bounds["host"]
+    to = {
+        "user": "user" if user is None else str(_term(connection, "user", "")),
+        "host": "host" if host is None else str(_term(connection, "host", OTHER_HOSTS)),
+    }
+    connection.execute(_MERGE.format(where=condition, **to), bounds)
+    connection.execute(f"DELETE FROM usage WHERE {condition}", bounds)
+
+
+def _named(connection: sqlite3.Connection, erasure: Erasure) -> list[tuple[int | None, int | None]]:
+    """The terms that are concerned: of the person, of each host; None where it does not matter."""
+    users: list[int | None] = [None]
+    hosts: list[int | None] = [None]
+    if erasure.user:
+        users = [
+            id
+            for (id,) in connection.execute(
+                "SELECT id FROM term WHERE kind = 'user' AND text = ?", (erasure.user,)
+            )
+        ]
+    if erasure.host:
+        terms = connection.execute("SELECT id, text FROM term WHERE kind = 'host'")
+        hosts = [id for id, text in terms.fetchall() if is_below(text, erasure.host)]
+    return [(user, host) for user in users for host in hosts]
+
+
+def _term(connection: sqlite3.Connection, kind: str, text: str) -> int:
+    connection.execute("INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (kind, text))
+    (id,) = connection.execute("SELECT id FROM term WHERE kind = ? AND text = ?", (kind, text)).fetchone()
+    return int(id)
+
+
+def _erase_requests(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> Reached:
+    rows = connection.execute("SELECT id, value FROM request").fetchall()
+    concerned = [id for id, value in rows if _asked(erasure, msgspec.json.decode(value, type=AccessRequest))]
+    if not counts_only:
+        connection.executemany("DELETE FROM request WHERE id = ?", [(id,) for id in concerned])
+    return Reached(REQUESTS, len(concerned))
+
+
+def _asked(erasure: Erasure, request: AccessRequest) -> bool:
+    hosts = (request.host, *(host for host, _ in request.also))
+    return any(
+        erasure.concerns(user=name, client=request.client, host=host, at=request.at)
+        for host in hosts
+        for name in (request.who, request.by)
+    )
+
+
+def _erase_grants(
+    connection: sqlite3.Connection, erasure: Erasure, now: float, *, counts_only: bool
+) -> Reached:
+    """Grants that are over go; those that hold last a day at the most, and stay until then."""
+    rows = [
+        (id, msgspec.json.decode(value, type=Grant))
+        for id, value in connection.execute("SELECT id, value FROM given").fetchall()
+    ]
+    concerned = [(id, grant) for id, grant in rows if _given(erasure, grant)]
+    over = [(id,) for id, grant in concerned if grant.until <= now]
+    if not counts_only:
+        connection.executemany("DELETE FROM given WHERE id = ?", over)
+    hold = len(concerned) - len(over)
+    said = f"{hold} still hold and go when they end, within a day" if hold else ""
+    return Reached(GRANTS, len(over), said=said)
+
+
+def _given(erasure: Erasure, grant: Grant) -> bool:
+    client = grant.who.removeprefix(ADDRESS) if grant.who.startswith(ADDRESS) else ""
+    return any(
+        erasure.concerns(user=name, client=client, host=host, at=grant.since)
+        for host in grant.hosts
+        for name in (grant.who, grant.given_by)
+    )
+
+
+def _first(since: float) -> int:
+    return -int(-since // SLOT_SECONDS) * SLOT_SECONDS if since else 0
+
+
+def _end(until: float) -> int:
+    """The slot in which an erasure ends belongs to it: rather a quarter of an hour more than less."""
+    return 2**62 if until > 2**62 else -int(-until // SLOT_SECONDS) * SLOT_SECONDS

@@ -1,0 +1,411 @@
+"""The store keeps what it said it has, adds nothing twice, and is loud about damage."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.report import By, UsageQuestion, UsageSum
+from corpproxy.backends.store import schema as store_schema
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.schema import APPLICATION, MIGRATIONS, open_store
+from corpproxy.backends.store.sqlite import SqliteFile, SqliteStore, report_from
+from corpproxy.identity.grants import Grant
+from corpproxy.identity.requests import KEPT_SECONDS, AccessRequest, State
+from tests.backends.killing import killed_children
+from tests.support.rows import rows, tabular
+from tests.support.threads import DirectThread
+
+SLOT = 1_795_428_000
+NOW = SLOT + 10.0
+AMIR = Usage(SLOT, "amir", ("pupils", "year-9"), ("games",), "miniclip.com", 300, 5000, 2)
+BETH = Usage(SLOT, "beth", ("pupils",), (), "bbc.co.uk", 100, 900, 1)
+NOBODY = Usage(SLOT + 900, "", (), ("updates",), "debian.org", 10, 70, 1)
+
+
+class FileTestCase(SynchronousTestCase):
+    """A store in a file of the test's own."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()) / "corpproxy.db"
+        self.file = SqliteFile(self.path, lambda: NOW)
+        self.addCleanup(self.file.close)
+
+    def ask(self, by: By = By.USER, **asked) -> list[tuple[str, int, int, int]]:
+        made = report_from(self.path, UsageQuestion(by, UTC, **asked))
+        return [(row.name, row.received, row.sent, row.exchanges) for row in made.rows]
+
+    def events(self) -> list[dict]:
+        """The log events from now on."""
+        seen: list[dict] = []
+        globalLogPublisher.addObserver(seen.append)
+        self.addCleanup(globalLogPublisher.removeObserver, seen.append)
+        return seen
+
+
+@tabular
+class UsageTests(FileTestCase):
+    """Sums go in and reports come out."""
+
+    @rows(
+        user=(By.USER, [("amir", 300, 5000, 2), ("beth", 100, 900, 1), ("", 10, 70, 1)]),
+        group=(By.GROUP, [("pupils", 400, 5900, 3), ("year-9", 300, 5000, 2), ("", 10, 70, 1)]),
+        category=(By.CATEGORY, [("games", 300, 5000, 2), ("", 100, 900, 1), ("updates", 10, 70, 1)]),
+        host=(
+            By.HOST,
+            [("miniclip.com", 300, 5000, 2), ("bbc.co.uk", 100, 900, 1), ("debian.org", 10, 70, 1)],
+        ),
+        hour=(By.HOUR, [("2026-11-23 10:00 +0000", 410, 5970, 4)]),
+        day=(By.DAY, [("2026-11-23", 410, 5970, 4)]),
+    )
+    def test_by(self, by, expected) -> None:
+        """Usage is added up by whatever is asked for."""
+        self.file.add_usage([AMIR, BETH, NOBODY])
+        self.assertEqual(self.ask(by), expected)
+
+    @rows(
+        since=({"since": SLOT + 900.0}, [("", 10, 70, 1)]),
+        until=({"until": SLOT + 900.0, "user": "beth"}, [("beth", 100, 900, 1)]),
+        nobody=({"user": ""}, [("", 10, 70, 1)]),
+        stranger=({"user": "eve"}, []),
+    )
+    def test_kept_to(self, asked, expected) -> None:
+        """A report keeps to a time and to a person."""
+        self.file.add_usage([AMIR, BETH, NOBODY])
+        self.assertEqual(self.ask(**asked), expected)
+
+    def test_added_up(self) -> None:
+        """What comes later for the same row is added to it, also after a restart."""
+        self.file.add_usage([AMIR])
+        self.file.close()
+        self.file.add_usage([AMIR, BETH])
+        self.assertEqual(self.ask(), [("amir", 600, 10000, 4), ("beth", 100, 900, 1)])
+
+    def test_total(self) -> None:
+        """The total counts each octet once, whatever the rows are."""
+        self.file.add_usage([AMIR, BETH])
+        for by in By:
+            self.assertEqual(
+                report_from(self.path, UsageQuestion(by, UTC)).total, UsageSum("", 400, 5900, 3), by
+            )
+
+    def test_odd_names(self) -> None:
+        """Names that no database column can hold are spelled out."""
+        self.file.add_usage([Usage(SLOT, "\udc80'; --", ("\x00",), (), "ü\n", 1, 2, 1)])
+        self.assertEqual(self.ask(), [("\\udc80'; --", 1, 2, 1)])
+        self.assertEqual(self.ask(By.GROUP), [("\x00", 1, 2, 1)])
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        st.lists(
+            st.lists(
+                st.builds(
+                    Usage,
+                    st.sampled_from([SLOT, SLOT + 900]),
+                    st.sampled_from(["", "amir", "beth"]),
+                    st.sampled_from([(), ("a",), ("a", "b")]),
+                    st.sampled_from([(), ("x",)]),
+                    st.sampled_from(["a.example", "b.example"]),
+                    st.integers(0, 2**40),
+                    st.integers(0, 2**40),
+                    st.integers(0, 3),
+                ),
+                max_size=6,
+            ),
+            max_size=4,
+        )
+    )
+    def test_sums(self, batches) -> None:
+        """However sums are spread over batches, the report has their sum."""
+        path = Path(self.mktemp()) / "corpproxy.db"
+        with closing(SqliteFile(path)) as file:
+            for batch in batches:
+                file.add_usage(batch)
+            total = (
+                report_from(path, UsageQuestion(By.GROUP, UTC)).total if batches else UsageSum("", 0, 0, 0)
+            )
+        added = [row for batch in batches for row in batch]
+        self.assertEqual(total.received, sum(row.received for row in added))
+        self.assertEqual(total.sent, sum(row.sent for row in added))
+        self.assertEqual(total.exchanges, sum(row.exchanges for row in added))
+
+
+class GrantTests(FileTestCase):
+    """Grants and requests outlive a restart."""
+
+    def test_kept(self) -> None:
+        """A grant is there after a restart, as long as it holds."""
+        holds = Grant(
+            "group:9b",
+            "bet.example",
+            "gambling",
+            NOW + 60,
+            "beth",
+            "for the essay",
+            "0nk4x7a2k40001",
+            also=(("cdn.example", "no ads"),),
+            among=("pupils",),
+            since=NOW,
+        )
+        self.file.save_grant(holds)
+        self.file.save_grant(Grant("beth", "bet.example", "gambling", NOW - 1, "beth", "", "other"))
+        self.file.close()
+        self.assertEqual(self.file.load_grants(NOW), [holds])
+        self.assertEqual(len(self.file.load_grants(0.0)), 1)
+
+    def test_ended(self) -> None:
+        """A grant that was ended does not come back."""
+        self.file.save_grant(Grant("amir", "bet.example", "gambling", NOW + 60, "beth", "", "one"))
+        self.file.end_grant("one")
+        self.assertEqual(self.file.load_grants(NOW), [])
+
+    def test_older_store(self) -> None:
+        """Warnings that were confirmed before the store learned of ids hold on."""
+        self.path.parent.mkdir(exist_ok=True)
+        connection = sqlite3.connect(self.path)
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?)",
+            ("amir", "bet.example", "gambling", NOW + 60, "amir", "warning confirmed"),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+        connection.close()
+        (grant,) = self.file.load_grants(NOW)
+        self.assertEqual(
+            (grant.who, grant.host, grant.until, grant.is_own), ("amir", "bet.example", NOW + 60, True)
+        )
+        self.assertEqual(len(grant.id), 14)
+
+    def test_requests(self) -> None:
+        """A request is kept as it was last, and forgotten a week after that."""
+        asked = AccessRequest(
+            "one", "amir", "bet.example", "gambling", "http://bet.example/", NOW, "an \ud800 essay"
+        )
+        self.file.save_request(asked)
+        self.file.save_request(replace(asked, state=State.REFUSED, by="beth", decided_at=NOW + 60))
+        self.file.close()
+        (kept,) = self.file.load_requests(NOW + 61)
+        self.assertEqual((kept.state, kept.by, kept.reason), (State.REFUSED, "beth", "an \\ud800 essay"))
+        self.assertEqual(self.file.load_requests(NOW + 60 + KEPT_SECONDS), [])
+
+    def test_renewed(self) -> None:
+        """A grant for the same person, host and rule takes the place of the one before."""
+        for until in (NOW + 60, NOW + 120):
+            self.file.save_grant(Grant("amir", "bet.example", "gambling", until, "amir", "", f"id{until}"))
+        self.assertEqual([grant.until for grant in self.file.load_grants(NOW)], [NOW + 120])
+
+
+class TroubleTests(FileTestCase):
+    """Full disks, damage, other people's files."""
+
+    def test_private(self) -> None:
+        """Only the service's own account may read what people visited."""
+        self.file.add_usage([AMIR])
+        for ending in ("", "-wal", "-shm"):
+            self.assertEqual(stat.S_IMODE(os.stat(f"{self.path}{ending}").st_mode), 0o600, ending)
+
+    def test_full(self) -> None:
+        """On a full disk a batch is refused whole, and goes in whole when there is room again."""
+        self.file.add_usage([BETH])
+        connection = self.file._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        batch = [AMIR._replace(host=f"host{number}.example") for number in range(2000)]
+        error = self.assertRaises(StoreError, self.file.add_usage, batch)
+        self.assertEqual(error.code, "store-failed")
+        self.assertIn("full", error.message)
+        self.assertEqual(self.ask(), [("beth", 100, 900, 1)])
+        connection.execute("PRAGMA max_page_count = 1000000")
+        self.file.add_usage(batch)
+        self.assertEqual(self.ask()[0], ("amir", 2000 * 300, 2000 * 5000, 4000))
+
+    def test_locked(self) -> None:
+        """A lock that another program holds refuses the batch, and nothing of it is in."""
+        self.file.add_usage([BETH])
+        self.file._connection.execute("PRAGMA busy_timeout = 1")
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            self.assertEqual(self.assertRaises(StoreError, self.file.add_usage, [AMIR]).code, "store-failed")
+            other.execute("ROLLBACK")
+        self.file.add_usage([AMIR])
+        self.assertEqual(self.ask(), [("amir", 300, 5000, 2), ("beth", 100, 900, 1)])
+
+    def test_no_database(self) -> None:
+        """A file that is no database is set aside, a new one begun, and the log says so."""
+        self.path.parent.mkdir()
+        self.path.write_bytes(b"this is no database at all, but rather some kind of text" * 100)
+        events = self.events()
+        self.file.add_usage([AMIR])
+        self.assertEqual(self.ask(), [("amir", 300, 5000, 2)])
+        (aside,) = self.path.parent.glob("*.damaged-20261123T100010Z")
+        self.assertTrue(aside.read_bytes().startswith(b"this is no database"))
+        self.assertEqual([event["log_level"].name for event in events], ["critical"])
+
+    def test_damaged_while_running(self) -> None:
+        """Damage that shows while the service runs is set aside too, and the batch is in the new file."""
+        self.file.add_usage([AMIR._replace(host=f"host{number}.example") for number in range(3000)])
+        self.file.close()
+        octets = bytearray(self.path.read_bytes())
+        octets[4096 * 2 :] = os.urandom(len(octets) - 4096 * 2)
+        self.path.write_bytes(octets)
+        events = self.events()
+        self.file.add_usage([BETH])
+        self.assertEqual(self.ask(), [("beth", 100, 900, 1)])
+        self.assertTrue(any(event["log_level"].name == "critical" for event in events))
+
+    def test_later_schema(self) -> None:
+        """A store of a later version is left alone, and the message says what to do."""
+        self.file.add_usage([AMIR])
+        self.file._connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        self.file.close()
+        error = self.assertRaises(StoreError, self.file.add_usage, [BETH])
+        self.assertEqual(error.code, "store-newer")
+        self.assertIn("later corpproxy", error.message)
+        self.assertEqual(self.assertRaises(StoreError, self.ask).code, "store-newer")
+
+    def test_foreign(self) -> None:
+        """The database of another program is left alone."""
+        self.path.parent.mkdir()
+        with closing(sqlite3.connect(self.path)) as other:
+            other.execute("CREATE TABLE recipes (cake)")
+        error = self.assertRaises(StoreError, self.file.add_usage, [BETH])
+        self.assertEqual(error.code, "store-foreign")
+        with closing(sqlite3.connect(self.path)) as other:
+            self.assertEqual(other.execute("SELECT count(*) FROM recipes").fetchone(), (0,))
+
+    def test_missing(self) -> None:
+        """A report from a store that is not there says so and makes none."""
+        self.assertEqual(self.assertRaises(StoreError, self.ask).code, "store-missing")
+        self.assertFalse(self.path.exists())
+
+    def test_not_to_be_made(self) -> None:
+        """A folder where no file can be made is told by its name."""
+        self.path.parent.write_bytes(b"")
+        self.assertIn(str(self.path), self.assertRaises(StoreError, self.file.add_usage, [BETH]).message)
+
+    def test_odd_path(self) -> None:
+        """A path with characters that mean something in a URI is still a path."""
+        path = Path(self.mktemp()) / "a?b#c%20d" / "corpproxy.db"
+        with closing(SqliteFile(path)) as file:
+            file.add_usage([AMIR])
+        self.assertTrue(path.exists())
+
+
+class MigrationTests(FileTestCase):
+    """Old stores become new ones."""
+
+    def test_step_by_step(self) -> None:
+        """A store of an earlier version keeps what it has and gets what is new."""
+        self.file.add_usage([AMIR])
+        self.file.close()
+        further = (*MIGRATIONS, ("ALTER TABLE usage ADD COLUMN colour TEXT",))
+        self.patch(store_schema, "MIGRATIONS", further)
+        self.assertEqual(self.assertRaises(StoreError, self.ask).code, "store-failed")
+        with closing(open_store(self.path, NOW)) as connection:
+            self.assertEqual(
+                connection.execute("SELECT received, colour FROM usage").fetchall(), [(300, None)]
+            )
+            self.assertEqual(connection.execute("PRAGMA application_id").fetchone(), (APPLICATION,))
+        self.assertEqual(self.ask(), [("amir", 300, 5000, 2)])
+
+    def test_half_way(self) -> None:
+        """A migration that fails leaves the store as it was."""
+        self.file.add_usage([AMIR])
+        self.file.close()
+        broken = ("ALTER TABLE usage ADD COLUMN colour TEXT", "ALTER TABLE nothing ADD COLUMN a")
+        self.patch(store_schema, "MIGRATIONS", (*MIGRATIONS, broken))
+        self.assertRaises(StoreError, self.file.add_usage, [BETH])
+        with closing(sqlite3.connect(self.path)) as connection:
+            self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(MIGRATIONS),))
+            columns = [column[1] for column in connection.execute("PRAGMA table_info(usage)")]
+        self.assertNotIn("colour", columns)
+
+
+class StoreTests(TestCase):
+    """The store on its own threads, under the real reactor."""
+
+    async def test_threads(self) -> None:
+        """Usage and grants go in and come out while the reactor runs on."""
+        from twisted.internet import reactor
+
+        store = SqliteStore(reactor, Path(self.mktemp()) / "corpproxy.db")
+        for _ in range(20):
+            store.add_usage([AMIR])
+        await store.save_grant(Grant("amir", "a.example", "r", NOW + 60, "amir", ""))
+        answer = await store.usage(UsageQuestion(By.USER, UTC))
+        self.assertEqual([(row.name, row.exchanges) for row in answer.rows], [("amir", 40)])
+        self.assertEqual(len(await store.load_grants(NOW)), 1)
+        await store.close()
+
+    async def test_failure(self) -> None:
+        """What the store refuses comes back as its own kind of failure."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"")
+        store = SqliteStore(None, path / "corpproxy.db", writer=DirectThread(), reader=DirectThread())
+        with self.assertRaises(StoreError):
+            await store.add_usage([AMIR])
+        with self.assertRaises(StoreError):
+            await store.usage(UsageQuestion(By.USER, UTC))
+        await store.close()
+
+
+class KilledTests(SynchronousTestCase):
+    """Kill -9 under load; slow, about half a minute."""
+
+    def test_hundred_instants(self) -> None:
+        """Killed at a hundred instants, it lost no more than its interval and counted nothing twice."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        stored, late, kills = 0, 0, 0
+        for told in killed_children("store", str(folder), 100):
+            before = stored
+            stored = self.total(folder)
+            gained = stored - before
+            self.assertLessEqual(told["acknowledged"], gained, "what was confirmed is lost")
+            self.assertLessEqual(gained, told["said"], "something was counted twice")
+            late += gained < told["before"]
+            kills += 1
+        self.assertEqual(kills, 100)
+        # Four intervals are enough but where a busy machine held up the disk.
+        self.assertLessEqual(late, 5)
+
+    def total(self, folder: Path) -> int:
+        path = folder / "corpproxy.db"
+        if not path.exists():
+            return 0
+        try:
+            made = report_from(path, UsageQuestion(By.USER, UTC))
+        except StoreError:
+            return 0  # killed before its tables were there
+        beth = [row for row in made.rows if row.name == "beth"]
+        self.assertEqual([row.received for row in beth], [10 * row.exchanges for row in beth])
+        return made.total.received
+
+
+class TogetherTests(SynchronousTestCase):
+    """Several processes may make the store at the same moment."""
+
+    def test_made_once(self):
+        """Whoever comes first makes it; the others find it made."""
+        for number in range(10):
+            path = Path(self.mktemp()) / f"{number}.db"
+            with ThreadPoolExecutor(4) as pool:
+                stores = list(pool.map(lambda _, path=path: open_store(path, 0.0), range(4)))
+            for store in stores:
+                self.assertEqual(store.execute("PRAGMA user_version").fetchone()[0], len(MIGRATIONS))
+                store.close()
