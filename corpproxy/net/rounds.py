@@ -43,7 +43,7 @@ TICK_SECONDS = 0.2
 SLICE_SECONDS = 0.001
 # Where others are busy, a round has half as long as they had since its last slice, up to this: it is to end
 # within a second of the change on a busy worker, too.
-LONGEST_SLICE_SECONDS = 0.003
+LONGEST_SLICE_SECONDS = 0.002
 # A plain request that runs for longer is decided again, as a tunnel is.
 LONG_SECONDS = 10.0
 # An exchange whose head or sign-in was under way when an account changed has begun within this time.
