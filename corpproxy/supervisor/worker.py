@@ -131,7 +131,7 @@ class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
     settings: object = None
-    packed = deleted = octets = 0
+    packed = deleted = octets = ends = 0
     states: Mapping[str, SinkState] = MappingProxyType({})
 
     def use(self, settings: object) -> None:
