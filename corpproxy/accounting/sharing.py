@@ -135,7 +135,8 @@ def _level(rate: float, asking: Mapping[_Process, Wanted], eager: Mapping[_Proce
     while True:
         left = rate - sum(asking[process].drawn for process in content)
         people = sum(eager.values()) + sum(asking[one].content for one in asking if one not in content)
-        level = max(left, 0.0) / people if people else rate
+        # Where more was taken than there is and nobody waits yet, who took is dealt to as if they waited.
+        level = max(left, 0.0) / people if people else rate if left >= 0 else 0.0
         above = {one for one in content if asking[one].drawn > level * asking[one].content}
         if not above:
             return level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -42,10 +42,10 @@ class Taking:
         told = {BucketKey(one.limit, one.whom, one.way): one.rate for one in parts.parts}
         rates.take_parts(told, self._pacer.seconds())
 
-    def _tell(self, now: float) -> None:
+    def _tell(self, now: float) -> Iterator[None]:
         seconds = max(now - self._told_at, TURN_SECONDS)
         self._told_at = now
-        wanted = self._pacer.rates.wanted(seconds)
+        wanted = yield from self._pacer.rates.wanted(seconds)
         took = tuple(_took(key, one) for key, one in wanted.items())
         self._send(took).addErrback(_not_told)
 
