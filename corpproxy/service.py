@@ -24,6 +24,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -56,6 +57,7 @@ from corpproxy.erasing import Erasing
 from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
+from corpproxy.forgetting import forget
 from corpproxy.granting import Granting
 from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
@@ -499,6 +501,10 @@ class CorpproxyService(Holding, Service):
     def settle(self) -> Deferred[None]:
         """Write what waits, records and usage, and close the open segments; fires when that is done."""
         return self.writer.settle().addCallback(lambda _: self.bookkeeper.settle())
+
+    def forget(self, erasure: Erasure) -> Deferred[Any]:
+        """Forget in memory what is being erased; fires when no process names it again."""
+        return maybeDeferred(forget, self, erasure)
 
     # Stopping.
 

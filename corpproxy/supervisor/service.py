@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.records.segments import RECORDS_FOLDER
@@ -328,6 +329,11 @@ class Supervisor(CorpproxyService):
     async def _settle(self) -> None:
         await self.crew.settle()
         await super().settle()
+
+    def forget(self, erasure: Erasure) -> Deferred[Any]:
+        """Forget in memory what is being erased, here and in all workers."""
+        self.board.forget(erasure)
+        return super().forget(erasure).addCallback(lambda _: self.crew.forget(erasure))
 
     def reasons_not_ready(self) -> list[str]:
         """Why this proxy should not be given to people now."""

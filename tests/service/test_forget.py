@@ -10,9 +10,11 @@ from typing import ClassVar
 
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
+from corpproxy.audit.results import Kind
 from corpproxy.backends.erasing.journal import ERASING_FOLDER, Asked, Journal
 from corpproxy.cli import main
 from tests.service.case import ALLOW, SIGN_IN, ServiceCase
+from tests.service.client import Client
 from tests.service.test_chain import verdict_of
 from tests.supervisor.case import WorkersCase
 
@@ -52,6 +54,23 @@ class Forgetting(ServiceCase):
             await self.get(host, "/page", user=user)
         await self.closed(3)
         await self.until(lambda: self.usage_of("beth"), "usage is booked")
+
+    async def tunnel(self) -> Client:
+        """A tunnel of amir's that is open, and in the record."""
+        client = await self.client()
+        target = f"origin.test:{self.origin.echo_port}"
+        self.assertEqual((await self.thread(client.ask, "CONNECT", target)).status, 200)
+        self.assertEqual(await self.thread(client.echoes, b"hello"), b"hello")
+        await self.until(
+            lambda: [one for one in self.records() if one.kind is Kind.OPENING], "it is recorded"
+        )
+        return client
+
+    async def client(self) -> Client:
+        """A connection of amir's."""
+        client = Client(self.forward, NAME, self.people[NAME])
+        self.addCleanup(client.close)
+        return client
 
     def usage_of(self, user: str) -> int:
         """The exchanges that the store has for somebody."""
@@ -146,6 +165,27 @@ class PersonTests(Forgetting):
         self.assertEqual(code, 2)
         self.assertIn("--user, --client, --host", said)
 
+    async def test_open_tunnel(self) -> None:
+        """A tunnel that is open meanwhile goes on, and its end is recorded and counted without the person."""
+        client = await self.tunnel()
+        await self.forget("--user", NAME)
+        self.assertEqual(await self.thread(client.echoes, b"still open"), b"still open")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.client, closing.host, closing.upstream), ("", "", "", ""))
+        self.assertIn("user", closing.left_out)
+        self.assertGreater(closing.received, 0)
+        await self.stop()
+        self.assertEqual(holding(self.folder / "state", NAME), [])
+
+    async def test_tunnel_opened_later(self) -> None:
+        """What begins after the end of what is erased is recorded by name: it was not to be forgotten."""
+        client = await self.tunnel()
+        await self.forget("--user", NAME, "--until", "2025-01-01")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.host), (NAME, "origin.test"))
+
     async def test_goes_on(self) -> None:
         """An erasure that a crash cut short goes on at the next start, and is recorded once."""
         await self.visit()
@@ -176,3 +216,15 @@ class WorkersTests(Forgetting, WorkersCase):
         await self.stop()
         self.assertEqual(holding(self.folder / "state", NAME), [])
         await self.assert_whole(8)
+
+    async def test_open_tunnel(self) -> None:
+        """A tunnel that is open at a worker is recorded without the person when it ends."""
+        await self.serving()
+        client = await self.tunnel()
+        await self.forget("--user", NAME)
+        self.assertEqual(await self.thread(client.echoes, b"still open"), b"still open")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.client, closing.host), ("", "", ""))
+        await self.stop()
+        self.assertEqual(holding(self.folder / "state", NAME), [])
