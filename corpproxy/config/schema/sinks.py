@@ -27,7 +27,9 @@ def _address(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
             parts = urlsplit(written)
             _ = parts.port
         except ValueError as error:
-            raise ValueError(f"'{written}' is no address: {error}; write it as {example}") from None
+            # What stands behind a colon may be a password: the error would quote it.
+            why = "" if "@" in written else f": {error}"
+            raise ValueError(f"'{written}' is no address{why}; write it as {example}") from None
         if parts.scheme not in schemes or not parts.hostname or not written.isprintable() or " " in written:
             raise ValueError(f"'{written}' is no address of that kind; write it as {example}")
         _no_secret(parts)
