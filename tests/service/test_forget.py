@@ -14,12 +14,19 @@ from corpproxy.audit.results import Kind
 from corpproxy.backends.erasing.journal import ERASING_FOLDER, Asked, Journal
 from corpproxy.cli import main
 from tests.service.case import ALLOW, SIGN_IN, ServiceCase
-from tests.service.client import Client
+from tests.service.client import Client, ask
 from tests.service.test_chain import verdict_of
 from tests.supervisor.case import WorkersCase
 
 NAME = "amir"
 REASON = ("--reason", "letter of 3 May")
+BETS = """
+rules:
+  - {name: no bets, what: {domain: bets.test}, do: block}
+  - {name: everything else, do: allow}
+"""
+PORTAL = "http://proxy.internal/"
+HTML = "Accept: text/html"
 
 
 def holding(folder: Path, text: str) -> list[str]:
@@ -199,6 +206,53 @@ class PersonTests(Forgetting):
         (deed,) = self.deeds()
         self.assertEqual((deed.user, deed.reason, deed.count), ("carol", "cut short", 2))
         self.assertEqual([one for one in self.records() if one.user == NAME], [])
+
+
+class Shown:
+    """What the portal shows a person of what was refused; the same with workers and without."""
+
+    policy = SIGN_IN + BETS
+
+    async def pages(self) -> list[str]:
+        """What the person sees there now, from each process that serves."""
+        raise NotImplementedError
+
+    async def test_shown(self) -> None:
+        """Refusals are shown no more once the person is forgotten, by no process; later ones are."""
+        await self.get("bets.test", user=NAME)
+        await self.pause(0.2)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(True))
+        await self.forget("--user", NAME)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(False))
+        await self.get("bets.test", user=NAME)
+        await self.pause(0.2)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(True))
+
+    def all(self, answer: bool) -> list[bool]:
+        """The same answer from each process."""
+        return [answer] * max(1, self.workers)
+
+
+class ShownTests(Shown, Forgetting):
+    """One process."""
+
+    async def pages(self) -> list[str]:
+        """From the only one."""
+        page = await self.thread(ask, self.forward, PORTAL, "GET", NAME, self.people[NAME], lines=[HTML])
+        return [page.text]
+
+
+class WorkersShownTests(Shown, Forgetting, WorkersCase):
+    """Two workers."""
+
+    async def pages(self) -> list[str]:
+        """From each of them."""
+        seats = await self.serving()
+        clients = [await self.on(seat, NAME, self.people[NAME]) for seat in seats]
+        answers = [await self.thread(client.ask, "GET", PORTAL, HTML) for client in clients]
+        for client in clients:
+            client.close()
+        return [answer.text for answer in answers]
 
 
 class WorkersTests(Forgetting, WorkersCase):

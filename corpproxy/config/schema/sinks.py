@@ -102,7 +102,7 @@ class SinkTable(Table):
     )
     http: HttpAddress | None = optional("A collector that takes lines in POST requests.")
     postgresql: Database | None = optional("A database, without its password.")
-    file: Text | None = optional("A file in another format; it is rotated as the record is.")
+    file: Text | None = optional("A file in another format; it is rotated and kept as the record is.")
     mail: MailAddress | None = optional("Whom checkpoints are mailed to; needs ``through``.")
     records: Switch | None = optional("Whether it gets records; ``no`` for one that gets checkpoints alone.")
     format: FormatWord | None = optional("How a record is written; ``json``, as in the files, when left out.")
