@@ -25,9 +25,9 @@ class Pauses:
     def __init__(self) -> None:
         self._count = 0
 
-    def is_due(self) -> bool:
-        """Whether others have their turn, now that one more was looked at."""
-        self._count += 1
+    def is_due(self, more: int = 1) -> bool:
+        """Whether others have their turn, now that so many more were looked at."""
+        self._count += more
         if self._count < SLICE:
             return False
         self._count = 0

@@ -52,7 +52,7 @@ from corpproxy.supervisor.messages import (
     Notice,
     Report,
     Requested,
-    Took,
+    Takings,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
@@ -113,7 +113,7 @@ class SupervisorLink(Link):
         return {}
 
     @Taken.responder
-    def taken(self, value: tuple[Took, ...]) -> dict[str, Any]:
+    def taken(self, value: Takings) -> dict[str, Any]:
         self._supervisor.dealing.take(self._seat, value)
         return {}
 
@@ -173,7 +173,7 @@ class Supervisor(CorpproxyService):
         self.sums = Sums(self.telemetry)
         self._key = secrets.token_bytes(KEY_OCTETS)
         self._process = secrets.randbelow(1 << 20)
-        self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts))
+        self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts), self.reactor)
         self._closing_lost: set[Deferred[None]] = set()
         self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
 
@@ -371,6 +371,7 @@ class Supervisor(CorpproxyService):
     async def _drain_workers(self) -> None:
         self._close_shared()
         await self.crew.stop(self.configuration.timeouts.drain)
+        self.dealing.stop()
         if self.template is not None:
             self.template.close()
         for closing in list(self._closing_lost):

@@ -33,7 +33,7 @@ from corpproxy.supervisor.messages import (
     Parts,
     Report,
     Stands,
-    Took,
+    Takings,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
@@ -203,7 +203,7 @@ class Count(amp.Command):
 class Taken(amp.Command):
     """Say what was taken of the buckets of limits."""
 
-    arguments = _value(tuple[Took, ...])
+    arguments = _value(Takings)
     requiresAnswer = False
 
 

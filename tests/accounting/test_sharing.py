@@ -22,6 +22,10 @@ def told_by(rates):
     return steps_of(rates.wanted(TICK))[1]
 
 
+def dealt(sharing):
+    return steps_of(sharing.dealing())[1]
+
+
 class ShareTests(SynchronousTestCase):
     """One bucket."""
 
@@ -97,8 +101,8 @@ class Processes:
                 line.run(TICK)
                 self.sharing.take(number, told_by(line.rates))
             for line in self.lines:
-                line.rates.spread = self.sharing.spread()
-            for number, parts in self.sharing.deal().items():
+                line.rates.spread = steps_of(self.sharing.spreading())[1]
+            for number, parts in dealt(self.sharing).items():
                 self.lines[number].rates.take_parts(parts, self.lines[number].now)
 
 
@@ -166,7 +170,7 @@ class ProcessesTests(SynchronousTestCase):
         for _ in range(40):
             second.run(TICK)
             processes.sharing.take(1, told_by(second.rates))
-            for parts in processes.sharing.deal().values():
+            for parts in dealt(processes.sharing).values():
                 second.rates.take_parts(parts, second.now)
         self.assertLess(abs((people[1].moved - before) / (10 * self.RATE) - 1), 0.06)
 
@@ -180,7 +184,7 @@ class TellingTests(SynchronousTestCase):
         rates.part = 0.5
         rates.join("amir", [(LINE, 12 * MIB)], 0.0, lambda: None)
         sharing.take("one", told_by(rates))
-        self.assertEqual(sharing.deal(), {"one": {LINE: 12 * MIB}})
+        self.assertEqual(dealt(sharing), {"one": {LINE: 12 * MIB}})
         rates.take_parts({LINE: 12 * MIB}, 1.0)
         sharing.take("one", told_by(rates))
-        self.assertEqual(sharing.deal(), {})
+        self.assertEqual(dealt(sharing), {})
