@@ -43,6 +43,7 @@ from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.records.shelf import SHELF_SECONDS
 from corpproxy.backends.records.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
+from corpproxy.backends.store.aside import concerns_aside
 from corpproxy.backends.store.interface import STORE_FILE, Store
 from corpproxy.backends.store.sqlite import SqliteStore
 from corpproxy.binding import bound
@@ -408,9 +409,9 @@ class CorpproxyService(Holding, Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        """What somebody should look at although the proxy does its work: lists, sinks, damaged files."""
         sinks: list[str] = self.sinks.problems()
-        return [problem.message for problem in self.updates.problems] + sinks
+        return [problem.message for problem in self.updates.problems] + sinks + concerns_aside(self.state)
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
