@@ -95,12 +95,11 @@ class Crew:
         return self._all_do(Forget, erasure)
 
     def _all_do(self, command: type[Command], value: Any) -> Deferred[Any]:
-        asked = [
-            seat.employment.link.ask(command, value).addTimeout(SETTLE_SECONDS, self._clock)
-            for seat in self._serving()
-            if seat.employment is not None
-        ]
-        return DeferredList(asked, consumeErrors=True)
+        asked = []
+        for seat, employment in self._employed(self._serving()):
+            answer = employment.link.ask(command, value).addTimeout(SETTLE_SECONDS, self._clock)
+            asked.append(answer.addErrback(_not_told, seat.number))
+        return DeferredList(asked)
 
     def take_lists(self) -> None:
         """Let all open the new index of the lists."""
