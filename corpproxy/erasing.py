@@ -118,7 +118,10 @@ class Erasing:
             if segment.records:
                 self._journal.note(replace(asked, reached=(Reached(RECORDS, already),)))
 
+        await self._service.forget(asked.erasure)
         await self._service.settle()
+        # What one worker was just telling the others of has come to all by now.
+        await self._service.forget(asked.erasure)
         reached = await self._reach(asked.erasure, asked.pseudonyms, counts_only=False, done=done)
         if asked.sealed:
             reached.append(Reached(PSEUDONYMS, self._drop_lines(asked.sealed)))

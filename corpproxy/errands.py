@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from corpproxy.backends.afterwork.child import Afterwork
 from corpproxy.backends.afterwork.job import AfterworkJob, zone_name
-from corpproxy.backends.records.deed_spool import left
+from corpproxy.backends.records.deed_spool import left, recorded
 from corpproxy.edits import Edits
 from corpproxy.repeating import every
 
@@ -36,6 +36,7 @@ class Errands:
     def start(self) -> None:
         """Begin; what commands left while the service did not run is recorded at once."""
         self.afterwork.start()
+        self._take_away_recorded()
         self._loop = every(self.LOOK_SECONDS, self.look, self._service.reactor)
         self.look()
 
@@ -69,6 +70,18 @@ class Errands:
         """All records are on the disk: called when the writer has closed."""
         if not self._service.writer.is_failing:
             self._take_away()
+
+    def _take_away_recorded(self) -> None:
+        """Take away what was recorded just before a crash: it is not to stand in the record twice."""
+        state = self._service.state
+        try:
+            deeds = [(path, deed) for path, deed in left(state) if deed is not None]
+            there = recorded(state, deeds)
+            for path, deed in deeds:
+                if deed.request in there:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            log.error("deeds that commands left cannot be read: {reason}", reason=str(error))
 
     def _take_away(self) -> None:
         for path in self._taken:

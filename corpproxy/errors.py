@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from corpproxy.masked import masked
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
@@ -40,13 +42,17 @@ class Problem:
     A fault in configuration, told to the administrator at its place, in words that say what to do.
 
     ``severity`` is ``error`` (nothing is loaded), ``warning`` (loaded, and something will not work as
-    written) or ``hint`` (loaded, and probably not what was meant).
+    written) or ``hint`` (loaded, and probably not what was meant).  Secrets in ``message``, as in an address
+    that is quoted, are masked.
     """
 
     place: Place
     code: str
     message: str
     severity: str = "error"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", masked(self.message))
 
     @property
     def is_error(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
+from corpproxy.forgetting import running
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
@@ -26,6 +27,10 @@ class Progress:
     def look(self) -> None:
         """Record each tunnel that has been open for that long."""
         now, tunnels = self._now(), self._proxy.admission.tunnels
+        if self._books.forgotten:
+            oldest = min((one.started for one in running(self._proxy)), default=now)
+            # One that ended a moment ago may not be recorded yet.
+            self._books.let_go(oldest - PROGRESS_SECONDS)
         self._tell([one for one in tunnels if now - one.exchange.started >= PROGRESS_SECONDS])
 
     def _tell(self, tunnels: list[Downstream]) -> None:

@@ -31,7 +31,7 @@ class QuotaKeeper:
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
         self.quotas = Quotas()
-        self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"))
+        self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"), service.now)
         self._unkept: set[Member] = set()
         self._failing = False
         self._loop: LoopingCall | None = None
@@ -90,9 +90,7 @@ class QuotaKeeper:
             )
 
     def _loaded(self, kept: list[Kept]) -> None:
-        if self._file.damaged is not None:
-            said = "what was used of quotas could not be read; it begins anew, and the old file is {path}"
-            log.critical(said, path=str(self._file.damaged))
+        self._tell_damage("begins anew")
         self.quotas.load(kept, self._service.now())
         self.tell()
 
@@ -100,7 +98,16 @@ class QuotaKeeper:
         said = "what was used of quotas cannot be read, and they begin anew: {problem}"
         log.critical(said, problem=failure.getErrorMessage())
 
+    def _tell_damage(self, then: str) -> bool:
+        damaged, self._file.damaged = self._file.damaged, None
+        if damaged is not None:
+            said = "the file of what is used of quotas was damaged; it {then}, and the old file is {path}"
+            log.critical(said, then=then, path=str(damaged))
+        return damaged is not None
+
     def _kept(self, _: None) -> None:
+        if self._tell_damage("is written anew from what counts now"):
+            self._unkept |= self.quotas.all(self._service.now()).keys()
         if self._failing:
             log.warn("what is used of quotas is kept again")
         self._failing = False

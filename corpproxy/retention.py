@@ -106,11 +106,16 @@ class Retention:
         keep, now = self._service.configuration.audit.keep, self._service.now()
         lost: Counter[str] = Counter()
         job = EraseJob(
-            str(self._service.state), erasures(keep, now), counts_only=True, done=self._read().done
+            str(self._service.state),
+            erasures(keep, now),
+            counts_only=True,
+            done=self._read().done,
+            sinks=self._service.configuration.audit.to,
         )
-        await self._service.erasing.job(job, lambda done: lost.update(done.lost))
+        told = await self._service.erasing.job(job, lambda done: lost.update(done.lost))
         files = old_files(self._service.state, keep, now)
-        return [*_reached(lost), Reached("files", len(files))]
+        elsewhere = [one for one in told if one.place != RECORDS]
+        return [*_reached(lost), Reached("files", len(files)), *elsewhere]
 
     async def _run(self, by: str) -> list[Reached]:
         service = self._service

@@ -24,6 +24,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -42,6 +43,7 @@ from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.records.shelf import SHELF_SECONDS
 from corpproxy.backends.records.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
+from corpproxy.backends.store.aside import concerns_aside
 from corpproxy.backends.store.interface import STORE_FILE, Store
 from corpproxy.backends.store.sqlite import SqliteStore
 from corpproxy.binding import bound
@@ -56,6 +58,7 @@ from corpproxy.erasing import Erasing
 from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.exchange.exchange import Mode
+from corpproxy.forgetting import forget
 from corpproxy.granting import Granting
 from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
@@ -406,9 +409,9 @@ class CorpproxyService(Holding, Service):
         return reasons_not_ready(self)
 
     def concerns(self) -> list[str]:
-        """What somebody should look at although the proxy does its work: lists, and sinks of the record."""
+        """What somebody should look at although the proxy does its work: lists, sinks, damaged files."""
         sinks: list[str] = self.sinks.problems()
-        return [problem.message for problem in self.updates.problems] + sinks
+        return [problem.message for problem in self.updates.problems] + sinks + concerns_aside(self.state)
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -499,6 +502,10 @@ class CorpproxyService(Holding, Service):
     def settle(self) -> Deferred[None]:
         """Write what waits, records and usage, and close the open segments; fires when that is done."""
         return self.writer.settle().addCallback(lambda _: self.bookkeeper.settle())
+
+    def forget(self, erasure: Erasure) -> Deferred[Any]:
+        """Forget in memory what is being erased; fires when no process names it again."""
+        return maybeDeferred(forget, self, erasure)
 
     # Stopping.
 

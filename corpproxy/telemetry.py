@@ -62,6 +62,7 @@ def _measure_sinks(service: CorpproxyService) -> None:
     measure("corpproxy_sink_refused_total", of_each(lambda one: one.refused))
     measure("corpproxy_sink_checkpoints_total", of_each(lambda one: one.checkpoints))
     measure("corpproxy_sink_waiting_bytes", of_each(lambda one: one.waiting))
+    measure("corpproxy_sinks_ended_total", lambda: service.sinks.ends)
     measure("corpproxy_sink_failing", of_each(lambda one: one.failing_since > 0))
 
 

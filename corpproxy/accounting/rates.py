@@ -13,9 +13,9 @@ No sockets and no clock stand here; whoever moves octets asks a `Claim` how many
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 
+from corpproxy.accounting.dividing import Pauses, dividing
 from corpproxy.accounting.sharing import BucketKey, Wanted
 
 # What a bucket holds when nobody takes from it: so much of its rate.  A page of a few pictures comes at
@@ -68,6 +68,13 @@ class Bucket:
     def spill(self) -> None:
         """Drop what nobody wanted, beyond the burst."""
         self.tokens = min(self.tokens, self.rate * BURST_SECONDS)
+
+    def begin_anew(self) -> None:
+        """Forget what was taken until now."""
+        if self.drawn:
+            self.drawn = {}
+        if self.eager:
+            self.eager = set()
 
     def change(self, rate: float, now: float) -> None:
         """Fill at another rate from now on."""
@@ -137,6 +144,11 @@ class Member:
             bucket.hungry += 1
             bucket.eager.add(self.person)
 
+    @property
+    def want(self) -> int:
+        """What its claims may use until the next dealing."""
+        return sum(claim.want for claim in self.waiting) - min(self.credit, 0)
+
     def is_in_debt(self, now: float) -> bool:
         """Whether more was moved than there was, beyond a head or two."""
         for bucket in self.buckets:
@@ -150,10 +162,11 @@ class Claim:
 
     ``allowance`` is what it may move now; whoever moves octets counts them down.  ``wake`` is called when it
     waited and has been given something.  ``given`` is what it was given since the last dealing, ``want``
-    what it may use until the next, as far as can be told.
+    what it may use until the next, as far as can be told.  ``is_noted`` says that the next dealing will look
+    what it has left.
     """
 
-    __slots__ = ("allowance", "given", "is_waiting", "member", "wake", "want")
+    __slots__ = ("allowance", "given", "is_noted", "is_waiting", "member", "wake", "want")
 
     def __init__(self, member: Member, wake: Callable[[], None]) -> None:
         self.member = member
@@ -161,6 +174,7 @@ class Claim:
         self.allowance = 0
         self.given = 0
         self.want = ANY
+        self.is_noted = False
         self.is_waiting = False
 
 
@@ -232,12 +246,17 @@ class Rates:
                 if not bucket.members and self._may_forget(bucket):
                     del self.buckets[bucket.key]
 
-    def forget(self, now: float) -> None:
-        """Forget buckets that nobody takes from and that are full again."""
-        for bucket in [one for one in self.buckets.values() if not one.members]:
-            bucket.fill(now)
-            if self._may_forget(bucket):
-                del self.buckets[bucket.key]
+    def forgetting(self, now: float) -> Iterator[None]:
+        """Forget buckets that nobody takes from and that are full again, a slice at each step."""
+        pauses = Pauses()
+        for key, bucket in list(self.buckets.items()):
+            # While others had their turn it may have gone, or another one has come.
+            if not bucket.members and self.buckets.get(key) is bucket:
+                bucket.fill(now)
+                if self._may_forget(bucket):
+                    del self.buckets[key]
+            if pauses.is_due():
+                yield
 
     def draw(self, claim: Claim, now: float) -> int:
         """Give a claim what is there at once; gives what it may move now."""
@@ -247,9 +266,8 @@ class Rates:
             piece = min(ready, max(claim.want, PIECE_OCTETS - claim.allowance))
             claim.member.draw(piece)
             claim.allowance += piece
-            if not claim.given:
-                self._given.append(claim)
             claim.given += piece
+            self._note(claim)
         return claim.allowance
 
     def wait(self, claim: Claim) -> None:
@@ -267,43 +285,58 @@ class Rates:
             self._hungry[member] = None
             member.wait_for([one for one in member.buckets if one.hungry or one.tokens < PIECE_OCTETS])
 
-    def deal(self, now: float) -> list[Claim]:
-        """Deal what came in among those who wait; gives the claims that may go on."""
-        self._take_back()
-        hungry = self._next(now)
-        if not hungry:
-            return []
-        self._share_weights(hungry)
-        woken: list[Claim] = []
-        for member, octets in divide(hungry, [_want(member) for member in hungry]):
-            self._hand_out(member, octets, woken)
-        for bucket in {bucket: None for member in hungry for bucket in member.buckets}:
-            bucket.spill()
-        self._given += woken
-        return woken
+    def dealing(self, now: float, give: Callable[[Claim], None]) -> Iterator[None]:
+        """
+        Deal what came in among those who wait, a slice at each step; the claims that may go on are given.
+
+        Between two steps anybody may come, leave, take what is there at once, or begin to wait: who leaves
+        gets nothing, who begins to wait is dealt to the next time, and nobody is handed more than their
+        buckets have by then.
+        """
+        pauses = Pauses()
+        yield from self._take_back(pauses)
+        hungry = yield from self._next(now, pauses)
+        yield from self._share_weights(hungry, pauses)
+        shares = yield from dividing(hungry, pauses)
+        for member, octets in zip(hungry, shares, strict=True):
+            if member in self._hungry:
+                self._hand_out(member, octets, give)
+            if pauses.is_due():
+                yield
+        for member in hungry:
+            for bucket in member.buckets:
+                bucket.spill()
+            if pauses.is_due():
+                yield
 
     # With other processes.
 
-    def wanted(self, seconds: float) -> dict[BucketKey, Wanted]:
-        """What was taken of each bucket since this was asked the last time, so many seconds ago."""
+    def wanted(self, seconds: float) -> Generator[None, None, dict[BucketKey, Wanted]]:
+        """
+        What was taken of each bucket since this was asked the last time, so many seconds ago.
+
+        It is put together a slice at each step, and forgotten.
+        """
         told = {}
-        for key, bucket in self.buckets.items():
+        pauses = Pauses()
+        for key, bucket in list(self.buckets.items()):
             drawn = sum(bucket.drawn.values())
             content = len(bucket.drawn.keys() - bucket.eager)
             told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
-        self.begin_anew()
+            bucket.begin_anew()
+            if pauses.is_due():
+                yield
+        yield from self._note_eager(pauses)
         return told
 
-    def begin_anew(self) -> None:
-        """Forget what was taken until now."""
-        for bucket in self.buckets.values():
-            if bucket.drawn:
-                bucket.drawn = {}
-            if bucket.eager:
-                bucket.eager = set()
-        for member in self._hungry:
-            for bucket in member.blocked:
-                bucket.eager.add(member.person)
+    def beginning_anew(self) -> Iterator[None]:
+        """Forget what was taken until now, a slice at each step."""
+        pauses = Pauses()
+        for bucket in list(self.buckets.values()):
+            bucket.begin_anew()
+            if pauses.is_due():
+                yield
+        yield from self._note_eager(pauses)
 
     def take_parts(self, parts: Mapping[BucketKey, float], now: float) -> None:
         """Fill these buckets at these rates from now on."""
@@ -324,6 +357,19 @@ class Rates:
             bucket.change(rate * self.part, now)
         return bucket
 
+    def _note(self, claim: Claim) -> None:
+        if not claim.is_noted:
+            claim.is_noted = True
+            self._given.append(claim)
+
+    def _note_eager(self, pauses: Pauses) -> Iterator[None]:
+        """Those who wait now wait in the time that begins, too."""
+        for member in list(self._hungry):
+            for bucket in member.blocked:
+                bucket.eager.add(member.person)
+            if pauses.is_due():
+                yield
+
     def _may_forget(self, bucket: Bucket) -> bool:
         return bucket.tokens >= bucket.rate * FIRST_SECONDS
 
@@ -335,7 +381,7 @@ class Rates:
             member.take(-member.credit)
             member.credit = 0
 
-    def _take_back(self) -> None:
+    def _take_back(self, pauses: Pauses) -> Iterator[None]:
         """Take back what was given and not used, and learn from it what a claim wants."""
         given, self._given = self._given, []
         for claim in given:
@@ -345,8 +391,11 @@ class Rates:
                 claim.member.take(-claim.allowance)
                 claim.allowance = 0
             claim.given = 0
+            claim.is_noted = False
+            if pauses.is_due():
+                yield
 
-    def _next(self, now: float) -> list[Member]:
+    def _next(self, now: float, pauses: Pauses) -> Generator[None, None, list[Member]]:
         """
         Give those who are dealt to now: in their order, as many as there are pieces in their buckets.
 
@@ -354,7 +403,7 @@ class Rates:
         """
         pieces: dict[Bucket, int] = {}
         chosen = []
-        for member in self._hungry:
+        for member in list(self._hungry):
             for bucket in member.buckets:
                 if bucket not in pieces:
                     bucket.fill(now, MOST_SECONDS)
@@ -364,16 +413,26 @@ class Rates:
                 chosen.append(member)
                 for bucket in member.buckets:
                     pieces[bucket] -= 1
+            if pauses.is_due():
+                yield
         return chosen
 
-    def _share_weights(self, hungry: Sequence[Member]) -> None:
+    def _share_weights(self, hungry: Sequence[Member], pauses: Pauses) -> Iterator[None]:
         """A person who waits below different buckets is no more than one person in those that all share."""
-        counted = Counter(member.person for member in hungry)
+        counted: Counter[str] = Counter()
+        for member in hungry:
+            counted[member.person] += 1
+            if pauses.is_due():
+                yield
         for member in hungry:
             member.weight = 1 / (counted[member.person] * self.spread.get(member.person, 1))
+            if pauses.is_due():
+                yield
 
-    def _hand_out(self, member: Member, octets: int, woken: list[Claim]) -> None:
+    def _hand_out(self, member: Member, octets: int, give: Callable[[Claim], None]) -> None:
         """Give what was dealt to a member to its claims, in turn, in pieces that are worth it."""
+        # Others may have taken some since it was divided.
+        octets = max(0, min(octets, *(int(bucket.tokens) for bucket in member.buckets)))
         member.take(octets)
         member.note(octets)
         member.credit += octets
@@ -392,87 +451,11 @@ class Rates:
             claim.given += given
             waiting.popleft()
             claim.is_waiting = False
-            woken.append(claim)
+            self._note(claim)
+            give(claim)
         if not waiting:
             self._is_fed(member)
         else:
             # Others come first the next time.
             self._hungry[member] = self._hungry.pop(member)
             member.wait_for([one for one in member.buckets if one.held])
-
-
-def _want(member: Member) -> int:
-    return sum(claim.want for claim in member.waiting) - min(member.credit, 0)
-
-
-def divide(members: Sequence[Member], wants: Sequence[int]) -> list[tuple[Member, int]]:
-    """
-    Divide what the buckets hold among members: the largest shares that are fair.
-
-    The level of all rises together, each member's share being the level times its weight, until a member has
-    what it wants or one of its buckets is empty; the others go on.  (Bertsekas and Gallager, Data Networks,
-    section 6.5.2, "max-min fair".)  Only the bucket that runs dry at the lowest level matters at any moment,
-    so a heap of them is kept; a level in it may be too low by now, for those who stopped early left some, and
-    is then worked out again.
-    """
-    open_buckets: dict[Bucket, _Open] = {}
-    for number, member in enumerate(members):
-        for bucket in member.buckets:
-            one = open_buckets.get(bucket)
-            if one is None:
-                one = open_buckets[bucket] = _Open(bucket)
-            one.weight += member.weight
-            one.members.append(number)
-    shares = [-1.0] * len(members)
-    heap: list[tuple[float, int, _Open | None]] = [
-        (want / member.weight, number, None)
-        for number, (member, want) in enumerate(zip(members, wants, strict=True))
-    ]
-    heap += [(one.level, -1 - place, one) for place, one in enumerate(open_buckets.values())]
-    heapify(heap)
-    left = len(members)
-    while left:
-        level, number, one = heappop(heap)
-        if one is None:
-            stopping = [number] if shares[number] < 0 else []
-        elif one.weight <= _NOTHING:
-            continue
-        elif one.level > level:
-            heappush(heap, (one.level, number, one))
-            continue
-        else:
-            one.bucket.held = True
-            stopping = [below for below in one.members if shares[below] < 0]
-        for number in stopping:
-            member = members[number]
-            shares[number] = level * member.weight
-            left -= 1
-            for bucket in member.buckets:
-                open_buckets[bucket].stop(shares[number], member.weight)
-    return [(member, int(share)) for member, share in zip(members, shares, strict=True)]
-
-
-# Sums of weights are sums of fractions.
-_NOTHING = 1e-9
-
-
-class _Open:
-    """A bucket while it is divided: what is left of it, and how much weight still rises."""
-
-    __slots__ = ("bucket", "left", "members", "weight")
-
-    def __init__(self, bucket: Bucket) -> None:
-        self.bucket = bucket
-        self.left = max(bucket.tokens, 0.0)
-        self.weight = 0.0
-        self.members: list[int] = []
-
-    @property
-    def level(self) -> float:
-        """The level at which it is empty."""
-        return max(self.left, 0.0) / self.weight
-
-    def stop(self, share: float, weight: float) -> None:
-        """A member rises no more."""
-        self.left -= share
-        self.weight -= weight

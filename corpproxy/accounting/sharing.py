@@ -10,8 +10,10 @@ is one person.  The parts of all add up to the rate, always.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Generator, Hashable, Mapping
 from typing import Generic, NamedTuple, TypeVar
+
+from corpproxy.accounting.dividing import Pauses
 
 # What a process that asks for nothing has of a rate, so that somebody who comes there need not wait for long.
 RESERVE = 1 / 64
@@ -69,23 +71,35 @@ class Sharing(Generic[_Process]):
         """A process is over."""
         self._wanted.pop(process, None)
 
-    def deal(self) -> dict[_Process, dict[BucketKey, float]]:
-        """Give each process the parts that are others than it has."""
-        changed = {}
-        for process, parts in self._parts().items():
-            wanted = self._wanted[process]
-            news = {key: part for key, part in parts.items() if abs(wanted[key].has - part) > LEAST * part}
-            if news:
-                changed[process] = news
+    def dealing(self) -> Generator[None, None, dict[_Process, dict[BucketKey, float]]]:
+        """Give each process the parts that are others than it has, a slice at each step."""
+        pauses = Pauses()
+        by_bucket: dict[BucketKey, dict[_Process, Wanted]] = {}
+        for process, buckets in list(self._wanted.items()):
+            for key, wanted in buckets.items():
+                by_bucket.setdefault(key, {})[process] = wanted
+                if pauses.is_due():
+                    yield
+        changed: dict[_Process, dict[BucketKey, float]] = {}
+        for key, asking in by_bucket.items():
+            for process, part in share(asking).items():
+                if abs(asking[process].has - part) > LEAST * part:
+                    changed.setdefault(process, {})[key] = part
+            if pauses.is_due(1 + sum(len(wanted.eager) for wanted in asking.values())):
+                yield
         return changed
 
-    def spread(self) -> dict[str, int]:
-        """The people who wait in several processes, with the number of these."""
-        counted = Counter(
-            person
-            for buckets in self._wanted.values()
-            for person in {one for wanted in buckets.values() for one in wanted.eager}
-        )
+    def spreading(self) -> Generator[None, None, dict[str, int]]:
+        """The people who wait in several processes, with the number of these, a slice at each step."""
+        pauses = Pauses()
+        counted: Counter[str] = Counter()
+        for buckets in list(self._wanted.values()):
+            people: set[str] = set()
+            for wanted in buckets.values():
+                people.update(wanted.eager)
+                if pauses.is_due(1 + len(wanted.eager)):
+                    yield
+            counted.update(people)
         return {person: count for person, count in counted.items() if count > 1}
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
@@ -96,17 +110,6 @@ class Sharing(Generic[_Process]):
                 if wanted.eager:
                     found.setdefault(key.limit, set()).update(wanted.eager)
         return {name: tuple(people) for name, people in found.items()}
-
-    def _parts(self) -> dict[_Process, dict[BucketKey, float]]:
-        by_bucket: dict[BucketKey, dict[_Process, Wanted]] = {}
-        for process, buckets in self._wanted.items():
-            for key, wanted in buckets.items():
-                by_bucket.setdefault(key, {})[process] = wanted
-        parts: dict[_Process, dict[BucketKey, float]] = {process: {} for process in self._wanted}
-        for key, asking in by_bucket.items():
-            for process, part in share(asking).items():
-                parts[process][key] = part
-        return parts
 
 
 def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
@@ -135,7 +138,8 @@ def _level(rate: float, asking: Mapping[_Process, Wanted], eager: Mapping[_Proce
     while True:
         left = rate - sum(asking[process].drawn for process in content)
         people = sum(eager.values()) + sum(asking[one].content for one in asking if one not in content)
-        level = max(left, 0.0) / people if people else rate
+        # Where more was taken than there is and nobody waits yet, who took is dealt to as if they waited.
+        level = max(left, 0.0) / people if people else rate if left >= 0 else 0.0
         above = {one for one in content if asking[one].drawn > level * asking[one].content}
         if not above:
             return level

@@ -168,6 +168,7 @@ METRICS: tuple[Metric, ...] = (
     _counter("corpproxy_sink_checkpoints_total", "Checkpoints that a sink took.", "sink"),
     _gauge("corpproxy_sink_waiting_bytes", "How far a sink is behind, in octets of the record.", "sink"),
     _gauge("corpproxy_sink_failing", "1 while a sink takes nothing.", "sink"),
+    _counter("corpproxy_sinks_ended_total", "How often the process of the sinks ended by itself."),
     _counter("corpproxy_checkpoints_total", "Checkpoints that were signed and written."),
     _gauge(
         "corpproxy_ledger_lag_seconds", "How old the oldest octets are that the ledger has not stored yet."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -104,6 +105,15 @@ class Reached(msgspec.Struct, frozen=True):
         return f"{self.place}={self.count if self.is_reached else 'not-reached'}"
 
 
+# What rules read of each group, as a record says that it is not there.
+_LEFT_OUT = {"who": ("agent", "user"), "where": ("host",), "url": ("path",)}
+_EMPTY: dict[str, Any] = {
+    one.name: one.default
+    for one in msgspec.structs.fields(Record)
+    if any(one.name in names for names in GROUPS.values())
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Erasing:
     """Erasures done together, line by line."""
@@ -139,6 +149,19 @@ class Erasing:
             return read(line).without(groups).line()
         except Unproven as error:
             raise UnreadableRecord(str(error)) from error
+
+    def spared(self, record: Record) -> Record:
+        """
+        Give a record that is not written yet without what it would lose.
+
+        It is as one that was written so: ``left_out`` says what is not there.
+        """
+        groups = {group for one in self.erasures if one.matches(record) for group in one.groups}
+        if not groups:
+            return record
+        left_out = {*record.left_out, *(name for group in groups for name in _LEFT_OUT[group])}
+        empty = {name: _EMPTY[name] for group in groups for name in GROUPS[group]}
+        return msgspec.structs.replace(record, left_out=tuple(sorted(left_out)), **empty)
 
 
 def is_below(host: str, wanted: str) -> bool:

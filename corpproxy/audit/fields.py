@@ -68,7 +68,8 @@ FIELDS: dict[str, str] = {
     "left_out": (
         "What rules may read and the table ``audit:`` keeps out of the record: ``query`` (the request"
         " had one), ``agent``, ``user`` where people have pseudonyms (:doc:`/howto/pseudonyms`), and "
-        "``host`` or ``path`` by the levels of :doc:`/howto/nobodys-business`."
+        "``host`` or ``path`` by the levels of :doc:`/howto/nobodys-business`; of an exchange that ran "
+        "while it was erased, what that took away (:doc:`/howto/forget-a-person`)."
     ),
     "decision": "The effect of the rule: ``allow``, ``block``, ``warn`` or ``redirect``.",
     "rule": "The name of the deciding rule.",

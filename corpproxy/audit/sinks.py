@@ -37,6 +37,8 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``to`` is its address: a URL, a connection string, a file, a mail address.  Names of files are complete;
     ``token``, ``password``, ``key`` are files, so that no secret stands here.  ``records``: it gets records;
     ``checkpoints``: it gets checkpoints.  ``through`` is the mail server.
+    Of the files that a sink put aside, the last ``keep_files`` stay, and none that is older than
+    ``keep_seconds``; 0 keeps all.
     """
 
     name: str
@@ -56,6 +58,8 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     spool_octets: int = SPOOL_OCTETS
     rotate_octets: int = 0
     rotate_daily: bool = False
+    keep_files: int = 0
+    keep_seconds: float = 0.0
     records: bool = True
     checkpoints: bool = False
 

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.audit.deeds import Deed, DeedName, record_of
+from corpproxy.audit.erasure import Erasing, Erasure
 from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.record import MAX_MEDIA_TYPE, NO_CONTENT, UNKNOWN_CONTENT, Record
 from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, recorded_path
@@ -68,6 +69,7 @@ class Books:
 
     :ivar hides: whether there is one among some hosts that the record may not name.
     :ivar naming: gives pseudonyms, where the record has them.
+    :ivar forgotten: what was erased while exchanges ran that it is about; see `forget`.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Books:
         self.accepts = writer.accepts
         self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
         self.naming: Naming | None = None
+        self.forgotten: tuple[Erasure, ...] = ()
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -103,7 +106,7 @@ class Books:
         else:
             record = self._like(known.record, exchange, self._now())
         # A call saved is worth a look: most sites keep names and are discreet about nothing.
-        if self.naming is not None or exchange.in_force.discretion.levels:
+        if self.naming is not None or exchange.in_force.discretion.levels or self.forgotten:
             record = self._kept(record, exchange)
         self._writer.write(record)
 
@@ -117,7 +120,9 @@ class Books:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
         now = self._now()
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
-        is_plain = self.naming is None and not exchange.in_force.discretion.levels
+        is_plain = self.naming is None and not exchange.in_force.discretion.levels and not self.forgotten
+        if self.forgotten and destination is not None:
+            self._name(exchange)
         if account.host or destination is None:
             self._accounts.close(account, now)
         else:
@@ -136,6 +141,24 @@ class Books:
             self._writer.write(record)
         self._watch(record)
 
+    def forget(self, erasure: Erasure, running: Iterable[Exchange]) -> None:
+        """
+        Something is erased: what of it runs now is recorded without, and counts for nobody from now on.
+
+        An exchange that began before the end of what is erased would else bring back at its own end what
+        was just forgotten: a tunnel that is open for hours.
+        """
+        if erasure not in self.forgotten:
+            self.forgotten = (*self.forgotten, erasure)
+        for exchange in running:
+            # One without a host in its account is named when it closes.
+            if exchange.account.host:
+                self._name(exchange)
+
+    def let_go(self, oldest: float) -> None:
+        """Nothing runs that began before ``oldest``: what was erased before need not be known any more."""
+        self.forgotten = tuple(one for one in self.forgotten if one.until > oldest)
+
     def deed(self, deed: Deed, policy: str) -> None:
         """Record what somebody did to the access of others; hosts that nobody may learn are left out."""
         if deed.hosts and self.hides(deed.hosts):
@@ -146,8 +169,10 @@ class Books:
         self._writer.write(record)
 
     def _kept(self, record: Record, exchange: Exchange) -> Record:
-        """A record as it is kept: without what is nobody's business, and with pseudonyms."""
+        """A record as it is kept: without what is erased or nobody's business, and with pseudonyms."""
         in_force = exchange.in_force
+        if self.forgotten:
+            record = Erasing(self.forgotten).spared(record)
         if in_force.discretion:
             further = in_force.categories_of(record.server_name) if record.server_name != record.host else ()
             record = in_force.discretion.apply(record, further)
@@ -174,6 +199,8 @@ class Books:
         account.groups = identity.groups
         if destination is not None:
             account.host, account.categories = self._counted(exchange, destination)
+        for erasure in self.forgotten:
+            _count_for_nobody(exchange, erasure)
 
     def _ending(self, exchange: Exchange, now: float) -> Record:
         """The record of an exchange that is over; of one like it, where it went as nearly all go."""
@@ -250,7 +277,7 @@ class Books:
             at=utc_text(self._now()),
             result=ResultCode.FAILED,
             failure="record",
-            client=exchange.client if self.naming is None else "",
+            client=exchange.client if self.naming is None and not self.forgotten else "",
             received=account.received,
             sent=account.sent,
         )
@@ -364,6 +391,14 @@ def _tell_answer(record: Record, answer: Answer) -> None:
     stated = answer.media_type or UNKNOWN_CONTENT
     record.media_type = stated[:MAX_MEDIA_TYPE] if answer.is_there else NO_CONTENT
     record.size = answer.size
+
+
+def _count_for_nobody(exchange: Exchange, erasure: Erasure) -> None:
+    """Count as the store does after an erasure; it knows no addresses of clients."""
+    account = exchange.account
+    if not erasure.client and erasure.concerns(user=account.user, host=account.host, at=exchange.started):
+        account.user = "" if erasure.user else account.user
+        account.host = OTHER_HOSTS if erasure.host else account.host
 
 
 class _Texts(dict[bytes, str]):

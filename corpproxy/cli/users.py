@@ -95,10 +95,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _leave_deeds(options: argparse.Namespace) -> None:
     """Leave for the record who did what to whom; the service writes it down, now or when it starts."""
-    if options.htpasswd is not None:
+    policy = _policy_of(options)
+    if policy is None:
         # Without a policy it is known of no record.
         return
-    state = next((folder for folder in possible_state_folders(options.policy) if folder.is_dir()), None)
+    state = next((folder for folder in possible_state_folders(policy) if folder.is_dir()), None)
     if state is None:
         # There is no record before the first start.
         return
@@ -108,6 +109,19 @@ def _leave_deeds(options: argparse.Namespace) -> None:
             leave(state, Deed(name, now, by, whom, (), why=why, request=new_reference(now), source="command"))
     except OSError as error:
         print(f"it is done, and the record does not know of it: {error}", file=sys.stderr)
+
+
+def _policy_of(options: argparse.Namespace) -> Path | None:
+    """
+    The policy that a command is about; of a file that is named itself the one beside it, if that names it.
+
+    It is not loaded: a broken policy is what people name the file for, and has a record all the same.
+    """
+    if options.htpasswd is None:
+        return options.policy or DEFAULT_POLICY
+    file: Path = options.htpasswd
+    beside = file.with_name(DEFAULT_POLICY.name)
+    return beside if file.name.encode() in (read_whole(beside) or b"") else None
 
 
 def _tell_service(options: argparse.Namespace) -> None:

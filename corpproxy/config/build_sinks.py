@@ -47,6 +47,8 @@ def _sink(one: SinkTable, table: AuditTable, folder: Path, *, has_checkpoints: b
         spool_octets=one.spool,
         rotate_octets=table.rotate.size,
         rotate_daily=table.rotate.daily,
+        keep_files=table.keep.files,
+        keep_seconds=table.keep.record or 0.0,
         records=(True if one.records is None else one.records) and not is_mail,
         checkpoints=has_checkpoints,
     )

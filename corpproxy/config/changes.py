@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from corpproxy.masked import masked
+
 # Half as fast again as the rest of a reload, where the C library is there.
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -35,7 +37,8 @@ def changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[str
     """
     Say what differs between two versions of a policy; ``before`` and ``after`` are the texts of its files.
 
-    What is in several files counts as if it stood in one.  Only what is written counts, not how.
+    What is in several files counts as if it stood in one.  Only what is written counts, not how.  A secret
+    that is part of an address is masked, so that a new one may look as the old.
     """
     found = list(_tables(_whole(before), _whole(after), ""))
     if len(found) > MAX_CHANGES:
@@ -157,11 +160,11 @@ def _is_plain(value: list[_Value]) -> bool:
 def _listed(old: list[str], new: list[str]) -> str:
     added = [f"+{one}" for one in new if one not in old]
     removed = [f"-{one}" for one in old if one not in new]
-    return _cut(" ".join(added + removed)) or "in another order"
+    return _cut(masked(" ".join(added + removed))) or "in another order"
 
 
 def _shown(value: _Value) -> str:
-    return _cut(_written(value))
+    return _cut(masked(_written(value)))
 
 
 def _written(value: _Value) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from unicodedata import east_asian_width
 
 from corpproxy.errors import Place
+from corpproxy.masked import masked_in_place
 
 # A line is shown as far as a terminal is wide; a rule on one line may have a hundred hosts.
 SHOWN_COLUMNS = 100
@@ -29,7 +30,8 @@ class Excerpts:
         if not line or line.isspace() or not 0 < place.column <= len(line) + 1:
             return None
         start = place.column - 1
-        return _shown(line, start, width_at(line, place))
+        # The column is that of the line as it stands; a mask keeps the length.
+        return _shown(masked_in_place(line), start, width_at(line, place))
 
     def end(self, place: Place) -> int:
         """The column behind what stands at a place, counted from 1; 0 where this is not known."""

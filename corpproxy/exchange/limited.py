@@ -10,15 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from corpproxy.exchange.answers import refusal
+from corpproxy.audit.results import ResultCode
+from corpproxy.exchange.answers import decision_page
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.facts import facts_of
 from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.may import PORTAL
+from corpproxy.exchange.refusal import Refusal
 from corpproxy.policy.limits import Applied, Limits
 from corpproxy.policy.model import Decision, Effect
 from corpproxy.policy.reasons import clock
+
+# How the record says that a quota was used up, whether the exchange was refused for it or ended by it.
+SPENT = "quota-spent"
 
 
 class Held(Protocol):
@@ -73,7 +78,9 @@ def begin_limited(exchange: Exchange) -> None:
     exchange.limited = limits_of(exchange, exchange.in_force, exchange.started)
     blocking = blocked_by(exchange.limited)
     if blocking is not None:
-        raise refusal(exchange, spent_decision(limiting, blocking, exchange.started))
+        decision = spent_decision(limiting, blocking, exchange.started)
+        page = decision_page(exchange, decision)
+        raise Refusal(ResultCode.BLOCKED, SPENT, page, decision.reason, decision)
 
 
 def blocked_by(limited: tuple[Applied, ...]) -> Applied | None:
@@ -97,7 +104,7 @@ def quota_spent(exchange: Exchange, in_force: InForce, applied: Applied, now: fl
     """Give the ending of an exchange whose quota is used up while it runs."""
     assert in_force.limiting is not None
     decision = spent_decision(in_force.limiting, applied, now)
-    return Ending("quota-spent", decision, in_force.version, "nothing is left")
+    return Ending(SPENT, decision, in_force.version, "nothing is left")
 
 
 def told_of(in_force: InForce, limited: tuple[Applied, ...], now: float) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ list: each person has few requests that wait, and asking again for the same host
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -145,6 +145,10 @@ class Requests:
     def expire(self, now: float) -> None:
         """Let go of what is too old."""
         self._all = {id: one for id, one in self._all.items() if self._lives(one, now)}
+
+    def forget(self, is_erased: Callable[[AccessRequest], bool]) -> None:
+        """Forget the requests that are to be forgotten, settled or not."""
+        self._all = {id: one for id, one in self._all.items() if not is_erased(one)}
 
     def load(self, kept: Iterable[AccessRequest], now: float) -> None:
         """Add the requests that a store kept."""

@@ -4,13 +4,15 @@ Paces: connections that are read no faster than their limits let them be.
 What a connection may move is asked of the buckets (`corpproxy.accounting.rates`) each time it is read: a read
 is never longer than that, and where there is nothing left the connection is not read until it has been dealt
 some.  One timer does that for all of them, four times a second, and wakes those who have been given something
-in small groups, so that thousands do not begin in the same moment.  A connection without limits has no
+in small groups, so that thousands do not begin in the same moment; the dealing itself is made in slices, for
+the same reason.  A connection without limits has no
 pace, and knows nothing of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
@@ -31,10 +33,12 @@ Buckets = Sequence[tuple[BucketKey, float]]
 
 # How often what came in is dealt: a connection is woken up at most four times a second.
 TURN_SECONDS = 0.25
-# Those who are woken in one moment, and how long until the next are; all within half a turn.
+# The next dealing is no sooner than this after the last slice of one that took long.
+LEAST_SECONDS = 0.05
+# Those who are woken in one moment, and how long until the next are: sooner where there are thousands, so
+# that all have their turn within half of one.
 AT_ONCE = 50
 BETWEEN_SECONDS = 0.01
-MOST_GROUPS = 12
 # How often buckets that nobody stands below are looked for.
 FORGET_SECONDS = 30.0
 # One read of a stock transport.
@@ -48,20 +52,23 @@ class Pacer:
     """
     All paces of one process; ``clock`` keeps time (IReactorTime).
 
-    ``turned`` is called before each dealing, with the time: it has what was taken told, or forgotten.
+    ``turned`` is called before each dealing, with the time: its steps have what was taken told, or forgotten.
     ``idle`` is called when nobody is held any more.
     """
 
     def __init__(self, clock: Any) -> None:
         self.rates = Rates()
         self.seconds: Callable[[], float] = clock.seconds
-        self.turned: Callable[[float], None] = lambda now: self.rates.begin_anew()
+        self.turned: Callable[[float], Iterator[None]] = lambda now: self.rates.beginning_anew()
         self.idle: Callable[[], None] = lambda: None
         self._clock = clock
         self._call: IDelayedCall | None = None
         self._waking: IDelayedCall | None = None
-        self._woken: list[Claim] = []
-        self._group = AT_ONCE
+        self._steps: Iterator[None] = iter(())
+        self._began = 0.0
+        self._woken: deque[Claim] = deque()
+        # The most that waited to be woken since there was nobody.
+        self._crowd = 0
         self._forget_at = 0.0
 
     def stop(self) -> None:
@@ -98,34 +105,45 @@ class Pacer:
         return {name: tuple(people) for name, people in found.items()}
 
     def _turn(self) -> None:
-        self._call = None
-        now = self.seconds()
-        try:
-            self.turned(now)
-            self._wake(self.rates.deal(now))
-        except Exception:
-            log.failure("what limits let through could not be dealt")
+        self._began = self.seconds()
+        self._steps = self._dealing(self._began)
+        self._step()
+
+    def _dealing(self, now: float) -> Iterator[None]:
+        yield from self.turned(now)
+        yield from self.rates.dealing(now, self._woken.append)
         if now >= self._forget_at:
             self._forget_at = now + FORGET_SECONDS
-            self.rates.forget(now)
-        if len(self.rates) or self.rates.buckets or self.rates.is_wanted:
-            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+            yield from self.rates.forgetting(now)
+
+    def _step(self) -> None:
+        """Deal one slice; others have their turn before the next."""
+        self._call = None
+        try:
+            is_over = next(self._steps, self) is self
+        except Exception:
+            log.failure("what limits let through could not be dealt")
+            is_over = True
+        if not is_over:
+            self._call = self._clock.callLater(0, self._step)
+        elif len(self.rates) or self.rates.buckets or self.rates.is_wanted:
+            seconds = self._began + TURN_SECONDS - self.seconds()
+            self._call = self._clock.callLater(max(seconds, LEAST_SECONDS), self._turn)
         else:
             self.idle()
-
-    def _wake(self, claims: list[Claim]) -> None:
-        self._woken += claims
-        self._group = max(AT_ONCE, -(-len(self._woken) // MOST_GROUPS))
-        if self._woken and self._waking is None:
+        if self._waking is None:
             self._wake_some()
 
     def _wake_some(self) -> None:
         self._waking = None
-        some, self._woken = self._woken[: self._group], self._woken[self._group :]
-        for claim in some:
-            claim.wake()
+        self._crowd = max(self._crowd, len(self._woken))
+        for _ in range(min(AT_ONCE, len(self._woken))):
+            self._woken.popleft().wake()
         if self._woken:
-            self._waking = self._clock.callLater(BETWEEN_SECONDS, self._wake_some)
+            seconds = min(BETWEEN_SECONDS, TURN_SECONDS / 2 * AT_ONCE / self._crowd)
+            self._waking = self._clock.callLater(seconds, self._wake_some)
+        else:
+            self._crowd = 0
 
 
 def person_of(key: str) -> str:

@@ -15,7 +15,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from corpproxy.identity.grants import grantee
+from corpproxy.audit.erasure import Erasure
+from corpproxy.identity.grants import ADDRESS, grantee
 from corpproxy.identity.model import Identity
 from corpproxy.pages.confirm import Warned, warned
 from corpproxy.pages.occasion import Occasion
@@ -62,6 +63,12 @@ class PastRefusal:
     def tone(self) -> Tone:
         """How a page speaks of it."""
         return {Effect.BLOCK: Tone.STOP, Effect.WARN: Tone.WARN}.get(self.effect, Tone.PLAIN)
+
+
+def is_erased(erasure: Erasure, who: str, past: PastRefusal) -> bool:
+    """Whether a refusal of ``who`` is one that is to be forgotten."""
+    client = who.removeprefix(ADDRESS) if who.startswith(ADDRESS) else ""
+    return erasure.concerns(user="" if client else who, client=client, host=past.host, at=past.at)
 
 
 def _nobody(who: str, past: PastRefusal) -> None:
@@ -136,6 +143,16 @@ class Refusals:
         """Give the refusal with a reference, if it is one of this person's own."""
         found = (entry.last for entry in self._living(identity, client, now) if reference in entry.references)
         return next(found, None)
+
+    def forget(self, erasure: Erasure) -> None:
+        """Forget the refusals that an erasure is about."""
+        for who, mine in list(self._people.items()):
+            gone = [key for key, entry in mine.items() if is_erased(erasure, who, entry.last)]
+            for key in gone:
+                del mine[key]
+            self._all -= len(gone)
+            if not mine:
+                del self._people[who]
 
     def _living(self, identity: Identity, client: str, now: float) -> Iterator[_Entry]:
         mine: _Mine = self._people.get(grantee(identity, client), OrderedDict())

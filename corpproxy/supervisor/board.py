@@ -12,8 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.attempts import FORGET_SECONDS
-from corpproxy.pages.refusals import LIFE_SECONDS
+from corpproxy.pages.refusals import LIFE_SECONDS, is_erased
 from corpproxy.supervisor.messages import (
     Granted,
     GrantEnded,
@@ -73,6 +74,12 @@ class Board:
         worth = list(self._living())
         for at in range(0, len(worth), BATCH):
             yield tuple(worth[at : at + BATCH])
+
+    def forget(self, erasure: Erasure) -> None:
+        """Forget the refusals that an erasure is about; what is kept of sign-ins names no place."""
+        gone = [key for key, one in self._refused.items() if is_erased(erasure, one.who, one.past)]
+        for key in gone:
+            del self._refused[key]
 
     def _living(self) -> Iterator[Notice]:
         now = self._now()

@@ -17,12 +17,13 @@ from twisted.logger import Logger
 from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.net.crowd import together
 from corpproxy.reload import Objection
 from corpproxy.supervisor.employment import Employment
 from corpproxy.supervisor.messages import Edition, Notice
 from corpproxy.supervisor.seat import Seat, Stage
-from corpproxy.supervisor.wire import Hear, Others, Prepare, Reopen, Settle, Swap, TakeLists
+from corpproxy.supervisor.wire import Forget, Hear, Others, Prepare, Reopen, Settle, Swap, TakeLists
 
 log = Logger()
 
@@ -87,12 +88,18 @@ class Crew:
 
     def settle(self) -> Deferred[Any]:
         """Let all write what waits and close their segments; one that dies meanwhile has none open either."""
-        asked = [
-            seat.employment.link.ask(Settle, None).addTimeout(SETTLE_SECONDS, self._clock)
-            for seat in self._serving()
-            if seat.employment is not None
-        ]
-        return DeferredList(asked, consumeErrors=True)
+        return self._all_do(Settle, None)
+
+    def forget(self, erasure: Erasure) -> Deferred[Any]:
+        """Let all forget somebody in memory; one that dies meanwhile has no memory either."""
+        return self._all_do(Forget, erasure)
+
+    def _all_do(self, command: type[Command], value: Any) -> Deferred[Any]:
+        asked = []
+        for seat, employment in self._employed(self._serving()):
+            answer = employment.link.ask(command, value).addTimeout(SETTLE_SECONDS, self._clock)
+            asked.append(answer.addErrback(_not_told, seat.number))
+        return DeferredList(asked)
 
     def take_lists(self) -> None:
         """Let all open the new index of the lists."""

@@ -27,6 +27,7 @@ __all__ = [
     "Report",
     "Requested",
     "SignedIn",
+    "Takings",
     "Took",
     "Usage",
 ]
@@ -143,6 +144,13 @@ class Took(Struct, frozen=True, array_like=True):
     eager: tuple[str, ...]
 
 
+class Takings(Struct, frozen=True, array_like=True):
+    """What was taken of some buckets; ``is_last`` says that with these all have been told."""
+
+    took: tuple[Took, ...]
+    is_last: bool = True
+
+
 class Part(Struct, frozen=True, array_like=True):
     """The octets a second of one bucket that a worker may let through."""
 
@@ -171,10 +179,14 @@ class Stands(Struct, frozen=True, array_like=True):
 
 
 class Parts(Struct, frozen=True):
-    """Parts that are others than before; ``spread`` are the people who wait in several workers."""
+    """
+    Parts that are others than before.
+
+    ``spread`` are the people who wait in several workers; None where they are those of before.
+    """
 
     parts: tuple[Part, ...]
-    spread: dict[str, int]
+    spread: dict[str, int] | None = None
 
 
 Notice = SignedIn | Mistaken | LookAgain | Granted | GrantEnded | Requested | RefusedOnce

@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.records.segments import RECORDS_FOLDER
@@ -51,7 +52,7 @@ from corpproxy.supervisor.messages import (
     Notice,
     Report,
     Requested,
-    Took,
+    Takings,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
@@ -112,7 +113,7 @@ class SupervisorLink(Link):
         return {}
 
     @Taken.responder
-    def taken(self, value: tuple[Took, ...]) -> dict[str, Any]:
+    def taken(self, value: Takings) -> dict[str, Any]:
         self._supervisor.dealing.take(self._seat, value)
         return {}
 
@@ -172,7 +173,7 @@ class Supervisor(CorpproxyService):
         self.sums = Sums(self.telemetry)
         self._key = secrets.token_bytes(KEY_OCTETS)
         self._process = secrets.randbelow(1 << 20)
-        self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts))
+        self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts), self.reactor)
         self._closing_lost: set[Deferred[None]] = set()
         self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
 
@@ -329,6 +330,11 @@ class Supervisor(CorpproxyService):
         await self.crew.settle()
         await super().settle()
 
+    def forget(self, erasure: Erasure) -> Deferred[Any]:
+        """Forget in memory what is being erased, here and in all workers."""
+        self.board.forget(erasure)
+        return super().forget(erasure).addCallback(lambda _: self.crew.forget(erasure))
+
     def reasons_not_ready(self) -> list[str]:
         """Why this proxy should not be given to people now."""
         reasons = super().reasons_not_ready()
@@ -365,6 +371,7 @@ class Supervisor(CorpproxyService):
     async def _drain_workers(self) -> None:
         self._close_shared()
         await self.crew.stop(self.configuration.timeouts.drain)
+        self.dealing.stop()
         if self.template is not None:
             self.template.close()
         for closing in list(self._closing_lost):

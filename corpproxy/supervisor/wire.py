@@ -19,6 +19,7 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.policy.set_limits import SetLimit
@@ -32,7 +33,7 @@ from corpproxy.supervisor.messages import (
     Parts,
     Report,
     Stands,
-    Took,
+    Takings,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
@@ -102,6 +103,12 @@ class Settle(amp.Command):
     """Write the records that wait, and close the open segment; answered when that is done."""
 
     arguments = _value(None)
+
+
+class Forget(amp.Command):
+    """Forget somebody in memory, and record what of it runs without; answered when that is so."""
+
+    arguments = _value(Erasure)
 
 
 class Hear(amp.Command):
@@ -196,7 +203,7 @@ class Count(amp.Command):
 class Taken(amp.Command):
     """Say what was taken of the buckets of limits."""
 
-    arguments = _value(tuple[Took, ...])
+    arguments = _value(Takings)
     requiresAnswer = False
 
 

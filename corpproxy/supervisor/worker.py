@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
 from corpproxy.audit.sinks import SinkState
@@ -67,6 +68,7 @@ from corpproxy.supervisor.wire import (
     Begin,
     Count,
     Deal,
+    Forget,
     Hear,
     Link,
     Others,
@@ -129,7 +131,7 @@ class KeptElsewhere:
     """In the place of what looks after closed segments, which the supervisor does for all."""
 
     settings: object = None
-    packed = deleted = octets = 0
+    packed = deleted = octets = ends = 0
     states: Mapping[str, SinkState] = MappingProxyType({})
 
     def use(self, settings: object) -> None:
@@ -411,6 +413,11 @@ class WorkerLink(Link):
     @Settle.responder
     def settle(self, value: None) -> Deferred[dict[str, Any]]:
         return self._service.settle().addCallback(lambda _: {})
+
+    @Forget.responder
+    def forget(self, value: Erasure) -> Deferred[dict[str, Any]]:
+        self._service.teller.flush()
+        return self._service.forget(value).addCallback(lambda _: {})
 
     @Hear.responder
     def hear(self, value: tuple[Notice, ...]) -> dict[str, Any]:

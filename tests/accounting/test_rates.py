@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from unittest import mock
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.rates import ANY, BURST_SECONDS, PIECE_OCTETS, Bucket, Member, Rates, divide
+from corpproxy.accounting import dividing as dividing_module
+from corpproxy.accounting.dividing import Pauses, dividing
+from corpproxy.accounting.rates import ANY, BURST_SECONDS, PIECE_OCTETS, Bucket, Claim, Member, Rates
 
 TICK = 0.25
 KIB, MIB = 1024, 1024 * 1024
@@ -14,6 +19,17 @@ KIB, MIB = 1024, 1024 * 1024
 
 # A machine that has other things to do makes examples slowly.
 SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def steps_of(steps):
+    """How many steps a work has, and what comes of it."""
+    count = 0
+    while True:
+        count += 1
+        try:
+            next(steps)
+        except StopIteration as over:
+            return count, over.value
 
 
 class Download:
@@ -63,8 +79,14 @@ class Line:
             for one in self.downloads:
                 one.arrive(step)
             self.now += step
-            for claim in self.rates.deal(self.now):
-                claim.wake()
+            self.deal()
+
+    def deal(self):
+        """One dealing, whole; who is woken has their turn afterwards."""
+        woken = []
+        steps_of(self.rates.dealing(self.now, woken.append))
+        for claim in woken:
+            claim.wake()
 
 
 class OneTests(SynchronousTestCase):
@@ -142,8 +164,8 @@ class OneTests(SynchronousTestCase):
         one = Download(line, "amir", ("amir", MIB), ("site", 10 * MIB))
         line.run(2)
         line.rates.leave(one.claim)
-        line.rates.deal(line.now)
-        line.rates.forget(line.now + 10)
+        line.deal()
+        steps_of(line.rates.forgetting(line.now + 10))
         self.assertEqual((len(line.rates), line.rates.buckets, line.rates.is_wanted), (0, {}, False))
 
 
@@ -223,7 +245,12 @@ class DivideTests(SynchronousTestCase):
         members = [
             Member(number, number, [buckets[one] for one in below]) for number, (below, _) in enumerate(asked)
         ]
-        shares = {one.key: share for one, share in divide(members, [want for _, want in asked])}
+        for member, (_, want) in zip(members, asked, strict=True):
+            claim = Claim(member, lambda: None)
+            claim.want = want
+            member.waiting.append(claim)
+        _, divided = steps_of(dividing(members, Pauses()))
+        shares = {one.key: share for one, share in zip(members, divided, strict=True)}
         for bucket in buckets:
             given = sum(shares[one.key] for one in members if bucket in one.buckets)
             self.assertLessEqual(given, max(bucket.tokens, 0))
@@ -258,8 +285,94 @@ class SumTests(SynchronousTestCase):
             for one in line.downloads:
                 one.arrive(step)
             line.now += step
-            for claim in line.rates.deal(line.now):
-                claim.wake()
+            line.deal()
             moved = sum(one.moved for one in line.downloads)
             seconds = line.now - 1000
             self.assertLessEqual(moved, rate * (seconds + BURST_SECONDS) + 1)
+
+    @SLOWLY
+    @given(
+        st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 30)), min_size=2, max_size=12),
+        st.integers(64 * KIB, 10 * MIB),
+        st.lists(st.tuples(st.sampled_from(["goes", "comes", "waits"]), st.integers(0, 11)), max_size=60),
+    )
+    def test_others_between(self, asked, rate, others):
+        """Whoever comes, goes and takes in the midst of a dealing, never more moves, and nothing is lost."""
+        line = Line()
+        for person, speed in asked:
+            Download(line, person, (person, rate / 2), ("site", rate), speed=rate * speed // 10)
+        others, gone = list(others), 0
+        for _ in range(12):
+            for one in line.downloads:
+                one.arrive(TICK)
+            line.now += TICK
+            with mock.patch.object(dividing_module, "SLICE", 1):
+                for _ in line.rates.dealing(line.now, lambda claim: claim.wake()):
+                    gone += self.between(line, rate, *others.pop()) if others else 0
+            moved = gone + sum(one.moved for one in line.downloads)
+            self.assertLessEqual(moved, rate * (line.now - 1000 + BURST_SECONDS) + 1)
+        for one in line.downloads:
+            line.rates.leave(one.claim)
+        line.deal()
+        steps_of(line.rates.forgetting(line.now + 10))
+        self.assertEqual((len(line.rates), line.rates.buckets, line.rates.is_wanted), (0, {}, False))
+
+    def between(self, line, rate, what, number):
+        """Somebody does something; gives what those moved who are gone."""
+        if what == "comes" or not line.downloads:
+            person = "abcd"[number % 4]
+            Download(line, person, (person, rate / 2), ("site", rate)).arrive(TICK)
+            return 0
+        one = line.downloads[number % len(line.downloads)]
+        if what == "waits":
+            one.arrive(TICK)
+            return 0
+        line.downloads.remove(one)
+        line.rates.leave(one.claim)
+        return one.moved
+
+
+class SliceTests(SynchronousTestCase):
+    """Nobody else waits for long while many are dealt to."""
+
+    def most_of(self, people):
+        """The most that is done in one step of a dealing among so many, in lines of our code."""
+        line = Line()
+        for number in range(people):
+            person = f"p{number}"
+            Download(line, person, (person, MIB), ("site", people * 8 * KIB)).arrive(TICK)
+        line.run(0.5)
+        line.now += TICK
+        woken = []
+        most = 0
+        for works in (line.rates.wanted(TICK), line.rates.dealing(line.now, woken.append)):
+            while (done := lines_of(works)) is not None:
+                most = max(most, done)
+        self.assertGreaterEqual(len(woken), people // 2)
+        return most
+
+    def test_bounded(self):
+        """Where three times as many wait, no turn has more to do: there are more turns."""
+        self.assertLess(self.most_of(4500), 1.2 * self.most_of(1500))
+
+
+def lines_of(steps):
+    """The lines that run in one step; None where there is none more."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        # What is looked at one by one in C is not counted, and is fast.
+        is_over = next(steps, over) is over
+        return None if is_over else count
+    finally:
+        sys.settrace(before)
+
+
+over = object()

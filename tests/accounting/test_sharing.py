@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.rates import Rates
 from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted, share
-from tests.accounting.test_rates import MIB, TICK, Download, Line
+from tests.accounting.test_rates import MIB, TICK, Download, Line, steps_of
 
 LINE = BucketKey("the line", "", 0)
 SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,6 +16,14 @@ SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 def wanted(*eager, drawn=0.0, content=0, whole=12.0 * MIB, has=0.0):
     return Wanted(whole, has, drawn, content, eager)
+
+
+def told_by(rates):
+    return steps_of(rates.wanted(TICK))[1]
+
+
+def dealt(sharing):
+    return steps_of(sharing.dealing())[1]
 
 
 class ShareTests(SynchronousTestCase):
@@ -51,6 +59,12 @@ class ShareTests(SynchronousTestCase):
         first, second = self.parts(wanted("amir"), wanted(drawn=11.0 * MIB, content=1))
         self.assertLess(abs(first / second - 1), 0.05)
 
+    def test_too_much_taken(self):
+        """Where more than there is was taken and nobody waits, no part is less than nothing."""
+        parts = self.parts(wanted(drawn=14.0 * MIB, content=9), wanted(drawn=14.0 * MIB, content=3), wanted())
+        self.assertGreater(min(parts), 0)
+        self.assertLess(abs(parts[0] / parts[1] - 3), 0.2)
+
     def test_nobody(self):
         """Where nobody wants anything each has the same."""
         self.assertEqual(self.parts(wanted(), wanted(), wanted()), [4, 4, 4])
@@ -85,10 +99,10 @@ class Processes:
         for _ in range(round(seconds / TICK)):
             for number, line in enumerate(self.lines):
                 line.run(TICK)
-                self.sharing.take(number, line.rates.wanted(TICK))
+                self.sharing.take(number, told_by(line.rates))
             for line in self.lines:
-                line.rates.spread = self.sharing.spread()
-            for number, parts in self.sharing.deal().items():
+                line.rates.spread = steps_of(self.sharing.spreading())[1]
+            for number, parts in dealt(self.sharing).items():
                 self.lines[number].rates.take_parts(parts, self.lines[number].now)
 
 
@@ -155,8 +169,8 @@ class ProcessesTests(SynchronousTestCase):
         before = people[1].moved
         for _ in range(40):
             second.run(TICK)
-            processes.sharing.take(1, second.rates.wanted(TICK))
-            for parts in processes.sharing.deal().values():
+            processes.sharing.take(1, told_by(second.rates))
+            for parts in dealt(processes.sharing).values():
                 second.rates.take_parts(parts, second.now)
         self.assertLess(abs((people[1].moved - before) / (10 * self.RATE) - 1), 0.06)
 
@@ -169,8 +183,8 @@ class TellingTests(SynchronousTestCase):
         sharing, rates = Sharing(), Rates()
         rates.part = 0.5
         rates.join("amir", [(LINE, 12 * MIB)], 0.0, lambda: None)
-        sharing.take("one", rates.wanted(TICK))
-        self.assertEqual(sharing.deal(), {"one": {LINE: 12 * MIB}})
+        sharing.take("one", told_by(rates))
+        self.assertEqual(dealt(sharing), {"one": {LINE: 12 * MIB}})
         rates.take_parts({LINE: 12 * MIB}, 1.0)
-        sharing.take("one", rates.wanted(TICK))
-        self.assertEqual(sharing.deal(), {})
+        sharing.take("one", told_by(rates))
+        self.assertEqual(dealt(sharing), {})

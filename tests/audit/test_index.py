@@ -12,6 +12,7 @@ from corpproxy.audit.query import RecordQuery
 from corpproxy.audit.record import Record, decode, encode
 from corpproxy.audit.results import Kind, ResultCode
 from tests.audit.test_record import a_record
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 KEY = b"k" * 32
@@ -72,7 +73,7 @@ def long_line(**fields) -> bytes:
 class IndexTests(SynchronousTestCase):
     """Which blocks are read."""
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(st.lists(records, max_size=6), queries)
     def test_nothing_missed(self, several, query) -> None:
         """Whatever is asked for, the blocks that are read have all that is wanted."""
@@ -84,7 +85,7 @@ class IndexTests(SynchronousTestCase):
         fitting = {number for number, line in enumerate(lines) if query.matches(decode(line))}
         self.assertLessEqual(fitting, wanted)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(st.lists(records, max_size=6), queries)
     def test_needles(self, several, query) -> None:
         """Whatever is asked for, no wanted line is passed over before it is read."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.accounts import Accounts
-from corpproxy.accounting.ledger import Ledger
+from corpproxy.accounting.ledger import OTHER_HOSTS, Ledger
+from corpproxy.audit.erasure import WHERE_GROUPS, Erasure
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.books import Books
@@ -20,6 +21,7 @@ from corpproxy.http1.fields import Fields
 from corpproxy.identity.model import Identity
 from corpproxy.policy.model import Decision, Effect
 from tests.support.builders import CLIENT, MONDAY, in_force
+from tests.support.rows import rows, tabular
 
 GAMES = Decision(Effect.BLOCK, "games", Place("policy.yaml", 3, 5), "category games", category="games")
 MATCHES = (
@@ -111,6 +113,7 @@ class EvidenceTests(SynchronousTestCase):
         self.assertEqual(self.record(decision=granted).granted, "9999-12-31T23:59:59.000Z")
 
 
+@tabular
 class OrdinaryTests(SynchronousTestCase):
     """The records of exchanges that are like one another."""
 
@@ -138,6 +141,51 @@ class OrdinaryTests(SynchronousTestCase):
         for name, value in more.items():
             setattr(exchange, name, value)
         return exchange
+
+    def forgotten(self, erasure):
+        """The record of an exchange that runs while something is erased, and what the ledger has of it."""
+        writer, ledger = Kept(), Ledger()
+        books = Books(Accounts(ledger), writer, lambda: MONDAY + 1, lambda record: None)
+        exchange = self.begun(in_force(), "/page")
+        books.running(exchange)
+        books.forget(erasure, [exchange])
+        books.close(exchange)
+        (usage,) = ledger.take_batch()
+        return writer.records[0], usage
+
+    @rows(
+        person=(Erasure(user="amir"), ("", "", "", ""), ("", "www.miniclip.com")),
+        device=(Erasure(client=CLIENT), ("", "", "", ""), ("amir", "www.miniclip.com")),
+        host=(
+            Erasure(host="miniclip.com", groups=WHERE_GROUPS),
+            ("amir", CLIENT, "", ""),
+            ("amir", OTHER_HOSTS),
+        ),
+        another=(
+            Erasure(user="beth"),
+            ("amir", CLIENT, "www.miniclip.com", "/page"),
+            ("amir", "www.miniclip.com"),
+        ),
+        before=(
+            Erasure(user="amir", until=MONDAY),
+            ("amir", CLIENT, "www.miniclip.com", "/page"),
+            ("amir", "www.miniclip.com"),
+        ),
+    )
+    def test_forgotten(self, erasure, recorded, counted):
+        """What runs while it is erased is recorded without it, and counted as the store then counts."""
+        record, usage = self.forgotten(erasure)
+        self.assertEqual((record.user, record.client, record.host, record.path), recorded)
+        self.assertEqual((usage.user, usage.host), counted)
+
+    def test_let_go(self):
+        """An erasure is not known for longer than something runs that began before its end."""
+        books = Books(Accounts(Ledger()), Kept(), lambda: MONDAY, lambda record: None)
+        books.forget(Erasure(user="amir", until=MONDAY), [])
+        books.let_go(MONDAY - 1)
+        self.assertEqual(len(books.forgotten), 1)
+        books.let_go(MONDAY)
+        self.assertEqual(books.forgotten, ())
 
     def test_openings(self):
         """So it is with the records of tunnels that open."""

@@ -47,6 +47,29 @@ class CheckTests(SiteCase):
         self.assertRegex(out, r"\Apolicy.yaml:9:7: warning: cannot read 'logo.png'")
         self.assertRegex(out, r"\nok: .* \(1 warning\)\n\Z")
 
+    def test_secrets(self):
+        """A password or a token in an address is printed nowhere, whatever is wrong with it."""
+        addresses = (
+            ("http", "https://me:hunter2@logs.example/x"),
+            ("http", "https://me:hunter2/@logs.example/x"),
+            ("http", "ftp://me:hunter2@logs.example/x"),
+            ("http", "https://hunter2@logs.example/x"),
+            ("syslog", "tcp://logs.example:601?token=hunter2 a"),
+            ("postgresql", "postgresql://me:hunter2@db.example/audit"),
+            ("postgresql", "host=db password=hunter2"),
+        )
+        for kind, address in addresses:
+            for form in ("text", "json", "sarif"):
+                text = f'{GOOD}audit: {{to: [{{name: there, {kind}: "{address}"}}]}}\n'
+                code, out = self.check(text, "--format", form)
+                self.assertEqual(code, 1, address)
+                self.assertNotIn("hunter2", out)
+        text = f'{GOOD}lists: {{bad: {{url: "https://me:hunter2@lists.example/x", format: hosts}}}}\n'
+        code, out = self.check(text)
+        self.assertEqual(code, 1)
+        self.assertNotIn("hunter2", out)
+        self.assertIn("https://me:*******@lists.example/x", out)
+
     def test_failing_test(self):
         """A test of the policy that fails makes the check fail, at the test's place."""
         code, out = self.check(GOOD.replace("expect: block, rule: games", "expect: allow"))

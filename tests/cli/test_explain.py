@@ -12,6 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy import cli
 from tests.cli.policies import POLICY, TEST, site_folder
 
+LIMITS = """\
+limits:
+  - {name: films, who: {group: pupils}, what: {category: games}, rate: 1MiB/s}
+  - {name: pupils' day, who: {group: pupils}, when: lessons, volume: 2GiB, every: day, then: block}
+  - {name: the line, per: site, download: 100MiB/s, upload: 20MiB/s}
+rules:
+"""
+
 
 class ExplainTests(SynchronousTestCase):
     """What an administrator asks, and reads."""
@@ -49,6 +57,40 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("everything else (allow)", out)
         self.assertIn("policy.yaml:17:5: category games; group pupils; during lessons\n", out)
         self.assertIn("the person reads: Games open again after lessons.\n", out)
+
+    def limited(self, *more, user="amir"):
+        """The same under a policy with limits; gives the output."""
+        self.path.write_text(POLICY.replace("rules:\n", LIMITS) + TEST)
+        code, out, err = self.explain("--user", user, "--url", "http://news.example/", *more)
+        self.assertEqual((code, err), (0, ""))
+        return out
+
+    def test_limits(self):
+        """All limits that hold are told, with what each says, whose octets it counts, where it stands."""
+        held = self.limited("--at", "2026-11-23T10:00").partition("\nheld to:\n")[2]
+        self.assertEqual(
+            held.replace(str(self.path.parent), ""),
+            "  pupils' day: 2 GiB each day, then block, per user 'amir'  (/policy.yaml:18:5)\n"
+            "  the line: 100MiB/s down, 20MiB/s up, per site  (/policy.yaml:19:5)\n",
+        )
+
+    def test_limits_do_not_hold(self):
+        """What holds for others, or at another time, is not told; nor where nothing holds."""
+        evening = self.limited("--at", "2026-11-23T20:00")
+        self.assertNotIn("pupils' day", evening)
+        self.assertIn("the line", evening)
+        self.path.write_text(POLICY + TEST)
+        self.assertNotIn("held to", self.explain("--user", "amir", "--url", "http://news.example/")[1])
+
+    def test_limits_as_json(self):
+        """Programs are told the same."""
+        told = json.loads(self.limited("--at", "2026-11-23T10:00", "--json"))["limits"]
+        self.assertEqual(
+            [(one["name"], one["per"], one["whom"]) for one in told],
+            [("pupils' day", "user", "amir"), ("the line", "site", "")],
+        )
+        self.assertEqual((told[1]["download"], told[1]["upload"]), (100 << 20, 20 << 20))
+        self.assertEqual(told[0]["quota"], "2 GiB each day, then block")
 
     def test_time_alone(self):
         """With a time and nothing that is asked for it says which calendars hold then."""

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends import atomic_file
 from corpproxy.backends.people.htpasswd_edit import is_right
+from corpproxy.backends.records.deed_spool import left
 from corpproxy.cli import users
 from tests.backends.people.test_passwords import APACHE_SHA1
 
@@ -331,6 +332,18 @@ class PolicyTests(UsersCase):
         err = self.refused("list", where=self.where)
         self.assertIn("policy.yaml:9:", err)
         self.assertIn("--htpasswd", err)
+
+    def test_file_of_policy(self):
+        """
+        What is done to the file of a policy is left for its record, also when the file is named itself and
+        the policy is broken; of a file that no policy names nobody knows a record.
+        """
+        (self.folder / "state").mkdir()
+        self.policy.write_text(POLICY.replace("do: allow", "do: alow"))
+        self.done("add", "amir", "--generate", where=["--htpasswd", str(self.htpasswd)])
+        self.done("add", "beth", "--generate", where=["--htpasswd", str(self.folder / "others")])
+        deeds = [deed for _, deed in left(self.folder / "state")]
+        self.assertEqual([(one.name, one.whom) for one in deeds], [("user-added", "amir")])
 
     def test_no_policy(self):
         """Without a policy both ways to name one are told."""

@@ -35,6 +35,10 @@ class ChangeTests(SynchronousTestCase):
     @rows(
         value=([("Hillside", "Hill")], ["site: Hillside -> Hill"]),
         rule=([("games}, do: block", "games}, do: warn")], ["rule 'games' changed: do: block -> warn"]),
+        secret=(
+            [("site: Hillside", "site: https://me:hunter2@lists.example/")],
+            ["site: Hillside -> https://me:***@lists.example/"],
+        ),
         more=(
             [("games}, do: block", "games}, do: block, say: Later., when: lessons")],
             ["rule 'games' changed: say added: Later.; when added: lessons"],

@@ -168,6 +168,17 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual((audit.query, audit.rotate_octets, audit.rotate_daily), (True, 1 << 30, False))
         self.assertEqual((audit.keep_segments, str(audit.when_full)), (30, "continue"))
 
+    def test_file_sinks(self):
+        """Files of sinks are rotated and kept as those of the record."""
+        text = (
+            SOUND + "audit: {rotate: {size: 1MiB}, keep: {files: 5, record: 2d}, to: [{name: a, file: b}]}\n"
+        )
+        loaded = load(text)
+        self.assertEqual(loaded.problems, ())
+        (sink,) = loaded.configuration.audit.to
+        self.assertEqual((sink.rotate_octets, sink.rotate_daily), (1 << 20, True))
+        self.assertEqual((sink.keep_files, sink.keep_seconds), (5, 2 * 86400.0))
+
     def test_cases(self):
         """Tests keep their time and what they ask for."""
         first, second = self.configuration.cases

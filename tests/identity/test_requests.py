@@ -36,6 +36,13 @@ class RequestsTests(SynchronousTestCase):
         self.requests.keep(taken)
         return taken
 
+    def test_erased(self):
+        """Requests that are to be forgotten are, whether decided or not; others stay."""
+        self.ask(asked(1))
+        self.ask(asked(2, "beth"))
+        self.requests.forget(lambda one: one.who == "amir")
+        self.assertEqual([one.who for one in self.requests.all(NOW)], ["beth"])
+
     def test_waits(self):
         """A request waits, for those who decide and for the person, until somebody decides."""
         one, two = self.ask(asked(1)), self.ask(asked(2, who="beth", at=NOW + 5))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from corpproxy.accounting.quotas import Quotas
+from corpproxy.accounting.rollup import QUOTA, RollUp
+from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.net.limiting import stand
 from corpproxy.net.rounds import TICK_SECONDS
@@ -94,7 +98,20 @@ class BlockTests(QuotaCase):
         self.assertIn(b"403", page.partition(b"\r\n")[0])
         self.assertIn(b"That was all. (1 MiB; again from Mon 2026-11-23 11:00)", page)
         self.assertEqual(self.site.dialling, [])
-        self.assertEqual((self.site.records[-1].decision, self.site.records[-1].rule), ("block", "day"))
+        record = self.site.records[-1]
+        self.assertEqual((record.decision, record.rule), ("block", "day"))
+        self.assertEqual((record.result, record.failure), (ResultCode.BLOCKED, "quota-spent"))
+
+    def test_counted(self):
+        """Reports count the refused page and the ended tunnel alike: as a quota that somebody met."""
+        self.begin(day(MIB))
+        self.tunnel().server.send(bytes(MIB))
+        self.within_a_second()
+        self.site.client().asks(request())
+        roll_up = RollUp(UTC)
+        roll_up.take(encode(record) for record in self.site.records)
+        met = [(key[4], key[5], times) for key, times in roll_up.hand_out().refusals.items()]
+        self.assertEqual(met, [("day", QUOTA, 2)])
 
     def test_made_good(self):
         """With the next hour it is open again."""

@@ -6,13 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.refusals import LIFE_SECONDS, MAX_REFERENCES, Refusals
 from corpproxy.policy.model import Effect
 from tests.pages.samples import AMIR, ANNA, NOW, decision, occasion
+from tests.support.rows import rows, tabular
 
 
+@tabular
 class RefusalsTests(SynchronousTestCase):
     """What is kept, for whom, how long."""
 
@@ -59,6 +62,23 @@ class RefusalsTests(SynchronousTestCase):
         self.assertEqual(len(refusals.of(AMIR, "", NOW + LIFE_SECONDS - 1)), 1)
         self.assertEqual(refusals.of(AMIR, "", NOW + LIFE_SECONDS), ())
         self.assertIsNone(refusals.get("r1", AMIR, "", NOW + LIFE_SECONDS))
+
+    @rows(
+        person=(Erasure(user="amir", until=NOW + 1), ["later.test"], 1),
+        device=(Erasure(client="10.1.2.3", until=NOW + 1), ["later.test", "games.test"], 0),
+        host=(Erasure(host="games.test", until=NOW + 1), ["later.test"], 0),
+        other=(Erasure(user="anna"), ["later.test", "games.test"], 1),
+    )
+    def test_erased(self, erasure, hosts, of_address):
+        """A person, a device or a host that is erased is not shown any more; what came later is."""
+        refusals = Refusals()
+        refusals.add(decision(), occasion("games.test", reference="r1"))
+        refusals.add(decision(), occasion("later.test", reference="r2", at=NOW + 1))
+        refusals.add(decision(), occasion("games.test", identity=ANONYMOUS))
+        refusals.forget(erasure)
+        self.assertEqual([one.host for one in refusals.of(AMIR, "", NOW + 1)], hosts)
+        self.assertEqual(len(refusals.of(ANONYMOUS, "10.1.2.3", NOW)), of_address)
+        self.assertEqual(len(refusals), len(hosts) + of_address)
 
     def test_clock_set_back(self):
         """A clock that was set back hides nothing."""

@@ -100,6 +100,22 @@ class DeedTests(Deeds):
         verdict = await self.thread(verdict_of, self.folder / "state")
         self.assertEqual(verdict.findings, [])
 
+    async def test_recorded_once(self) -> None:
+        """A crash after a deed was recorded, and before its file went, does not record it twice."""
+        await self.stop()
+        self.assertEqual(await self.command("users", "remove", "beth"), 0)
+        (file,) = (self.folder / "state" / "deeds").iterdir()
+        left = file.read_bytes(), file.stat().st_mtime
+        self.start()
+        await self.told("user-removed")
+        await self.stop()
+        file.write_bytes(left[0])
+        os.utime(file, (left[1], left[1]))
+        self.start()
+        self.assertFalse(file.exists())
+        await self.stop()
+        self.assertEqual([one.deed for one in self.deeds()], ["user-removed"])
+
     async def test_no_deed(self) -> None:
         """What lies among deeds and is none is set aside, and the others are recorded."""
         folder = self.folder / "state" / "deeds"

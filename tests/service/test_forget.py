@@ -10,14 +10,23 @@ from typing import ClassVar
 
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
+from corpproxy.audit.results import Kind
 from corpproxy.backends.erasing.journal import ERASING_FOLDER, Asked, Journal
 from corpproxy.cli import main
 from tests.service.case import ALLOW, SIGN_IN, ServiceCase
+from tests.service.client import Client, ask
 from tests.service.test_chain import verdict_of
 from tests.supervisor.case import WorkersCase
 
 NAME = "amir"
 REASON = ("--reason", "letter of 3 May")
+BETS = """
+rules:
+  - {name: no bets, what: {domain: bets.test}, do: block}
+  - {name: everything else, do: allow}
+"""
+PORTAL = "http://proxy.internal/"
+HTML = "Accept: text/html"
 
 
 def holding(folder: Path, text: str) -> list[str]:
@@ -52,6 +61,23 @@ class Forgetting(ServiceCase):
             await self.get(host, "/page", user=user)
         await self.closed(3)
         await self.until(lambda: self.usage_of("beth"), "usage is booked")
+
+    async def tunnel(self) -> Client:
+        """A tunnel of amir's that is open, and in the record."""
+        client = await self.client()
+        target = f"origin.test:{self.origin.echo_port}"
+        self.assertEqual((await self.thread(client.ask, "CONNECT", target)).status, 200)
+        self.assertEqual(await self.thread(client.echoes, b"hello"), b"hello")
+        await self.until(
+            lambda: [one for one in self.records() if one.kind is Kind.OPENING], "it is recorded"
+        )
+        return client
+
+    async def client(self) -> Client:
+        """A connection of amir's."""
+        client = Client(self.forward, NAME, self.people[NAME])
+        self.addCleanup(client.close)
+        return client
 
     def usage_of(self, user: str) -> int:
         """The exchanges that the store has for somebody."""
@@ -146,6 +172,27 @@ class PersonTests(Forgetting):
         self.assertEqual(code, 2)
         self.assertIn("--user, --client, --host", said)
 
+    async def test_open_tunnel(self) -> None:
+        """A tunnel that is open meanwhile goes on, and its end is recorded and counted without the person."""
+        client = await self.tunnel()
+        await self.forget("--user", NAME)
+        self.assertEqual(await self.thread(client.echoes, b"still open"), b"still open")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.client, closing.host, closing.upstream), ("", "", "", ""))
+        self.assertIn("user", closing.left_out)
+        self.assertGreater(closing.received, 0)
+        await self.stop()
+        self.assertEqual(holding(self.folder / "state", NAME), [])
+
+    async def test_tunnel_opened_later(self) -> None:
+        """What begins after the end of what is erased is recorded by name: it was not to be forgotten."""
+        client = await self.tunnel()
+        await self.forget("--user", NAME, "--until", "2025-01-01")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.host), (NAME, "origin.test"))
+
     async def test_goes_on(self) -> None:
         """An erasure that a crash cut short goes on at the next start, and is recorded once."""
         await self.visit()
@@ -159,6 +206,53 @@ class PersonTests(Forgetting):
         (deed,) = self.deeds()
         self.assertEqual((deed.user, deed.reason, deed.count), ("carol", "cut short", 2))
         self.assertEqual([one for one in self.records() if one.user == NAME], [])
+
+
+class Shown:
+    """What the portal shows a person of what was refused; the same with workers and without."""
+
+    policy = SIGN_IN + BETS
+
+    async def pages(self) -> list[str]:
+        """What the person sees there now, from each process that serves."""
+        raise NotImplementedError
+
+    async def test_shown(self) -> None:
+        """Refusals are shown no more once the person is forgotten, by no process; later ones are."""
+        await self.get("bets.test", user=NAME)
+        await self.pause(0.2)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(True))
+        await self.forget("--user", NAME)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(False))
+        await self.get("bets.test", user=NAME)
+        await self.pause(0.2)
+        self.assertEqual([page.count("bets.test") > 0 for page in await self.pages()], self.all(True))
+
+    def all(self, answer: bool) -> list[bool]:
+        """The same answer from each process."""
+        return [answer] * max(1, self.workers)
+
+
+class ShownTests(Shown, Forgetting):
+    """One process."""
+
+    async def pages(self) -> list[str]:
+        """From the only one."""
+        page = await self.thread(ask, self.forward, PORTAL, "GET", NAME, self.people[NAME], lines=[HTML])
+        return [page.text]
+
+
+class WorkersShownTests(Shown, Forgetting, WorkersCase):
+    """Two workers."""
+
+    async def pages(self) -> list[str]:
+        """From each of them."""
+        seats = await self.serving()
+        clients = [await self.on(seat, NAME, self.people[NAME]) for seat in seats]
+        answers = [await self.thread(client.ask, "GET", PORTAL, HTML) for client in clients]
+        for client in clients:
+            client.close()
+        return [answer.text for answer in answers]
 
 
 class WorkersTests(Forgetting, WorkersCase):
@@ -176,3 +270,15 @@ class WorkersTests(Forgetting, WorkersCase):
         await self.stop()
         self.assertEqual(holding(self.folder / "state", NAME), [])
         await self.assert_whole(8)
+
+    async def test_open_tunnel(self) -> None:
+        """A tunnel that is open at a worker is recorded without the person when it ends."""
+        await self.serving()
+        client = await self.tunnel()
+        await self.forget("--user", NAME)
+        self.assertEqual(await self.thread(client.echoes, b"still open"), b"still open")
+        await self.thread(client.close)
+        (closing,) = await self.closed(1, kind=Kind.CLOSING)
+        self.assertEqual((closing.user, closing.client, closing.host), ("", "", ""))
+        await self.stop()
+        self.assertEqual(holding(self.folder / "state", NAME), [])

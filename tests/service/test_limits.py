@@ -9,6 +9,8 @@ import json
 import time
 
 from corpproxy.audit.results import Kind
+from corpproxy.backends.store.aside import asides
+from corpproxy.backends.store.quota_file import QUOTA_FILE
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import Client
@@ -80,7 +82,7 @@ class LimitsAtWork:
         def run() -> tuple[int, str, str]:
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = main([words[0], words[1], "--policy", str(self.file), *words[2:]])
+                code = main([*words[:2], "--policy", str(self.file), *words[2:]])
             return code, out.getvalue(), err.getvalue()
 
         return await self.thread(run)
@@ -276,3 +278,26 @@ class WorkerQuotaTests(QuotasAtWork, WorkersCase):
 
     all_serve = WorkerTests.all_serve
     clients = WorkerTests.clients
+
+
+class DamagedTests(LimitsAtWork, ServiceCase):
+    """The file of what is used of quotas is damaged."""
+
+    policy = QUOTAS + SIGN_IN
+
+    async def test_told(self) -> None:
+        """The service serves all the same, and says what it set aside until somebody deletes that."""
+        state = self.service.state
+        await self.stop()
+        (state / QUOTA_FILE).write_bytes(b"this is no database at all, but rather some kind of text" * 100)
+        self.start()
+        await self.until(lambda: asides(state))
+        (aside,) = asides(state)
+        self.assertEqual((await self.get(user="amir")).status, 200)
+        self.assertIn(
+            f"ready, but:\n{aside} was damaged and set aside", (await self.ask_admin("/ready")).text
+        )
+        self.assertIn(f"set aside: {aside}\n", await self.says("status"))
+        aside.unlink()
+        self.assertEqual((await self.ask_admin("/ready")).text, "ready\n")
+        self.assertIn("set aside: none\n", await self.says("status"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.attempts import FORGET_SECONDS
 from corpproxy.pages.refusals import LIFE_SECONDS, PastRefusal
 from corpproxy.policy.model import Effect
@@ -73,6 +74,12 @@ class BoardTests(SynchronousTestCase):
         """A refusal that repeats is one, with its last moment and how often it was."""
         self.board.post([refused(), refused(at=5.0, times=3)])
         self.assertEqual(self.worth(), [refused(at=5.0, times=4)])
+
+    def test_erased(self):
+        """A worker that begins later is not told of refusals that were erased; of later ones it is."""
+        self.board.post([signed_in(), refused(at=1.0), refused("other.test", at=9.0)])
+        self.board.forget(Erasure(user="amir", until=5.0))
+        self.assertEqual(self.worth(), [signed_in(), refused("other.test", at=9.0)])
 
     def test_bounded(self):
         """Each kind is bounded, and the oldest goes first."""

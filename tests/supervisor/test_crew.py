@@ -9,8 +9,10 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.audit.erasure import Erasure
 from corpproxy.net.crowd import Crowd
 from corpproxy.reload import Objection
+from corpproxy.supervisor.crew import SETTLE_SECONDS
 from corpproxy.supervisor.messages import Edition, LookAgain, Report
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.seat import Stage
@@ -173,6 +175,16 @@ class TellTests(CrewCase):
         self.crew.spread_crowds()
         settle(self.clock)
         self.assertEqual(self.workers[1].others, Crowd())
+
+    def test_does_not_forget(self):
+        """A worker that does not do what an erasure asks of it is told in the log; the erasure goes on."""
+        for worker in self.workers:
+            worker.hangs = True
+        forgetting = self.crew.forget(Erasure(user="amir"))
+        self.clock.advance(SETTLE_SECONDS + 1)
+        settle(self.clock)
+        self.successResultOf(forgetting)
+        self.assertEqual(len(self.flushLoggedErrors()), 2)
 
 
 class StopTests(CrewCase):

@@ -16,7 +16,7 @@ import msgspec
 from corpproxy.audit.erasure import Erasure, Reached, is_below
 from corpproxy.backends.lists.shelf import STATE_FILE, Shelf, ShelfState
 from corpproxy.backends.state_folder import POLICIES_FOLDER
-from corpproxy.backends.store.interface import STORE_FILE
+from corpproxy.backends.store.aside import ENDINGS, asides
 from corpproxy.backends.store.quota_file import QUOTA_FILE
 from corpproxy.destination.brake import Findings
 from corpproxy.destination.fetched_place import LISTS_FOLDER
@@ -80,8 +80,8 @@ def places_out_of_reach(state: Path, erasure: Erasure, files: Iterable[Path]) ->
 
 
 def _set_aside(state: Path) -> Iterator[Reached]:
-    for path in sorted(state.glob(f"{STORE_FILE}.damaged-*")):
-        said = f"{path} is a damaged store that was set aside; delete it when nobody needs it any more"
+    for path in asides(state):
+        said = f"{path} is a damaged database that was set aside; delete it when nobody needs it any more"
         yield Reached(path.name, 0, is_reached=False, said=said)
 
 
@@ -99,10 +99,14 @@ def _policies(state: Path, erasure: Erasure) -> Iterator[Reached]:
 def _quotas(state: Path, erasure: Erasure) -> Iterator[Reached]:
     # Texts of a database stand one behind the other, without anything between them.
     names = [name.encode() for name in (erasure.user, erasure.client) if name]
-    files = [path.read_bytes() for path in state.glob(f"{QUOTA_FILE}*")] if names else []
+    files = [path.read_bytes() for path in _of_quotas(state)] if names else []
     if any(name in octets for name in names for octets in files):
         said = "what is used of a quota has the name until the quota is made good, and is needed until then"
         yield Reached("quotas", 0, is_reached=False, said=said)
+
+
+def _of_quotas(state: Path) -> list[Path]:
+    return [path for ending in ("", *ENDINGS) if (path := state / f"{QUOTA_FILE}{ending}").exists()]
 
 
 def _files(files: Iterable[Path], erasure: Erasure) -> Iterator[Reached]:

@@ -28,6 +28,7 @@ import msgspec
 from corpproxy import __version__
 from corpproxy.audit.line import printable
 from corpproxy.backends.lists.shelf import Validators
+from corpproxy.masked import masked
 
 AGENT = f"corpproxy/{__version__}"
 
@@ -74,8 +75,9 @@ class FetchFailed(Exception):
     """
 
     def __init__(self, said: str, *, again: bool = False, after: float = 0.0) -> None:
-        # A server writes parts of it, and must not speak to the terminal of who reads it.
-        super().__init__(printable(said))
+        # A server writes parts of it, and must not speak to the terminal of who reads it.  Addresses in it
+        # may have the key of a licence.
+        super().__init__(printable(masked(said)))
         self.again = again
         self.after = after
 

@@ -9,6 +9,7 @@ from corpproxy.destination.brake import effect_text
 from corpproxy.destination.fetching import DAY_SECONDS
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Place, Problem
+from corpproxy.masked import masked
 
 # A publisher that answers but has changed nothing for so long may have given its list up.
 GIVEN_UP_SECONDS = 180 * DAY_SECONDS
@@ -106,7 +107,7 @@ def as_mapping(status: Status) -> dict[str, object]:
     return {
         "list": status.name,
         "licence": source.licence,
-        "urls": list(source.fetch.urls),
+        "urls": [masked(one) for one in source.fetch.urls],
         "version": kept.version if kept is not None else "",
         "entries": kept.total if kept is not None else 0,
         "octets": kept.octets if kept is not None else 0,

@@ -35,7 +35,7 @@ class _Child(ProcessProtocol):
 
     transport: IProcessTransport
 
-    def __init__(self, heard: Callable[[list[SinkState]], None], over: Callable[[str], None]) -> None:
+    def __init__(self, heard: Callable[[list[SinkState]], None], over: Callable[[str, str], None]) -> None:
         self._heard = heard
         self._over = over
         self._line = b""
@@ -52,8 +52,8 @@ class _Child(ProcessProtocol):
         self._said = (self._said + data)[-_MAX_SAID_OCTETS:]
 
     def processEnded(self, reason: Failure) -> None:
-        """Say what it complained of last."""
-        self._over(self._said.decode("utf-8", "replace").strip())
+        """Say what it complained of last, and how it ended."""
+        self._over(self._said.decode("utf-8", "replace").strip(), _how(reason))
 
 
 class Sinks:
@@ -62,6 +62,8 @@ class Sinks:
 
     ``records`` is the folder of the segments, ``state`` that of the service.  Call `use` with the sinks of
     the policy in force; without any, nothing runs.
+
+    :ivar ends: how often the process ended without being told to.
     """
 
     _log = Logger()
@@ -79,6 +81,8 @@ class Sinks:
         self._killing: IDelayedCall | None = None
         self._ended: list[Deferred[None]] = []
         self._is_closed = False
+        self._is_told = False
+        self.ends = 0
         # What earlier processes counted, and what the one that runs has told last.
         self._before: dict[str, SinkState] = {}
         self._now: dict[str, SinkState] = {}
@@ -127,6 +131,7 @@ class Sinks:
         if self._is_closed or not self._settings:
             return
         job = SinksJob(str(self._records), str(self._positions), self._settings, self._program, self._host)
+        self._is_told = False
         self._child = _Child(self._take, self._over)
         argv, environment = build_command("sinks.process")
         self._reactor.spawnProcess(self._child, argv[0], argv, environment)
@@ -134,6 +139,7 @@ class Sinks:
 
     def _tell_to_end(self) -> None:
         assert self._child is not None
+        self._is_told = True
         self._child.transport.closeStdin()
         if self._killing is None:
             self._killing = self._reactor.callLater(END_SECONDS, self._kill)
@@ -168,7 +174,7 @@ class Sinks:
             said = "{count} records were refused by sink {name} for good"
             self._log.error(said, count=state.refused - before.refused, name=state.name)
 
-    def _over(self, said: str) -> None:
+    def _over(self, said: str, how: str) -> None:
         self._child = None
         if self._killing is not None:
             self._killing.cancel()
@@ -180,10 +186,23 @@ class Sinks:
             for one in self._ended:
                 one.callback(None)
             return
-        if said:
-            self._log.error("the process of the sinks ended: {said}", said=said.splitlines()[-1])
-        self._starting = self._reactor.callLater(self._wait if said else 0, self._start)
+        if not self._is_told:
+            self.ends += 1
+            text = (
+                "the process of the sinks ended ({how}) and is started again; each goes on where it was, "
+                "what was on its way may come twice"
+            )
+            self._log.error(text + (": {said}" if said else ""), how=how, said=said.rpartition("\n")[2])
+        self._starting = self._reactor.callLater(0 if self._is_told else self._wait, self._start)
         self._wait = min(LONGEST_WAIT_SECONDS, self._wait * 2)
+
+
+def _how(reason: Failure) -> str:
+    """How a process ended, in words."""
+    signal = getattr(reason.value, "signal", None)
+    if signal is not None:
+        return f"killed by signal {signal}"
+    return f"exit code {getattr(reason.value, 'exitCode', None) or 0}"
 
 
 def _sum(before: SinkState | None, now: SinkState | None, name: str) -> SinkState:

@@ -21,6 +21,7 @@ from corpproxy.audit.record import Record, UnreadableRecord, decode
 from corpproxy.audit.sinks import SinkSettings, SinkState
 from corpproxy.backends.sinks.checkpoints import CheckpointFollower
 from corpproxy.backends.sinks.follow import Batch, Positions, RecordFollower
+from corpproxy.masked import masked
 
 # How often it is looked for new records, and how far behind the sink is.
 LOOK_SECONDS = 0.25
@@ -37,7 +38,7 @@ class SinkFailure(Exception):
     """A sink did not take what it was given; it may be tried again, after ``seconds`` if it said so."""
 
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
-        super().__init__(reason)
+        super().__init__(masked(reason))
         self.seconds = seconds
 
 

@@ -7,6 +7,7 @@ user or a URL.  In the database the columns of what is erased become empty, and 
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -29,6 +30,8 @@ _COLUMNS = {
 }
 # The moment after all others, which is none in PostgreSQL.
 _END = UTC_END - 1
+# What log rotation packs is not read.
+_PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 # The line as it is to be; None where it goes.
 _Change = Callable[[bytes], bytes | None]
@@ -45,7 +48,8 @@ def _erase(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only: bo
     place = f"sink-{sink.name}"
     try:
         if sink.kind is SinkKind.FILE and not sink.template:
-            return Reached(place, erase_files(sink, erasures, counts_only=counts_only))
+            count = erase_files(sink, erasures, counts_only=counts_only)
+            return Reached(place, count, said=_packed(Path(sink.to)))
         if sink.kind is SinkKind.POSTGRESQL:
             return Reached(place, erase_rows(sink, erasures, counts_only=counts_only))
     except (OSError, SinkFailure) as error:
@@ -66,8 +70,25 @@ def erase_files(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_onl
     """
     path = Path(sink.to)
     change = _change(sink.format, erasures)
-    files = [path, *path.parent.glob(f"{path.name}-*"), *path.parent.glob(f"{path.name}.[0-9]*")]
-    return sum(_rewrite(one, change, counts_only=counts_only) for one in files if one.is_file())
+    files = [one for one in _files(path) if one.suffix not in _PACKED]
+    return sum(_rewrite(one, change, counts_only=counts_only) for one in files)
+
+
+def _files(path: Path) -> list[Path]:
+    """The file of a sink, and those that were put aside by us or by log rotation."""
+    name = glob.escape(path.name)
+    files = [path, *path.parent.glob(f"{name}-*"), *path.parent.glob(f"{name}.[0-9]*")]
+    return [one for one in files if one.is_file()]
+
+
+def _packed(path: Path) -> str:
+    """What is said of files that somebody packed, which are left as they are."""
+    names = sorted(one.name for one in _files(path) if one.suffix in _PACKED)
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)} beside it: packed, and not looked into; unpack and ask once more, or delete it"
+    )
 
 
 def _rewrite(path: Path, change: _Change, *, counts_only: bool) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ class FileSink:
     """
     Appends records to a file; one that is full, or of yesterday, is put aside under a name with its moment.
 
+    Those that the policy keeps no longer are deleted then.
     Whoever moves the file away finds a new one there with the next record, as log rotation wants it.
     """
 
@@ -130,6 +133,26 @@ class FileSink:
             number += 1
             aside = self._path.with_name(f"{begun}-{number}")
         self._path.rename(aside)
+        self._delete_old()
+
+    def _delete_old(self) -> None:
+        """Delete what the policy keeps no longer of the files that we put aside."""
+        keep, seconds = self._settings.keep_files, self._settings.keep_seconds
+        oldest = datetime.now(UTC).timestamp() - seconds
+        for number, (written, path) in enumerate(sorted(_aside(self._path), reverse=True)):
+            if (keep and number >= keep) or (seconds and written < oldest):
+                # Somebody else may have been quicker, and the record goes on in any case.
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _aside(path: Path) -> Iterator[tuple[float, Path]]:
+    """The files that were put aside, with the time of the last line in each; not those of log rotation."""
+    ours = re.compile(re.escape(path.name) + r"-\d{8}T\d{6}Z(-\d+)?")
+    for one in path.parent.glob(f"{glob.escape(path.name)}-*"):
+        if ours.fullmatch(one.name):
+            with suppress(FileNotFoundError):
+                yield one.stat().st_mtime, one
 
 
 def _cut_half_a_line(descriptor: int) -> None:

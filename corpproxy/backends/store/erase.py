@@ -133,13 +133,15 @@ def _term(connection: sqlite3.Connection, kind: str, text: str) -> int:
 
 def _erase_requests(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> Reached:
     rows = connection.execute("SELECT id, value FROM request").fetchall()
-    concerned = [id for id, value in rows if _asked(erasure, msgspec.json.decode(value, type=AccessRequest))]
+    requests = [(id, msgspec.json.decode(value, type=AccessRequest)) for id, value in rows]
+    concerned = [id for id, request in requests if is_asked_by(erasure, request)]
     if not counts_only:
         connection.executemany("DELETE FROM request WHERE id = ?", [(id,) for id in concerned])
     return Reached(REQUESTS, len(concerned))
 
 
-def _asked(erasure: Erasure, request: AccessRequest) -> bool:
+def is_asked_by(erasure: Erasure, request: AccessRequest) -> bool:
+    """Whether a request is concerned: by who asked or decided, or by where to."""
     hosts = (request.host, *(host for host, _ in request.also))
     return any(
         erasure.concerns(user=name, client=request.client, host=host, at=request.at)

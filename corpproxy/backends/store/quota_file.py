@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
 from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.one_thread import WorkThread
+from corpproxy.backends.store.aside import move_aside
+from corpproxy.backends.store.schema import is_damage
 
 QUOTA_FILE = "quotas.db"
 _TABLE = """
@@ -20,44 +24,48 @@ CREATE TABLE IF NOT EXISTS quota (
 ) WITHOUT ROWID
 """
 
+_Outcome = TypeVar("_Outcome")
+
 
 class QuotaFile:
     """
     Keeps the rows of quotas.
 
-    A file that is damaged is kept aside and a new one is begun: every Deferred then still fires, and
+    A file that turns out to be damaged is set aside, a new one begun, and what was being done is done there;
     ``damaged`` says where the old one is.
     """
 
-    def __init__(self, path: Path, thread: WorkThread) -> None:
+    def __init__(self, path: Path, thread: WorkThread, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self._thread = thread
+        self._now = now
         self._connection: sqlite3.Connection | None = None
         self.damaged: Path | None = None
 
     def load(self, now: float) -> Deferred[list[Kept]]:
         """Give what still counts, and forget the rest."""
-        return self._thread.run(lambda: self._load(now))
+        return self._thread.run(lambda: self._soundly(lambda: self._load(now)))
 
     def keep(self, rows: Sequence[Kept]) -> Deferred[None]:
         """Write rows, each in the place of the one for the same member: all of them or none."""
-        return self._thread.run(lambda: self._keep(rows))
+        return self._thread.run(lambda: self._soundly(lambda: self._keep(rows)))
 
     def close(self) -> None:
         """Write what waits and end."""
         self._thread.run(self._close)
         self._thread.stop()
 
-    def _load(self, now: float) -> list[Kept]:
+    def _soundly(self, work: Callable[[], _Outcome]) -> _Outcome:
         try:
-            return self._read(now)
-        except sqlite3.DatabaseError as problem:
-            if isinstance(problem, sqlite3.OperationalError):
+            return work()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
                 raise
-            self._put_aside()
-            return self._read(now)
+        self._close()
+        self.damaged = move_aside(self._path, self._now())
+        return work()
 
-    def _read(self, now: float) -> list[Kept]:
+    def _load(self, now: float) -> list[Kept]:
         connection = self._opened()
         with connection:
             connection.execute("DELETE FROM quota WHERE until <= ?", (now,))
@@ -73,21 +81,13 @@ class QuotaFile:
         if self._connection is None:
             # Made by us, for our eyes only; what SQLite puts beside it takes its mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(self._path, check_same_thread=False)
+            connection = self._connection = sqlite3.connect(self._path, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             # A row that is over leaves no octet of the name.
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute(_TABLE)
-            self._connection = connection
         return self._connection
-
-    def _put_aside(self) -> None:
-        self._close()
-        self.damaged = self._path.with_name(f"{self._path.name}.damaged")
-        self._path.replace(self.damaged)
-        for more in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + more).unlink(missing_ok=True)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

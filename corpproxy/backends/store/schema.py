@@ -12,12 +12,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.logger import Logger
 
+from corpproxy.backends.store.aside import move_aside
 from corpproxy.backends.store.interface import StoreError
 
 # "corp" as a number: tells our files from those of other programs.
@@ -183,11 +183,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def set_aside(path: Path, now: float, error: Exception) -> Path:
     """Move a damaged store out of the way, where it can be looked at and perhaps saved."""
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    for ending in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            os.replace(f"{path}{ending}", f"{aside}{ending}")
+    aside = move_aside(path, now)
     _log.critical(
         "The store {path} is damaged ({error}). It was set aside as {aside} and a new one begun: "
         "usage before now, grants and requests are only in the old one.",

@@ -35,7 +35,7 @@ class KeepTable(Table):
     account: Age | None = optional("How many octets who moved where, the sums of usage.")
     record: Age | None = optional("Records themselves; files whose last record is older are deleted.")
     files: Number = as_in(
-        AuditSettings, "keep_segments", "How many closed files stay, of each worker; 0: all."
+        AuditSettings, "keep_segments", "How many closed files stay, of each worker and file sink; 0: all."
     )
 
 

@@ -41,7 +41,9 @@ def _url(written: str) -> str:
         parts = urlsplit(written)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"'{written}' is no URL: {error}") from None
+        # What stands behind a colon may be a password: the error would quote it.
+        why = "; write a user and a password nowhere in it" if "@" in written else f": {error}"
+        raise ValueError(f"'{written}' is no URL{why}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(f"'{written}' is no URL that can be fetched; write https://, a host and a path")
     if parts.username is not None or parts.password is not None:

@@ -27,7 +27,9 @@ def _address(schemes: tuple[str, ...], example: str) -> Callable[[str], str]:
             parts = urlsplit(written)
             _ = parts.port
         except ValueError as error:
-            raise ValueError(f"'{written}' is no address: {error}; write it as {example}") from None
+            # What stands behind a colon may be a password: the error would quote it.
+            why = "" if "@" in written else f": {error}"
+            raise ValueError(f"'{written}' is no address{why}; write it as {example}") from None
         if parts.scheme not in schemes or not parts.hostname or not written.isprintable() or " " in written:
             raise ValueError(f"'{written}' is no address of that kind; write it as {example}")
         _no_secret(parts)
@@ -100,7 +102,7 @@ class SinkTable(Table):
     )
     http: HttpAddress | None = optional("A collector that takes lines in POST requests.")
     postgresql: Database | None = optional("A database, without its password.")
-    file: Text | None = optional("A file in another format; it is rotated as the record is.")
+    file: Text | None = optional("A file in another format; it is rotated and kept as the record is.")
     mail: MailAddress | None = optional("Whom checkpoints are mailed to; needs ``through``.")
     records: Switch | None = optional("Whether it gets records; ``no`` for one that gets checkpoints alone.")
     format: FormatWord | None = optional("How a record is written; ``json``, as in the files, when left out.")

@@ -53,7 +53,9 @@ class PlaceTests(SynchronousTestCase):
         (self.state / "policies" / "3fa9").mkdir(parents=True)
         (self.state / "policies" / "3fa9" / "000-policy.yaml").write_text("groups: {pupils: [amir]}")
         (self.state / "corpproxy.db.damaged-20261123T100000Z").write_bytes(b"")
-        self.assertEqual(self.told(user="amir"), ["corpproxy.db.damaged-20261123T100000Z", "policies"])
+        (self.state / "quotas.db.damaged-20261123T100000Z").write_bytes(b"amir")
+        aside = ["corpproxy.db.damaged-20261123T100000Z", "quotas.db.damaged-20261123T100000Z"]
+        self.assertEqual(self.told(user="amir"), [*aside, "policies"])
 
     def test_quotas(self) -> None:
         """What is used of a quota has the name while it counts, and nothing of it afterwards."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.audit.reference import read_reference
-from corpproxy.backends.records.deed_spool import DEEDS_FOLDER, leave, left, new_reference
+from corpproxy.backends.records.deed_spool import DEEDS_FOLDER, leave, left, new_reference, recorded
 from tests.support.rows import rows, tabular
 
 
@@ -49,6 +52,22 @@ class SpoolTests(SynchronousTestCase):
         folder.mkdir()
         (folder / "1.json").write_bytes(octets)
         self.assertEqual([deed for _, deed in left(self.state)], [None])
+
+    @rows(
+        there=(b'{"v":1,"id":"%s"}\n', 0, True),
+        cut=(b'{"v":1,"id":"%s"', 0, False),
+        another=(b'{"v":1,"id":"0s3c9d0000r001","grant":"%s"}\n', 0, False),
+        before_it_was_left=(b'{"v":1,"id":"%s"}\n', -60, False),
+    )
+    def test_recorded(self, line, written, is_there) -> None:
+        """A deed that the record has is found there by its reference; half a line is no record."""
+        deed = replace(a_deed("amir"), request=new_reference(1_796_000_000.0))
+        leave(self.state, deed)
+        (self.state / "records").mkdir()
+        segment = self.state / "records" / "records-20261123T094500Z-0001.jsonl"
+        segment.write_bytes(line % deed.request.encode())
+        os.utime(segment, (time.time() + written,) * 2)
+        self.assertEqual(recorded(self.state, left(self.state)), {deed.request} if is_there else set())
 
     def test_reference(self) -> None:
         """Each has a reference, as every record has."""

@@ -75,6 +75,16 @@ class EraseTests(SinkCase):
         self.file.rename(self.folder / "access.log-20261123T100000Z")
         self.assertEqual(self.erase(settings, user="amir").count, 4)
 
+    def test_packed(self) -> None:
+        """What log rotation has packed is not looked into, and that is said."""
+        settings = self.written(FormatName.SQUID)
+        packed = self.folder / "access.log.2.gz"
+        packed.write_bytes(b"1795428000.000 0 10.0.0.1 - - GET http://www.example.com/ amir\n")
+        reached = self.erase(settings, user="amir")
+        self.assertEqual(reached.count, 4)
+        self.assertIn("access.log.2.gz beside it: packed, and not looked into", reached.said)
+        self.assertIn(b"amir", packed.read_bytes())
+
     def test_out_of_reach(self) -> None:
         """Others are named, with what to do."""
         for kind, to, more in (

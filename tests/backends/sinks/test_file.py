@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from corpproxy.audit.formats import FormatName
 from corpproxy.audit.sinks import SinkKind
 from corpproxy.backends.sinks.delivery import Delivery
 from tests.backends.sinks.case import SinkCase
 from tests.backends.sinks.servers import wait_until
+
+LONG_AGO = 1_700_000_000.0
 
 
 class FileTests(SinkCase):
@@ -64,6 +68,41 @@ class FileTests(SinkCase):
             wait_until(lambda number=number: delivery.state.delivered == 2 * number, "they are written")
         self.assertGreaterEqual(len(list(self.folder.glob("access.log-*"))), 3)
         self.assertEqual(sorted(self.lines()), self.ids)
+
+    def rotated(self, **keeps: float) -> set[str]:
+        """Rotate three times beside files of ours and of others; the names of those that are left."""
+        names = (
+            "access.log-20250102T030405Z",
+            "access.log-20250102T030405Z-2",
+            "access.log-20250102",
+            "access.log.1",
+        )
+        for name in names:
+            path = self.folder / name
+            path.write_text("000 old\n")
+            os.utime(path, (LONG_AGO, LONG_AGO))
+        delivery = self.begin(rotate_octets=30, **keeps)
+        for number in range(1, 5):
+            self.write(2)
+            wait_until(lambda number=number: delivery.state.delivered == 2 * number, "they are written")
+        return {path.name for path in self.folder.glob("access.log?*")}
+
+    def test_kept(self) -> None:
+        """As a rule all that were put aside stay."""
+        self.assertEqual(len(self.rotated()), 4 + 3)
+
+    def test_kept_by_count(self) -> None:
+        """The last few stay where the policy says so; what log rotation put aside is left to it."""
+        left = self.rotated(keep_files=2)
+        self.assertEqual(len(left), 2 + 2)
+        self.assertLessEqual({"access.log-20250102", "access.log.1"}, left)
+        self.assertNotIn("access.log-20250102T030405Z", left)
+
+    def test_kept_by_age(self) -> None:
+        """What is older than records are kept goes."""
+        left = self.rotated(keep_seconds=3600.0)
+        self.assertEqual(len(left), 3 + 2)
+        self.assertNotIn("access.log-20250102T030405Z-2", left)
 
     def test_half_a_line(self) -> None:
         """Half a line that a crash left is taken away; its record comes again whole."""

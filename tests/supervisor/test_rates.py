@@ -1,0 +1,100 @@
+"""Parts of rates between workers: told in pieces, so that nobody else waits for thousands of them."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.accounting.dividing import SLICE
+from corpproxy.accounting.sharing import BucketKey
+from corpproxy.net.pacing import TURN_SECONDS, Pacer
+from corpproxy.supervisor.rates import Dealing, Taking
+
+PEOPLE = 3 * SLICE
+RATE = 1_000_000.0
+
+
+class TurnsClock(Clock):
+    """A clock on which each turn of the reactor is made by itself."""
+
+    def turn(self):
+        """Make one turn, at most; gives whether there was one."""
+        due = [call for call in self.calls if call.getTime() <= self.seconds()]
+        if due:
+            self.calls.remove(due[0])
+            due[0].called = 1
+            due[0].func(*due[0].args)
+        return bool(due)
+
+
+class ManyTests(SynchronousTestCase):
+    """Two workers and hundreds of people in both, each below a limit of their own."""
+
+    def setUp(self):
+        self.clock = TurnsClock()
+        self.told = []
+        self.dealing = Dealing(self.send, self.clock)
+        self.workers = {}
+        self.took = []
+        for seat in ("first", "second"):
+            pacer = Pacer(self.clock)
+            self.addCleanup(pacer.stop)
+            self.workers[seat] = Taking(pacer, 2, lambda took, seat=seat: self.tell(seat, took))
+            for number in range(PEOPLE if seat == "first" else 1):
+                pacer.join(f"down p{number}", [(BucketKey("each", f"p{number}", 0), RATE)], lambda: None)
+
+    def tell(self, seat, took):
+        self.took.append(len(took.took))
+        self.dealing.take(seat, took)
+        return succeed({})
+
+    def send(self, seat, parts):
+        self.told.append((seat, len(parts.parts)))
+        self.workers[seat].take(parts)
+
+    def parts(self, seat):
+        buckets = self.workers[seat]._pacer.rates.buckets
+        return {key.whom: round(bucket.rate / RATE, 2) for key, bucket in buckets.items()}
+
+    def test_pieces(self):
+        """All is told and all is taken, in no message more than a slice of it."""
+        self.clock.advance(TURN_SECONDS)
+        self.assertEqual(sorted(self.took), [1, SLICE, SLICE, SLICE])
+        self.dealing.deal()
+        self.clock.advance(0)
+        self.assertLessEqual(max(count for _, count in self.told), SLICE)
+        first = self.parts("first")
+        self.assertEqual((len(first), first["p0"], first["p1"], first["p899"]), (PEOPLE, 0.5, 1.0, 1.0))
+
+    def test_turns(self):
+        """A dealing takes several turns, in each of which one message is sent at most; the next waits."""
+        self.clock.advance(TURN_SECONDS)
+        self.dealing.deal()
+        turns = 0
+        while self.dealing._call is not None:
+            before = len(self.told)
+            self.dealing.deal()
+            self.assertEqual(len(self.told), before)
+            self.assertTrue(self.clock.turn())
+            turns += 1
+            self.assertLessEqual(len(self.told) - before, 1)
+        self.assertGreater(turns, 3)
+
+    def test_dies_meanwhile(self):
+        """A worker that is over in the midst of it is told nothing more, and what it had others have."""
+        self.clock.advance(TURN_SECONDS)
+        self.dealing.deal()
+        self.dealing.forget("first")
+        self.clock.advance(0)
+        self.assertNotIn("first", [seat for seat, _ in self.told])
+        self.dealing.deal()
+        self.clock.advance(0)
+        self.assertEqual(self.parts("second"), {"p0": 1.0})
+
+    def test_stopped(self):
+        """Who stops in the midst of it leaves nothing behind."""
+        self.clock.advance(TURN_SECONDS)
+        self.dealing.deal()
+        self.dealing.stop()
+        self.assertFalse(self.clock.turn())

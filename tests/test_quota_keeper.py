@@ -1,0 +1,87 @@
+"""The keeper of quotas: what counts is kept, also when its file turns out to be damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy import quota_keeper
+from corpproxy.backends.store.quota_file import QUOTA_FILE
+from corpproxy.policy.limits import Limit, Limits
+from corpproxy.policy.quota import Every, Quota, Standings
+from corpproxy.quota_keeper import KEEP_SECONDS, QuotaKeeper
+from tests.support.threads import DirectThread
+
+MIB = 1024 * 1024
+TEXT = b"this is no database at all, but rather some kind of text" * 100
+
+
+class KeeperTests(SynchronousTestCase):
+    """Two people below a quota."""
+
+    def setUp(self):
+        self.state = Path(self.mktemp())
+        self.state.mkdir()
+        self.clock = Clock()
+        self.clock.advance(1795428010)
+        self.patch(quota_keeper, "OneThread", lambda reactor, name: DirectThread())
+        self.seen = []
+        globalLogPublisher.addObserver(self.seen.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.seen.append)
+
+    def keeper(self):
+        """A keeper as of after a start, whose disk answers at once."""
+        standings = Standings()
+        limits = Limits([Limit("day", quota=Quota(volume=MIB, every=Every.DAY))], standings=standings)
+        service = SimpleNamespace(
+            state=self.state,
+            reactor=self.clock,
+            now=self.clock.seconds,
+            proxy=SimpleNamespace(in_force=SimpleNamespace(limiting=limits)),
+            lasting=SimpleNamespace(standings=standings),
+            take_standings=lambda changed: None,
+        )
+        keeper = QuotaKeeper(service)
+        keeper.start()
+        return keeper
+
+    def used(self, keeper):
+        standings = keeper.quotas.all(self.clock.seconds())
+        return {whom: standing.used for (_, whom), standing in standings.items()}
+
+    def loud(self):
+        return [event["then"] for event in self.seen if event["log_level"].name == "critical"]
+
+    def test_kept(self):
+        """What was used is there after a restart."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000, ("day", "beth"): 2000})
+        keeper.stop()
+        self.assertEqual(self.used(self.keeper()), {"amir": 1000, "beth": 2000})
+        self.assertEqual(self.loud(), [])
+
+    def test_damaged_before(self):
+        """A damaged file is told loudly, and quotas begin anew."""
+        (self.state / QUOTA_FILE).write_bytes(TEXT)
+        keeper = self.keeper()
+        self.assertEqual(self.loud(), ["begins anew"])
+        keeper.count({("day", "amir"): 1000})
+        keeper.stop()
+        self.assertEqual(self.used(self.keeper()), {"amir": 1000})
+
+    def test_damaged_meanwhile(self):
+        """One that is damaged while the service runs is written anew with all that counts."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        self.clock.advance(KEEP_SECONDS)
+        keeper._file._close()
+        (self.state / QUOTA_FILE).write_bytes(TEXT)
+        keeper.count({("day", "beth"): 2000})
+        self.clock.advance(KEEP_SECONDS)
+        self.assertEqual(self.loud(), ["is written anew from what counts now"])
+        self.clock.advance(KEEP_SECONDS)
+        self.assertEqual(self.used(self.keeper()), {"amir": 1000, "beth": 2000})
