@@ -13,12 +13,13 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Five runs of tests, four side by side, each in a trial of its own: parts in two shares, the service as a whole,
-# real programs.  The last two wait more than they work.
-SERVICE := tests.service tests.loopback
+# Six runs of tests, four side by side, each in a trial of its own: the service as a whole in two shares, which
+# wait more than they work and are begun first, parts in two shares, real programs, what has twins.
+WAITING := tests.loopback $(addprefix tests.service.test_,access grants killed live_tunnels chain levels)
+SERVICE := $(filter-out $(WAITING),$(subst /,.,$(patsubst %.py,%,$(wildcard tests/service/test_*.py))))
 PROGRAMS := tests.programs tests.packaging
 OUTSIDE := tests.backends tests.benchmarks tests.foreign
-PARTS := $(filter-out $(SERVICE) $(PROGRAMS) $(OUTSIDE) tests.support, \
+PARTS := $(filter-out tests.service tests.loopback $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TWINS := tests.test_twins tests.audit.test_proof tests.audit.test_chain_twins tests.http1 tests.net tests.exchange tests.hostile
@@ -34,14 +35,14 @@ DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacpa
                    e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev \
                    $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: run test test-parts test-pure test-service test-programs test-deps environment node lint types docs policies bench profile clean format
+.PHONY: run test test-parts test-outside test-pure test-service test-waiting test-programs test-deps environment node lint types docs policies bench profile clean format
 
 run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Five runs of trial, four side by side; each tells what it did when it is over, in some minutes."
-	@$(MAKE) --no-print-directory -j4 --keep-going --output-sync=target test-parts test-outside test-service test-programs test-pure
+	@echo "Six runs of trial, four side by side; each tells what it did when it is over, in some minutes."
+	@$(MAKE) --no-print-directory -j4 --keep-going --output-sync=target test-waiting test-service test-parts test-outside test-programs test-pure
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)
@@ -56,6 +57,9 @@ test-outside: $(ENV)/test.stamp
 
 test-service: $(ENV)/test.stamp
 	$(TRIAL) $(SERVICE)
+
+test-waiting: $(ENV)/test.stamp
+	$(TRIAL) $(WAITING)
 
 test-programs: $(ENV)/test.stamp
 	$(TRIAL) $(PROGRAMS)

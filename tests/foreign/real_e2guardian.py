@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.foreign.other_clock import at_that_time, forget_clock
 from tests.foreign.real_squid import ANSWER_SECONDS, AT_ONCE, START_SECONDS, WISH, Asked, Parent, free_ports
 
 _OURS = re.compile(
@@ -71,10 +72,8 @@ class RealE2guardian:
         )
         main.write_text("\n".join([*kept, running]), encoding="latin-1")
         command = [shutil.which("e2guardian") or "/usr/sbin/e2guardian", "-N", "-c", str(main)]
-        if at:
-            command = ["faketime", at, *command]
         self._process = subprocess.Popen(
-            command,
+            at_that_time(at, command),
             env=dict(os.environ, TZ="UTC"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -92,6 +91,7 @@ class RealE2guardian:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        forget_clock(self._process.pid)
         self._parent.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -26,6 +26,8 @@ from pathlib import Path
 
 from passlib.hash import apr_md5_crypt
 
+from tests.foreign.other_clock import at_that_time, forget_clock
+
 START_SECONDS = 30
 ANSWER_SECONDS = 20
 AT_ONCE = 8
@@ -126,10 +128,8 @@ class RealSquid:
                 shutil.chown(path, "proxy")
         command = [shutil.which("squid") or "/usr/sbin/squid", "-N", "-f", str(self.folder / "squid.conf")]
         environment = dict(os.environ, TZ=time_zone)
-        if at:
-            command = ["faketime", at, *command]
         self._process = subprocess.Popen(
-            command,
+            at_that_time(at, command),
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -152,6 +152,7 @@ class RealSquid:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        forget_clock(self._process.pid)
         self._parent.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
