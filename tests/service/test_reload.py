@@ -317,8 +317,10 @@ class RestartTests(ReloadCase):
         for _ in range(2):
             code, _, err = await self.command("reload")
             self.assertEqual(code, 0)
-            self.assertIn(f"policy.yaml:5:5: listener 'hall' at 127.0.0.1:{port} is new; restart", err)
-            self.assertIn("policy.yaml:6:5: the listener at", err)
+            self.assertIn(
+                f"policy.yaml:5:5: warning: listener 'hall' at 127.0.0.1:{port} is new; restart", err
+            )
+            self.assertIn("policy.yaml:6:5: warning: the listener at", err)
             self.assertIn("is still called 'rooms'", err)
             self.assertIn("listener 'pac' at", err)
             self.assertIn("it goes on until corpproxy is restarted", err)
