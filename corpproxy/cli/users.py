@@ -183,8 +183,10 @@ def _add(options: argparse.Namespace) -> int:
     if groups_file is not None:
         set_groups(groups_file, {name: groups})
     people, _ = _people(files)
+    # Those of the policy, too.
+    groups = people.identity(name).groups
     options.deeds.append((DeedName.USER_ADDED, name, _groups_words(groups)))
-    print(f"'{name}' can sign in: {', '.join(people.identity(name).groups) or NO_GROUPS}.")
+    print(f"'{name}' can sign in: {', '.join(groups) or NO_GROUPS}.")
     return 0
 
 

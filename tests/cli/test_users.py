@@ -345,6 +345,14 @@ class PolicyTests(UsersCase):
         deeds = [deed for _, deed in left(self.folder / "state")]
         self.assertEqual([(one.name, one.whom) for one in deeds], [("user-added", "amir")])
 
+    def test_groups_of_policy(self):
+        """The record has the groups that somebody is in, also those of the policy."""
+        (self.folder / "state").mkdir()
+        self.policy.write_text(POLICY)
+        self.assertIn("pupils", self.done("add", "amir", "--generate", where=self.where))
+        (deed,) = (deed for _, deed in left(self.folder / "state"))
+        self.assertEqual(deed.why, "groups: choir, pupils")
+
     def test_no_policy(self):
         """Without a policy both ways to name one are told."""
         err = self.refused("list", where=self.where)
