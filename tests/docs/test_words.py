@@ -42,7 +42,6 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("decisions/0007-the-store.rst", "transaction"): "of the database",
     ("explanation/life-of-an-exchange.rst", "transaction"): "of the database",
     ("explanation/threats.rst", "log in"): "to other machines, by ssh",
-    ("reference/performance.rst", "traffic"): "the name of a proxy",
     ("reference/record.rst", "session"): "names of web servers in a path",
 }
 

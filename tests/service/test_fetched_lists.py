@@ -207,8 +207,9 @@ class FetchedTests(FetchedCase):
         self.assertEqual(
             os.getpriority(os.PRIO_PROCESS, child), min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
         )
-        self.service.updates.stop()
+        stopping = self.service.updates.stop()
         self.failureResultOf(updating)
+        await stopping
 
     async def test_reload_meanwhile(self):
         """A reload that moves the line of the list lets a fetch that is under way go on."""
