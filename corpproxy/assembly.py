@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from socket import gethostname
@@ -49,8 +50,8 @@ class Lasting:
     reception: Reception
     set_limits: SetLimits = field(default_factory=SetLimits)
     standings: Standings = field(default_factory=Standings)
-    # Those of the policy in force together with those that are set.
-    limiting: Limits | None = None
+    # Those in force: of the policy together with those that are set.
+    limiting: Callable[[], Limits | None] = lambda: None
 
 
 def assemble(configuration: Configuration, index: CategoryIndex | None, lasting: Lasting) -> InForce:
@@ -61,26 +62,16 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
     last, so that a failure before it changes nothing at all.
     """
     site = site_of(configuration)
-    signer = lasting.signer
-    pages = Pages(site, signer.seal)
-    pac, uri = pac_file(configuration), pac_uri(configuration)
+    pages = Pages(site, lasting.signer.seal)
     classifier = classifier_of(configuration, index)
     policy = configuration.policy.with_missing(classifier.missing)
     exemptions = configuration.exemptions.with_missing(classifier.missing)
-    settings, reception = configuration.identity, lasting.reception
-    access = Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people)
-    portal = Portal(
-        pages,
-        pac,
-        lasting.refusals,
-        signer.seal,
-        signer.unseal,
-        pac_uri=uri,
-        access=access,
-        holdings=lambda *asked: _holdings(lasting, *asked),
-    )
+    settings = configuration.identity
+    portal = _portal(configuration, pages, lasting)
+    limiting = limits_of(configuration, classifier, lasting)
+    discretion = _discretion(configuration, classifier)
     geography = open_geography(configuration.geography)
-    people = reception.take(settings)
+    people = lasting.reception.take(settings)
     lasting.grants.rooms = people.networks_of
     return InForce(
         version=configuration.version,
@@ -111,8 +102,22 @@ def assemble(configuration: Configuration, index: CategoryIndex | None, lasting:
         audit=configuration.audit,
         people=people,
         exemptions=exemptions,
-        limiting=limits_of(configuration, classifier, lasting),
-        discretion=_discretion(configuration, classifier),
+        limiting=limiting,
+        discretion=discretion,
+    )
+
+
+def _portal(configuration: Configuration, pages: Pages, lasting: Lasting) -> Portal:
+    reception, signer = lasting.reception, lasting.signer
+    return Portal(
+        pages,
+        pac_file(configuration),
+        lasting.refusals,
+        signer.seal,
+        signer.unseal,
+        pac_uri=pac_uri(configuration),
+        access=Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people),
+        holdings=lambda *asked: _holdings(lasting, *asked),
     )
 
 
@@ -125,15 +130,14 @@ def limits_of(configuration: Configuration, classifier: Classifier, lasting: Las
     """The limits of a policy and those that are set; None without any, so that exchanges need not ask."""
     networks = configuration.policy.networks
     limits = lasting.set_limits.among(configuration.limits.limits, networks)
-    lasting.limiting = Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
-    return lasting.limiting
+    return Limits(limits, networks, classifier.missing, lasting.standings) if limits else None
 
 
 def _holdings(
     lasting: Lasting, identity: Identity, client: str, listener: str, at: float
 ) -> tuple[Holding, ...]:
     """The limits of somebody, for their own page."""
-    limiting, standings = lasting.limiting, lasting.standings
+    limiting, standings = lasting.limiting(), lasting.standings
     if limiting is None:
         return ()
     found = limiting.of(identity, client, listener, at)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import secrets
-import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -50,14 +49,12 @@ from corpproxy.binding import bound
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
-from corpproxy.config.transports import Transports
 from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
 from corpproxy.erasing import Erasing
 from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
-from corpproxy.exchange.exchange import Mode
 from corpproxy.forgetting import forget
 from corpproxy.granting import Granting
 from corpproxy.holding import Holding
@@ -67,11 +64,7 @@ from corpproxy.identity.requests import Requests
 from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
-from corpproxy.net.deadlines import Deadlines
-from corpproxy.net.listening import ClientFactory, Socket
-from corpproxy.net.names import Names
-from corpproxy.net.pool import Pool
-from corpproxy.net.proxy import Proxy
+from corpproxy.net.listening import Socket
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.progress import Progress
@@ -80,12 +73,13 @@ from corpproxy.reload import Reloaded, Reloading
 from corpproxy.repeating import every
 from corpproxy.retention import Retention
 from corpproxy.revealing import Revealing
+from corpproxy.serving import factory_of, make_engine, make_proxy
 from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
 if TYPE_CHECKING:
-    from corpproxy.net.engine.loop import Engine
+    pass
 
 log = Logger()
 
@@ -190,8 +184,9 @@ class CorpproxyService(Holding, Service):
         self.granting = self._make_granting()
         self.lists = self._list_keeper()
         self.updates = self._list_updates()
-        self.engine = self._make_engine()
-        self.proxy = self._make_proxy()
+        self.engine = make_engine(self.transports, reactor)
+        self.proxy = make_proxy(self, self._make_references())
+        self.lasting.limiting = lambda: self.proxy.in_force.limiting
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
         self.quota_keeper = self._make_quota_keeper()
@@ -283,35 +278,6 @@ class CorpproxyService(Holding, Service):
         """Take up a version of a list that came; the keeper is another one after a reload."""
         self.lists.build()
 
-    def _make_engine(self) -> Engine | None:
-        """The engine of our own transports, where the policy wants them and the system has what it takes."""
-        if self.transports is not Transports.ENGINE or not hasattr(select, "epoll"):
-            return None
-        from corpproxy.net.engine.loop import Engine
-
-        return Engine(self.reactor)
-
-    def _make_proxy(self) -> Proxy:
-        configuration, reactor = self.configuration, self.reactor
-        connector = None
-        if self.engine is not None:
-            from corpproxy.net.engine.connecting import EngineReactor
-
-            connector = EngineReactor(self.engine)
-        return Proxy(
-            reactor=reactor,
-            connector=connector,
-            in_force=assemble(configuration, self.index, self.lasting),
-            deadlines=Deadlines(reactor),
-            names=Names(reactor, configuration.names),
-            pool=Pool(reactor, configuration.connections, configuration.timeouts.connect),
-            books=self.books,
-            sign_in=self.reception,
-            grants=self.store,
-            references=self._make_references(),
-            now=self.now,
-        )
-
     def _start_parts(self) -> None:
         self._keep()
         self.granting.start()
@@ -353,29 +319,13 @@ class CorpproxyService(Holding, Service):
 
     def _listen(self, socket: Socket) -> None:
         listener = socket.listener
-        factory = self._factory(listener)
+        factory = factory_of(self, listener, self._tokens.get(listener))
         if listener.purpose is Purpose.ADMIN or self.engine is None:
             socket.listen(self.reactor, factory)
         else:
             socket.listen_in(self.engine, factory)
         purpose = listener.purpose.value
         log.info("{name} listens on {at} ({purpose})", name=listener.name, at=socket.written, purpose=purpose)
-
-    def _factory(self, listener: Listener) -> Any:
-        if listener.purpose is Purpose.ADMIN:
-            # What only those with such a listener need: twisted.web is a tenth of the start.
-            from corpproxy.admin.site import admin_site
-
-            return admin_site(
-                self.telemetry,
-                self._tokens.get(listener),
-                site=self.configuration.site,
-                reasons=self.reasons_not_ready,
-                concerns=self.concerns,
-                reactor=self.reactor,
-            )
-        mode = Mode.PORTAL if listener.purpose is Purpose.PORTAL else Mode.FORWARD
-        return ClientFactory(self.proxy, mode, listener.name)
 
     def _tell(self) -> None:
         for problem in self.problems:

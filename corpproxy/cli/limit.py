@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from corpproxy.audit.line import printable
-from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import span
-from corpproxy.cli.reload import add_service_arguments, asked
-from corpproxy.cli.site import Site, site_of
-from corpproxy.net.ask import ControlError
+from corpproxy.cli.reload import asked
+from corpproxy.cli.service_action import run_action, service_action
+from corpproxy.cli.site import Site
 from corpproxy.policy.amounts import parse_rate, rates_in_words
 from corpproxy.policy.limits import Per
 from corpproxy.policy.reasons import clock
@@ -30,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    showing = _action(actions, "show", "list the limits in force, and who waits for them now")
+    showing = service_action(actions, "show", "list the limits in force, and who waits for them now")
     showing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
-    setting = _action(actions, "set", "hold to another rate from now on")
+    setting = service_action(actions, "set", "hold to another rate from now on")
     setting.add_argument("name", metavar="NAME", help="a limit of the policy, or a new name")
     setting.add_argument("--rate", metavar="RATE", help="how fast each way, as 1MiB/s or 10Mbit/s")
     setting.add_argument("--download", metavar="RATE", help="how fast toward clients")
@@ -48,26 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     setting.add_argument("--for", dest="life", metavar="TIME", help="how long: 30m, 2h; without it, no end")
     setting.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
-    clearing = _action(actions, "clear", "take back what was set")
+    clearing = service_action(actions, "clear", "take back what was set")
     clearing.add_argument("name", metavar="NAME", help="as 'show' lists it")
     clearing.add_argument("--why", default="", metavar="TEXT", help="the reason, for the record")
 
 
-def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
-    add_service_arguments(parser)
-    return parser
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what was asked for; gives the exit code."""
-    try:
-        _ACTIONS[options.action](options, site_of(options, needed=False))
-    except ControlError as error:
-        raise CommandFailed(error.message) from error
-    except ValueError as error:
-        raise CommandFailed(str(error), WRONG_USAGE) from error
-    return 0
+    return run_action(_ACTIONS, options)
 
 
 def _show(options: argparse.Namespace, site: Site) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from corpproxy.audit.line import printable
-from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.reload import add_service_arguments, asked
-from corpproxy.cli.site import Site, site_of
-from corpproxy.net.ask import ControlError
+from corpproxy.cli.reload import asked
+from corpproxy.cli.service_action import run_action, service_action
+from corpproxy.cli.site import Site
 from corpproxy.policy.amounts import amount_text, parse_amount
 from corpproxy.policy.reasons import clock
 
@@ -25,17 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    showing = _action(actions, "show", "list the quotas, and how everybody stands who used anything")
+    showing = service_action(actions, "show", "list the quotas, and how everybody stands who used anything")
     showing.add_argument("name", nargs="?", metavar="NAME", help="this quota alone")
     showing.add_argument("--of", metavar="MEMBER", help="this person, group, device ... alone")
     showing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
-    granting = _action(actions, "grant", "give somebody more until it is made good again")
+    granting = service_action(actions, "grant", "give somebody more until it is made good again")
     granting.add_argument("name", metavar="NAME", help="the quota, as 'show' lists it")
     granting.add_argument("--of", required=True, metavar="MEMBER", help="whom: as 'show' lists them")
     granting.add_argument("--volume", metavar="SIZE", help="so much more, as 500MiB")
     granting.add_argument("--minutes", type=int, metavar="NUMBER", help="so many minutes more")
     granting.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
-    resetting = _action(actions, "reset", "begin anew, as if nothing had been used")
+    resetting = service_action(actions, "reset", "begin anew, as if nothing had been used")
     resetting.add_argument("name", metavar="NAME", help="the quota, as 'show' lists it")
     whom = resetting.add_mutually_exclusive_group(required=True)
     whom.add_argument("--of", metavar="MEMBER", help="whom: as 'show' lists them")
@@ -43,21 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resetting.add_argument("--why", required=True, metavar="TEXT", help="the reason, for the record")
 
 
-def _action(actions: Any, name: str, line: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(name, help=line, description=line)
-    add_service_arguments(parser)
-    return parser
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what was asked for; gives the exit code."""
-    try:
-        _ACTIONS[options.action](options, site_of(options, needed=False))
-    except ControlError as error:
-        raise CommandFailed(error.message) from error
-    except ValueError as error:
-        raise CommandFailed(str(error), WRONG_USAGE) from error
-    return 0
+    return run_action(_ACTIONS, options)
 
 
 def _show(options: argparse.Namespace, site: Site) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Never
 
 import msgspec
@@ -19,9 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.erasure import Erasure
-from corpproxy.audit.proof import End
 from corpproxy.audit.reference import References
-from corpproxy.audit.sinks import SinkState
 from corpproxy.backends.lists.files import open_index
 from corpproxy.backends.people.reception import Reception
 from corpproxy.backends.policies.files import DISK, Kept
@@ -35,8 +32,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.config.transports import Transports
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.destination.sources import ListSource
-from corpproxy.errors import NOWHERE, Problem
+from corpproxy.errors import NOWHERE
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.crowd import Crowd
@@ -47,6 +43,7 @@ from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
 from corpproxy.supervisor.distant_store import DistantStore
+from corpproxy.supervisor.elsewhere import Elsewhere, KeptElsewhere, NoErrands, OpenedLists, SignedElsewhere
 from corpproxy.supervisor.messages import (
     Beginning,
     Edition,
@@ -89,85 +86,6 @@ log = Logger()
 
 # How often the supervisor is told how this worker does.
 REPORT_SECONDS = 1.0
-
-
-class OpenedLists:
-    """The category lists of a worker: whoever builds the index tells when there is a new one."""
-
-    problems: tuple[Problem, ...] = ()
-    statuses: tuple[()] = ()
-    outcomes: Mapping[str, int] = {}
-    ages: Mapping[str, float] = {}
-    entries: Mapping[str, int] = {}
-
-    def start(self) -> None:
-        """The index was opened before."""
-
-    def take(self, sources: tuple[ListSource, ...]) -> None:
-        """Nothing is fetched here."""
-
-    def stop(self) -> None:
-        """Nothing is watched here."""
-
-
-class Elsewhere:
-    """In the place of what the supervisor does: commands, reloads and signals."""
-
-    def start(self) -> None:
-        """Nothing begins here."""
-
-    def stop(self) -> None:
-        """Nothing ends here."""
-
-
-class NoErrands(Elsewhere):
-    """In the place of errands, which the supervisor runs for all."""
-
-    def written(self) -> None:
-        """Nothing was left here."""
-
-
-class KeptElsewhere:
-    """In the place of what looks after closed segments, which the supervisor does for all."""
-
-    settings: object = None
-    packed = deleted = octets = ends = 0
-    states: Mapping[str, SinkState] = MappingProxyType({})
-
-    def use(self, settings: object) -> None:
-        """Nothing is delivered from here."""
-
-    def problems(self) -> list[str]:
-        """There are none here."""
-        return []
-
-    def look(self) -> None:
-        """Nothing is looked after here."""
-
-    def close(self) -> None:
-        """Nothing ends here."""
-
-
-class SignedElsewhere:
-    """In the place of the checkpoints: the supervisor, who has the key, is told how far the chain is."""
-
-    failing_since = 0.0
-    failing_reason = ""
-    copies: tuple[Path, ...] = ()
-    made = 0
-
-    def __init__(self) -> None:
-        self.end: End | None = None
-
-    def note(self, chain: object, end: End | None) -> None:
-        """Keep it for the next report."""
-        self.end = end
-
-    def look(self) -> None:
-        """Nothing is signed here."""
-
-    def close(self) -> None:
-        """The last report says how far it came."""
 
 
 class TellingStore(DistantStore):

@@ -254,12 +254,14 @@ class BrokenTests(ReloadCase):
             raise ZeroDivisionError
 
         people = self.service.reception.people
-        self.patch(assembly, "Portal", broken)
         self.write(NO_GAMES)
-        self.assertFalse((await self.service.reload("test", 0)).taken)
-        self.flushLoggedErrors(ZeroDivisionError)
-        self.assertIs(self.service.reception.people, people)
-        self.assertEqual((await self.get("games.test")).status, 200)
+        for part in ("Portal", "open_geography", "limits_of", "discretion_of"):
+            patched = self.patch(assembly, part, broken)
+            self.assertFalse((await self.service.reload("test", 0)).taken, part)
+            patched.restore()
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1, part)
+            self.assertIs(self.service.reception.people, people, part)
+            self.assertEqual((await self.get("games.test")).status, 200)
 
 
 class BrokenStartTests(ReloadCase):
