@@ -28,6 +28,7 @@ from corpproxy.audit.reference import References
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
 from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.lists.past_keeper import PastKeeper
 from corpproxy.backends.lists.removed import RemovedLists
 from corpproxy.backends.lists.update_job import UpdateJob
 from corpproxy.backends.lists.updates import ListUpdates
@@ -262,7 +263,11 @@ class CorpproxyService(Holding, Service):
         return References(secrets.randbelow(1 << 20))
 
     def _list_keeper(self) -> Any:
-        return ListKeeper(self.reactor, self.configuration.lists, self.state, self.take_lists, self.now)
+        sources, past = (
+            self.configuration.lists,
+            PastKeeper(self.reactor, self.state, self.configuration.lists),
+        )
+        return ListKeeper(self.reactor, sources, self.state, self.take_lists, self.now, past)
 
     def _list_updates(self) -> Any:
         return ListUpdates(
