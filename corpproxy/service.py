@@ -6,13 +6,12 @@ What a policy says is built anew with each reload (``assembly.py``); what outliv
 
 from __future__ import annotations
 
-import gc
 import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -63,6 +62,7 @@ from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
+from corpproxy.interpreter import set_interpreter
 from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
@@ -80,14 +80,7 @@ from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
-if TYPE_CHECKING:
-    pass
-
 log = Logger()
-
-# An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
-# look at the young objects after each seven hundred new ones, which is every tenth exchange.
-GC_THRESHOLDS = (20_000, 20, 20)
 
 
 class NotStarted(CorpproxyError):
@@ -313,10 +306,7 @@ class CorpproxyService(Holding, Service):
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
             self._listen(socket)
-        # What was made until now stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        set_interpreter()
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""
