@@ -24,8 +24,9 @@ from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
-from corpproxy.backends.bookkeeping import Bookkeeper
+from corpproxy.backends.bookkeeping import Bookkeeper, Taking
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
+from corpproxy.backends.intake import Intake
 from corpproxy.backends.lists.files import open_index
 from corpproxy.backends.lists.past_keeper import PastKeeper
 from corpproxy.backends.lists.removed import RemovedLists
@@ -170,7 +171,8 @@ class CorpproxyService(Holding, Service):
         self.shelf = self._make_shelf()
         self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
-        self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
+        self.intake = self._make_intake()
+        self.bookkeeper = Bookkeeper(reactor, self.accounts, self.intake, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = self._make_reception()
         signer = Signer(kept_key(state / FORMS_KEY))
@@ -203,6 +205,9 @@ class CorpproxyService(Holding, Service):
         store = SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
         store.hides = self.hides
         return store
+
+    def _make_intake(self) -> Taking:
+        return Intake(self.store, self.now)
 
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -13,9 +14,15 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Usage
-from corpproxy.backends.store.interface import Store
 
 INTERVAL_SECONDS = 1.0
+
+
+class Taking(Protocol):
+    """Takes usage: the intake of the store, or in a worker the way to it."""
+
+    def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
+        """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
 
 
 class Bookkeeper:
@@ -35,7 +42,7 @@ class Bookkeeper:
         self,
         reactor: IReactorTime,
         accounts: Accounts,
-        store: Store,
+        store: Taking,
         *,
         interval_seconds: float = INTERVAL_SECONDS,
         now: Callable[[], float] = time.time,
