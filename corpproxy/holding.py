@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from corpproxy.assembly import Lasting, with_limits
 from corpproxy.limit_keeper import LimitKeeper
-from corpproxy.net.limiting import stand
 from corpproxy.policy.quota import Member, Standing
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.quota_keeper import QuotaKeeper
@@ -40,7 +39,6 @@ class Holding:
     def take_standings(self, standings: Mapping[Member, Standing]) -> None:
         """Some members of quotas stand otherwise."""
         self.lasting.standings.take(standings)
-        stand(self.proxy, standings)
 
     def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
         """The people who wait now, by the names of the limits that they wait for."""

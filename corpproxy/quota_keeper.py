@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.accounting.quotas import Kept, Quotas
+from corpproxy.accounting.quotas import Asked, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.net.counting import Counts
@@ -23,6 +24,9 @@ log = Logger()
 
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
+
+# This process, as a borrower.
+HERE = "here"
 
 
 class QuotaKeeper:
@@ -59,6 +63,22 @@ class QuotaKeeper:
         now = self._service.now()
         for (limit, whom), octets in counts.items():
             self.quotas.count(limit, whom, octets, now)
+        self.tell()
+
+    def lend(self, borrower: str, asked: Iterable[Asked]) -> list[Lent]:
+        """A process moved octets of what it was lent, and asks for more."""
+        now = self._service.now()
+        lent = [self.quotas.lend(borrower, one, now) for one in asked]
+        self.tell()
+        return lent
+
+    def borrow(self, asked: Iterable[Asked]) -> None:
+        """This process itself asks."""
+        self._service.proxy.borrowing.take(self.lend(HERE, asked))
+
+    def bury(self, borrower: str) -> None:
+        """A process is over, and nobody accounts for what it was lent."""
+        self.quotas.bury(borrower)
         self.tell()
 
     def grant(self, limit: str, whom: str, more: float) -> Standing | None:

@@ -186,7 +186,9 @@ class CorpproxyService(Holding, Service):
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
         self.limit_keeper = self._make_limit_keeper()
         self.quota_keeper = self._make_quota_keeper()
-        self.proxy.counter.send = self.quota_keeper.count
+        proxy, keeper = self.proxy, self.quota_keeper
+        proxy.counter.send = lambda counts: keeper.count(proxy.borrowing.count(counts))
+        proxy.borrowing.send = keeper.borrow
         self.books.hides = self.hides
         self._name_people()
         self.reloading = self._make_reloading()
@@ -500,6 +502,7 @@ class CorpproxyService(Holding, Service):
             proxy.pacer.stop,
             self.limit_keeper.stop,
             proxy.counter.stop,
+            proxy.borrowing.stop,
             self.quota_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,

@@ -60,12 +60,17 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Loan:
-    """What was lent to one borrower in all, what it moved and gave back of it, and what it wants just now."""
+    """
+    What was lent to one borrower in all, what it moved and gave back of it, and what it wants just now.
+
+    ``ends`` is when it may not be used any more without another question, by the clock of the lender.
+    """
 
     granted: int = 0
     moved: int = 0
     returned: int = 0
     wants: int = 0
+    ends: float = math.inf
 
     @property
     def charged(self) -> int:
@@ -99,16 +104,35 @@ class Lender:
         """What may be lent."""
         return max(0, self.budget - self.charged)
 
-    def hear(self, borrower: str, asking: Asking, term: float = TERM_SECONDS) -> Reply:
-        """Take down what a borrower tells, lend what it may have."""
+    def hear(self, borrower: str, asking: Asking, now: float, term: float = TERM_SECONDS) -> Reply:
+        """Take down what a borrower tells, lend what it may have; ``now`` is by the lender's clock."""
         loan = self.loans.setdefault(borrower, Loan())
         loan.moved = max(loan.moved, asking.moved)
         loan.returned = max(loan.returned, asking.returned)
+        loan.ends = now + term
         if asking.seen >= loan.granted:
             # What was lent last has come; else it is on its way, and this may be an old question.
             loan.wants = asking.wants
             loan.granted += self._piece(asking.wants)
         return Reply(loan.granted, term, self._calls_back(loan))
+
+    def is_over(self, now: float) -> bool:
+        """
+        Whether somebody wants more and will not get any: what is left cannot be lent.
+
+        All is lent; what the others hold of it is a rest that is not worth it, or with those who are not heard
+        of any more.
+        """
+        if self.free or not any(loan.wants for loan in self.loans.values()):
+            return False
+        there = (loan for loan in self.loans.values() if loan.ends > now)
+        return sum(loan.charged - loan.moved for loan in there) < LEAST_OCTETS
+
+    def bury(self, borrower: str) -> None:
+        """A borrower is over, and nobody will ever account for it: all that it held counts as moved."""
+        loan = self.loans.get(borrower)
+        if loan is not None:
+            loan.moved, loan.wants = loan.charged, 0
 
     def account(self, borrower: str, moved: int) -> None:
         """Somebody accounts for a borrower that is over: what it did not move may be lent again."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from corpproxy.accounting.leases import TERM_SECONDS, Asking, Lender, Reply
 from corpproxy.policy.limits import Limits
 from corpproxy.policy.quota import Member, Quota, Standing
 
@@ -28,6 +29,36 @@ class Kept(NamedTuple):
     granted: float
 
 
+class Asked(NamedTuple):
+    """
+    What a process tells and asks of one member: see `corpproxy.accounting.leases.Asking`.
+
+    ``until`` is when the quota is made good that it borrowed of, 0 where it does not know; ``asked_at`` is by
+    its own clock, and comes back with the answer.
+    """
+
+    limit: str
+    whom: str
+    until: float
+    asked_at: float
+    seen: int
+    moved: int
+    returned: int
+    wants: int
+
+
+class Lent(NamedTuple):
+    """What it is answered: see `corpproxy.accounting.leases.Reply`."""
+
+    limit: str
+    whom: str
+    until: float
+    asked_at: float
+    granted: int
+    term: float
+    calls_back: bool
+
+
 @dataclass(slots=True)
 class _Row:
     until: float
@@ -35,6 +66,14 @@ class _Row:
     granted: float = 0.0
     minute: int = 0
     octets: int = 0
+    # What is lent of it; and whether somebody wants more and will not get any.
+    lender: Lender | None = None
+    is_over: bool = False
+
+    @property
+    def charged(self) -> float:
+        """What is used, and what may be by now."""
+        return self.used + (self.lender.charged - self.lender.used if self.lender is not None else 0)
 
 
 class Quotas:
@@ -62,12 +101,56 @@ class Quotas:
             return
         self._changed.add((limit, whom))
 
+    def lend(self, borrower: str, asked: Asked, now: float) -> Lent:
+        """A process moved octets of what it was lent, and asks for more."""
+        quota = self._quotas.get(asked.limit)
+        if quota is None or not quota.holds(now):
+            # Nothing counts now: as much as it wants, for as long as that is so.
+            until = 0.0 if quota is None else quota.ends(now)
+            return self._lent(asked, until, Reply(asked.seen + asked.wants, TERM_SECONDS))
+        row = self._row(asked.limit, asked.whom, quota, now)
+        if asked.until != row.until:
+            return self._lent(asked, row.until, Reply(0, TERM_SECONDS))
+        lender = row.lender
+        if lender is None:
+            lender = row.lender = Lender(0)
+        before = lender.used
+        lender.budget = max(0, int(quota.allowed + row.granted - (row.used - before)))
+        reply = lender.hear(borrower, Asking(asked.seen, asked.moved, asked.returned, asked.wants), now)
+        if lender.used != before:
+            row.used += lender.used - before
+            self._changed.add((asked.limit, asked.whom))
+        if lender.is_over(now) and not row.is_over:
+            row.is_over = True
+            self._changed.add((asked.limit, asked.whom))
+        return self._lent(asked, row.until, reply)
+
+    def bury(self, borrower: str) -> None:
+        """A process is over: what it was lent counts as used."""
+        for member, row in self._rows.items():
+            if row.lender is not None and borrower in row.lender.loans:
+                before = row.lender.used
+                row.lender.bury(borrower)
+                row.used += row.lender.used - before
+                self._changed.add(member)
+
+    @staticmethod
+    def _lent(asked: Asked, until: float, reply: Reply) -> Lent:
+        return Lent(asked.limit, asked.whom, until, asked.asked_at, *reply)
+
+    def lent(self, limit: str, whom: str) -> int:
+        """What processes hold of it just now, in octets."""
+        row = self._rows.get((limit, whom))
+        return 0 if row is None else int(row.charged - row.used)
+
     def grant(self, limit: str, whom: str, more: float, now: float) -> Standing | None:
         """Give a member more, until it is made good again; None where there is no such quota."""
         quota = self._quotas.get(limit)
         if quota is None:
             return None
-        self._row(limit, whom, quota, now).granted += more
+        row = self._row(limit, whom, quota, now)
+        row.granted += more
+        row.is_over = False
         self._changed.add((limit, whom))
         return self.standing(limit, whom, now)
 
@@ -78,6 +161,7 @@ class Quotas:
             row = self._rows[member]
             row.used = row.granted = 0.0
             row.minute = row.octets = 0
+            row.is_over = False
             self._changed.add(member)
         return len(found)
 
@@ -86,7 +170,8 @@ class Quotas:
         quota, row = self._quotas.get(limit), self._rows.get((limit, whom))
         if quota is None or row is None or row.until <= now:
             return None
-        return Standing(row.used, quota.allowed + row.granted, row.until)
+        allowed = quota.allowed + row.granted
+        return Standing(max(row.used, allowed) if row.is_over else row.used, allowed, row.until)
 
     def all(self, now: float) -> dict[Member, Standing]:
         """How everybody stands who used anything."""
@@ -102,7 +187,7 @@ class Quotas:
     def kept(self, members: Iterable[Member]) -> list[Kept]:
         """What is to be kept of these."""
         return [
-            Kept(*member, row.until, row.used, row.granted)
+            Kept(*member, row.until, row.charged, row.granted)
             for member in members
             if (row := self._rows.get(member)) is not None
         ]

@@ -44,6 +44,9 @@ class Bucket:
 
     __slots__ = ("drawn", "eager", "held", "hungry", "key", "members", "rate", "seen", "tokens", "whole")
 
+    # Whether it is filled by loans, and not with time.
+    is_lent = False
+
     def __init__(self, key: BucketKey, rate: float, now: float) -> None:
         self.key = key
         self.rate = self.whole = rate
@@ -81,6 +84,26 @@ class Bucket:
         self.fill(now)
         self.rate = rate
         self.spill()
+
+
+class Stock(Bucket):
+    """What is lent of a quota: nothing comes in with time, and nothing spills."""
+
+    __slots__ = ()
+
+    is_lent = True
+
+    def __init__(self, key: BucketKey) -> None:
+        super().__init__(key, 0.0, 0.0)
+
+    def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
+        """Nothing comes but by loans."""
+
+    def spill(self) -> None:
+        """What is lent stays until it is given back."""
+
+    def change(self, rate: float, now: float) -> None:
+        """There is no rate."""
 
 
 class Member:
@@ -320,9 +343,11 @@ class Rates:
         told = {}
         pauses = Pauses()
         for key, bucket in list(self.buckets.items()):
-            drawn = sum(bucket.drawn.values())
-            content = len(bucket.drawn.keys() - bucket.eager)
-            told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
+            # What is lent has its own ways.
+            if not bucket.is_lent:
+                drawn = sum(bucket.drawn.values())
+                content = len(bucket.drawn.keys() - bucket.eager)
+                told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
             bucket.begin_anew()
             if pauses.is_due():
                 yield
@@ -345,6 +370,17 @@ class Rates:
             if bucket is not None:
                 bucket.change(rate, now)
 
+    def stock(self, key: BucketKey) -> Bucket:
+        """What is lent of a quota; nothing at first.  It is there until it is dropped."""
+        stock = self.buckets.get(key)
+        if stock is None:
+            stock = self.buckets[key] = Stock(key)
+        return stock
+
+    def drop(self, key: BucketKey) -> None:
+        """Forget a stock that nobody takes from."""
+        self.buckets.pop(key, None)
+
     # Inside.
 
     def _bucket(self, key: BucketKey, rate: float, now: float) -> Bucket:
@@ -352,7 +388,7 @@ class Rates:
         if bucket is None:
             bucket = self.buckets[key] = Bucket(key, rate * self.part, now)
             bucket.whole = rate
-        elif bucket.whole != rate:
+        elif bucket.whole != rate and not bucket.is_lent:
             bucket.whole = rate
             bucket.change(rate * self.part, now)
         return bucket
@@ -371,7 +407,7 @@ class Rates:
                 yield
 
     def _may_forget(self, bucket: Bucket) -> bool:
-        return bucket.tokens >= bucket.rate * FIRST_SECONDS
+        return not bucket.is_lent and bucket.tokens >= bucket.rate * FIRST_SECONDS
 
     def _is_fed(self, member: Member) -> None:
         """Nobody of a member waits any more."""

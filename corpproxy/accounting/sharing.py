@@ -21,12 +21,13 @@ RESERVE = 1 / 64
 LEAST = 0.002
 
 
-class BucketKey(NamedTuple):
-    """
-    A bucket: the name of its limit, the member whose octets it counts, and the way.
+# The ways of a bucket: toward clients, from them, and both for what is lent of a quota.
+DOWN, UP = 0, 1
+LENT = 2
 
-    0 is down, 1 is up; 2 is what is left of a quota, both ways.
-    """
+
+class BucketKey(NamedTuple):
+    """A bucket: the name of its limit, the member whose octets it counts, and the way."""
 
     limit: str
     whom: str

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from corpproxy.accounting.sharing import BucketKey
+from corpproxy.accounting.sharing import DOWN, UP, BucketKey
 from corpproxy.exchange.limited import limits_of
 from corpproxy.net.pacing import Pace
-from corpproxy.policy.quota import landing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from corpproxy.net.downstream import Downstream
-    from corpproxy.net.proxy import Proxy
     from corpproxy.policy.limits import Applied
-    from corpproxy.policy.quota import Member, Standing
 
-# The ways of an exchange: toward the client, and from it.
-DOWN, UP = 0, 1
-# And both, for what is left of a quota.
-LEFT = 2
 # The same person is another one where it is dealt the other way.
 _WAYS = ("down ", "up ")
 
@@ -113,6 +106,7 @@ class Limiting:
         ]
 
     def _pace(self, person: str, way: int, moved: int) -> Pace | None:
+        proxy = self._downstream.proxy
         buckets: list[tuple[BucketKey, float]] = []
         for applied in self.applied:
             rate = applied.rate(way)
@@ -120,18 +114,10 @@ class Limiting:
                 buckets.append((BucketKey(applied.limit.name, applied.whom, way), rate))
             quota = applied.limit.quota
             if quota is not None and quota.lands and not applied.is_spent:
-                buckets.append((BucketKey(applied.limit.name, applied.whom, LEFT), self._landing(applied)))
-        return Pace(self._downstream.proxy.pacer, _WAYS[way] + person, buckets, moved) if buckets else None
-
-    def _landing(self, applied: Applied) -> float:
-        """How fast what is left of a quota may be used."""
-        proxy, quota = self._downstream.proxy, applied.limit.quota
-        limiting = proxy.in_force.limiting
-        assert quota is not None
-        standing = None
-        if limiting is not None:
-            standing = limiting.standings.of(applied.limit.name, applied.whom, proxy.now())
-        return landing(quota.allowed, 0) if standing is None else landing(standing.allowed, standing.used)
+                buckets.append(
+                    (self._downstream.proxy.borrowing.key((applied.limit.name, applied.whom)), 0.0)
+                )
+        return Pace(proxy.pacer, _WAYS[way] + person, buckets, moved) if buckets else None
 
     def _leave(self) -> None:
         self.abandon()
@@ -173,14 +159,3 @@ def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
         limiting.take(applied)
         limiting.lead()
     return applied
-
-
-def stand(proxy: Proxy, standings: Mapping[Member, Standing]) -> None:
-    """Members of quotas stand otherwise: what they have left may be used so fast now."""
-    pacer = proxy.pacer
-    for (limit, whom), standing in standings.items():
-        bucket = pacer.rates.buckets.get(BucketKey(limit, whom, LEFT))
-        if bucket is not None:
-            whole = landing(standing.allowed, standing.used)
-            bucket.change(bucket.rate * whole / bucket.whole, pacer.seconds())
-            bucket.whole = whole

@@ -53,13 +53,16 @@ class Pacer:
     All paces of one process; ``clock`` keeps time (IReactorTime).
 
     ``turned`` is called before each dealing, with the time: its steps have what was taken told, or forgotten.
-    ``idle`` is called when nobody is held any more.
+    ``looked`` is called before that: its steps look after what is lent to this process.  ``lacking`` is told
+    which of it is not enough.  ``idle`` is called when nobody is held any more.
     """
 
     def __init__(self, clock: Any) -> None:
         self.rates = Rates()
         self.seconds: Callable[[], float] = clock.seconds
         self.turned: Callable[[float], Iterator[None]] = lambda now: self.rates.beginning_anew()
+        self.looked: Callable[[float], Iterator[None]] = lambda now: iter(())
+        self.lacking: Callable[[BucketKey], None] = lambda key: None
         self.idle: Callable[[], None] = lambda: None
         self._clock = clock
         self._call: IDelayedCall | None = None
@@ -92,9 +95,24 @@ class Pacer:
     def ask(self, claim: Claim) -> int:
         """What a claim may move now; where that is nothing, it waits and is woken when it has some."""
         if claim.allowance <= 0 and self.rates.draw(claim, self.seconds()) <= 0:
-            self.rates.wait(claim)
+            self.wait(claim)
             return 0
         return claim.allowance
+
+    def wait(self, claim: Claim) -> None:
+        """A claim waits until it is given some."""
+        self.rates.wait(claim)
+        for bucket in claim.member.blocked:
+            if bucket.is_lent:
+                self.lacking(bucket.key)
+
+    def hasten(self) -> None:
+        """Deal soon: something has come that somebody waits for."""
+        call, now = self._call, self.seconds()
+        if call is not None and call.active():
+            soon = max(self._began + LEAST_SECONDS - now, 0.0)
+            if call.getTime() - now > soon:
+                call.reset(soon)
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
         """Who waits now for which limit, by the names of these."""
@@ -110,6 +128,7 @@ class Pacer:
         self._step()
 
     def _dealing(self, now: float) -> Iterator[None]:
+        yield from self.looked(now)
         yield from self.turned(now)
         yield from self.rates.dealing(now, self._woken.append)
         if now >= self._forget_at:
@@ -164,6 +183,7 @@ class Pace:
     """
 
     __slots__ = (
+        "_is_slowed",
         "_pacer",
         "_seconds",
         "_since",
@@ -179,6 +199,7 @@ class Pace:
         self._pacer = pacer
         self._wire: Wire | None = None
         self._since = -1.0
+        self._is_slowed = False
         self._turn: Callable[[], None] | None = None
         # What a transport wants to do before it is read again.
         self.before_reading: Callable[[], None] | None = None
@@ -200,12 +221,13 @@ class Pace:
 
     def waited(self) -> float:
         """How long it had to wait until now, in seconds."""
-        return self._seconds + (self._pacer.seconds() - self._since if self._since >= 0 else 0.0)
+        is_slowed = self._is_slowed and self._since >= 0
+        return self._seconds + (self._pacer.seconds() - self._since if is_slowed else 0.0)
 
     def wait_for_turn(self, turn: Callable[[], None]) -> None:
         """Call ``turn`` when something may be moved again."""
         self._turn = turn
-        self._pacer.rates.wait(self.claim)
+        self._pacer.wait(self.claim)
         self._begins_to_wait()
 
     def wait_no_more(self) -> None:
@@ -257,7 +279,10 @@ class Pace:
 
     def _begins_to_wait(self) -> None:
         self._since = self._pacer.seconds()
-        self.held_by.update(bucket.key for bucket in self.claim.member.blocked)
+        # Who waits for a loan is slowed by no limit: it comes in a moment, or there is nothing left.
+        slowing = [bucket.key for bucket in self.claim.member.blocked if not bucket.is_lent]
+        self.held_by.update(slowing)
+        self._is_slowed = bool(slowing)
 
     def _waited(self) -> None:
         self._seconds, self._since = self.waited(), -1.0

@@ -16,6 +16,7 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import Identity
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.admission import Admission
+from corpproxy.net.borrowing import Borrowing
 from corpproxy.net.counting import Counter
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.heads import Heads
@@ -108,6 +109,8 @@ class Proxy:
         self.rounds = Rounds(self)
         self.pacer = Pacer(reactor)
         self.counter = Counter(reactor)
+        self.borrowing = Borrowing(self.pacer, reactor)
+        self.pacer.looked, self.pacer.lacking = self.borrowing.turning, self.borrowing.lack
         self.stopping = False
         self._date = b""
         self._date_second = -1

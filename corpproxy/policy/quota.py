@@ -117,21 +117,6 @@ class Standing(NamedTuple):
         return int(100 * self.used / self.allowed) if self.allowed else 100
 
 
-# However little is left, somebody comes to its end: that fast, at least.
-LEAST_LANDING = 256 * 1024
-
-
-def landing(allowed: float, used: float) -> float:
-    """
-    How fast the rest of a volume may be used, in octets a second: all of it within one.
-
-    What moves is known everywhere within half of that.  So nobody ever moves more than there is, however many
-    processes they are served by, but for the little that the least rate lets through; and who has much
-    left notices nothing, for no line is that fast.
-    """
-    return max(allowed - used, LEAST_LANDING)
-
-
 Member = tuple[str, str]
 
 

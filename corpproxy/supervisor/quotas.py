@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +10,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.quotas import Asked
 from corpproxy.net.counting import Counts
 from corpproxy.policy.quota import Member, Standing
 from corpproxy.supervisor.messages import Counted, Stands
@@ -21,10 +22,15 @@ BATCH = 500
 
 
 class CountedElsewhere:
-    """In a worker, in the place of what adds quotas up: the supervisor does, who is told by ``send``."""
+    """In a worker, in the place of what adds quotas up: the supervisor, who is told and asked for more."""
 
-    def __init__(self, send: Callable[[tuple[Counted, ...]], Deferred[Any]]) -> None:
+    def __init__(
+        self,
+        send: Callable[[tuple[Counted, ...]], Deferred[Any]],
+        ask: Callable[[tuple[Asked, ...]], Deferred[Any]],
+    ) -> None:
         self._send = send
+        self._ask = ask
 
     def start(self) -> None:
         """Nothing is kept here."""
@@ -38,7 +44,13 @@ class CountedElsewhere:
     def count(self, counts: Counts) -> None:
         """Members moved octets."""
         told = tuple(Counted(*member, octets) for member, octets in counts.items())
-        self._send(told).addErrback(_not_told)
+        if told:
+            self._send(told).addErrback(_not_told)
+
+    def borrow(self, asked: Sequence[Asked]) -> None:
+        """Ask for more of quotas; the supervisor lends it."""
+        for at in range(0, len(asked), BATCH):
+            self._ask(tuple(asked[at : at + BATCH])).addErrback(_not_told)
 
 
 def batches(standings: Mapping[Member, Standing]) -> Iterator[tuple[Stands, ...]]:

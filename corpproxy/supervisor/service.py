@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.quotas import Asked
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
@@ -65,12 +66,14 @@ from corpproxy.supervisor.teller import hear
 from corpproxy.supervisor.template import make_template
 from corpproxy.supervisor.wire import (
     Book,
+    Borrow,
     Count,
     Deal,
     EndGrant,
     Hear,
     KeepGrant,
     KeepRequest,
+    Lend,
     Link,
     NotStored,
     SetLimits,
@@ -110,6 +113,12 @@ class SupervisorLink(Link):
     @Count.responder
     def counted(self, value: tuple[Counted, ...]) -> dict[str, Any]:
         self._supervisor.quota_keeper.count({(one.limit, one.whom): one.octets for one in value})
+        return {}
+
+    @Borrow.responder
+    def borrowed(self, value: tuple[Asked, ...]) -> dict[str, Any]:
+        lent = self._supervisor.quota_keeper.lend(_borrower(self._seat), value)
+        self.ask(Lend, tuple(lent)).addErrback(_not_told)
         return {}
 
     @Taken.responder
@@ -249,6 +258,7 @@ class Supervisor(CorpproxyService):
         """A worker is over: close the records of its tunnels."""
         self.sums.forget(seat.incarnation)
         self.dealing.forget(seat)
+        self.quota_keeper.bury(_borrower(seat))
         folder, pool = self.state / RECORDS_FOLDER, self.reactor.getThreadPool()
         find = partial(lost_tunnels, folder, seat.number, began, self.now())
         closing: Deferred[Any] = deferToThreadPool(self.reactor, pool, find)
@@ -406,6 +416,12 @@ class Supervisor(CorpproxyService):
 def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
     """The answer to a worker that has something kept; the notice of it comes by itself."""
     return keeping.addCallbacks(lambda _: {}, _not_stored)
+
+
+def _borrower(seat: Seat) -> str:
+    """The worker of a seat, as it borrows: no other worker has this name."""
+    number, incarnation = seat.incarnation
+    return f"{number}-{incarnation}"
 
 
 def _booked(seat: Seat, employment: Employment | None, number: int, _: object) -> None:

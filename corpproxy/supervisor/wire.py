@@ -19,6 +19,7 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -138,6 +139,13 @@ class Stand(amp.Command):
     requiresAnswer = False
 
 
+class Lend(amp.Command):
+    """Move so much of quotas, at most."""
+
+    arguments = _value(tuple[Lent, ...])
+    requiresAnswer = False
+
+
 class Deal(amp.Command):
     """Let so much through of the buckets of limits from now on."""
 
@@ -197,6 +205,13 @@ class Count(amp.Command):
     """Add up what members of quotas moved."""
 
     arguments = _value(tuple[Counted, ...])
+    requiresAnswer = False
+
+
+class Borrow(amp.Command):
+    """Say what moved of what was lent of quotas, and ask for more; `Lend` is the answer."""
+
+    arguments = _value(tuple[Asked, ...])
     requiresAnswer = False
 
 

@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.quotas import Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
 from corpproxy.backends.lists.files import open_index
@@ -63,10 +64,12 @@ from corpproxy.supervisor.sums import report_of
 from corpproxy.supervisor.teller import Teller, hear
 from corpproxy.supervisor.wire import (
     Begin,
+    Borrow,
     Count,
     Deal,
     Forget,
     Hear,
+    Lend,
     Link,
     Others,
     Prepare,
@@ -149,7 +152,10 @@ class Worker(CorpproxyService):
         return Elsewhere()
 
     def _make_quota_keeper(self) -> CountedElsewhere:
-        return CountedElsewhere(lambda counted: self._link.ask(Count, counted))
+        link = self._link
+        return CountedElsewhere(
+            lambda counted: link.ask(Count, counted), lambda asked: link.ask(Borrow, asked)
+        )
 
     def _make_errands(self) -> Any:
         return NoErrands()
@@ -358,6 +364,11 @@ class WorkerLink(Link):
     @Stand.responder
     def stand(self, value: tuple[Stands, ...]) -> dict[str, Any]:
         self._service.take_standings(standings_of(value))
+        return {}
+
+    @Lend.responder
+    def lend(self, value: tuple[Lent, ...]) -> dict[str, Any]:
+        self._service.proxy.borrowing.take(value)
         return {}
 
     @Deal.responder

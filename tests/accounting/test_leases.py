@@ -50,7 +50,7 @@ class Somebody:
     def deliver(self, now: float, loses: float) -> None:
         due, self.questions = _due(self.questions, now)
         for _, asked_at, asking in due:
-            reply = self._lender.hear(self.name, asking)
+            reply = self._lender.hear(self.name, asking, now)
             self.term_ends = max(self.term_ends, now + reply.term)
             self._send(self.answers, now, (asked_at, reply), loses)
         due, self.answers = _due(self.answers, now)
@@ -143,7 +143,7 @@ class LeaseTests(SynchronousTestCase):
     def test_account_of_the_dead(self) -> None:
         """A loan that nobody accounts for stays charged; once somebody does, the rest is lent again."""
         lender, gone = Lender(100 * KIB), Borrower()
-        gone.take(lender.hear("gone", gone.ask(64 * KIB)), 0.0, 64 * KIB)
+        gone.take(lender.hear("gone", gone.ask(64 * KIB), 0.0), 0.0, 64 * KIB)
         gone.move(10 * KIB)
         lent = gone.granted
         self.assertEqual((lender.charged, lender.used), (lent, 0))
@@ -158,7 +158,7 @@ class LeaseTests(SynchronousTestCase):
         pieces = []
         while lender.free:
             before = borrower.granted
-            borrower.take(lender.hear("one", borrower.ask(1 << 30)), 0.0, 1 << 30)
+            borrower.take(lender.hear("one", borrower.ask(1 << 30), 0.0), 0.0, 1 << 30)
             pieces.append(borrower.granted - before)
         self.assertEqual(pieces, sorted(pieces, reverse=True))
         self.assertEqual((pieces[0], sum(pieces)), (1 << 19, 1 << 20))
@@ -167,24 +167,45 @@ class LeaseTests(SynchronousTestCase):
     def test_term(self) -> None:
         """Who does not hear from the lender stops before the lender's term ends."""
         lender, borrower = Lender(1 << 20), Borrower()
-        borrower.take(lender.hear("one", borrower.ask(1 << 20)), 50.0, 1 << 20)
+        borrower.take(lender.hear("one", borrower.ask(1 << 20), 0.0), 50.0, 1 << 20)
         self.assertEqual(borrower.may_move(50.0 + TERM_SECONDS * 0.98), borrower.holds)
         self.assertEqual(borrower.may_move(50.0 + TERM_SECONDS * 0.995), 0)
-        borrower.take(lender.hear("one", borrower.ask(0)), 60.0, 1 << 20)
+        borrower.take(lender.hear("one", borrower.ask(0), 0.0), 60.0, 1 << 20)
         self.assertEqual(borrower.may_move(61.0), borrower.holds)
 
     def test_old_question(self) -> None:
         """A question that comes again after its answer lends nothing more."""
         lender, borrower = Lender(1 << 20), Borrower()
         question = borrower.ask(LEAST_OCTETS)
-        first = lender.hear("one", question)
-        self.assertEqual(lender.hear("one", question).granted, first.granted)
+        first = lender.hear("one", question, 0.0)
+        self.assertEqual(lender.hear("one", question, 0.0).granted, first.granted)
 
     def test_moved_more(self) -> None:
         """A head that moved before anything was lent counts, too."""
         lender = Lender(100)
-        lender.hear("one", Asking(0, 70, 0, 0))
+        lender.hear("one", Asking(0, 70, 0, 0), 0.0)
         self.assertEqual((lender.used, lender.charged, lender.free), (70, 70, 30))
+
+    def test_over(self) -> None:
+        """When there is nothing but crumbs, and what the dead and the silent hold, it is over."""
+        lender, one, other = Lender(1 << 20), Borrower(), Borrower()
+        other.take(lender.hear("other", other.ask(1 << 19), 0.0), 0.0, 0)
+        while lender.free:
+            one.take(lender.hear("one", one.ask(1 << 20), 1.0), 1.0, 1 << 20)
+            one.move(one.holds)
+        lender.hear("one", one.ask(1 << 20), 2.0)
+        self.assertFalse(lender.is_over(5.0))
+        self.assertTrue(lender.is_over(0.0 + TERM_SECONDS))
+        lender.bury("other")
+        self.assertTrue(lender.is_over(5.0))
+        self.assertEqual(lender.used, 1 << 20)
+        lender.bury("nobody")
+
+    def test_not_over(self) -> None:
+        """Where nobody wants more it is not over: a rest may be lent another day."""
+        lender = Lender(LEAST_OCTETS)
+        lender.hear("one", Asking(0, LEAST_OCTETS - 1, 0, 0), 0.0)
+        self.assertFalse(lender.is_over(1.0))
 
     def test_from_store(self) -> None:
         """A lender is made of what a store has kept of its loans."""

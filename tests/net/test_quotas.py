@@ -8,7 +8,6 @@ from corpproxy.accounting.quotas import Quotas
 from corpproxy.accounting.rollup import QUOTA, RollUp
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.net.limiting import stand
 from corpproxy.net.rounds import TICK_SECONDS
 from corpproxy.policy.limits import Limit, Per
 from corpproxy.policy.quota import Every, Quota, Then
@@ -33,17 +32,21 @@ class QuotaCase(LimitingCase):
         self.quotas = Quotas()
         self.quotas.define(self.limits)
         self.site.proxy.counter.send = self.count
+        self.site.proxy.borrowing.send = self.lend
         self.addCleanup(self.site.proxy.counter.stop)
 
     def count(self, counts):
-        for member, octets in counts.items():
+        for member, octets in self.site.proxy.borrowing.count(counts).items():
             self.quotas.count(*member, octets, self.site.now())
         self.tell()
 
+    def lend(self, asked):
+        lent = [self.quotas.lend("here", one, self.site.now()) for one in asked]
+        self.tell()
+        self.site.proxy.borrowing.take(lent)
+
     def tell(self):
-        changed = self.quotas.changed(self.site.now())
-        self.limits.standings.take(changed)
-        stand(self.site.proxy, changed)
+        self.limits.standings.take(self.quotas.changed(self.site.now()))
 
     def used(self, whom=CLIENT):
         standing = self.quotas.standing("day", whom, self.site.now())
@@ -157,6 +160,7 @@ class OtherThenTests(QuotaCase):
         client.server.send(bytes(10_000))
         self.site.settle()
         self.assertEqual(len(client.take()), 10_000)
+        self.site.wait(1)
         self.assertFalse(client.server.paused)
 
     def test_record(self):

@@ -1,0 +1,225 @@
+"""
+Borrowing: what this process may move of each quota that ends at its last octet.
+
+Whoever adds quotas up lends parts of them (`corpproxy.accounting.leases`): a worker moves no more than it was
+lent.  What it holds of one stands in a bucket like any other (`corpproxy.accounting.rates.Stock`), and more
+is asked for before that is empty: enough for the next second, at the pace of the last one.  Who waits because
+it is empty waits for an answer and not for a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Borrower, Reply
+from corpproxy.accounting.quotas import Asked, Lent
+from corpproxy.accounting.rates import Bucket
+from corpproxy.accounting.sharing import LENT, BucketKey
+
+if TYPE_CHECKING:
+    from corpproxy.net.counting import Counts
+    from corpproxy.net.pacing import Pacer
+    from corpproxy.policy.quota import Member
+
+# What is asked for the first time, when nobody knows how fast it goes.
+FIRST_OCTETS = 256 * 1024
+
+# A question that was not answered for so long is asked again.
+AGAIN_SECONDS = 2.0
+
+# What is held is asked for again after so long, so that it may be used on.
+RENEW_SECONDS = TERM_SECONDS / 2
+
+
+class Held:
+    """What is held of one quota of one member; ``pace`` is what moved in the last second, in octets."""
+
+    __slots__ = (
+        "asked_at",
+        "borrower",
+        "calls_back",
+        "frozen",
+        "is_asked",
+        "moved",
+        "pace",
+        "stock",
+        "telling",
+        "told",
+        "until",
+    )
+
+    def __init__(self, stock: Bucket) -> None:
+        self.stock = stock
+        self.borrower = Borrower()
+        self.until = 0.0
+        self.asked_at = 0.0
+        self.is_asked = False
+        # What the lender knows to have been moved and given back, and what it is being told.
+        self.told = self.telling = (0, 0)
+        # What moved since the pace was looked at.
+        self.moved = 0
+        self.pace = 0.0
+        self.calls_back = False
+        # What may not be used because the lender was not heard of for too long.
+        self.frozen = 0.0
+
+    def wants(self) -> int:
+        """What it could use more, for the next second."""
+        stock = self.stock
+        debt = max(0, -int(stock.tokens))
+        if stock.hungry:
+            return debt + max(int(self.pace), FIRST_OCTETS if not self.borrower.granted else LEAST_OCTETS)
+        return debt + max(0, int(self.pace - max(stock.tokens, 0)))
+
+    def begin_anew(self, until: float) -> None:
+        """The quota was made good: what was lent before counts no more, and what was not told counts now."""
+        untold = self.borrower.moved - self.told[0]
+        self.borrower = Borrower()
+        self.borrower.move(max(0, untold))
+        self.told = self.telling = (0, 0)
+        self.until = until
+        self.stock.tokens = self.frozen = 0.0
+
+    def give_back(self) -> None:
+        """Give back what nobody here needs before the next question."""
+        needs = self.pace / 2 if self.stock.members else 0
+        octets = self.borrower.give_back(int(self.stock.tokens - needs))
+        self.stock.tokens -= octets
+
+
+class Borrowing:
+    """
+    All that a process holds.
+
+    ``send`` asks for more, and is answered by `take`.  ``seconds`` is the clock of terms.
+    """
+
+    def __init__(self, pacer: Pacer, clock: Any) -> None:
+        self.send: Callable[[Sequence[Asked]], None] = lambda asked: None
+        self._pacer = pacer
+        self._clock = clock
+        self._held: dict[Member, Held] = {}
+        self._due: dict[Member, None] = {}
+        self._call: IDelayedCall | None = None
+        self._looked_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def key(self, member: Member) -> BucketKey:
+        """The bucket of what is lent to a member, for an exchange that stands below it from now on."""
+        key = BucketKey(*member, LENT)
+        if member not in self._held:
+            self._held[member] = Held(self._pacer.rates.stock(key))
+            self._ask_soon(member)
+        return key
+
+    def stop(self) -> None:
+        """Ask no more; what is held is given back, and what moved is told."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        for member, held in self._held.items():
+            held.borrower.give_back(held.borrower.holds)
+            self._due[member] = None
+        self._ask()
+
+    def count(self, counts: Counts) -> Counts:
+        """Octets moved; gives those that nobody lent."""
+        others = {}
+        for member, octets in counts.items():
+            held = self._held.get(member)
+            if held is None:
+                others[member] = octets
+                continue
+            held.borrower.move(octets)
+            held.moved += octets
+        return others
+
+    def lack(self, key: BucketKey) -> None:
+        """Somebody waits for what is lent."""
+        self._ask_soon((key.limit, key.whom))
+
+    def turning(self, now: float) -> Iterator[None]:
+        """Look a few times a second what is needed and what is not, a slice at each step."""
+        seconds = max(now - self._looked_at, 0.05)
+        self._looked_at = now
+        pauses = Pauses()
+        for member, held in list(self._held.items()):
+            self._look(member, held, now, seconds)
+            if pauses.is_due():
+                yield
+        self._ask()
+
+    def take(self, lent: Iterable[Lent]) -> None:
+        """What was asked for, or less."""
+        is_waited_for = False
+        for one in lent:
+            held = self._held.get((one.limit, one.whom))
+            if held is not None:
+                self._take(held, one)
+                is_waited_for = is_waited_for or bool(held.stock.hungry and held.stock.tokens > 0)
+        if is_waited_for:
+            self._pacer.hasten()
+
+    # Inside.
+
+    def _look(self, member: Member, held: Held, now: float, seconds: float) -> None:
+        held.pace = max(held.moved / seconds, held.pace / 2)
+        if held.pace < 1:
+            held.pace = 0.0
+        held.moved = 0
+        stock, borrower = held.stock, held.borrower
+        if now >= borrower.until and stock.tokens > 0:
+            held.frozen += stock.tokens
+            stock.tokens = 0.0
+        if not stock.members or held.calls_back:
+            held.calls_back = False
+            held.give_back()
+        is_told = held.told == (borrower.moved, borrower.returned)
+        if not stock.members and is_told and not borrower.holds:
+            del self._held[member]
+            self._pacer.rates.drop(stock.key)
+        elif not is_told or held.wants() or now - held.asked_at >= RENEW_SECONDS:
+            self._due[member] = None
+
+    def _ask_soon(self, member: Member) -> None:
+        self._due[member] = None
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._ask)
+
+    def _ask(self) -> None:
+        self._call = None
+        due, self._due = self._due, {}
+        now = self._pacer.seconds()
+        asked = [self._asked(member, now) for member in due if self._may_ask(member, now)]
+        if asked:
+            self.send(asked)
+
+    def _may_ask(self, member: Member, now: float) -> bool:
+        held = self._held.get(member)
+        return held is not None and (not held.is_asked or now - held.asked_at >= AGAIN_SECONDS)
+
+    def _asked(self, member: Member, now: float) -> Asked:
+        held = self._held[member]
+        held.asked_at, held.is_asked = now, True
+        held.telling = held.borrower.moved, held.borrower.returned
+        asking = held.borrower.ask(held.wants())
+        return Asked(*member, held.until, now, *asking)
+
+    def _take(self, held: Held, lent: Lent) -> None:
+        held.is_asked = False
+        if lent.until != held.until:
+            held.begin_anew(lent.until)
+            self._ask_soon((lent.limit, lent.whom))
+            return
+        borrower, held.told = held.borrower, held.telling
+        before = borrower.granted
+        borrower.take(Reply(lent.granted, lent.term), lent.asked_at, borrower.holds)
+        held.stock.tokens += borrower.granted - before + held.frozen
+        held.frozen = 0.0
+        held.calls_back = lent.calls_back
