@@ -367,9 +367,10 @@ def _seated(site: Site, core: int) -> list[int]:
 
 
 def _undisturbed(process: int) -> None:
-    """Let a process run before all others on its core, as if it were alone there."""
+    """Let the loop of a process run before all else on its core, as if it were alone there."""
     with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(1))
+        # Its threads that are to come are no more than others.
+        os.sched_setscheduler(process, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 A million mixed exchanges, and what is left of them: ``python -m benchmarks --soak 1000000``.
 
 The load, the origin and corpproxy each count for themselves.  In the end every exchange must have one closing
-record, the octets in the records and in the ledger must be those that client and server counted, and no
-process may have grown.  Some exchanges are cut off on purpose, by a person of their own; for those the
-difference has a bound.
+record, the octets in the records and in the ledger must be those that client and server counted, by whatever
+the ledger has sums, and no process may have grown.  Some exchanges are cut off on purpose, by a person of
+their own; for those the difference has a bound.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -26,9 +26,11 @@ from benchmarks.load import Load, Seen
 from benchmarks.origin import Origin, compiled
 from benchmarks.peers.corpproxy import Corpproxy
 from benchmarks.place import enter, name_hosts
-from corpproxy.accounting.report import By, UsageQuestion
+from corpproxy.accounting.report import By, UsageQuestion, UsageReport
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
+from corpproxy.backends.records.segment_file import open_segment
+from corpproxy.backends.records.segments import RECORDS_FOLDER, segment_names
 from corpproxy.backends.store.interface import STORE_FILE
 from corpproxy.backends.store.sqlite import report_from
 
@@ -52,6 +54,16 @@ QUIET_SECONDS = 2.5
 # Beyond this a process has grown: memory by a share, descriptors by a number (pipes that are kept at hand).
 MAX_GROWTH = 0.05
 MAX_DESCRIPTORS = 64
+
+# What the ledger has sums by, and what a record says of it.
+DIMENSIONS: dict[By, Callable[[Record], tuple[str, ...]]] = {
+    By.USER: lambda record: (record.user,),
+    By.GROUP: lambda record: record.groups,
+    By.DEVICE: lambda record: (record.client,),
+    By.CATEGORY: lambda record: record.categories,
+    By.HOST: lambda record: (record.host,),
+    By.RULE: lambda record: (record.rule,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +128,15 @@ class Soaked(Corpproxy):
 
 def soak(options: argparse.Namespace, folder: Path) -> int:
     """Run it, print what came of it; gives the exit code."""
-    return Soak(folder).run(max(LEAST_ROUNDS, round(options.soak / ROUND)))
+    rounds = max(LEAST_ROUNDS, round(options.soak / ROUND))
+    return Soak(folder, min(ROUND, options.soak // rounds)).run(rounds)
 
 
 class Soak:
-    """The servers, the proxy and the load of one run."""
+    """The servers, the proxy and the load of one run, in rounds of a ``size``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size: int) -> None:
+        self._size = size
         self._place = place = enter(folder)
         made = fixtures.make(place.folder / "fixtures", DOMAINS)
         (made.web / "long").write_bytes(b"x" * LONG)
@@ -160,7 +174,7 @@ class Soak:
     def _round(self) -> None:
         tally = self._tally
         for phase in PHASES:
-            seen = self._loaded(phase, "steady", limit=round(ROUND * phase.share), secs=500)
+            seen = self._loaded(phase, "steady", limit=round(self._size * phase.share), secs=500)
             if seen.lost:
                 raise Neglected(f"{phase.name}: {seen.lost} exchanges failed: {seen.errors}")
             tally.whole.add(seen.count + seen.refused, seen.sent, seen.octets)
@@ -191,7 +205,8 @@ def _sizes(peer: Corpproxy) -> Iterator[tuple[int, Size]]:
 
 def verdict(tally: Tally, peer: Corpproxy, origin: Origin) -> int:
     """Compare all counts; gives the exit code."""
-    rows = list(itertools.chain(_counts(tally, peer, origin), _growth(tally.sizes)))
+    growth = _growth(tally.sizes) if tally.whole.exchanges >= LEAST_ROUNDS * ROUND else _too_short()
+    rows = list(itertools.chain(_counts(tally, peer, origin), growth))
     for name, figures, holds in rows:
         print(f"{'ok   ' if holds else 'WRONG'} {name}: {figures}")
     return int(not all(holds for _, _, holds in rows))
@@ -214,6 +229,7 @@ class Recorded:
     named: Counts = field(default_factory=Counts)
     up: Counts = field(default_factory=Counts)
     tunnelled: Counts = field(default_factory=Counts)
+    by: dict[By, dict[str, Counts]] = field(default_factory=lambda: {by: {} for by in DIMENSIONS})
     closings: Counter[str] = field(default_factory=Counter)
     opened: set[str] = field(default_factory=set)
 
@@ -224,6 +240,7 @@ class Recorded:
             return
         self.closings[record.id] += 1
         is_cut = record.user == user_name(HASTY)
+        self._take_by(record)
         if record.user and not is_cut:
             self.named.add(1, record.received, record.sent)
         if record.agent:  # those without one were not asked by the load
@@ -233,11 +250,18 @@ class Recorded:
         elif not is_cut and record.up_sent:
             self.tunnelled.add(1, record.up_sent, record.up_received)
 
+    def _take_by(self, record: Record) -> None:
+        """Count one for everything that the ledger has sums by."""
+        for by, of in DIMENSIONS.items():
+            for name in of(record) or ("",):
+                self.by[by].setdefault(name, Counts()).add(1, record.received, record.sent)
+
 
 def _counts(tally: Tally, peer: Corpproxy, origin: Origin) -> Iterator[Row]:
     ours = Recorded()
-    for path in peer.records():
-        with path.open("rb") as lines:
+    # Closed segments are packed after a while.
+    for name in segment_names(peer.folder / "state" / RECORDS_FOLDER):
+        with open_segment(name.path) as lines:
             for line in lines:
                 ours.take(decode(line))
     most = max(ours.closings.values())
@@ -252,7 +276,7 @@ def _counts(tally: Tally, peer: Corpproxy, origin: Origin) -> Iterator[Row]:
         print(f"# {tally.stale} requests met a connection that was being closed, and were sent again")
     yield from _cut(tally, ours.cut)
     yield from _origin(origin, ours.up, tally.cuts)
-    yield from _ledger(peer, ours.named)
+    yield from _ledger(peer, ours)
 
 
 def _origin(origin: Origin, up: Counts, cuts: int) -> Iterator[Row]:
@@ -275,8 +299,9 @@ def _origin(origin: Origin, up: Counts, cuts: int) -> Iterator[Row]:
     )
 
 
-def _ledger(peer: Corpproxy, named: Counts) -> Iterator[Row]:
-    usage = report_from(peer.folder / "state" / STORE_FILE, UsageQuestion(By.USER, UTC))
+def _ledger(peer: Corpproxy, ours: Recorded) -> Iterator[Row]:
+    named, reports = ours.named, {by: _report(peer, by) for by in By}
+    usage = reports[By.USER]
     total = Counts()
     for row in usage.rows:
         if row.name not in {"", user_name(HASTY)}:
@@ -284,6 +309,22 @@ def _ledger(peer: Corpproxy, named: Counts) -> Iterator[Row]:
     yield _equal("exchanges, ledger and records", total.exchanges, named.exchanges)
     yield _equal("octets received, ledger and records", total.received, named.received)
     yield _equal("octets sent, ledger and records", total.sent, named.sent)
+    for by in DIMENSIONS:
+        sums = {row.name: Counts(row.exchanges, row.received, row.sent) for row in reports[by].rows}
+        figures = f"{len(sums):,} and {len(ours.by[by]):,}"
+        yield f"sums by {by}, ledger and records", figures, sums == ours.by[by]
+    for by, report in reports.items():
+        yield _equal(f"octets by {by} in all", report.total.octets, usage.total.octets)
+        if not by.may_overlap:
+            yield _equal(
+                f"octets by {by}, the rows", sum(row.octets for row in report.rows), usage.total.octets
+            )
+            minutes = sum(row.minutes for row in report.rows)
+            yield _equal(f"active minutes by {by}, the rows", minutes, usage.total.minutes)
+
+
+def _report(peer: Corpproxy, by: By) -> UsageReport:
+    return report_from(peer.folder / "state" / STORE_FILE, UsageQuestion(by, UTC))
 
 
 def _cut(tally: Tally, cut: Counts) -> Iterator[Row]:
@@ -297,11 +338,16 @@ def _equal(name: str, ours: int, theirs: int) -> Row:
     return name, f"{ours:,} and {theirs:,}", ours == theirs
 
 
+def _too_short() -> Iterator[Row]:
+    yield "whether processes grow", f"a shorter run than {LEAST_ROUNDS * ROUND:,} cannot tell", True
+
+
 def _growth(sizes: list[dict[int, Size]]) -> Iterator[Row]:
     """Whether the processes of the half of the run still run and have not grown since."""
-    early, late = sizes[(len(sizes) - 1) // 2], sizes[-1]
-    yield "the same processes serve", f"{len(late)}", early.keys() == late.keys()
-    for pid in early.keys() & late.keys():
+    # Children that work up the records come and go.
+    serving, early, late = sizes[0].keys(), sizes[(len(sizes) - 1) // 2], sizes[-1]
+    yield "the same processes serve", f"{len(serving)}", serving <= early.keys() & late.keys()
+    for pid in serving & early.keys() & late.keys():
         was, now = early[pid], late[pid]
         figures = (
             f"{was.memory / 1e6:.1f} to {now.memory / 1e6:.1f} MB, {was.descriptors} to {now.descriptors}"

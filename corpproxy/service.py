@@ -6,13 +6,12 @@ What a policy says is built anew with each reload (``assembly.py``); what outliv
 
 from __future__ import annotations
 
-import gc
 import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -25,9 +24,11 @@ from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
-from corpproxy.backends.bookkeeping import Bookkeeper
+from corpproxy.backends.bookkeeping import Bookkeeper, Taking
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
+from corpproxy.backends.intake import Intake
 from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.lists.past_keeper import PastKeeper
 from corpproxy.backends.lists.removed import RemovedLists
 from corpproxy.backends.lists.update_job import UpdateJob
 from corpproxy.backends.lists.updates import ListUpdates
@@ -61,6 +62,7 @@ from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
+from corpproxy.interpreter import set_interpreter
 from corpproxy.keeping import make_shelf, make_sinks
 from corpproxy.naming import naming_of
 from corpproxy.net.control import ControlServer
@@ -78,14 +80,7 @@ from corpproxy.signals import Signals
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
-if TYPE_CHECKING:
-    pass
-
 log = Logger()
-
-# An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
-# look at the young objects after each seven hundred new ones, which is every tenth exchange.
-GC_THRESHOLDS = (20_000, 20, 20)
 
 
 class NotStarted(CorpproxyError):
@@ -176,7 +171,8 @@ class CorpproxyService(Holding, Service):
         self.shelf = self._make_shelf()
         self.sinks = self._make_sinks()
         self.accounts = Accounts(Ledger())
-        self.bookkeeper = Bookkeeper(reactor, self.accounts, self.store, now=now)
+        self.intake = self._make_intake()
+        self.bookkeeper = Bookkeeper(reactor, self.accounts, self.intake, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
         self.reception = self._make_reception()
         signer = Signer(kept_key(state / FORMS_KEY))
@@ -209,6 +205,9 @@ class CorpproxyService(Holding, Service):
         store = SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
         store.hides = self.hides
         return store
+
+    def _make_intake(self) -> Taking:
+        return Intake(self.store, self.now)
 
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
@@ -262,7 +261,11 @@ class CorpproxyService(Holding, Service):
         return References(secrets.randbelow(1 << 20))
 
     def _list_keeper(self) -> Any:
-        return ListKeeper(self.reactor, self.configuration.lists, self.state, self.take_lists, self.now)
+        sources, past = (
+            self.configuration.lists,
+            PastKeeper(self.reactor, self.state, self.configuration.lists),
+        )
+        return ListKeeper(self.reactor, sources, self.state, self.take_lists, self.now, past)
 
     def _list_updates(self) -> Any:
         return ListUpdates(
@@ -303,10 +306,7 @@ class CorpproxyService(Holding, Service):
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
             self._listen(socket)
-        # What was made until now stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        set_interpreter()
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""

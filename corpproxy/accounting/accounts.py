@@ -9,7 +9,7 @@ from corpproxy.accounting.meter import Meter
 class Account(Meter):
     """The meter of one exchange together with whom and what its octets are counted for."""
 
-    __slots__ = ("categories", "groups", "host", "user")
+    __slots__ = ("categories", "device", "groups", "host", "rule", "user")
 
     def __init__(
         self,
@@ -17,6 +17,8 @@ class Account(Meter):
         groups: tuple[str, ...] = (),
         categories: tuple[str, ...] = (),
         host: str = "",
+        device: str = "",
+        rule: str = "",
     ) -> None:
         # Written out, not through Meter: one is made for every exchange.
         self.received = self.sent = self.counted_received = self.counted_sent = 0
@@ -24,6 +26,8 @@ class Account(Meter):
         self.groups = groups
         self.categories = categories
         self.host = host
+        self.device = device
+        self.rule = rule
 
 
 class Accounts:
@@ -59,6 +63,9 @@ class Accounts:
             account.host,
             account.received - account.counted_received,
             account.sent - account.counted_sent,
+            1,
+            account.device,
+            account.rule,
         )
         account.counted_received, account.counted_sent = account.received, account.sent
 
@@ -70,11 +77,13 @@ class Accounts:
         groups: tuple[str, ...],
         categories: tuple[str, ...],
         host: str,
+        device: str = "",
+        rule: str = "",
     ) -> None:
         """Count an exchange that was over before it was opened, as most are."""
         received, sent = account.received, account.sent
         account.counted_received, account.counted_sent = received, sent
-        self.ledger.add(at, user, groups, categories, host, received, sent)
+        self.ledger.add(at, user, groups, categories, host, received, sent, 1, device, rule)
 
     def collect(self, at: float) -> None:
         """Bring what the running exchanges moved since the last time into the ledger."""
@@ -83,5 +92,14 @@ class Accounts:
                 continue
             received, sent = account.take()
             self.ledger.add(
-                at, account.user, account.groups, account.categories, account.host, received, sent, 0
+                at,
+                account.user,
+                account.groups,
+                account.categories,
+                account.host,
+                received,
+                sent,
+                0,
+                account.device,
+                account.rule,
             )

@@ -3,7 +3,8 @@ The ledger: who moved how many octets where, added up in memory until a store ta
 
 The store keeps sums by quarter of an hour, because every time zone of the world is a whole number of
 quarters away from UTC: sums by hour or day of any zone can be made from them, those of hours
-in UTC could not serve Adelaide (UTC+9:30) or Kathmandu (UTC+5:45).
+in UTC could not serve Adelaide (UTC+9:30) or Kathmandu (UTC+5:45).  On the way there they stand by minutes,
+because those are what active minutes are told from.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+MINUTE_SECONDS = 60
 SLOT_SECONDS = 900
 
 # So many sums are held while the store does not take them (a full disk); about 40 MB.  Beyond it, hosts
@@ -21,12 +23,14 @@ OTHER_HOSTS = "*"
 
 class Usage(NamedTuple):
     """
-    One sum: what one person moved to one host in one slot.
+    One sum: what one person moved from one device to one host by one rule in one minute.
 
-    ``slot`` is the POSIX second at which it begins.  ``received`` came from the client, ``sent`` went to it.
+    ``minute`` is the POSIX second at which it begins.  ``received`` came from the client, ``sent`` went to
+    it.  ``device`` is the client's address; ``rule`` is the one that decided.  ``minutes`` is how many active
+    minutes this is, which `corpproxy.accounting.activity` tells.
     """
 
-    slot: int
+    minute: int
     user: str
     groups: tuple[str, ...]
     categories: tuple[str, ...]
@@ -34,6 +38,13 @@ class Usage(NamedTuple):
     received: int
     sent: int
     exchanges: int
+    device: str = ""
+    rule: str = ""
+    minutes: int = 0
+
+
+# Minute, user, groups, categories, host, device, rule.
+_Key = tuple[int, str, tuple[str, ...], tuple[str, ...], str, str, str]
 
 
 class Ledger:
@@ -42,7 +53,7 @@ class Ledger:
     __slots__ = ("_max_sums", "_sums")
 
     def __init__(self, max_sums: int = MAX_SUMS) -> None:
-        self._sums: dict[tuple[int, str, tuple[str, ...], tuple[str, ...], str], list[int]] = {}
+        self._sums: dict[_Key, list[int]] = {}
         self._max_sums = max_sums
 
     def __len__(self) -> int:
@@ -59,30 +70,49 @@ class Ledger:
         received: int,
         sent: int,
         exchanges: int = 1,
+        device: str = "",
+        rule: str = "",
+        minutes: int = 0,
     ) -> None:
         """Add octets that moved ``at``, POSIX seconds; a running tunnel adds its own with ``exchanges=0``."""
-        key = (int(at) // SLOT_SECONDS * SLOT_SECONDS, user, groups, categories, host)
+        key = (int(at) // 60 * 60, user, groups, categories, host, device, rule)
         row = self._sums.get(key)
         if row is None:
-            self._open(key, [received, sent, exchanges])
+            self._open(key, [received, sent, exchanges, minutes])
         else:
             row[0] += received
             row[1] += sent
             row[2] += exchanges
+            row[3] += minutes
 
     def take_batch(self) -> list[Usage]:
         """Hand out all sums and begin anew."""
         sums, self._sums = self._sums, {}
-        return [Usage(*key, *row) for key, row in sums.items()]
+        return [
+            Usage(minute, user, groups, categories, host, received, sent, exchanges, device, rule, minutes)
+            for (minute, user, groups, categories, host, device, rule), (
+                received,
+                sent,
+                exchanges,
+                minutes,
+            ) in sums.items()
+        ]
 
     def put_back(self, batch: Iterable[Usage]) -> None:
         """Take back sums that the store could not take; they go out again with the next batch."""
         for row in batch:
             self.add(*row)
 
-    def _open(self, key: tuple[int, str, tuple[str, ...], tuple[str, ...], str], row: list[int]) -> None:
-        if len(self._sums) >= self._max_sums and key[4] != OTHER_HOSTS:
-            slot, user, groups, _, _ = key
-            self.add(slot, user, groups, (), OTHER_HOSTS, *row)
-        else:
+    def _open(self, key: _Key, row: list[int]) -> None:
+        if len(self._sums) < self._max_sums or key[4] == OTHER_HOSTS:
             self._sums[key] = row
+            return
+        minute, user, groups, _, _, device, rule = key
+        received, sent, exchanges, minutes = row
+        slot = slot_of(minute)
+        self.add(slot, user, groups, (), OTHER_HOSTS, received, sent, exchanges, device, rule, minutes)
+
+
+def slot_of(at: float) -> int:
+    """The quarter of an hour in which a moment lies, by the POSIX second at which it begins."""
+    return int(at) // SLOT_SECONDS * SLOT_SECONDS

@@ -121,15 +121,21 @@ class Books:
         now = self._now()
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
         is_plain = self.naming is None and not exchange.in_force.discretion.levels and not self.forgotten
-        if self.forgotten and destination is not None:
+        if account.host or destination is None or not is_plain:
             self._name(exchange)
-        if account.host or destination is None:
             self._accounts.close(account, now)
         else:
-            host, categories = destination.host.name, destination.categories
-            if not is_plain:
-                host, categories = self._counted(exchange, destination)
-            self._accounts.count(account, now, identity.name, identity.groups, categories, host)
+            decision = exchange.decision
+            self._accounts.count(
+                account,
+                now,
+                identity.name,
+                identity.groups,
+                destination.categories,
+                destination.host.name,
+                exchange.client,
+                decision.rule if decision is not None else "",
+            )
         try:
             record = self._ending(exchange, now)
             if not is_plain:
@@ -192,6 +198,18 @@ class Books:
             return OTHER_HOSTS, destination.categories
         return destination.host.name, destination.categories
 
+    def _counted_by(self, exchange: Exchange) -> tuple[str, str]:
+        """
+        The device and the rule that octets are counted for.
+
+        Where the record has pseudonyms, the address of a device would tell who somebody is, and the rule
+        where a person went.
+        """
+        rule = exchange.decision.rule if exchange.decision is not None else ""
+        if self.naming is not None:
+            return "", "" if exchange.identity.name else rule
+        return exchange.client, rule
+
     def _name(self, exchange: Exchange) -> None:
         """Say for whom and for what the octets of an exchange count."""
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
@@ -199,6 +217,7 @@ class Books:
         account.groups = identity.groups
         if destination is not None:
             account.host, account.categories = self._counted(exchange, destination)
+        account.device, account.rule = self._counted_by(exchange)
         for erasure in self.forgotten:
             _count_for_nobody(exchange, erasure)
 
@@ -394,10 +413,11 @@ def _tell_answer(record: Record, answer: Answer) -> None:
 
 
 def _count_for_nobody(exchange: Exchange, erasure: Erasure) -> None:
-    """Count as the store does after an erasure; it knows no addresses of clients."""
+    """Count as the store does after an erasure."""
     account = exchange.account
-    if not erasure.client and erasure.concerns(user=account.user, host=account.host, at=exchange.started):
-        account.user = "" if erasure.user else account.user
+    if erasure.concerns(user=account.user, client=account.device, host=account.host, at=exchange.started):
+        if erasure.user or erasure.client:
+            account.user = account.device = ""
         account.host = OTHER_HOSTS if erasure.host else account.host
 
 

@@ -20,6 +20,7 @@ from corpproxy.audit.reference import read_reference
 from corpproxy.audit.results import MEANINGS, Kind
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.lists.past import PastLists
 from corpproxy.backends.policies.history import PUT_ASIDE, History, HistoryError, Run, Version
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.search.find import find_exchange
@@ -84,7 +85,7 @@ def _told(record: Record, state: Path) -> Told:
     index = open_index(state)
     past = None
     if configuration is not None and record.decision:
-        past = explain_record(record, configuration, index)
+        past = explain_record(record, configuration, index, PastLists(state))
     return Told(record, _version(record, state), configuration, past, list_versions(index))
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,11 +19,13 @@ from corpproxy.backends.lists.files import (
     list_problems,
 )
 from corpproxy.backends.lists.lines import find_line
+from corpproxy.backends.lists.past import kept_octets
 from corpproxy.cli import lists_fetched
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.load import Loaded
 from corpproxy.destination.classifier import OWN, Classifier, missing_categories
+from corpproxy.destination.fetched_place import folder_name
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.index_meta import MISSING, ListReport
@@ -155,16 +157,32 @@ def _stats(configuration: Configuration, index: CategoryIndex | None, *, as_json
     now = time.time()
     reports = index.meta.lists if index is not None else []
     path = index_path(configuration.state)
+    past = kept_octets(configuration.state)
     if as_json:
-        print(json.dumps([_as_mapping(report, now) for report in reports], indent=2))
+        print(json.dumps([_as_mapping(report, now) | _kept_of(report, past) for report in reports], indent=2))
         return 0
     if index is None:
         return FAILED
     print_table(_list_rows(configuration.lists, index, now))
-    print(f"index: {path}, {_size(path.stat().st_size)}, built {_age(now - index.meta.built)} ago\n")
+    print(f"index: {path}, {_size(path.stat().st_size)}, built {_age(now - index.meta.built)} ago")
+    _print_kept(past)
+    print()
     print_table(_category_rows(reports))
     _print_odd_lines(reports)
     return 0
+
+
+def _kept_of(report: ListReport, past: Mapping[str, tuple[int, int]]) -> dict[str, object]:
+    versions, octets = past.get(folder_name(report.name), (0, 0))
+    return {"kept_versions": versions, "kept_octets": octets}
+
+
+def _print_kept(past: Mapping[str, tuple[int, int]]) -> None:
+    """Say how much stays for the records that cite it; the version in force is one of them."""
+    versions, octets = (sum(column) for column in zip(*past.values(), strict=True)) if past else (0, 0)
+    if versions:
+        noun = "version" if versions == 1 else "versions"
+        print(f"kept for the records that cite them: {versions} {noun}, {_size(octets)}")
 
 
 def _list_rows(sources: Sequence[ListSource], index: CategoryIndex, now: float) -> list[list[str]]:

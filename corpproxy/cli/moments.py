@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from corpproxy.policy.days import Days
+
 _AGO = re.compile(r"(\d+)(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
@@ -17,33 +19,35 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 FORMS = "2026-11-23, 2026-11-23T10:00, 10:00, today, yesterday, or 2h and 7d for so long ago"
 
 
-def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False) -> float:
+def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False, day_begins: int = 0) -> float:
     """
     Read a moment in the time of ``zone``; gives POSIX seconds.
 
-    A day alone is its beginning, or with ``is_end`` its end: ``--until`` a day includes that day.
+    A day alone is its beginning, or with ``is_end`` its end: ``--until`` a day includes that day.  Days begin
+    so many minutes after midnight.
 
     :raises ValueError: when it is none, with a sentence that shows the forms.
     """
     try:
-        return max(0.0, _seconds(written, now, zone, is_end=is_end))
+        return max(0.0, _seconds(written, now, Days(zone, day_begins), is_end=is_end))
     except (ValueError, OverflowError):
         raise ValueError(f"'{written}' is no moment; write {FORMS}") from None
 
 
-def _seconds(written: str, now: float, zone: tzinfo, *, is_end: bool) -> float:
+def _seconds(written: str, now: float, days: Days, *, is_end: bool) -> float:
+    zone = days.zone
     today = datetime.fromtimestamp(now, zone)
     if match := _AGO.fullmatch(written):
         return now - timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
     if written == "now":
         return now
     if written in ("today", "yesterday"):
-        written = (today - timedelta(days=written == "yesterday")).strftime("%Y-%m-%d")
+        return days.beginning(days.day(now) + timedelta(days=is_end - (written == "yesterday")))
     elif _CLOCK.fullmatch(written):
         written = f"{today:%Y-%m-%d}T{written.zfill(len(written) + (written[1] == ':'))}"
     read = datetime.fromisoformat(written)
-    if is_end and _DAY.fullmatch(written):
-        read += timedelta(days=1)
+    if _DAY.fullmatch(written):
+        return days.beginning(read.date() + timedelta(days=is_end))
     return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
 
 

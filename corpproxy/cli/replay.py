@@ -13,6 +13,7 @@ from pathlib import Path
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
+from corpproxy.backends.lists.past import PastLists
 from corpproxy.backends.records.reader import Complain
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.search.scan import numbered_lines, scan
@@ -129,7 +130,8 @@ class _Recorded:
         """The policy that is asked."""
         site = self._site
         then = PastPolicies(self._folder.parent, site.configuration)
-        return Candidate(site.configuration, site.index, site.surroundings.people, then, self._as_of)
+        people, versions = site.surroundings.people, PastLists(self._folder.parent)
+        return Candidate(site.configuration, site.index, people, then, self._as_of, versions)
 
     def records(self, complain: Complain, progress: Callable[[int, int], None]) -> Iterator[Record]:
         """Every record that may be wanted."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.moments import machine_zone
+from corpproxy.policy.days import DAY_BEGINS
 
 DEFAULT_POLICY = Path("policy.yaml")
 
@@ -21,6 +22,7 @@ class Site:
     state: Path
     zone: tzinfo
     name: str = "This site"
+    day_begins: int = DAY_BEGINS
 
 
 def add_site_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +51,9 @@ def site_of(options: argparse.Namespace, *, needed: bool) -> Site:
 
     configuration = load_policy(path, DISK, forgiving=True).configuration
     if configuration is not None:
-        return Site(configuration.state, configuration.time_zone, configuration.site)
+        return Site(
+            configuration.state, configuration.time_zone, configuration.site, configuration.day_begins
+        )
     print(
         f"{path} cannot be loaded ('corpproxy check' says why); times are those of this machine",
         file=sys.stderr,

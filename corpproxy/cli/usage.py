@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import time
-from datetime import tzinfo
 from pathlib import Path
 
 import msgspec
@@ -16,19 +16,35 @@ from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.audit.line import printable
 from corpproxy.backends.store.interface import STORE_FILE, StoreError
 from corpproxy.backends.store.sqlite import report_from
+from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.octets import human
 from corpproxy.cli.options import add_json
-from corpproxy.cli.site import add_site_arguments, site_of
+from corpproxy.cli.site import Site, add_site_arguments, site_of
+from corpproxy.policy.days import Unit
 
-DESCRIPTION = "Show who moved how many octets through the proxy, heads, refusals and open tunnels included."
+DESCRIPTION = (
+    "Show who moved how many octets through the proxy, and for how many active minutes; heads, refusals and "
+    "open tunnels included."
+)
 
 _NAMELESS = {
     By.USER: "(not signed in)",
     By.GROUP: "(no group)",
+    By.DEVICE: "(not told)",
     By.CATEGORY: "(no category)",
     By.HOST: "(no host)",
+    By.RULE: "(no rule)",
+}
+# What a report may keep to.
+_OF = {
+    "user": "this person alone",
+    "group": "people of this group alone",
+    "device": "the device with this address alone",
+    "category": "hosts of this category alone",
+    "host": "this host alone, with all below it",
+    "rule": "what this rule decided alone",
 }
 _OVERLAP = {
     By.GROUP: "A person in several groups counts in each of them; the total counts every octet once.",
@@ -44,10 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=[str(by) for by in By], default="user", help="what to have a row for (default: user)"
     )
+    parser.add_argument(
+        "--per", choices=[str(unit) for unit in Unit], help="rows for each hour, day, week or month"
+    )
     parser.add_argument("--since", metavar="WHEN", help=f"leave out what was before: {FORMS}")
     parser.add_argument("--until", metavar="WHEN", help="leave out what was after; a day includes that day")
-    parser.add_argument("--user", metavar="NAME", help="this person alone")
-    parser.add_argument("--limit", type=int, metavar="N", help="show the first N rows; the total is of all")
+    for name, said in _OF.items():
+        parser.add_argument(f"--{name}", metavar="NAME", help=said)
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="show the first N rows, with --per of each time; the total is of all",
+    )
     parser.add_argument(
         "--format", choices=["table", "csv", "json"], default="table", help="table (default), csv or json"
     )
@@ -58,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the report; gives the exit status."""
     site = site_of(options, needed=options.store is None)
     try:
-        question = _question(options, site.zone)
+        question = _question(options, site)
     except ValueError as error:
         raise CommandFailed(str(error), WRONG_USAGE) from error
     try:
@@ -69,40 +94,65 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _question(options: argparse.Namespace, zone: tzinfo) -> UsageQuestion:
-    now = time.time()
+def _question(options: argparse.Namespace, site: Site) -> UsageQuestion:
+    now, zone, by = time.time(), site.zone, By(options.by)
+    if options.per and by.is_time:
+        raise ValueError(f"--by {by} has a row for each {by} already; leave out --per, or write --by user")
     return UsageQuestion(
-        by=By(options.by),
+        by=by,
         zone=zone,
-        since=moment(options.since, now, zone) if options.since else None,
-        until=moment(options.until, now, zone, is_end=True) if options.until else None,
-        user=options.user,
+        since=moment(options.since, now, zone, day_begins=site.day_begins) if options.since else None,
+        until=moment(options.until, now, zone, is_end=True, day_begins=site.day_begins)
+        if options.until
+        else None,
+        per=Unit(options.per) if options.per else None,
+        day_begins=site.day_begins,
+        **{name: getattr(options, name) for name in _OF},
     )
 
 
+def _shown(answer: UsageReport, limit: int | None) -> list[UsageSum]:
+    """The first rows; the first of each time where there are rows for each."""
+    spans = itertools.groupby(answer.rows, lambda row: row.span)
+    return [row for _, rows in spans for row in itertools.islice(rows, limit)]
+
+
 def _table(answer: UsageReport, limit: int | None) -> str:
-    by = answer.question.by
-    shown = answer.rows[:limit]
-    lines: list[tuple[str, ...]] = [(by.value, "from clients", "to clients", "together", "exchanges")]
+    by, per = answer.question.by, answer.question.per
+    shown = _shown(answer, limit)
+    titles = ("from clients", "to clients", "together", "exchanges", "minutes")
+    lines: list[tuple[str, ...]] = [(by.value, *titles)]
     lines += [_cells(_shown_name(row.name, by), row) for row in shown]
     lines.append(_cells("total", answer.total))
-    text = _aligned(lines)
+    if per is not None:
+        lines = [(span, *line) for span, line in zip(_spans(per, shown), lines, strict=True)]
+    text = _aligned(lines, 1 if per is None else 2)
     if left_out := len(answer.rows) - len(shown):
         text += f"{left_out} more rows are not shown.\n"
     return text + (f"{_OVERLAP[by]}\n" if by.may_overlap else "")
 
 
-def _aligned(lines: list[tuple[str, ...]]) -> str:
+def _spans(per: Unit, shown: list[UsageSum]) -> list[str]:
+    """The first column where there are rows for each time: each is written once."""
+    spans = [row.span for row in shown]
+    before = ["", *spans]
+    told = (span if span != last else "" for span, last in zip(spans, before, strict=False))
+    return [per.value, *told, ""]
+
+
+def _aligned(lines: list[tuple[str, ...]], names: int) -> str:
+    """Columns of names, which begin below each other, and of numbers, which end so."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ""
-    for name, *numbers in lines:
-        cells = (number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))
-        text += "  ".join([name.ljust(widths[0]), *cells]) + "\n"
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line[:names], widths, strict=False)]
+        cells += [cell.rjust(width) for cell, width in zip(line[names:], widths[names:], strict=True)]
+        text += "  ".join(cells) + "\n"
     return text
 
 
 def _cells(name: str, row: UsageSum) -> tuple[str, ...]:
-    return name, human(row.received), human(row.sent), human(row.octets), str(row.exchanges)
+    return name, human(row.received), human(row.sent), human(row.octets), str(row.exchanges), str(row.minutes)
 
 
 def _shown_name(name: str, by: By) -> str:
@@ -114,17 +164,24 @@ def _shown_name(name: str, by: By) -> str:
 def _csv(answer: UsageReport, limit: int | None) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([answer.question.by.value, "received_octets", "sent_octets", "exchanges"])
-    for row in answer.rows[:limit]:
-        writer.writerow([row.name, row.received, row.sent, row.exchanges])
+    by, per = answer.question.by.value, answer.question.per
+    spans = [per.value] if per is not None else []
+    writer.writerow([*spans, by, "received_octets", "sent_octets", "exchanges", "active_minutes"])
+    for row in _shown(answer, limit):
+        told = [row.span] if per is not None else []
+        writer.writerow([*told, row.name, row.received, row.sent, row.exchanges, row.minutes])
     return text.getvalue()
 
 
 def _json(answer: UsageReport, limit: int | None) -> str:
-    by = answer.question.by
+    by, per = answer.question.by, answer.question.per
     document = {
         "by": by.value,
-        "rows": [{by.value: row.name, **_counts(row)} for row in answer.rows[:limit]],
+        **({"per": per.value} if per is not None else {}),
+        "rows": [
+            {**({per.value: row.span} if per is not None else {}), by.value: row.name, **_counts(row)}
+            for row in _shown(answer, limit)
+        ],
         "total": _counts(answer.total),
         "rows_overlap": by.may_overlap,
     }
@@ -132,7 +189,12 @@ def _json(answer: UsageReport, limit: int | None) -> str:
 
 
 def _counts(row: UsageSum) -> dict[str, int]:
-    return {"received_octets": row.received, "sent_octets": row.sent, "exchanges": row.exchanges}
+    return {
+        "received_octets": row.received,
+        "sent_octets": row.sent,
+        "exchanges": row.exchanges,
+        "active_minutes": row.minutes,
+    }
 
 
 _WRITERS = {"table": _table, "csv": _csv, "json": _json}

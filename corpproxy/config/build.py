@@ -50,6 +50,7 @@ def build(
     return Configuration(
         site=model.site,
         time_zone=rules.time_zone,
+        day_begins=model.day_begins,
         contact=Contact(**{name: text or "" for name, text in model.contact}),
         logo=logo,
         folder=folder,

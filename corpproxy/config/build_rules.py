@@ -207,6 +207,7 @@ class Rules:
             then.do or (Then.SLOW if any(rates) else Then.BLOCK),
             *rates,
             self.time_zone,
+            self._model.day_begins,
         )
 
     def cases(self) -> list[Case]:

@@ -23,6 +23,7 @@ from corpproxy.pages.site import Contact, Logo
 from corpproxy.policy.approvals import Approvals
 from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.cases import Case
+from corpproxy.policy.days import DAY_BEGINS
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemptions
 from corpproxy.policy.limits import NO_LIMITS, Limits
@@ -38,7 +39,7 @@ class Configuration:
     ``folder`` is where the policy file is, and where its relative paths begin; all paths here are
     complete.  ``version`` is made from the texts of all its files.  ``pac`` is None when there is no
     such table.  ``workers`` is 0 for one process that does everything, None for one
-    worker for each core.
+    worker for each core.  ``day_begins`` is when days begin, in minutes after midnight.
     """
 
     site: str
@@ -75,6 +76,7 @@ class Configuration:
     reports: tuple[Scheduled, ...] = ()
     mail: MailSettings | None = None
     limits: Limits = NO_LIMITS
+    day_begins: int = DAY_BEGINS
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:
         """The listeners that are for one purpose, in their order."""

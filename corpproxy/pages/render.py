@@ -47,6 +47,11 @@ def _looks(load: Callable[[str], str]) -> tuple[dict[str, Catalogue], str, Templ
     return words, load("style/page.css").strip(), environment.get_template("page.html")
 
 
+def make_ready() -> None:
+    """Make once what all pages are made with, so that copies of this process have it together."""
+    _looks(packaged)
+
+
 class Pages:
     """
     Makes the pages of one site.

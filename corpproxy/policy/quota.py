@@ -10,14 +10,13 @@ import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from typing import NamedTuple
 
 from corpproxy.policy.amounts import amount_text, rates_in_words
 from corpproxy.policy.conditions import When
+from corpproxy.policy.days import DAY_BEGINS, Days, Unit
 
-# When a day begins for quotas: nobody is up, and nobody saves up for it.
-DAY_BEGINS_HOUR = 4
 # The part from which on a person is told.
 NOTICE = 0.8
 
@@ -46,7 +45,7 @@ class Quota:
 
     Either ``volume``, octets both ways together, or active ``minutes``; the other is 0.  ``every`` is None
     where it is for each occasion of a calendar, ``occasion``.  ``download`` and ``upload`` are the rates for
-    ``then`` SLOW.
+    ``then`` SLOW.  ``day_begins`` is in minutes after midnight.
     """
 
     volume: int = 0
@@ -57,6 +56,7 @@ class Quota:
     download: int = 0
     upload: int = 0
     time_zone: tzinfo = UTC
+    day_begins: int = DAY_BEGINS
 
     @property
     def allowed(self) -> int:
@@ -76,7 +76,7 @@ class Quota:
         """When what is used at a time is made good again."""
         if self.occasion is not None:
             return self.occasion.hours.next_change(at)
-        return _end(self.every or Every.DAY, datetime.fromtimestamp(at, self.time_zone))
+        return Days(self.time_zone, self.day_begins).span(Unit((self.every or Every.DAY).value), at).ends
 
     def amount(self, used: float) -> str:
         """So much of it, for people."""
@@ -92,20 +92,6 @@ class Quota:
 
 def _name(occasion: When | None) -> str:
     return occasion.name if occasion is not None else ""
-
-
-def _end(every: Every, now: datetime) -> float:
-    if every is Every.HOUR:
-        return math.floor(now.timestamp() / 3600 + 1) * 3600.0
-    # What is before the beginning of a day belongs to the day before.
-    day = (now - timedelta(hours=DAY_BEGINS_HOUR)).date()
-    if every is Every.DAY:
-        end = day + timedelta(days=1)
-    elif every is Every.WEEK:
-        end = day + timedelta(days=7 - day.weekday())
-    else:
-        end = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return datetime(end.year, end.month, end.day, DAY_BEGINS_HOUR, tzinfo=now.tzinfo).timestamp()
 
 
 class Standing(NamedTuple):

@@ -12,6 +12,7 @@ from corpproxy.identity.people import People
 from corpproxy.policy.explain import Explanation, explain
 from corpproxy.policy.partial import PartialPolicy
 from corpproxy.replay.candidate import AsOf, Candidate
+from corpproxy.replay.categories import Versions, not_kept
 from corpproxy.replay.deciding import Deciding, RecordedGrant
 
 
@@ -29,18 +30,25 @@ class Past:
     unknown: tuple[str, ...]
 
 
-def explain_record(record: Record, configuration: Configuration, index: CategoryIndex | None) -> Past:
+def explain_record(
+    record: Record,
+    configuration: Configuration,
+    index: CategoryIndex | None,
+    versions: Versions = not_kept,
+) -> Past:
     """
     Explain a record by the policy that it names.
 
-    ``index`` is that of now: it only tells which categories a list gives.  Raises ValueError for a record
+    ``index`` is that of now: it only tells which categories a list gives; ``versions`` are those of then,
+    which have the evidence behind each category.  Raises ValueError for a record
     whose moment cannot be read.
     """
     people = People(configuration.identity)
-    candidate = Candidate(configuration, index, people, lambda _: configuration, AsOf())
+    candidate = Candidate(configuration, index, people, lambda _: configuration, AsOf(), versions)
     put = candidate.put(record)
     grant = RecordedGrant(record) if record.granted else None
-    matches = [Match(record.category, record.list, record.entry)] if record.entry else []
+    recorded = [Match(record.category, record.list, record.entry)] if record.entry else []
+    matches = [*recorded, *(one for one in candidate.matches(record) if one not in recorded)]
     explanation = explain(put.policy, put.facts, matches, safe_search=configuration.safe_search, grants=grant)
     verdict = Deciding(candidate).verdict(record)
     decision = verdict.decision
@@ -54,7 +62,8 @@ def explain_record(record: Record, configuration: Configuration, index: Category
         doubt := PartialPolicy(put.policy).doubt(put.facts, put.gaps, put.policy.find(put.facts))
     ):
         unknown.append(f"whether '{doubt.rule}' matches, which asks for {doubt.fact}")
-    others = [one for one in record.categories if one != record.category]
+    shown = {record.category, *(one.category for one in matches)}
+    others = [one for one in record.categories if one not in shown]
     if others:
         unknown.append(
             f"which lists have it in {', '.join(others)}; a record has the evidence of its rule alone"

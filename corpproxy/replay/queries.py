@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from corpproxy.config.configuration import Configuration
 from corpproxy.destination.classifier import Classifier, indexed
-from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.model import Host
+from corpproxy.destination.overlay import Layer
 
 
 class Queries:
@@ -15,9 +15,9 @@ class Queries:
     ``now`` classifies by the lists of now and by the own entries of a policy.
     """
 
-    def __init__(self, index: CategoryIndex | None, configuration: Configuration, now: Classifier) -> None:
+    def __init__(self, index: Layer | None, configuration: Configuration, now: Classifier) -> None:
         own = indexed(configuration.own)
-        self._giving = [one for one in (index, own) if one is not None]
+        self._giving: list[Layer] = [one for one in (index, own) if one is not None]
         self._own = Classifier(None, configuration.own)
         self._taking = indexed(configuration.exceptions)
         self._now = now

@@ -64,15 +64,15 @@ def key_reader(candidate: Candidate) -> Callable[[Record], object]:
     fields = attrgetter(*_ALWAYS)
     asking = [name for read in sorted(raw & _ASKING) for name in _FIELDS[read]]
     answering = [name for read in sorted(raw - _ASKING) for name in _FIELDS.get(read, ())]
-    are_paths_read = _PathsRead(policy, always=candidate.reads_paths)
+    are_paths_read = _PathsRead(policy)
     canaries = _Canaries(policy) if policy.stages.has_canaries else None
-    are_of_now = candidate.as_of.groups
+    are_of_now, is_path_asked = candidate.as_of.groups, candidate.reads_paths
 
     def key(record: Record) -> object:
         who = _Asking.as_known(candidate.identity_now(record), record) if are_of_now else record
         return (
             fields(record),
-            record.path if record.path and are_paths_read[record.host] else "",
+            record.path if record.path and (are_paths_read[record.host] or is_path_asked(record)) else "",
             not are_of_now or who.source,
             canaries[who.user, who.client] if canaries is not None else 0,
             *[seen[getattr(who, name)] for name, seen in rows],
@@ -139,11 +139,11 @@ class _PathsRead(dict[str, bool]):
     Where only beginnings of URLs are asked for, paths on all other hosts are as good as none.
     """
 
-    def __init__(self, policy: Policy, *, always: bool) -> None:
+    def __init__(self, policy: Policy) -> None:
         super().__init__()
         tables = (policy.table, policy.exceptions.table)
         reading = {column.key for table in tables for column in table.columns if "path" in column.reads}
-        self._always = always or bool(reading - {"url"})
+        self._always = bool(reading - {"url"})
         parts = (part for table in tables for row in table.rows for part in parts_of(row.what))
         self._hosts = {url.host for part in parts for url in part.url}
 

@@ -275,7 +275,7 @@ class Supervisor(CorpproxyService):
         """Store a batch of usage once, however often it comes."""
         if number <= seat.booked:
             return succeed(None)
-        booking = self.store.add_usage(batch)
+        booking = self.intake.add_usage(batch)
         return booking.addCallbacks(partial(_booked, seat, seat.employment, number), _not_stored)
 
     # What reaches all.

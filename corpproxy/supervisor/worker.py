@@ -175,6 +175,9 @@ class Worker(CorpproxyService):
     def _make_store(self) -> Store:
         return TellingStore(self._link, self.teller)
 
+    def _make_intake(self) -> Store:
+        return self.store
+
     def _make_writer(self) -> RecordWriter:
         return RecordWriter(
             self.reactor,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS, Ledger, Usage
+from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS, Ledger, Usage, slot_of
 
 SLOT = 1_795_428_000  # a quarter past nothing: a whole number of slots
 PUPILS = ("pupils",)
@@ -22,10 +22,10 @@ class LedgerTests(SynchronousTestCase):
     """Sums in memory."""
 
     def test_one_row(self) -> None:
-        """What one person moves to one host within a quarter of an hour is one row."""
+        """What one person moves to one host within a minute is one row."""
         ledger = Ledger()
         ledger.add(SLOT + 1.5, "amir", PUPILS, GAMES, "miniclip.com", 300, 5000)
-        ledger.add(SLOT + 899.9, "amir", PUPILS, GAMES, "miniclip.com", 1, 2, 0)
+        ledger.add(SLOT + 59.9, "amir", PUPILS, GAMES, "miniclip.com", 1, 2, 0)
         self.assertEqual(
             ledger.take_batch(), [Usage(SLOT, "amir", PUPILS, GAMES, "miniclip.com", 301, 5002, 1)]
         )
@@ -35,7 +35,7 @@ class LedgerTests(SynchronousTestCase):
         ledger = Ledger()
         ledger.add(SLOT + 899, "amir", (), (), "a.example", 1, 1)
         ledger.add(SLOT + 900, "amir", (), (), "a.example", 2, 2)
-        self.assertEqual([row.slot for row in ledger.take_batch()], [SLOT, SLOT + SLOT_SECONDS])
+        self.assertEqual([slot_of(row.minute) for row in ledger.take_batch()], [SLOT, SLOT + SLOT_SECONDS])
 
     def test_taken_once(self) -> None:
         """A batch that was handed out is not handed out again."""

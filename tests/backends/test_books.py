@@ -43,6 +43,14 @@ class Kept:
         return True
 
 
+class Renamed:
+    """Pseudonyms that change nothing."""
+
+    def apply(self, record):
+        """Give the record."""
+        return record
+
+
 class EvidenceTests(SynchronousTestCase):
     """The inputs of a decision stand in the record, or the record says that they do not."""
 
@@ -142,6 +150,36 @@ class OrdinaryTests(SynchronousTestCase):
             setattr(exchange, name, value)
         return exchange
 
+    def counted(self, exchange, naming=None, is_running=False):
+        """For whom and what the ledger has an exchange."""
+        ledger = Ledger()
+        books = Books(Accounts(ledger), Kept(), lambda: MONDAY + 1, lambda record: None)
+        books.naming = naming
+        if is_running:
+            books.running(exchange)
+        books.close(exchange)
+        (usage,) = ledger.take_batch()
+        return usage.user, usage.host, usage.device, usage.rule
+
+    @rows(over=(False,), running=(True,))
+    def test_counted_for(self, is_running):
+        """Octets are those of a person, a host, a device and the rule that decided."""
+        exchange = self.begun(in_force(), "/page")
+        counted = self.counted(exchange, is_running=is_running)
+        self.assertEqual(counted, ("amir", "www.miniclip.com", CLIENT, "games"))
+
+    def test_counted_before_a_decision(self):
+        """What ended before anything was decided counts for its device."""
+        exchange = Exchange(in_force(), Mode.FORWARD, "rooms", CLIENT, MONDAY, "0s3c9d00000001")
+        self.assertEqual(self.counted(exchange), ("", "", CLIENT, ""))
+
+    @rows(known=("amir", ("amir", "*", "", "")), unknown=("", ("", "www.miniclip.com", "", "games")))
+    def test_counted_with_pseudonyms(self, user, expected):
+        """Where the record has pseudonyms, no sum tells where a person went, nor which device it was."""
+        exchange = self.begun(in_force(), "/page")
+        exchange.identity = replace(exchange.identity, name=user)
+        self.assertEqual(self.counted(exchange, Renamed()), expected)
+
     def forgotten(self, erasure):
         """The record of an exchange that runs while something is erased, and what the ledger has of it."""
         writer, ledger = Kept(), Ledger()
@@ -155,7 +193,7 @@ class OrdinaryTests(SynchronousTestCase):
 
     @rows(
         person=(Erasure(user="amir"), ("", "", "", ""), ("", "www.miniclip.com")),
-        device=(Erasure(client=CLIENT), ("", "", "", ""), ("amir", "www.miniclip.com")),
+        device=(Erasure(client=CLIENT), ("", "", "", ""), ("", "www.miniclip.com")),
         host=(
             Erasure(host="miniclip.com", groups=WHERE_GROUPS),
             ("amir", CLIENT, "", ""),
@@ -177,6 +215,7 @@ class OrdinaryTests(SynchronousTestCase):
         record, usage = self.forgotten(erasure)
         self.assertEqual((record.user, record.client, record.host, record.path), recorded)
         self.assertEqual((usage.user, usage.host), counted)
+        self.assertEqual(usage.device, CLIENT if usage.user else "")
 
     def test_let_go(self):
         """An erasure is not known for longer than something runs that began before its end."""

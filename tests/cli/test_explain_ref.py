@@ -67,6 +67,23 @@ class ExplainTests(ReferenceCase):
             self.assertIn(said, out)
         self.assertNotIn("by the record it was", out)
 
+    def test_evidence_of_then(self):
+        """Where the versions of the lists are kept, each category has its list and entry."""
+        (self.folder / "fun.txt").write_text("games.example\nwww.games.example\n")
+        self.run_command("lists", "--policy", self.policy, "build")
+        cited = self.keep_lists()
+        (self.folder / "fun.txt").write_text("other.example\n")
+        self.game(
+            lists=cited,
+            categories=("games",),
+            category="",
+            list="",
+            entry="",
+            decision="allow",
+            rule="people",
+        )
+        self.assertIn("category games: list fun, entry www.games.example\n", self.explain())
+
     def test_exempt(self):
         """By which exemption nobody was asked to sign in, and what that asked."""
         exempt = "identity:\n  exempt: [{what: {domain: games.example}, who: {network: 10.0.0.0/8}}]\n"

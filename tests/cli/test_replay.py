@@ -7,11 +7,15 @@ import io
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
+from corpproxy.backends.lists.files import open_index
+from corpproxy.backends.lists.past import leave
+from corpproxy.backends.lists.past_job import PastJob, keep_past
 from corpproxy.backends.policies.history import History, Run
 from tests.audit.test_record import a_record
 from tests.cli.sites import SiteCase
@@ -82,6 +86,13 @@ class ReplayCase(SiteCase):
         self.assertEqual(code, 0, err)
         return json.loads(out)
 
+    def keep_lists(self):
+        """Have the versions of the lists kept, as a running service does; gives what records cite."""
+        state = self.folder / "state"
+        leave(state)
+        keep_past(PastJob(str(state), ["fun"]), time.time())
+        return tuple(f"{name}={version}" for name, version in open_index(state).versions.items())
+
     def edit(self, before, after):
         """Change the policy file."""
         text = self.policy.read_text()
@@ -142,6 +153,52 @@ class RecordsTests(ReplayCase):
         _, out, _ = self.run_command("replay", "--policy", self.policy, *self.SINCE)
         self.assertIn("no decision changes\n", out)
         self.assertIn("2 of 2 decided exchanges are decided as they were\n", out)
+
+    def test_list_in_other_category(self):
+        """What a list of then said is known for good: in the category that the new policy gives it."""
+        cited = self.keep_lists()
+        self.exchange("games.example", "beth", categories=("games",), lists=cited)
+        self.exchange("news.example", categories=("news",), lists=cited)
+        self.save()
+        (self.folder / "fun.txt").write_text("other.example\n")
+        self.edit("category: games}]", "category: play}]")
+        self.edit(
+            "{name: no games, who: {group: pupils}, what: {category: games}",
+            "{name: no play, what: {category: play}",
+        )
+        found = self.replay(*self.SINCE)
+        self.assertEqual(found["undecidable"]["exchanges"], 0)
+        (row,) = found["changes"]["newly blocked"]["by_host"]
+        self.assertEqual((row["host"], row["categories"]), ("games.example", ["play"]))
+
+    def test_exception_taken_back(self):
+        """A category that an exception of then hid is known from the version of the list."""
+        self.edit("own: {news: [news.example]}", "exceptions: {games: [games.example]}")
+        self.keep_policy()
+        self.version = json.loads(self.run_command("check", self.policy, "--format", "json")[1])["version"]
+        cited = self.keep_lists()
+        self.exchange("games.example", lists=cited)
+        self.exchange("other.example", lists=cited)
+        self.save()
+        self.edit("  exceptions: {games: [games.example]}\n", "")
+        found = self.replay(*self.SINCE)
+        self.assertEqual(found["undecidable"]["exchanges"], 0)
+        self.assertEqual(
+            [one["host"] for one in found["changes"]["newly blocked"]["by_host"]], ["games.example"]
+        )
+
+    def test_version_not_kept(self):
+        """Where the version is not kept, that cannot be told, and is counted as such."""
+        self.keep_policy()
+        self.exchange("games.example", "beth", categories=("games",))
+        self.save()
+        self.edit("category: games}]", "category: play}]")
+        self.edit(
+            "{name: no games, who: {group: pupils}, what: {category: games}",
+            "{name: no play, what: {category: play}",
+        )
+        found = self.replay(*self.SINCE)
+        self.assertEqual(found["undecidable"]["exchanges"], 1)
 
     def test_own_category(self):
         """A name that the new policy puts into a category of its own has it, whatever was recorded."""

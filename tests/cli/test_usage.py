@@ -16,9 +16,21 @@ from tests.support.rows import rows, tabular
 
 SLOT = 1_795_428_000  # 2026-11-23T10:00Z
 ROWS = [
-    Usage(SLOT, "amir", ("pupils", "year-9"), ("games",), "miniclip.com", 3000, 5_000_000, 2),
+    Usage(
+        SLOT,
+        "amir",
+        ("pupils", "year-9"),
+        ("games",),
+        "miniclip.com",
+        3000,
+        5_000_000,
+        2,
+        "10.1.2.3",
+        "games",
+        5,
+    ),
     Usage(SLOT, "beth", ("pupils",), (), "bbc.co.uk", 100, 900, 1),
-    Usage(SLOT + 14 * 3600, "", (), (), OTHER_HOSTS, 10, 70, 1),
+    Usage(SLOT + 18 * 3600, "", (), (), OTHER_HOSTS, 10, 70, 1),
 ]
 
 
@@ -45,11 +57,11 @@ class TableTests(UsageTestCase):
         """By default there is a row for each person, the one with most octets first, and a total."""
         self.assertEqual(
             self.usage(),
-            "user             from clients  to clients  together  exchanges\n"
-            "amir                  2.9 KiB     4.8 MiB   4.8 MiB          2\n"
-            "beth                    100 B       900 B    1000 B          1\n"
-            "(not signed in)          10 B        70 B      80 B          1\n"
-            "total                 3.0 KiB     4.8 MiB   4.8 MiB          4\n",
+            "user             from clients  to clients  together  exchanges  minutes\n"
+            "amir                  2.9 KiB     4.8 MiB   4.8 MiB          2        5\n"
+            "beth                    100 B       900 B    1000 B          1        0\n"
+            "(not signed in)          10 B        70 B      80 B          1        0\n"
+            "total                 3.0 KiB     4.8 MiB   4.8 MiB          4        5\n",
         )
 
     def test_by_group(self) -> None:
@@ -67,7 +79,7 @@ class TableTests(UsageTestCase):
         lines = self.usage("--limit", "1").splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["user", "amir", "total", "2"])
         self.assertEqual(lines[-1], "2 more rows are not shown.")
-        self.assertTrue(lines[2].endswith("4"))
+        self.assertEqual(lines[2].split()[-2:], ["4", "5"])
 
     def test_no_such_rows(self) -> None:
         """What there are no rows for is told, with what there are rows for."""
@@ -76,14 +88,47 @@ class TableTests(UsageTestCase):
         self.assertIn("invalid choice: 'room' (choose from 'user', 'group',", err)
 
     def test_days(self) -> None:
-        """Days are those of the site."""
+        """Days are those of the site, and begin at four."""
         lines = self.usage("--by", "day").splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["day", "2026-11-23", "2026-11-24", "total"])
 
+    def test_nights(self) -> None:
+        """The night is of the day before, unless the site says otherwise."""
+        file = SqliteFile(self.store)
+        file.add_usage([Usage(SLOT + 17 * 3600, "late", (), (), "h", 1, 1, 1)])
+        file.close()
+        self.assertEqual(self.usage("--user", "late", "--by", "day").splitlines()[1].split()[0], "2026-11-23")
+        policy = self.store.parent / "policy.yaml"
+        policy.write_text(
+            'listen: [{name: proxy, forward: "127.0.0.1:3128"}]\n'
+            'day_begins: "02:30"\ntime_zone: Europe/London\nrules: [{name: all, do: allow}]\n'
+        )
+        days = self.usage("--policy", str(policy), "--user", "late", "--by", "day").splitlines()
+        self.assertEqual(days[1].split()[0], "2026-11-24")
+
+    def test_per(self) -> None:
+        """There can be rows for each day, and each day is written once."""
+        lines = self.usage("--by", "rule", "--per", "day", "--limit", "1").splitlines()
+        self.assertEqual(
+            [line.split()[:2] for line in lines[:-1]],
+            [["day", "rule"], ["2026-11-23", "games"], ["2026-11-24", "(no"], ["total", "3.0"]],
+        )
+
+    def test_per_hour_of_hours(self) -> None:
+        """What has a row for each hour already cannot have rows for each day."""
+        code, _, err = output_of("usage", "--store", str(self.store), "--by", "hour", "--per", "day")
+        self.assertEqual(code, 2)
+        self.assertIn("--by hour has a row for each hour already; leave out --per", err)
+
+    def test_device(self) -> None:
+        """What one device moved can be told by where it went."""
+        lines = self.usage("--device", "10.1.2.3", "--by", "host").splitlines()
+        self.assertEqual([line.split()[0] for line in lines], ["host", "miniclip.com", "total"])
+
     def test_until_a_day(self) -> None:
         """Until a day includes that day."""
-        self.assertEqual(self.usage("--until", "2026-11-23").splitlines()[-1].split()[-1], "3")
-        self.assertEqual(self.usage("--since", "2026-11-24").splitlines()[-1].split()[-1], "1")
+        self.assertEqual(self.usage("--until", "2026-11-23").splitlines()[-1].split()[-2], "3")
+        self.assertEqual(self.usage("--since", "2026-11-24").splitlines()[-1].split()[-2], "1")
 
     def test_empty(self) -> None:
         """A time without usage has a total of nothing."""
@@ -104,8 +149,22 @@ class MachineTests(UsageTestCase):
         """CSV has octets as plain numbers."""
         self.assertEqual(
             self.usage("--format", "csv", "--user", "amir"),
-            "user,received_octets,sent_octets,exchanges\namir,3000,5000000,2\n",
+            "user,received_octets,sent_octets,exchanges,active_minutes\namir,3000,5000000,2,5\n",
         )
+
+    def test_csv_per(self) -> None:
+        """CSV says of each row of which day it is."""
+        self.assertEqual(
+            self.usage("--format", "csv", "--user", "amir", "--by", "category", "--per", "month"),
+            "month,category,received_octets,sent_octets,exchanges,active_minutes\n"
+            "2026-11,games,3000,5000000,2,5\n",
+        )
+
+    def test_json_per(self) -> None:
+        """So does JSON."""
+        document = json.loads(self.usage("--json", "--user", "beth", "--per", "week"))
+        self.assertEqual(document["per"], "week")
+        self.assertEqual((document["rows"][0]["week"], document["rows"][0]["user"]), ("2026-W48", "beth"))
 
     def test_json(self) -> None:
         """JSON has rows and a total, and says whether rows overlap."""
@@ -113,7 +172,13 @@ class MachineTests(UsageTestCase):
         self.assertEqual(
             document["rows"],
             [
-                {"group": name, "received_octets": 3000, "sent_octets": 5000000, "exchanges": 2}
+                {
+                    "group": name,
+                    "received_octets": 3000,
+                    "sent_octets": 5000000,
+                    "exchanges": 2,
+                    "active_minutes": 5,
+                }
                 for name in ("pupils", "year-9")
             ],
         )

@@ -186,39 +186,70 @@ class PeopleTests(DecidingCase):
 
 
 class CategoryTests(DecidingCase):
-    """What the lists said then, and what the policy says itself."""
+    """What the lists said then, and what the policy says itself, where no version of a list is kept."""
 
     GAMES = "rules: [{name: games, what: {category: games}, do: block}, {name: all, do: allow}]\n"
-    OWN = "categories: {own: {games: [example.com]}}\n"
+    LISTED = "categories: {lists: [{name: ut1, format: ut1, path: ut1}]%s}\n"
+    OWN = LISTED % ", own: {games: [example.com]}"
+    OTHER = LISTED % ", own: {games: [elsewhere.example]}"
+    CITED = {"lists": ("ut1=0123",)}
 
     def test_recorded(self):
         """Categories are those of then."""
-        text = "categories: {own: {games: [elsewhere.example]}}\n" + self.GAMES
-        found = self.decide(text, categories=("games",), lists=("ut1=0123",))
+        found = self.decide(self.OTHER + self.GAMES, then=self.LISTED % "" + ALLOW,
+                            categories=("games",), **self.CITED)  # fmt: skip
         self.assertEqual(found, ("block", "games"))
 
     def test_own_of_then_taken_out(self):
         """An own category of then that the new policy lacks is gone, where no list can have had it."""
-        text = "categories: {own: {games: [elsewhere.example]}}\n" + self.GAMES
-        self.assertEqual(self.decide(text, then=self.OWN + ALLOW, categories=("games",)), ("allow", "all"))
+        own, other = (f"categories: {{own: {{games: [{one}.example]}}}}\n" for one in ("www", "elsewhere"))
+        then = own.replace("www.example", "example.com")
+        self.assertEqual(
+            self.decide(other + self.GAMES, then=then + ALLOW, categories=("games",)), ("allow", "all")
+        )
 
     def test_own_or_list(self):
         """Where a list can have had it too, it cannot be told."""
-        text = "categories: {own: {games: [elsewhere.example]}}\n" + self.GAMES
-        found = self.decide(text, then=self.OWN + ALLOW, categories=("games",), lists=("ut1=0123",))
+        found = self.decide(
+            self.OTHER + self.GAMES, then=self.OWN + ALLOW, categories=("games",), **self.CITED
+        )
         self.assertEqual(found, ("games", "the categories"))
 
     def test_exception_of_then(self):
         """Nor can it where a category was taken away then and is not any more."""
-        before = "categories: {own: {games: [x.example]}, exceptions: {games: [example.com]}}\n" + ALLOW
-        text = "categories: {own: {games: [x.example]}}\n" + self.GAMES
-        found = self.decide(text, then=before, lists=("ut1=0123",))
+        own = ", own: {games: [x.example]}"
+        before = self.LISTED % f"{own}, exceptions: {{games: [example.com]}}" + ALLOW
+        found = self.decide(self.LISTED % own + self.GAMES, then=before, **self.CITED)
         self.assertEqual(found, ("games", "the categories"))
 
     def test_policy_gone(self):
         """Where the policy of then is not kept, a category that may have been its own is doubtful."""
-        text = "categories: {own: {games: [elsewhere.example]}}\n" + self.GAMES
-        found = self.decide(text, policy="", categories=("games",), lists=("ut1=0123",))
+        found = self.decide(self.OTHER + self.GAMES, policy="", categories=("games",), **self.CITED)
+        self.assertEqual(found, ("games", "the categories"))
+
+    def test_list_taken_out(self):
+        """Where the new policy has one list less, another may have had the category too."""
+        fun = "{name: fun, path: fun.txt, category: games}"
+        two = f"categories: {{lists: [{{name: ut1, format: ut1, path: ut1}}, {fun}]}}\n"
+        both = {"categories": ("games",), "lists": ("fun=77", "ut1=0123")}
+        found = self.decide(self.LISTED % "" + self.GAMES, then=two + ALLOW, **both)
+        self.assertEqual(found, ("games", "the categories"))
+
+    def test_only_list_taken_out(self):
+        """A policy without lists has no categories of lists."""
+        none = "categories: {own: {games: [elsewhere.example]}}\n"
+        found = self.decide(none + self.GAMES, then=self.OWN + ALLOW, categories=("games",), **self.CITED)
+        self.assertEqual(found, ("allow", "all"))
+
+    def test_other_category(self):
+        """A list that is in another category now may have had the destination, or not."""
+        fun, play = (
+            f"categories: {{lists: [{{name: fun, path: fun.txt, category: {one}}}]}}\n"
+            for one in ("fun", "games")
+        )
+        cited = {"lists": ("fun=77",)}
+        self.assertEqual(self.decide(play + self.GAMES, then=fun + ALLOW, **cited), ("allow", "all"))
+        found = self.decide(play + self.GAMES, then=fun + ALLOW, categories=("fun",), **cited)
         self.assertEqual(found, ("games", "the categories"))
 
     def test_paths(self):

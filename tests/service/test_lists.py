@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from corpproxy.backends.lists import watch as list_watch
 from corpproxy.backends.lists.files import index_path
+from corpproxy.backends.lists.past import PastLists
+from corpproxy.destination.model import Host
 from tests.service.case import ServiceCase
 from tests.service.test_reload import ReloadCase
 
@@ -63,6 +65,26 @@ class ListTests(ListCase):
             seen.add((await self.get()).status)
         self.assertTrue(seen <= {200})
         self.assertEqual((await self.get("games.test")).status, 200)
+
+    async def test_versions_kept(self):
+        """What records cite is kept, in a child process, before and after the list changes."""
+        await self.built()
+        first = self.service.index.versions["fun"]
+        past = PastLists(self.folder / "state")
+        source = self.service.configuration.lists[0]
+        await self.until(lambda: self.is_kept(first))
+        self.list.write_text("bets.test\n")
+        await self.until(lambda: self.service.index.versions["fun"] != first)
+        second = self.service.index.versions["fun"]
+        await self.until(lambda: self.is_kept(second))
+        for version, host in ((first, "games.test"), (second, "bets.test")):
+            self.assertEqual([one.entry for one in past(source, version).categories(Host(host))], [host])
+        code, out, _ = await self.command("lists", "stats")
+        self.assertEqual(code, 0)
+        self.assertIn("kept for the records that cite them: 2 versions", out)
+
+    def is_kept(self, version):
+        return any((self.folder / "state" / "lists-past" / "fun").glob(f"{version}*.index"))
 
     async def test_restart(self):
         """After a restart the list decides from the first request on."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -27,6 +27,7 @@ from corpproxy.backends.lists.files import (
     list_problems,
     not_built,
 )
+from corpproxy.backends.lists.past_keeper import PastKeeper
 from corpproxy.backends.lists.read import signature
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.sources import ListSource
@@ -43,7 +44,8 @@ class ListKeeper:
     Keeps the index of some lists current, giving each new one to ``changed``.
 
     ``reactor`` spawns processes and keeps time (IReactorProcess, IReactorTime), ``state`` is the state
-    folder, ``clock`` gives POSIX seconds.  ``index`` is the one in force, None until the first is built.
+    folder, ``clock`` gives POSIX seconds.  ``index`` is the one in force, None until the first is built;
+    ``past`` keeps what it says for the records that will cite it.
     """
 
     log = Logger()
@@ -55,7 +57,9 @@ class ListKeeper:
         state: Path,
         changed: Callable[[CategoryIndex], None],
         clock: Callable[[], float],
+        past: PastKeeper | None = None,
     ) -> None:
+        self._past = past
         self.index: CategoryIndex | None = None
         self._reactor = reactor
         self._sources = tuple(sources)
@@ -107,9 +111,11 @@ class ListKeeper:
         """Look no more, and end a build that is under way; the Deferred fires when it has ended."""
         if self._loop.running:
             self._loop.stop()
-        over: Deferred[None] = succeed(None) if self._build is None else self._build.abandon()
+        over = [self._past.stop()] if self._past is not None else []
+        if self._build is not None:
+            over.append(self._build.abandon())
         self._build = None
-        return over
+        return gatherResults(over).addCallback(lambda _: None)
 
     def look(self) -> None:
         """Look whether the lists changed, or somebody else built the index."""
@@ -155,6 +161,8 @@ class ListKeeper:
         if index is not None:
             self.index = index
             self._changed(index)
+            if self._past is not None:
+                self._past.note(index)
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:

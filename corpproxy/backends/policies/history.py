@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from corpproxy.backends.atomic_file import replace_file
-from corpproxy.backends.records.segments import RECORDS_FOLDER, segment_names
+from corpproxy.backends.records.cited import may_be_cited, recorded_since
 from corpproxy.backends.state_folder import POLICIES_FOLDER
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.sources import version_of
@@ -32,10 +32,6 @@ from corpproxy.errors import CorpproxyError
 
 # Versions kept whatever the records name: two a week for a year.  A version of a large site has 200 KiB.
 MAX_VERSIONS = 100
-
-# How long after its last day a version may still come into records: a tunnel is recorded when it ends, under
-# the policy that it began with.
-OUTLIVED_SECONDS = 31 * 86_400.0
 
 PUT_ASIDE = "put aside"
 
@@ -218,23 +214,12 @@ class History:
         if len(versions) <= MAX_VERSIONS:
             return
         good = self.last_good()
-        recorded_since = self._recorded_since()
+        since = recorded_since(self.state)
         for number, version in enumerate(versions):
             ended = min((newer.last.at for newer in versions[:number] if newer.ran), default=math.inf)
-            is_named = version.ran and ended + OUTLIVED_SECONDS > recorded_since
+            is_named = version.ran and may_be_cited(ended, since)
             if number >= MAX_VERSIONS and not is_named and version != good:
                 shutil.rmtree(self.folder / version.version, ignore_errors=True)
-
-    def _recorded_since(self) -> float:
-        """When the oldest kept segment of records begins; the end of time where there is none."""
-        try:
-            segments = segment_names(self.state / RECORDS_FOLDER)
-        except FileNotFoundError:
-            return math.inf
-        except OSError:
-            # What cannot be seen may name every version.
-            return -math.inf
-        return segments[0].begun_at if segments else math.inf
 
 
 def whole_path(path: Path) -> str:

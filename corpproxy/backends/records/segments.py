@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,9 @@ from corpproxy.backends.records.segment_rewrite import hold
 RECORDS_FOLDER = "records"
 
 _MOMENT = "%Y%m%dT%H%M%SZ"
+
+# Octets that are chained and written in one go, with the rest of the line that they end in.
+PIECE_OCTETS = 64 * 1024
 
 # Names that logrotate makes of ours (a number, compression) are still ours.
 _NAME = re.compile(r"records-(\d{8}T\d{6}Z)-(?:w(\d+)-)?(\d{4,})\.jsonl(?:\.\d+|-\d+)?(?:\.gz|\.zst)?")
@@ -188,28 +191,22 @@ class Segments:
         :raises OSError: when that fails; the lines then are not in the record.
         """
         segment = self._current(now)
-        chained, head = self._chained(lines, segment)
+        head, octets = self._head or beginning(segment.path.name), 0
+        before = head.count if self._head is not None else 0
         try:
-            self._write(segment, chained)
+            for piece in _pieces(lines):
+                chained, head = _chained(piece, head)
+                self._write(segment, chained)
+                octets += len(chained)
             segment.sync()
         except OSError:
             self._is_torn = True
             self._mend(segment)
             raise
-        self._length += len(chained)
-        self._records += head.count - self._head.count if self._head is not None else head.count
+        self._length += octets
+        self._records += head.count - before
         self._head = head
         self.end = End(self._worker, segment.path.name, self._records, head.digest.hex())
-
-    def _chained(self, lines: bytes | bytearray, segment: Segment) -> tuple[bytes, Head]:
-        """
-        Chain lines to those that are on the disk.
-
-        A batch that has to be tried again is chained anew: what was written of it is not there any more.
-        """
-        each = bytes(lines).split(b"\n")[:-1]
-        head = self._head or beginning(segment.path.name)
-        return link(each, head, os.urandom(SEED_OCTETS * len(each)))
 
     def close(self) -> None:
         """Close the open segment; the next batch begins a new one."""
@@ -274,6 +271,30 @@ def begins_with(name: SegmentName) -> str:
             return read(file.readline()).before.hex()
     except (OSError, DamagedSegment, Unproven):
         return ""
+
+
+def _pieces(lines: bytes | bytearray) -> Iterator[bytes]:
+    """
+    Cut a batch into pieces of whole lines.
+
+    While the disk was busy there may have come thousands, and the loop waits for what the interpreter does to
+    one piece at a time.
+    """
+    start = 0
+    while start < len(lines):
+        end = lines.find(b"\n", min(start + PIECE_OCTETS, len(lines)) - 1) + 1 or len(lines)
+        yield bytes(lines[start:end])
+        start = end
+
+
+def _chained(lines: bytes, head: Head) -> tuple[bytes, Head]:
+    """
+    Chain lines to those that are before them.
+
+    A batch that has to be tried again is chained anew: what was written of it is not there any more.
+    """
+    each = lines.split(b"\n")[:-1]
+    return link(each, head, os.urandom(SEED_OCTETS * len(each)))
 
 
 def _moment(now: float) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS
 from corpproxy.audit.erasure import ADDRESS, Erasure, Reached, is_below
 from corpproxy.backends.store import rollup as store_rollup
+from corpproxy.backends.store.usage import storable
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 
@@ -21,28 +22,31 @@ USAGE = "usage"
 REQUESTS = "requests"
 GRANTS = "grants"
 
-_COLUMNS = "slot, user, groups, categories, host, received, sent, exchanges"
+_COLUMNS = "slot, user, groups, categories, host, device, rule, received, sent, exchanges, minutes"
 _MERGE = f"""
 INSERT INTO usage ({_COLUMNS})
-SELECT slot, {{user}}, groups, categories, {{host}}, received, sent, exchanges FROM usage WHERE {{where}}
-ON CONFLICT (slot, user, groups, categories, host) DO UPDATE SET
+SELECT slot, {{user}}, groups, categories, {{host}}, {{device}}, rule, received, sent, exchanges, minutes
+FROM moved_usage WHERE true
+ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
     received = received + excluded.received,
     sent = sent + excluded.sent,
-    exchanges = exchanges + excluded.exchanges
+    exchanges = exchanges + excluded.exchanges,
+    minutes = minutes + excluded.minutes
 """
+# What stands for nobody, and for no host in particular.
+_NOBODY = {"user": "", "device": ""}
+_NOWHERE = {"host": OTHER_HOSTS}
 
 
 def erase(
     connection: sqlite3.Connection, erasure: Erasure, now: float, *, counts_only: bool
 ) -> list[Reached]:
-    """Erase inside a transaction of the caller's, or only count; usage has no client's address."""
-    found = []
-    if not erasure.client:
-        rows = _erase_usage(connection, erasure, counts_only=counts_only)
-        rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
-        if rows and not counts_only:
-            store_rollup.drop_unused_terms(connection)
-        found.append(Reached(USAGE, rows))
+    """Erase inside a transaction of the caller's, or only count."""
+    rows = _erase_usage(connection, erasure, counts_only=counts_only)
+    rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
+    if rows and not counts_only:
+        store_rollup.drop_unused_terms(connection)
+    found = [Reached(USAGE, rows)]
     found.append(_erase_requests(connection, erasure, counts_only=counts_only))
     found.append(_erase_grants(connection, erasure, now, counts_only=counts_only))
     return found
@@ -64,65 +68,67 @@ def grow_old(connection: sqlite3.Connection, group: str, moment: float) -> int:
 
     The sums stay, for hosts that are not told apart or for nobody; gives how many lost something.
     """
-    column, instead = {"where": ("host", OTHER_HOSTS), "who": ("user", "")}[group]
-    whom = _term(connection, column, instead)
     last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
-    condition = f"slot < {last} AND {column} <> {whom}"
-    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {condition}").fetchone()
-    if count:
-        to = {"user": "user", "host": "host"} | {column: str(whom)}
-        connection.execute(_MERGE.format(where=condition, **to))
-        connection.execute(f"DELETE FROM usage WHERE {condition}")
+    instead = _terms(connection, _NOWHERE if group == "where" else _NOBODY)
+    differs = " OR ".join(f"{column} <> {number}" for column, number in instead.items())
+    rows = _merge(connection, f"slot < {last} AND ({differs})", {}, instead, counts_only=False)
     old = Erasure(until=float(last), groups=(group,))
-    rows = int(count) + store_rollup.erase(connection, old, counts_only=False)
+    rows += store_rollup.erase(connection, old, counts_only=False)
     if rows:
         store_rollup.drop_unused_terms(connection)
     return rows
 
 
 def _erase_usage(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
-    total = 0
-    for user, host in _named(connection, erasure):
-        where = ["slot >= :since AND slot < :until"]
-        if user is not None:
-            where.append("user = :user")
-        if host is not None:
-            where.append("host = :host")
-        bounds = {"since": _first(erasure.since), "until": _end(erasure.until), "user": user, "host": host}
-        condition = " AND ".join(where)
-        (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {condition}", bounds).fetchone()
-        total += count
-        if count and not counts_only:
-            _merge(connection, condition, bounds)
-    return total
+    """Count the rows of a person, a device, a host for nobody, or for no host in particular."""
+    bounds = {"since": _first(erasure.since), "until": _end(erasure.until)}
+    where, instead = ["slot >= :since AND slot < :until"], dict[str, str]()
+    for kind, named, nothing in (
+        ("user", erasure.user, _NOBODY),
+        ("device", erasure.client, _NOBODY),
+        ("host", erasure.host, _NOWHERE),
+    ):
+        if named:
+            where.append(f"{kind} IN ({_named(connection, kind, named)})")
+            instead.update(nothing)
+    if not instead:
+        return 0
+    to = _terms(connection, instead) if not counts_only else {}
+    return _merge(connection, " AND ".join(where), bounds, to, counts_only=counts_only)
 
 
-def _merge(connection: sqlite3.Connection, condition: str, bounds: dict[str, int | None]) -> None:
-    """Count rows for nobody, or for no host in particular, and take their own away."""
-    user, host = bounds["user"], bounds["host"]
-    to = {
-        "user": "user" if user is None else str(_term(connection, "user", "")),
-        "host": "host" if host is None else str(_term(connection, "host", OTHER_HOSTS)),
-    }
-    connection.execute(_MERGE.format(where=condition, **to), bounds)
-    connection.execute(f"DELETE FROM usage WHERE {condition}", bounds)
+def _merge(
+    connection: sqlite3.Connection,
+    where: str,
+    bounds: dict[str, int],
+    instead: dict[str, int],
+    *,
+    counts_only: bool,
+) -> int:
+    """Add rows to those that have the terms of ``instead``, and take their own away; gives how many."""
+    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {where}", bounds).fetchone()
+    if count and not counts_only:
+        # Through a table of its own: a row that is added to must not be one that is taken away.
+        to = {column: str(instead.get(column, column)) for column in ("user", "host", "device")}
+        connection.execute("DROP TABLE IF EXISTS temp.moved_usage")
+        connection.execute(f"CREATE TEMP TABLE moved_usage AS SELECT * FROM usage WHERE {where}", bounds)
+        connection.execute(f"DELETE FROM usage WHERE {where}", bounds)
+        connection.execute(_MERGE.format(**to))
+        connection.execute("DROP TABLE temp.moved_usage")
+    return int(count)
 
 
-def _named(connection: sqlite3.Connection, erasure: Erasure) -> list[tuple[int | None, int | None]]:
-    """The terms that are concerned: of the person, of each host; None where it does not matter."""
-    users: list[int | None] = [None]
-    hosts: list[int | None] = [None]
-    if erasure.user:
-        users = [
-            id
-            for (id,) in connection.execute(
-                "SELECT id FROM term WHERE kind = 'user' AND text = ?", (erasure.user,)
-            )
-        ]
-    if erasure.host:
-        terms = connection.execute("SELECT id, text FROM term WHERE kind = 'host'")
-        hosts = [id for id, text in terms.fetchall() if is_below(text, erasure.host)]
-    return [(user, host) for user in users for host in hosts]
+def _named(connection: sqlite3.Connection, kind: str, name: str) -> str:
+    """The numbers of a term; of a host and all below it."""
+    if kind != "host":
+        rows = connection.execute("SELECT id FROM term WHERE kind = ? AND text = ?", (kind, storable(name)))
+        return ", ".join(str(id) for (id,) in rows) or "NULL"
+    terms = connection.execute("SELECT id, text FROM term WHERE kind = 'host'")
+    return ", ".join(str(id) for id, text in terms.fetchall() if is_below(text, name)) or "NULL"
+
+
+def _terms(connection: sqlite3.Connection, texts: dict[str, str]) -> dict[str, int]:
+    return {kind: _term(connection, kind, text) for kind, text in texts.items()}
 
 
 def _term(connection: sqlite3.Connection, kind: str, text: str) -> int:

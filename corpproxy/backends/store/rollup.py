@@ -159,12 +159,13 @@ def erase(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool
 
 
 def drop_unused_terms(connection: sqlite3.Connection) -> None:
-    """Delete the names of people and hosts that stand in no sum any more."""
+    """Delete the names of people, devices and hosts that stand in no sum any more."""
     for kind, used in (
         ("user", (("usage", "user"), ("hourly_person", "user"), ("hourly_refusal", "user"),
                   ("hourly_deed", "whom"))),
         ("host", (("usage", "host"), ("hourly_place", "host"), ("hourly_refusal", "host"),
                   ("hourly_deed", "host"))),
+        ("device", (("usage", "device"),)),
     ):  # fmt: skip
         nowhere = " AND ".join(f"id NOT IN (SELECT {column} FROM {table})" for table, column in used)
         connection.execute(f"DELETE FROM term WHERE kind = '{kind}' AND {nowhere}")

@@ -127,6 +127,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             is_done INTEGER NOT NULL
         ) WITHOUT ROWID""",
     ),
+    # Usage is told apart by device and rule, too, and has active minutes.
+    (
+        "INSERT INTO term (kind, text) VALUES ('device', ''), ('rule', '') ON CONFLICT DO NOTHING",
+        """CREATE TABLE usage_told_apart (
+            slot INTEGER NOT NULL,  -- POSIX seconds, whole quarters of an hour
+            user INTEGER NOT NULL REFERENCES term,
+            groups INTEGER NOT NULL REFERENCES term,
+            categories INTEGER NOT NULL REFERENCES term,
+            host INTEGER NOT NULL REFERENCES term,
+            device INTEGER NOT NULL REFERENCES term,
+            rule INTEGER NOT NULL REFERENCES term,
+            received INTEGER NOT NULL,
+            sent INTEGER NOT NULL,
+            exchanges INTEGER NOT NULL,
+            minutes INTEGER NOT NULL,
+            PRIMARY KEY (slot, user, groups, categories, host, device, rule)
+        ) WITHOUT ROWID""",
+        """INSERT INTO usage_told_apart
+            SELECT slot, user, groups, categories, host, device.id, rule.id, received, sent, exchanges, 0
+            FROM usage, term AS device, term AS rule
+            WHERE device.kind = 'device' AND device.text = '' AND rule.kind = 'rule' AND rule.text = ''""",
+        "DROP TABLE usage",
+        "ALTER TABLE usage_told_apart RENAME TO usage",
+    ),
 )
 
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -7,28 +7,37 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from corpproxy.accounting.ledger import Usage
-from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, slot_name
+from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, slot_of
+from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, report_per
 
 # Numbers of terms kept at hand; a school of a thousand visits some ten thousand hosts a day.
 MAX_TERMS = 50_000
 
 _ADD = """
-INSERT INTO usage (slot, user, groups, categories, host, received, sent, exchanges)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (slot, user, groups, categories, host) DO UPDATE SET
+INSERT INTO usage (slot, user, groups, categories, host, device, rule, received, sent, exchanges, minutes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
     received = received + excluded.received,
     sent = sent + excluded.sent,
-    exchanges = exchanges + excluded.exchanges
+    exchanges = exchanges + excluded.exchanges,
+    minutes = minutes + excluded.minutes
 """
 
 _MAKE_TERM = "INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _FIND_TERM = "SELECT id FROM term WHERE kind = ? AND text = ?"
 
-_COLUMNS = {By.USER: "user", By.GROUP: "groups", By.CATEGORY: "categories", By.HOST: "host"}
-_SUMS = "SUM(received) AS received, SUM(sent) AS sent, SUM(exchanges) AS exchanges"
+_COLUMNS = {
+    By.USER: "user",
+    By.GROUP: "groups",
+    By.DEVICE: "device",
+    By.CATEGORY: "categories",
+    By.HOST: "host",
+    By.RULE: "rule",
+}
+_SUMS = "SUM(received) AS received, SUM(sent) AS sent, SUM(exchanges) AS exchanges, SUM(minutes) AS minutes"
 _WHERE = "slot >= :first AND slot < :end"
-_OF_USER = " AND user = (SELECT id FROM term WHERE kind = 'user' AND text = :user)"
+_ONE = "{column} IN (SELECT id FROM term WHERE kind = '{column}' AND text = :{column})"
+_BELOW = "host IN (SELECT id FROM term WHERE kind = 'host' AND (text = :host OR text LIKE :below ESCAPE '!'))"
 
 
 class Terms:
@@ -62,44 +71,101 @@ def add_usage(connection: sqlite3.Connection, terms: Terms, batch: Sequence[Usag
 
 def _numbered(terms: Terms, row: Usage) -> tuple[int, ...]:
     return (
-        row.slot,
+        slot_of(row.minute),
         terms.number("user", storable(row.user)),
         terms.number("groups", groups_text(row.groups)),
         terms.number("categories", groups_text(row.categories)),
         terms.number("host", storable(row.host)),
+        terms.number("device", storable(row.device)),
+        terms.number("rule", storable(row.rule)),
         row.received,
         row.sent,
         row.exchanges,
+        row.minutes,
     )
 
 
 def read_usage(connection: sqlite3.Connection, question: UsageQuestion) -> UsageReport:
     """Answer a question about usage."""
-    read = _by_time if question.by.is_time else _by_term
-    return report(question, read(connection, question))
+    asking = _Asking(connection, question)
+    if question.by.is_time:
+        return report(question, asking.by_time())
+    if question.per is None:
+        return report(question, asking.by_term())
+    return report_per(question, asking.by_term_and_time())
 
 
-def _by_time(connection: sqlite3.Connection, question: UsageQuestion) -> Iterator[NamedSums]:
-    query = f"SELECT slot, {_SUMS} FROM usage WHERE {_where(question)} GROUP BY slot ORDER BY slot"
-    for slot, *sums in connection.execute(query, _bounds(question)):
-        yield (slot_name(slot, question),), *sums
+class _Asking:
+    """A question, as SQL."""
+
+    def __init__(self, connection: sqlite3.Connection, question: UsageQuestion) -> None:
+        self._connection = connection
+        self._question = question
+        self._where = " AND ".join([_WHERE, *self._conditions()])
+        self._names = {name: getattr(question, name) for name in ("user", "device", "rule", "host")}
+        if question.host is not None:
+            self._names["below"] = "%." + _literal(question.host)
+
+    def by_time(self) -> Iterator[NamedSums]:
+        """Sums by the hours, days and so on of slots, in their order."""
+        query = f"SELECT slot, {_SUMS} FROM usage WHERE {self._where} GROUP BY slot ORDER BY slot"
+        for slot, *sums in self._connection.execute(query, self._bounds()):
+            yield (self._question.span(slot).name,), *sums
+
+    def by_term(self, first: int | None = None, end: int | None = None) -> Iterator[NamedSums]:
+        """Sums by what is asked for, of all time that is asked for or of a part of it."""
+        column = _COLUMNS[self._question.by]
+        numbered = f"SELECT {column} AS number, {_SUMS} FROM usage WHERE {self._where} GROUP BY {column}"
+        query = (
+            f"SELECT text, received, sent, exchanges, minutes FROM ({numbered}) AS sums "
+            "JOIN term ON term.id = number"
+        )
+        for text, *sums in self._connection.execute(query, self._bounds(first, end)):
+            overlap = self._question.by.may_overlap
+            yield tuple(msgspec.json.decode(text, type=list[str])) if overlap else (text,), *sums
+
+    def by_term_and_time(self) -> Iterator[tuple[str, Iterator[NamedSums]]]:
+        """The same for each span of time in which anything is; a span is read alone, by its slots."""
+        query = f"SELECT MIN(slot) FROM usage WHERE {self._where}"
+        at = self._question.first_slot
+        while True:
+            (slot,) = self._connection.execute(query, self._bounds(at)).fetchone()
+            if slot is None:
+                return
+            span = self._question.span(slot)
+            # A span ends behind the slot in which it was found, whatever a clock does.
+            at = max(int(span.ends), slot + SLOT_SECONDS)
+            yield span.name, self.by_term(slot, min(at, self._question.end_slot))
+
+    def _conditions(self) -> Iterator[str]:
+        of = self._question
+        for column, name in (("user", of.user), ("device", of.device), ("rule", of.rule)):
+            if name is not None:
+                yield _ONE.format(column=column)
+        if of.host is not None:
+            yield _BELOW
+        for column, name in (("groups", of.group), ("categories", of.category)):
+            if name is not None:
+                yield f"{column} IN ({self._sets_with(column, name)})"
+
+    def _sets_with(self, kind: str, name: str) -> str:
+        """The numbers of the sets in which a name is; of the empty set for no name."""
+        rows = self._connection.execute("SELECT id, text FROM term WHERE kind = :kind", {"kind": kind})
+        sets = ((id, msgspec.json.decode(text, type=list[str])) for id, text in rows.fetchall())
+        return ", ".join(str(id) for id, names in sets if name in (names or ("",))) or "NULL"
+
+    def _bounds(self, first: int | None = None, end: int | None = None) -> dict[str, int | str | None]:
+        question = self._question
+        return {
+            "first": question.first_slot if first is None else first,
+            "end": question.end_slot if end is None else end,
+            **self._names,
+        }
 
 
-def _by_term(connection: sqlite3.Connection, question: UsageQuestion) -> Iterator[NamedSums]:
-    column = _COLUMNS[question.by]
-    numbered = f"SELECT {column} AS number, {_SUMS} FROM usage WHERE {_where(question)} GROUP BY {column}"
-    query = f"SELECT text, received, sent, exchanges FROM ({numbered}) JOIN term ON term.id = number"
-    for text, *sums in connection.execute(query, _bounds(question)):
-        names = tuple(msgspec.json.decode(text, type=list[str])) if question.by.may_overlap else (text,)
-        yield names, *sums
-
-
-def _where(question: UsageQuestion) -> str:
-    return _WHERE + (_OF_USER if question.user is not None else "")
-
-
-def _bounds(question: UsageQuestion) -> dict[str, int | str | None]:
-    return {"first": question.first_slot, "end": question.end_slot, "user": question.user}
+def _literal(text: str) -> str:
+    """Take from a text what means something in LIKE."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def groups_text(names: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from corpproxy.config.nearest import did_you_mean
+from corpproxy.policy.days import DAY_BEGINS_STEP, LATEST_DAY_BEGINS, clock_text
 
 
 def wrong(code: str, said: str) -> PydanticCustomError:
@@ -265,6 +266,25 @@ def _time_zone(written: str) -> ZoneInfo:
 
 
 TimeZone = Annotated[ZoneInfo, Leaf("time zone", _time_zone, {"type": "string"}, lambda zone: str(zone.key))]
+
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+
+
+def _clock(written: str) -> int:
+    match = _CLOCK.fullmatch(written)
+    if match is None:
+        raise wrong("not-a-time", f"wants a time of day such as 04:00, not '{written}'")
+    minutes = int(match[1]) * 60 + int(match[2])
+    if minutes > LATEST_DAY_BEGINS or minutes % DAY_BEGINS_STEP:
+        latest = clock_text(LATEST_DAY_BEGINS)
+        said = f"wants a quarter of an hour from 00:00 to {latest}, not '{written}'"
+        raise wrong("out-of-range", said)
+    return minutes
+
+
+Clock = Annotated[
+    int, Leaf("time of day", _clock, {"type": "string", "pattern": f"^{_CLOCK.pattern}$"}, clock_text)
+]
 
 _T = TypeVar("_T")
 

@@ -61,7 +61,7 @@ class LimitTable(Table):
     minutes: Positive | None = optional("A quota: for how many minutes in which something moves.")
     every: Text | None = optional(
         "After how long a quota is made good again: ``hour``, ``day``, ``week``, ``month``, or the name of a "
-        "calendar, for each time that it holds. Days begin at 04:00."
+        "calendar, for each time that it holds. Days begin at ``day_begins:``."
     )
     then: ThenTable | None = optional("What happens when a quota is used up; ``block`` when left out.")
     say: Text | None = optional("A sentence for the person who is slowed, or has used all.")

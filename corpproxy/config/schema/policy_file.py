@@ -12,7 +12,7 @@ from corpproxy.config.schema.categories import CategoriesTable
 from corpproxy.config.schema.conditions import CalendarTable, SafetyTable
 from corpproxy.config.schema.geography import GeographyTable
 from corpproxy.config.schema.identity import IdentityTable
-from corpproxy.config.schema.leaves import Number, OneOrMany, Switch, Text, TimeZone, words
+from corpproxy.config.schema.leaves import Clock, Number, OneOrMany, Switch, Text, TimeZone, words
 from corpproxy.config.schema.limiting import LimitTable
 from corpproxy.config.schema.limits import (
     ConnectionsTable,
@@ -28,6 +28,7 @@ from corpproxy.config.schema.rules import ApproveTable, ExceptionTable, RuleTabl
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.config.transports import Transports
+from corpproxy.policy.days import DAY_BEGINS
 
 TransportsWord = Annotated[Transports, words(Transports)]
 
@@ -37,6 +38,10 @@ class PolicyFile(Table):
 
     site: Text = Field(default="This site", description="The name of the organisation, for pages.")
     time_zone: TimeZone | None = optional("The time zone of calendars, tests and pages; UTC when left out.")
+    day_begins: Clock = Field(
+        default=DAY_BEGINS,
+        description="When a day begins for quotas and usage; what moves in the night is of the day before.",
+    )
     contact: ContactTable = Field(default=ContactTable(), description="Whom people ask.")
     logo: Text | None = optional(
         "A picture for the head of every page: an SVG or PNG file of at most 64 KiB."

@@ -13,8 +13,10 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from corpproxy.audit.proof import read
 from corpproxy.audit.record import UnreadableRecord, decode, encode
 from corpproxy.audit.settings import AuditSettings, WhenFull
+from corpproxy.backends.records import segments
 from corpproxy.backends.records.files import BATCH_RECORDS, RecordWriter
 from corpproxy.backends.records.segments import FileSegment, Segments, segment_names
 from tests.audit.test_record import a_record
@@ -248,14 +250,14 @@ class SegmentTests(WriterTestCase):
 
     def test_day(self) -> None:
         """A new day begins a new segment, unless the policy says otherwise."""
-        for rotate_daily, segments in ((True, 2), (False, 1)):
+        for rotate_daily, count in ((True, 2), (False, 1)):
             self.disk = FakeDisk()
             self.writer = self.make(rotate_daily=rotate_daily)
             self.write()
             self.clock.advance(1)
             self.write()
             self.clock.advance(86_400)
-            self.assertEqual(len(self.disk.files), segments)
+            self.assertEqual(len(self.disk.files), count)
 
     def test_moved(self) -> None:
         """When logrotate has moved the segment away, the next batch begins another."""
@@ -333,6 +335,22 @@ class FailingTests(WriterTestCase):
         self.assertFalse(self.writer.accepts())
         self.writer.take_up(AuditSettings(when_full=WhenFull.CONTINUE))
         self.assertTrue(self.writer.accepts())
+
+    def test_full_between_pieces(self) -> None:
+        """A batch that is written in pieces is there whole or not at all, and one chain in the end."""
+        self.patch(segments, "PIECE_OCTETS", 100)
+        self.write(3)
+        self.clock.advance(1)
+        self.disk.room = 5 * max(map(len, self.disk.lines()))
+        self.write(20)
+        self.clock.advance(1)
+        self.assertEqual((self.disk.numbers(), self.writer.is_failing), ([0, 1, 2], True))
+        self.disk.room = 10**6
+        self.clock.advance(1)
+        self.assertEqual(self.disk.numbers(), list(range(23)))
+        lines = self.disk.lines()
+        befores = [read(line).before for line in lines]
+        self.assertEqual(befores[1:], [read(line).digest for line in lines[:-1]])
 
     def test_unmendable(self) -> None:
         """Where half a batch cannot be cut off at once, it is before the next one: no record stands twice."""

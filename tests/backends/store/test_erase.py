@@ -18,7 +18,7 @@ class EraseTests(FileTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.file.add_usage([AMIR, BETH, NOBODY, AMIR._replace(slot=SLOT + 900)])
+        self.file.add_usage([AMIR, BETH, NOBODY, AMIR._replace(minute=SLOT + 900)])
 
     def erase(self, *, counts_only: bool = False, **about) -> dict[str, int]:
         found = self.file.erase(Erasure(**about), counts_only=counts_only)
@@ -40,6 +40,17 @@ class EraseTests(FileTestCase):
         self.file.add_usage([AMIR._replace(user="")])
         self.erase(user="amir")
         self.assertEqual(self.ask(By.HOST)[0], ("miniclip.com", 900, 15000, 6))
+
+    def test_devices(self) -> None:
+        """With a person goes the device, which would tell who it was; with a device who was at it."""
+        self.file.add_usage(
+            [AMIR._replace(user="cara", device="10.1.2.3"), NOBODY._replace(device="10.1.2.4")]
+        )
+        self.assertEqual(self.erase(user="cara")["usage"], 1)
+        self.assertEqual(self.ask(By.DEVICE), [("", 1010, 15970, 8), ("10.1.2.4", 10, 70, 1)])
+        self.assertEqual(self.erase(client="10.1.2.4")["usage"], 1)
+        self.assertEqual(self.ask(By.DEVICE), [("", 1020, 16040, 9)])
+        self.assertNotIn(b"10.1.2.", self.octets())
 
     def test_counted(self) -> None:
         """Counting changes nothing."""

@@ -24,6 +24,7 @@ from corpproxy.backends.store.schema import APPLICATION, MIGRATIONS, open_store
 from corpproxy.backends.store.sqlite import SqliteFile, SqliteStore, report_from
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import KEPT_SECONDS, AccessRequest, State
+from corpproxy.policy.days import Unit
 from tests.backends.killing import killed_children
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -101,6 +102,46 @@ class UsageTests(FileTestCase):
                 report_from(self.path, UsageQuestion(by, UTC)).total, UsageSum("", 400, 5900, 3), by
             )
 
+    @rows(
+        user=(By.USER, {"user": "amir"}, [("amir", 900)]),
+        nobody=(By.USER, {"user": ""}, [("", 10)]),
+        group=(By.USER, {"group": "pupils"}, [("amir", 900), ("beth", 100)]),
+        no_group=(By.USER, {"group": ""}, [("", 10)]),
+        device=(By.HOST, {"device": "10.1.2.3"}, [("www.miniclip.com", 600)]),
+        category=(By.RULE, {"category": "games"}, [("games", 600), ("", 300)]),
+        host=(By.HOST, {"host": "miniclip.com"}, [("www.miniclip.com", 600), ("miniclip.com", 300)]),
+        literal=(By.HOST, {"host": "m%"}, []),
+        rule=(By.DEVICE, {"rule": "games"}, [("10.1.2.3", 600)]),
+        both=(By.USER, {"group": "pupils", "host": "bbc.co.uk"}, [("beth", 100)]),
+        nothing=(By.USER, {"group": "staff"}, []),
+    )
+    def test_keeps_to(self, by, asked, expected) -> None:
+        """A report keeps to one person, group, device, category, host or rule; a host has all below it."""
+        elsewhere = AMIR._replace(host="www.miniclip.com", device="10.1.2.3", rule="games", received=600)
+        self.file.add_usage([AMIR, BETH, NOBODY, elsewhere])
+        self.assertEqual([row[:2] for row in self.ask(by, **asked)], expected)
+
+    def test_per(self) -> None:
+        """There are rows for each day, week or month, and every octet is in one of them."""
+        night = AMIR._replace(minute=SLOT + 17 * 3600, minutes=1)
+        morning = AMIR._replace(minute=SLOT + 18 * 3600, minutes=1)
+        self.file.add_usage([AMIR, BETH, night, morning])
+        made = report_from(self.path, UsageQuestion(By.USER, UTC, per=Unit.DAY))
+        self.assertEqual(
+            [(row.span, row.name, row.received, row.minutes) for row in made.rows],
+            [("2026-11-23", "amir", 600, 1), ("2026-11-23", "beth", 100, 0), ("2026-11-24", "amir", 300, 1)],
+        )
+        self.assertEqual(made.total, UsageSum("", 1000, 15900, 7, 2))
+        for per in Unit:
+            self.assertEqual(report_from(self.path, UsageQuestion(By.HOST, UTC, per=per)).total, made.total)
+
+    def test_per_within(self) -> None:
+        """A span that is cut by what is asked for has what is within."""
+        self.file.add_usage([AMIR, AMIR._replace(minute=SLOT + 900), AMIR._replace(minute=SLOT + 1800)])
+        asked = UsageQuestion(By.USER, UTC, SLOT + 900.0, SLOT + 1800.0, per=Unit.MONTH)
+        (row,) = report_from(self.path, asked).rows
+        self.assertEqual((row.span, row.received), ("2026-11", 300))
+
     def test_odd_names(self) -> None:
         """Names that no database column can hold are spelled out."""
         self.file.add_usage([Usage(SLOT, "\udc80'; --", ("\x00",), (), "ü\n", 1, 2, 1)])
@@ -121,6 +162,9 @@ class UsageTests(FileTestCase):
                     st.integers(0, 2**40),
                     st.integers(0, 2**40),
                     st.integers(0, 3),
+                    st.sampled_from(["", "10.1.2.3"]),
+                    st.sampled_from(["", "everything else"]),
+                    st.integers(0, 2),
                 ),
                 max_size=6,
             ),
@@ -140,6 +184,29 @@ class UsageTests(FileTestCase):
         self.assertEqual(total.received, sum(row.received for row in added))
         self.assertEqual(total.sent, sum(row.sent for row in added))
         self.assertEqual(total.exchanges, sum(row.exchanges for row in added))
+
+
+class MigratedUsageTests(FileTestCase):
+    """Usage of an older corpproxy."""
+
+    def test_kept(self) -> None:
+        """It is all there, of a device and a rule that are not told, and grows with what comes."""
+        self.path.parent.mkdir(parents=True)
+        with closing(sqlite3.connect(self.path)) as old:
+            for statements in MIGRATIONS[:3]:
+                for statement in statements:
+                    old.execute(statement)
+            names = ("user", "amir"), ("groups", '["pupils","year-9"]'), ("categories", '["games"]')
+            for term in (*names, ("host", "miniclip.com")):
+                old.execute("INSERT INTO term (kind, text) VALUES (?, ?)", term)
+            old.execute("INSERT INTO usage VALUES (?, 1, 2, 3, 4, 300, 5000, 2)", (SLOT,))
+            old.execute(f"PRAGMA application_id = {APPLICATION}")
+            old.execute("PRAGMA user_version = 3")
+            old.commit()
+        self.file.add_usage([AMIR, AMIR._replace(device="10.1.2.3", rule="games", minutes=1)])
+        self.assertEqual(self.ask(), [("amir", 900, 15000, 6)])
+        self.assertEqual(self.ask(By.DEVICE), [("", 600, 10000, 4), ("10.1.2.3", 300, 5000, 2)])
+        self.assertEqual(self.ask(By.RULE)[0], ("", 600, 10000, 4))
 
 
 class GrantTests(FileTestCase):
