@@ -23,6 +23,8 @@ BATCH = 500
 class CountedElsewhere:
     """In a worker, in the place of what adds quotas up: the supervisor does, who is told by ``send``."""
 
+    problem = ""
+
     def __init__(self, send: Callable[[tuple[Counted, ...]], Deferred[Any]]) -> None:
         self._send = send
 
