@@ -26,6 +26,13 @@ setup(
             "corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(
+            "corpproxy._preface",
+            ["native/preface.c"],
+            extra_compile_args=FLAGS,
+            depends=HEADERS,
+            optional=True,
+        ),
+        Extension(
             "corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(

@@ -14,7 +14,7 @@ from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
-from corpproxy.policy.quota import Member, Standing
+from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
 
 if TYPE_CHECKING:
@@ -24,26 +24,36 @@ log = Logger()
 
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
+# While it cannot be read what was used, people are told to come back after so long.
+UNKNOWN_SECONDS = 60.0
 
 # This process, as a borrower.
 HERE = "here"
 
 
 class QuotaKeeper:
-    """The quotas of a service."""
+    """
+    The quotas of a service.
+
+    While what was used cannot be read, nobody has anything left, and nothing is written over it.
+
+    :ivar problem: why it cannot be read, or kept; empty when all is well.
+    """
 
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
         self.quotas = Quotas()
         self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"), service.now)
         self._unkept: set[Member] = set()
-        self._failing = False
+        self._is_known = False
+        self._is_reading = False
         self._loop: LoopingCall | None = None
+        self.problem = ""
 
     def start(self) -> None:
         """Bring back what was used before a restart, and count from now on."""
         self.define()
-        self._file.load(self._service.now()).addCallbacks(self._loaded, self._not_loaded)
+        self._load()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
 
     def stop(self) -> None:
@@ -100,7 +110,16 @@ class QuotaKeeper:
             self._unkept |= changed.keys()
             self._service.take_standings(changed)
 
+    def _load(self) -> None:
+        self._is_reading = True
+        self._file.load(self._service.now()).addCallbacks(self._loaded, self._not_loaded)
+
     def _keep(self) -> None:
+        if not self._is_known:
+            # What counts meanwhile is added when it is known; written now, it would take the place of that.
+            if not self._is_reading:
+                self._load()
+            return
         unkept, self._unkept = self._unkept, set()
         self.quotas.forget(self._service.now())
         self._service.lasting.standings.forget(self._service.now())
@@ -110,13 +129,23 @@ class QuotaKeeper:
             )
 
     def _loaded(self, kept: list[Kept]) -> None:
+        self._is_known, self._is_reading = True, False
         self._tell_damage("begins anew")
-        self.quotas.load(kept, self._service.now())
+        now = self._service.now()
+        self.quotas.load(kept, now)
+        if self.problem:
+            log.warn("what was used of quotas can be read again")
+            self.problem = ""
+            self._service.take_standings({UNKNOWN: Standing(0.0, 1.0, now)})
         self.tell()
 
     def _not_loaded(self, failure: Failure) -> None:
-        said = "what was used of quotas cannot be read, and they begin anew: {problem}"
-        log.critical(said, problem=failure.getErrorMessage())
+        self._is_reading = False
+        if not self.problem:
+            self.problem = f"what was used of quotas cannot be read: {failure.getErrorMessage()}"
+            log.critical("{problem}; until it can, nobody has anything left", problem=self.problem)
+        until = self._service.now() + UNKNOWN_SECONDS
+        self._service.take_standings({UNKNOWN: Standing(0.0, 0.0, until)})
 
     def _tell_damage(self, then: str) -> bool:
         damaged, self._file.damaged = self._file.damaged, None
@@ -128,13 +157,13 @@ class QuotaKeeper:
     def _kept(self, _: None) -> None:
         if self._tell_damage("is written anew from what counts now"):
             self._unkept |= self.quotas.all(self._service.now()).keys()
-        if self._failing:
+        if self.problem:
             log.warn("what is used of quotas is kept again")
-        self._failing = False
+        self.problem = ""
 
     def _not_kept(self, failure: Failure, unkept: set[Member]) -> None:
         self._unkept |= unkept
-        if not self._failing:
-            said = "what is used of quotas counts, but cannot be kept over a restart: {problem}"
-            log.critical(said, problem=failure.getErrorMessage())
-        self._failing = True
+        if not self.problem:
+            said = "what is used of quotas counts, but cannot be kept over a restart"
+            self.problem = f"{said}: {failure.getErrorMessage()}"
+            log.critical("{problem}", problem=self.problem)

@@ -19,6 +19,8 @@ def reasons_not_ready(service: CorpproxyService) -> list[str]:
         reasons.append(f"checkpoints cannot be written: {service.checkpoints.failing_reason}")
     if service.bookkeeper.is_failing:
         reasons.append(f"usage cannot be stored: {service.bookkeeper.failing_reason}")
+    if service.quota_keeper.problem:
+        reasons.append(service.quota_keeper.problem)
     if service.proxy.in_force.policy.missing_categories:
         reasons.append("category lists are missing; rules that block by them block everything")
     reasons += [str(problem) for problem in service.reception.problems if problem.is_error]

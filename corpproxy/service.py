@@ -43,6 +43,7 @@ from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.records.shelf import SHELF_SECONDS
 from corpproxy.backends.records.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
+from corpproxy.backends.store.acceptable import refuse_unknown
 from corpproxy.backends.store.aside import concerns_aside
 from corpproxy.backends.store.interface import STORE_FILE, Store
 from corpproxy.backends.store.sqlite import SqliteStore
@@ -162,6 +163,7 @@ class CorpproxyService(Holding, Service):
     def _make_parts(self) -> None:
         reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
+        refuse_unknown(state)
         self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from corpproxy.backends.store.aside import asides
+
 if TYPE_CHECKING:
     from corpproxy.audit.sinks import SinkState
     from corpproxy.backends.lists.status import Status
@@ -44,6 +46,8 @@ def measure(service: CorpproxyService) -> None:
     _measure_sinks(service)
     telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
+    telemetry.measure("corpproxy_quotas_failing", lambda: int(bool(service.quota_keeper.problem)))
+    telemetry.measure("corpproxy_databases_set_aside", lambda: len(asides(service.state)))
     telemetry.measure("corpproxy_names_known", lambda: len(names))
     telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)
     telemetry.measure("corpproxy_names_remembered_total", lambda: names.remembered)

@@ -16,7 +16,7 @@ from types import ModuleType
 PURE = "CORPPROXY_PURE"
 
 # What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 1
+FORM = 2
 
 
 def _compiled(name: str) -> ModuleType | None:
@@ -34,12 +34,14 @@ def _compiled(name: str) -> ModuleType | None:
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
 heads = _compiled("_heads")
+# Reads the server name off the first octets of a tunnel.
+preface = _compiled("_preface")
 # Drives exchanges on their road.
 road = _compiled("_road")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
-PARTS = {"chain": chain, "heads": heads, "road": road, "wire": wire}
+PARTS = {"chain": chain, "heads": heads, "preface": preface, "road": road, "wire": wire}
 
 
 def running() -> tuple[str, ...]:

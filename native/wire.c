@@ -26,14 +26,18 @@ static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
 /* Names of what is called for each event, made once. */
 static PyObject *name_data_received, *name_ready, *name_soon, *name_read_on, *name_ended, *name_broken;
 static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
-static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python;
+static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python, *name_leave_in_python;
+static PyObject *name_leaving;
 
-/* How much is read at a time: at first, when there is more, and in one turn; the twin hands it in. */
-static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024;
+/*
+ * How much is read at a time: at first, when there is more, and in one turn; and what of that which is written
+ * in a turn leaves at its end.  The twin hands it in.
+ */
+static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024, held_octets = 16 * 1024;
 
 typedef struct {
     PyObject_HEAD
-    PyObject *engine, *socket, *peer, *out, *producer, *pump, *feeder, *pace, *protocol;
+    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
     Py_ssize_t out_octets;
     int fd;
     /* Whether `socket` is a socket of the kernel; another one is for the twin. */
@@ -172,30 +176,79 @@ static PyObject *transport_read(Transport *self, PyObject *ignored)
     return done(read_all(self));
 }
 
+/* Send octets now; gives -1 with an exception. */
+static int send_now(Transport *self, PyObject *data)
+{
+    Py_ssize_t octets = PyBytes_GET_SIZE(data);
+    ssize_t sent = send(self->fd, PyBytes_AS_STRING(data), (size_t)octets, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent == octets) return 0;
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR) return broke(self);
+        sent = 0;
+    }
+    PyObject *many = PyLong_FromSsize_t(sent);
+    if (!many) return -1;
+    PyObject *words[] = {(PyObject *)self, data, many};
+    PyObject *told = PyObject_VectorcallMethod(name_write_rest, words, 3, NULL);
+    Py_DECREF(many);
+    if (!told) return -1;
+    Py_DECREF(told);
+    return 0;
+}
+
+/* Send what was written in this turn. */
+static int leave(Transport *self)
+{
+    if (!is_there(self->held)) return 0;
+    if (!PyBytes_CheckExact(self->held)) return tell((PyObject *)self, name_leave_in_python, NULL);
+    PyObject *held = self->held;
+    self->held = Py_NewRef(Py_None);
+    int failed = self->connected ? send_now(self, held) : 0;
+    Py_DECREF(held);
+    return failed;
+}
+
+/* Keep octets until the turn is over; gives 0 where none is under way, -1 with an exception. */
+static int keep(Transport *self, PyObject *data)
+{
+    if (!self->engine || PyBytes_GET_SIZE(data) > held_octets) return 0;
+    PyObject *leaving = PyObject_GetAttr(self->engine, name_leaving);
+    if (!leaving) return -1;
+    int kept = 0;
+    if (PyList_CheckExact(leaving)) {
+        kept = PyList_Append(leaving, (PyObject *)self) ? -1 : 1;
+        if (kept == 1) Py_XSETREF(self->held, Py_NewRef(data));
+    }
+    Py_DECREF(leaving);
+    return kept;
+}
+
 static PyObject *transport_write(Transport *self, PyObject *data)
 {
     if (!self->connected || self->writing_over) Py_RETURN_NONE;
     if (!self->direct || is_there(self->out) || !PyBytes_CheckExact(data))
         return done(tell((PyObject *)self, name_write_in_python, data));
-    Py_ssize_t octets = PyBytes_GET_SIZE(data);
-    ssize_t sent = send(self->fd, PyBytes_AS_STRING(data), (size_t)octets, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent == octets) Py_RETURN_NONE;
-    if (sent < 0) {
-        if (errno != EAGAIN && errno != EINTR) return done(broke(self));
-        sent = 0;
+    if (is_there(self->held)) {
+        if (leave(self)) return NULL;
+        return transport_write(self, data); /* the kernel may not have taken it all */
     }
-    PyObject *many = PyLong_FromSsize_t(sent);
-    if (!many) return NULL;
-    PyObject *words[] = {(PyObject *)self, data, many};
-    PyObject *told = PyObject_VectorcallMethod(name_write_rest, words, 3, NULL);
-    Py_DECREF(many);
-    return told;
+    int kept = keep(self, data);
+    if (kept) return done(kept < 0);
+    return done(send_now(self, data));
+}
+
+static PyObject *transport_leave(Transport *self, PyObject *ignored)
+{
+    if (!self->direct) return done(tell((PyObject *)self, name_leave_in_python, NULL));
+    return done(leave(self));
 }
 
 static PyMethodDef transport_methods[] = {
     {"ready", (PyCFunction)transport_ready, METH_O, "The kernel has something to read, or takes something again."},
     {"_read", (PyCFunction)transport_read, METH_NOARGS, "Read until nothing is left, or nothing more is wanted."},
-    {"write", (PyCFunction)transport_write, METH_O, "Send octets; what the kernel does not take is sent later."},
+    {"write", (PyCFunction)transport_write, METH_O,
+     "Send octets, at the end of the turn; what the kernel does not take is sent later."},
+    {"leave", (PyCFunction)transport_leave, METH_NOARGS, "Send what was written in this turn."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -206,6 +259,7 @@ static PyMemberDef transport_members[] = {
     MEMBER("_socket", T_OBJECT_EX, socket),
     MEMBER("_peer", T_OBJECT_EX, peer),
     MEMBER("_out", T_OBJECT_EX, out),
+    MEMBER("_held", T_OBJECT_EX, held),
     MEMBER("_producer", T_OBJECT_EX, producer),
     MEMBER("_pump", T_OBJECT_EX, pump),
     MEMBER("_feeder", T_OBJECT_EX, feeder),
@@ -241,6 +295,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
     Py_XSETREF(self->socket, Py_NewRef(connection));
     Py_XSETREF(self->peer, Py_NewRef(peer));
     Py_XSETREF(self->out, Py_NewRef(Py_None));
+    Py_XSETREF(self->held, Py_NewRef(Py_None));
     Py_XSETREF(self->producer, Py_NewRef(Py_None));
     Py_XSETREF(self->pump, Py_NewRef(Py_None));
     Py_XSETREF(self->feeder, Py_NewRef(Py_None));
@@ -256,6 +311,7 @@ static int transport_traverse(Transport *self, visitproc visit, void *arg)
     Py_VISIT(self->socket);
     Py_VISIT(self->peer);
     Py_VISIT(self->out);
+    Py_VISIT(self->held);
     Py_VISIT(self->producer);
     Py_VISIT(self->pump);
     Py_VISIT(self->feeder);
@@ -270,6 +326,7 @@ static int transport_clear(Transport *self)
     Py_CLEAR(self->socket);
     Py_CLEAR(self->peer);
     Py_CLEAR(self->out);
+    Py_CLEAR(self->held);
     Py_CLEAR(self->producer);
     Py_CLEAR(self->pump);
     Py_CLEAR(self->feeder);
@@ -359,15 +416,16 @@ static PyObject *turn(PyObject *module, PyObject *args)
 
 static PyObject *set_sizes(PyObject *module, PyObject *args)
 {
-    int first, bulk, whole;
-    if (!PyArg_ParseTuple(args, "iii", &first, &bulk, &whole)) return NULL;
-    if (first < 1 || bulk < 1 || whole < 1) {
+    int first, bulk, whole, held;
+    if (!PyArg_ParseTuple(args, "iiii", &first, &bulk, &whole, &held)) return NULL;
+    if (first < 1 || bulk < 1 || whole < 1 || held < 1) {
         PyErr_SetString(PyExc_ValueError, "sizes are above 0");
         return NULL;
     }
     read_octets = first;
     bulk_octets = bulk;
     turn_octets = whole;
+    held_octets = held;
     Py_RETURN_NONE;
 }
 
@@ -376,7 +434,8 @@ static PyMethodDef functions[] = {
      "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
      "raises is given to `failed`, with the exception."},
     {"set_sizes", set_sizes, METH_VARARGS,
-     "set_sizes(first, bulk, turn)\n\nHow much is read of a socket: at first, when there is more, in one turn."},
+     "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
+     "and what of that which is written in a turn leaves at its end."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -397,6 +456,8 @@ static const struct {
     {&name_ready_in_python, "_ready_in_python"},
     {&name_read_in_python, "_read_in_python"},
     {&name_write_in_python, "_write_in_python"},
+    {&name_leave_in_python, "_leave_in_python"},
+    {&name_leaving, "leaving"},
 };
 
 static int begin(PyObject *module)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy import quota_keeper
-from corpproxy.backends.store.quota_file import QUOTA_FILE
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standings
 from corpproxy.quota_keeper import KEEP_SECONDS, QuotaKeeper
@@ -43,7 +45,7 @@ class KeeperTests(SynchronousTestCase):
             now=self.clock.seconds,
             proxy=SimpleNamespace(in_force=SimpleNamespace(limiting=limits)),
             lasting=SimpleNamespace(standings=standings),
-            take_standings=lambda changed: None,
+            take_standings=standings.take,
         )
         keeper = QuotaKeeper(service)
         keeper.start()
@@ -54,7 +56,7 @@ class KeeperTests(SynchronousTestCase):
         return {whom: standing.used for (_, whom), standing in standings.items()}
 
     def loud(self):
-        return [event["then"] for event in self.seen if event["log_level"].name == "critical"]
+        return [event.get("then", "") for event in self.seen if event["log_level"].name == "critical"]
 
     def test_kept(self):
         """What was used is there after a restart."""
@@ -63,6 +65,59 @@ class KeeperTests(SynchronousTestCase):
         keeper.stop()
         self.assertEqual(self.used(self.keeper()), {"amir": 1000, "beth": 2000})
         self.assertEqual(self.loud(), [])
+
+    def fails_to_load(self, times):
+        """The file cannot be read so many times, as one that another program holds."""
+        loads = QuotaFile.load
+        left = iter(range(times))
+
+        def load(file, now):
+            if next(left, None) is not None:
+                return fail(sqlite3.OperationalError("database is locked"))
+            return loads(file, now)
+
+        self.patch(QuotaFile, "load", load)
+
+    def test_unread(self):
+        """While what was used cannot be read nobody has anything left, and nothing is written over it."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): MIB - 1})
+        keeper.stop()
+        self.fails_to_load(2)
+        keeper = self.keeper()
+        standings = keeper._service.lasting.standings
+        self.assertIn("cannot be read: database is locked", keeper.problem)
+        self.assertTrue(standings.of("day", "beth", self.clock.seconds()).is_spent)
+        keeper.count({("day", "amir"): 1})
+        self.clock.advance(KEEP_SECONDS)
+        self.assertTrue(standings.of("day", "amir", self.clock.seconds()).is_spent)
+        self.clock.advance(KEEP_SECONDS)
+        self.assertEqual(keeper.problem, "")
+        self.assertEqual(self.used(keeper), {"amir": MIB})
+        self.assertIsNone(standings.of("day", "beth", self.clock.seconds()))
+        self.clock.advance(KEEP_SECONDS)
+        self.assertEqual(self.used(self.keeper()), {"amir": MIB})
+
+    def test_unread_to_the_end(self):
+        """A service that ends before it could read what was used leaves it as it was."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        keeper.stop()
+        self.fails_to_load(2)
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1})
+        keeper.stop()
+        self.fails_to_load(0)
+        self.assertEqual(self.used(self.keeper()), {"amir": 1000})
+
+    def test_unkept(self):
+        """What cannot be kept counts all the same, and is told until it can."""
+        keeper = self.keeper()
+        self.patch(QuotaFile, "keep", lambda file, rows: fail(sqlite3.OperationalError("disk is full")))
+        keeper.count({("day", "amir"): 1000})
+        self.clock.advance(KEEP_SECONDS)
+        self.assertIn("cannot be kept over a restart: disk is full", keeper.problem)
+        self.assertEqual(self.used(keeper), {"amir": 1000})
 
     def test_damaged_before(self):
         """A damaged file is told loudly, and quotas begin anew."""

@@ -173,6 +173,13 @@ METRICS: tuple[Metric, ...] = (
     _gauge(
         "corpproxy_ledger_lag_seconds", "How old the oldest octets are that the ledger has not stored yet."
     ),
+    _gauge(
+        "corpproxy_quotas_failing", "1 while what is used of quotas cannot be read, or kept over a restart."
+    ),
+    _gauge(
+        "corpproxy_databases_set_aside",
+        "Databases that were damaged and set aside, and that nobody has deleted yet.",
+    ),
     _gauge("corpproxy_names_known", "Host names in the cache."),
     _counter("corpproxy_names_looked_up_total", "Host names that were looked up."),
     _counter("corpproxy_names_remembered_total", "Host names that were answered out of the cache."),

@@ -29,7 +29,7 @@ from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
 from corpproxy.net.splice import join
 from corpproxy.net.upload import Upload
-from corpproxy.net.wire import UNTAKEN, Wire
+from corpproxy.net.wire import GONE, UNTAKEN, Wire
 
 if TYPE_CHECKING:
     from corpproxy.net.proxy import Proxy
@@ -104,6 +104,14 @@ class Downstream(Wire):
         super().connectionLost(reason)  # type: ignore[arg-type]
         if self.pins is not None:
             self.pins.close()
+        if not self.is_busy:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Part with what refers to us: nothing comes of this connection any more."""
+        if self.sink is not GONE:
+            self.sink = GONE
+            del self.held, self.performer
 
     def pin(self, upstream: Upstream) -> None:
         """The client signs in on a server's connection: it is this client connection's from now on."""
@@ -282,6 +290,8 @@ class Downstream(Wire):
             # An idle connection keeps nothing of it: its head alone is as large as all the rest.
             del self.exchange
             self._next()
+        elif self.gone:
+            self._let_go()
         elif self.abort_at_end:
             self.abort()
         else:

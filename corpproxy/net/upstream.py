@@ -14,7 +14,7 @@ from corpproxy.http1.framing import Body, answer_framing
 from corpproxy.http1.head import ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.deadlines import NEVER, Deadlines
-from corpproxy.net.wire import FULL, LOST, UNTAKEN, Sink, Wire
+from corpproxy.net.wire import FULL, GONE, LOST, UNTAKEN, Sink, Wire
 
 # The heads of all 1xx before one answer, together.  Servers send a 103 with links, or a 102 now and then; one
 # that sends them without end fills our memory when its client does not read.
@@ -238,6 +238,8 @@ class Upstream(Wire):
     def connectionLost(self, reason: Failure = LOST) -> None:
         self.keeper.closed(self)
         super().connectionLost(reason)
+        if self.sink is self:
+            self.sink = GONE
 
     def deadline_passed(self) -> None:
         """The server was waited for too long; between exchanges, the connection was kept long enough."""
@@ -307,7 +309,7 @@ class Upstream(Wire):
         """
         if self.source is not None:
             self.fed_no_more()
-        self.sink = self
+        self.sink = GONE if self.gone else self
         if self.pace is not None:
             self.pace.let_go()
         if self.gone:
@@ -329,7 +331,7 @@ class Upstream(Wire):
         if self.pace is not None:
             self.pace.let_go()
         self.fed_no_more()
-        self.sink = self
+        self.sink = GONE if self.gone else self
         self.keeper.closed(self)
         self.close()
 

@@ -50,6 +50,24 @@ class Sink(Protocol):
         """The connection is gone; ``clean`` unless it was reset or broke."""
 
 
+class _Gone:
+    """The sink of a connection that is gone, over which nothing comes any more."""
+
+    def octets(self, data: bytes) -> None:
+        """Nothing comes."""
+
+    def half_closed(self) -> None:
+        """It has ended before."""
+
+    def lost(self, clean: bool) -> None:
+        """It was told before."""
+
+
+# A connection that is its own sink refers to itself.  Once it is gone this takes the place, so that it is
+# freed there and then: what waits for the collector is cold when its memory is used again.
+GONE = _Gone()
+
+
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
 class Wire:
     """

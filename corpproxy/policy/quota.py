@@ -118,13 +118,16 @@ class Standing(NamedTuple):
 
 
 Member = tuple[str, str]
+# While it is not known what anybody has used, this one has used up all: no limit has its name.
+UNKNOWN: Member = ("", "")
 
 
 class Standings:
     """
     How all members stand, each by the name of its limit and its own.
 
-    ``version`` grows when it becomes another question whether somebody has anything left.
+    ``version`` grows when it becomes another question whether somebody has anything left.  While `UNKNOWN` is
+    spent, everybody is: what cannot be read is no free pass.
     """
 
     def __init__(self) -> None:
@@ -146,7 +149,9 @@ class Standings:
 
     def of(self, limit: str, whom: str, at: float) -> Standing | None:
         """How a member stands at a time; None where nothing is used yet."""
-        standing = self.all.get((limit, whom))
+        standing = self.all.get(UNKNOWN)
+        if standing is None or not standing.is_spent or at >= standing.until:
+            standing = self.all.get((limit, whom))
         return standing if standing is not None and at < standing.until else None
 
     def next_end(self, at: float) -> float:

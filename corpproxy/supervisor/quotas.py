@@ -24,6 +24,8 @@ BATCH = 500
 class CountedElsewhere:
     """In a worker, in the place of what adds quotas up: the supervisor, who is told and asked for more."""
 
+    problem = ""
+
     def __init__(
         self,
         send: Callable[[tuple[Counted, ...]], Deferred[Any]],

@@ -69,6 +69,13 @@ class TunnelCostTests(SynchronousTestCase):
         self.assertEqual([one for one in left if one.deadlines is self.bench.proxy.deadlines], [])
         self.assertEqual(len(self.bench.engine), 1, "the socket that listens")
 
+    def test_nothing_for_the_collector(self) -> None:
+        """It is freed at its end: what waited for the collector would be cold when it is used again."""
+        gc.collect()
+        for number in range(50):
+            self.bench.tunnel(number)
+        self.assertLess(gc.collect(), 50)
+
     def test_idle_tunnel(self) -> None:
         """An idle tunnel keeps little."""
         octets, rows = kept_octets(self.bench, self.bench.open, 300)

@@ -6,11 +6,15 @@ import contextlib
 import getpass
 import io
 import json
+import sqlite3
 import time
+
+from twisted.internet.defer import fail
 
 from corpproxy.audit.results import Kind
 from corpproxy.backends.store.aside import asides
-from corpproxy.backends.store.quota_file import QUOTA_FILE
+from corpproxy.backends.store.interface import STORE_FILE
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
 from tests.service.client import Client
@@ -284,6 +288,32 @@ class DamagedTests(LimitsAtWork, ServiceCase):
     """The file of what is used of quotas is damaged."""
 
     policy = QUOTAS + SIGN_IN
+
+    async def test_store(self) -> None:
+        """So with the store of usage; the metrics count what was set aside."""
+        state = self.service.state
+        await self.stop()
+        (state / STORE_FILE).write_bytes(b"this is no database at all, but rather some kind of text" * 100)
+        self.start()
+        await self.until(lambda: asides(state))
+        self.assertIn(f"{STORE_FILE}.damaged-", await self.says("status"))
+        self.assertEqual(await self.metric("corpproxy_databases_set_aside"), 1)
+        self.assertEqual((await self.get(user="amir")).status, 200)
+
+    async def test_unread(self) -> None:
+        """While it cannot be read what was used, who has a quota waits, and the service says why."""
+        await self.stop()
+        locked = sqlite3.OperationalError("database is locked")
+        patch = self.patch(QuotaFile, "load", lambda file, now: fail(locked))
+        self.start()
+        self.assertEqual((await self.get(user="amir")).status, 403)
+        self.assertIn(
+            "used of quotas cannot be read: database is locked", (await self.ask_admin("/ready")).text
+        )
+        self.assertEqual(await self.metric("corpproxy_quotas_failing"), 1)
+        patch.restore()
+        await self.until(lambda: not self.service.quota_keeper.problem)
+        self.assertEqual((await self.get(user="amir")).status, 200)
 
     async def test_told(self) -> None:
         """The service serves all the same, and says what it set aside until somebody deletes that."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import stat
 import time
+from contextlib import closing
 
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
+from corpproxy.backends.store.quota_file import QUOTA_FILE
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.errors import CorpproxyError, Place
 from corpproxy.net.listening import CannotListen, bind
@@ -134,6 +137,20 @@ class NotStartedTests(ServiceCase):
         """A state folder that cannot be made is told with the user that it must belong to."""
         (self.folder / "state").write_text("a file in its place")
         self.assertIn("cannot be made", self.assertRaises(NotStarted, self.start).message)
+        self.let_go()
+
+    def test_database_of_another_program(self):
+        """With a file of another program it does not start: to begin anew would be a free pass."""
+        path = self.folder / "state" / QUOTA_FILE
+        path.parent.mkdir(mode=0o700)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE quota (song TEXT)")
+        said = self.assertRaises(NotStarted, self.start).message
+        self.assertIn(f"{path} is a database of another program; move it elsewhere", said)
+        self.let_go()
+
+    def let_go(self):
+        """Let go of the sockets of a service that was not started."""
         for one in self.service.sockets:
             one.stop()
         self.service = None

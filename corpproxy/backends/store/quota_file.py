@@ -14,9 +14,11 @@ from twisted.internet.defer import Deferred
 from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.one_thread import WorkThread
 from corpproxy.backends.store.aside import move_aside
-from corpproxy.backends.store.schema import is_damage
+from corpproxy.backends.store.schema import APPLICATION, is_damage
 
 QUOTA_FILE = "quotas.db"
+QUOTA_VERSION = 1
+COLUMNS = ("limit", "whom", "until", "used", "granted")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS quota (
     "limit" TEXT NOT NULL, whom TEXT NOT NULL, until REAL NOT NULL, used REAL NOT NULL, granted REAL NOT NULL,
@@ -87,6 +89,8 @@ class QuotaFile:
             # A row that is over leaves no octet of the name.
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute(_TABLE)
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+            connection.execute(f"PRAGMA user_version={QUOTA_VERSION}")
         return self._connection
 
     def _close(self) -> None:

@@ -53,13 +53,26 @@ class _Attempt:
         try:
             if bind is not None:
                 connection.bind(bind)
+        except OSError as problem:
+            self._failed(_problem(problem.errno or 0))
+            return
+        engine = self._engine
+        engine.patience.wait(self, timeout)
+        # A member before the kernel knows it: the engine may stop first.
+        engine.replace(connection.fileno(), self)
+        engine.at_end(self._connect)
+
+    def _connect(self) -> None:
+        connection = self._socket
+        if connection is None:
+            return  # it was given up in the same turn
+        try:
             number = connection.connect_ex(self._address)
         except OSError as problem:
             number = problem.errno or EINPROGRESS
         if number not in (0, EINPROGRESS):
             self._failed(_problem(number))
             return
-        self._engine.patience.wait(self, timeout)
         self._engine.join(connection.fileno(), self)
 
     def ready(self, events: int) -> None:

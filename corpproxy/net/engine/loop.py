@@ -42,6 +42,13 @@ class Member(Protocol):
         """The reactor stops."""
 
 
+class Leaving(Member, Protocol):
+    """A socket with octets that leave at the end of the turn."""
+
+    def leave(self) -> None:
+        """The turn is over."""
+
+
 @implementer(IReadDescriptor)
 class Engine:
     """
@@ -49,6 +56,9 @@ class Engine:
 
     ``soon`` is for what must not happen while somebody else's call is still on the stack: the end of a
     connection that a write found broken, for example.
+
+    ``leaving`` are the transports with octets that leave together when the turn is over; None between turns,
+    where octets leave at once.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -56,6 +66,7 @@ class Engine:
         self._epoll = select.epoll()
         self._members: dict[int, Member] = {}
         self._soon: deque[Callable[[], None]] = deque()
+        self.leaving: list[Leaving] | None = None
         self._running = False
         self._scheduled = False
         self._stopped = False
@@ -91,6 +102,13 @@ class Engine:
         if not self._running:
             self._schedule()
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call this when what the turn has to send has left; now, between turns."""
+        if self.leaving is None:
+            call()
+        else:
+            self._soon.append(call)
+
     # What the reactor asks for.
 
     def fileno(self) -> int:
@@ -103,14 +121,19 @@ class Engine:
     def doRead(self) -> None:
         """Take one turn."""
         self._running = True
+        leaving = self.leaving = []
         try:
             if twins.wire is not None and type(self._epoll) is select.epoll:
                 twins.wire.turn(self._epoll.fileno(), self._members, MAX_EVENTS, _failed)
             else:
                 self._turn()
+            self.leaving = None
+            for transport in leaving:
+                _leave(transport)
             if self._soon:
                 self._run_soon()
         finally:
+            self.leaving = None
             self._running = False
             if self._soon:
                 self._schedule()
@@ -161,6 +184,13 @@ class Engine:
                 call()
             except Exception:
                 log.failure("a connection failed")
+
+
+def _leave(transport: Leaving) -> None:
+    try:
+        transport.leave()
+    except Exception as problem:
+        _failed(transport, problem)
 
 
 def _failed(member: Member, problem: Exception) -> None:

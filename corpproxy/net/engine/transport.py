@@ -220,6 +220,7 @@ class Transport(ReadWrite):
 
     def fed_by(self, pump: Pump | None) -> None:
         """This pump is told when more can be written."""
+        self.leave()
         self._feeder = pump
 
     def fileno(self) -> int:
@@ -232,6 +233,8 @@ class Transport(ReadWrite):
 
     def may_write(self) -> bool:
         """Whether a pump may write: nothing that was written before it waits."""
+        if self._held is not None:
+            self.leave()
         return self.connected and not self._out and not self._writing_over
 
     def nothing_to_read(self) -> None:
@@ -270,11 +273,12 @@ class Transport(ReadWrite):
         if self.connected and not self._writing_over:
             self._writing_over = True
             if not self._out:
-                self._end_writing()
+                self._engine.at_end(self._end_writing)
 
     def abortConnection(self) -> None:
         """Close now; the peer gets a reset."""
         if self.connected:
+            self.leave()
             self._closing = self.disconnecting = True
             self._out = None
             self._out_octets = 0
@@ -290,13 +294,16 @@ class Transport(ReadWrite):
         self._lose(CONNECTION_DONE)
 
     def _end_writing(self) -> None:
+        if self._out or not self.connected:
+            return
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as problem:
             self._broken(problem)
 
     def _closed(self) -> None:
-        self._lose(CONNECTION_DONE)
+        if not self._out:
+            self._lose(CONNECTION_DONE)
 
     def _aborted(self) -> None:
         self._lose(Failure(error.ConnectionAborted()))  # type: ignore[no-untyped-call]
@@ -315,6 +322,8 @@ class Transport(ReadWrite):
     def _lose(self, reason: Failure) -> None:
         if not self.connected:
             return
+        if self._held is not None:
+            self.leave()
         self.connected = False
         self._engine.leave(self._fd)
         self._socket.close()
