@@ -120,7 +120,7 @@ class Lender:
         """
         Whether somebody wants more and will not get any: what is left cannot be lent.
 
-        All is lent; what others hold of it is a rest that is not worth it, or with those who are not heard of.
+        All is lent; what others hold is a rest that is not worth it, or with those who are not heard of.
         """
         if self.free or not any(loan.wants for loan in self.loans.values()):
             return False
