@@ -28,6 +28,20 @@ class Kept(NamedTuple):
     granted: float
 
 
+class Charge(NamedTuple):
+    """
+    How much more a member used, or got, since that was told the last time; less where it is negative.
+
+    Where several nodes have one budget each charges what it knows, and the sum stands for all.
+    """
+
+    limit: str
+    whom: str
+    until: float
+    used: float
+    granted: float
+
+
 @dataclass(slots=True)
 class _Row:
     until: float
@@ -116,6 +130,12 @@ class Quotas:
             row.used += one.used
             row.granted += one.granted
             self._changed.add((one.limit, one.whom))
+
+    def put(self, kept: Kept) -> None:
+        """Let a member stand like that: it is known better elsewhere."""
+        row = self._rows.setdefault((kept.limit, kept.whom), _Row(kept.until))
+        row.until, row.used, row.granted = kept.until, kept.used, kept.granted
+        self._changed.add((kept.limit, kept.whom))
 
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
