@@ -87,6 +87,7 @@ def one_run(bench: Bench, workload: Workload, peer: Peer, pace: float) -> Run:
             peer.stop()
         if peer.running is None:
             peer.start()
+            peer.runs.settle()
         if workload.kind is Kind.IDLE:
             _idle(bench, workload, peer, run)
         elif workload.kind is Kind.START:
@@ -148,6 +149,7 @@ def _idle(bench: Bench, workload: Workload, peer: Peer, run: Run) -> None:
     """So many connections, each after one exchange; what they add to the memory of a fresh proxy."""
     peer.stop()
     peer.start()
+    peer.runs.settle()
     counted(bench.loaded(workload, peer, conns=16, hold=0, secs=0.5, warm=0.5), lambda: None)
     time.sleep(1)
     before = peer.runs.octets()

@@ -112,6 +112,7 @@ class Session:
                     peer.stop()
                     self._note(f"{peer.name} is left out with the duties '{duties.name}': {error}")
                     continue
+                peer.runs.settle()
                 peers.append(peer)
                 print(f"# {peer.name}, {duties.name}: up in {seconds:.2f} s; {'; '.join(seen)}", flush=True)
             for workload in workloads:

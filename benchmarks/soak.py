@@ -27,11 +27,11 @@ from benchmarks.origin import Origin, compiled
 from benchmarks.peers.corpproxy import Corpproxy
 from benchmarks.place import enter, name_hosts
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport
+from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
 from corpproxy.backends.records.segment_file import open_segment
 from corpproxy.backends.records.segments import RECORDS_FOLDER, segment_names
-from corpproxy.backends.store.interface import STORE_FILE
 from corpproxy.backends.store.sqlite import report_from
 
 DOMAINS = 50_000

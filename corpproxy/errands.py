@@ -96,4 +96,5 @@ class Errands:
             site=configuration.site,
             reports=configuration.reports,
             mail=configuration.mail,
+            store=self._service.store_address,
         )

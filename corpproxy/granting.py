@@ -37,6 +37,9 @@ class Granting:
         self._now = now
         self._loading: Deferred[None] | None = None
         self._expiring: LoopingCall | None = None
+        # In a store that other nodes have: what was there last, and what was ended here and may be there yet.
+        self._there: set[str] = set()
+        self._ended: set[str] = set()
 
     def start(self) -> None:
         """Bring back what was granted and asked before, and begin to forget what is over."""
@@ -52,18 +55,44 @@ class Granting:
 
     def give(self, grant: Grant) -> Deferred[None]:
         """Put a grant into force at once, and keep it; fails with StoreError, and holds all the same."""
-        self._grants.add(grant)
+        self._came(grant)
         return self._store.save_grant(grant)
 
     def take_back(self, id: str) -> Deferred[None]:
         """End a grant before its time."""
-        self._grants.end(id)
+        self._went(id)
+        self._ended.add(id)
         return self._store.end_grant(id)
 
     def keep_request(self, request: AccessRequest) -> Deferred[None]:
         """Keep what became of a request."""
-        self._requests.keep(request)
+        self._became(request)
         return self._store.save_request(request)
+
+    def take(self, grants: list[Grant], requests: list[AccessRequest]) -> None:
+        """Take up what other nodes gave and ended: these are all that the store has."""
+        there = {grant.id: grant for grant in grants}
+        for id in self._there - there.keys():
+            # What waits here to be kept was not there yet, and is not gone.
+            if self._grants.get(id) is not None:
+                self._went(id)
+        self._there = set(there)
+        self._ended &= self._there
+        for grant in grants:
+            if grant.id not in self._ended and self._grants.get(grant.id) != grant:
+                self._came(grant)
+        for request in requests:
+            if self._requests.get(request.id) != request:
+                self._became(request)
+
+    def _came(self, grant: Grant) -> None:
+        self._grants.add(grant)
+
+    def _went(self, id: str) -> None:
+        self._grants.end(id)
+
+    def _became(self, request: AccessRequest) -> None:
+        self._requests.keep(request)
 
     def _expire(self) -> None:
         self._grants.expire(self._now())
@@ -80,7 +109,7 @@ class Granting:
                     told = error.message
                     said = "grants and requests cannot be read, what was granted must be again: {reason}"
                     log.critical(said, reason=told)
-                if error.code != "store-failed":
+                if error.code not in ("store-failed", "store-away"):
                     return
                 await deferLater(self._reactor, RETRY_SECONDS)
             else:

@@ -9,7 +9,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.accounting.quotas import Asked, Kept, Lent, Quotas
+from corpproxy.accounting.charging import Charging
+from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.net.counting import Counts
@@ -45,6 +46,8 @@ class QuotaKeeper:
         self.quotas = Quotas()
         self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"), service.now)
         self._unkept: set[Member] = set()
+        self._charging = Charging(self.quotas)
+        self._uncharged: set[Member] = set()
         self._is_known = False
         self._is_reading = False
         self._loop: LoopingCall | None = None
@@ -108,7 +111,23 @@ class QuotaKeeper:
         changed = self.quotas.changed(self._service.now())
         if changed:
             self._unkept |= changed.keys()
+            self._uncharged |= changed.keys()
             self._service.take_standings(changed)
+
+    def charges(self) -> list[Charge]:
+        """Give what is to be charged to the budgets that other nodes have, too."""
+        uncharged, self._uncharged = self._uncharged, set()
+        return self._charging.charges(uncharged)
+
+    def not_charged(self, charges: list[Charge]) -> None:
+        """Charges could not be kept: they are given once more."""
+        self._charging.undo(charges)
+        self._uncharged |= {(one.limit, one.whom) for one in charges}
+
+    def take(self, rows: list[Kept]) -> None:
+        """Take up what all nodes together used."""
+        self._charging.take(rows)
+        self.tell()
 
     def _load(self) -> None:
         self._is_reading = True
@@ -122,9 +141,10 @@ class QuotaKeeper:
             return
         unkept, self._unkept = self._unkept, set()
         self.quotas.forget(self._service.now())
+        self._charging.forget(self._service.now())
         self._service.lasting.standings.forget(self._service.now())
         if unkept:
-            self._file.keep(self.quotas.kept(unkept)).addCallbacks(
+            self._file.keep(self.quotas.reserved(unkept)).addCallbacks(
                 self._kept, self._not_kept, errbackArgs=(unkept,)
             )
 
@@ -132,6 +152,7 @@ class QuotaKeeper:
         self._is_known, self._is_reading = True, False
         self._tell_damage("begins anew")
         now = self._service.now()
+        self._charging.begin(kept)
         self.quotas.load(kept, now)
         if self.problem:
             log.warn("what was used of quotas can be read again")

@@ -191,6 +191,10 @@ def needs_restart(service: CorpproxyService, new: Configuration) -> tuple[Proble
     if new.state != service.state:
         said = f"the state folder is still {service.state}; restart corpproxy to use {new.state}"
         told.append((where, said))
+    if new.store != service.store_address:
+        before = service.store_address.written
+        said = f"the store is still {before}; restart corpproxy to use {new.store.written}"
+        told.append((where, said))
     if new.transports != service.transports:
         said = f"the transports are still '{service.transports}'; restart corpproxy to use '{new.transports}'"
         told.append((where, said))

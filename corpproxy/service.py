@@ -45,8 +45,9 @@ from corpproxy.backends.records.signing_key import open_key, signing_key
 from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store.acceptable import refuse_unknown
 from corpproxy.backends.store.aside import concerns_aside
-from corpproxy.backends.store.interface import STORE_FILE, Store
-from corpproxy.backends.store.sqlite import SqliteStore
+from corpproxy.backends.store.away import concerns_of
+from corpproxy.backends.store.interface import Store
+from corpproxy.backends.store.opening import store_at
 from corpproxy.binding import bound
 from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
@@ -57,6 +58,7 @@ from corpproxy.draining import Draining
 from corpproxy.erasing import Erasing
 from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
+from corpproxy.following import Following
 from corpproxy.forgetting import forget
 from corpproxy.granting import Granting
 from corpproxy.holding import Holding
@@ -116,6 +118,7 @@ class CorpproxyService(Holding, Service):
         self.configuration: Configuration = configuration
         # A policy that asks for others of these changes nothing before a restart.
         self.state = configuration.state
+        self.store_address = configuration.store
         self.transports = configuration.transports
         self.workers = workers_for(configuration.workers)
         self.texts = started.texts
@@ -163,7 +166,7 @@ class CorpproxyService(Holding, Service):
     def _make_parts(self) -> None:
         reactor, now, state = self.reactor, self.now, self.state
         make_state_folder(state)
-        refuse_unknown(state)
+        refuse_unknown(state, self.store_address)
         self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()
@@ -180,6 +183,7 @@ class CorpproxyService(Holding, Service):
         signer = Signer(kept_key(state / FORMS_KEY))
         self.lasting = Lasting(Grants(), Requests(), Refusals(), signer, self.reception)
         self.granting = self._make_granting()
+        self.following = Following(self)
         self.lists = self._list_keeper()
         self.updates = self._list_updates()
         self.engine = make_engine(self.transports, reactor)
@@ -206,7 +210,7 @@ class CorpproxyService(Holding, Service):
         return ControlServer(self.state / CONTROL_SOCKET, commands(self), reactor=self.reactor)
 
     def _make_store(self) -> Store:
-        store = SqliteStore(self.reactor, self.state / STORE_FILE, now=self.now)
+        store = store_at(self.store_address, self.reactor, self.now)
         store.hides = self.hides
         return store
 
@@ -291,6 +295,7 @@ class CorpproxyService(Holding, Service):
         self.proxy.deadlines.start()
         self.proxy.rounds.start()
         self.quota_keeper.start()
+        self.following.start()
         self.limit_keeper.start()
         self.bookkeeper.start()
         self.sinks.use(self.configuration.audit.to)
@@ -365,7 +370,8 @@ class CorpproxyService(Holding, Service):
     def concerns(self) -> list[str]:
         """What somebody should look at although the proxy does its work: lists, sinks, damaged files."""
         sinks: list[str] = self.sinks.problems()
-        return [problem.message for problem in self.updates.problems] + sinks + concerns_aside(self.state)
+        told = [problem.message for problem in self.updates.problems]
+        return told + sinks + concerns_aside(self.state) + concerns_of(self.store)
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
@@ -505,6 +511,7 @@ class CorpproxyService(Holding, Service):
             self.limit_keeper.stop,
             proxy.counter.stop,
             proxy.borrowing.stop,
+            self.following.stop,
             self.quota_keeper.stop,
             *(loop.stop for loop in self._loops),
             proxy.pool.close,

@@ -29,6 +29,20 @@ class Kept(NamedTuple):
     granted: float
 
 
+class Charge(NamedTuple):
+    """
+    How much more a member used, or got, since that was told the last time; less where it is negative.
+
+    Where several nodes have one budget each charges what it knows, and the sum stands for all.
+    """
+
+    limit: str
+    whom: str
+    until: float
+    used: float
+    granted: float
+
+
 class Asked(NamedTuple):
     """
     What a process tells and asks of one member: see `corpproxy.accounting.leases.Asking`.
@@ -187,10 +201,14 @@ class Quotas:
     def kept(self, members: Iterable[Member]) -> list[Kept]:
         """What is to be kept of these."""
         return [
-            Kept(*member, row.until, row.charged, row.granted)
+            Kept(*member, row.until, row.used, row.granted)
             for member in members
             if (row := self._rows.get(member)) is not None
         ]
+
+    def reserved(self, members: Iterable[Member]) -> list[Kept]:
+        """The same with what is lent: who dies with it may have used it."""
+        return [one._replace(used=self._rows[one.limit, one.whom].charged) for one in self.kept(members)]
 
     def load(self, kept: Iterable[Kept], now: float) -> None:
         """Take up what was kept; what has begun to be counted already is added."""
@@ -201,6 +219,14 @@ class Quotas:
             row.used += one.used
             row.granted += one.granted
             self._changed.add((one.limit, one.whom))
+
+    def put(self, kept: Kept) -> None:
+        """Let a member stand like that: it is known better elsewhere."""
+        row = self._rows.setdefault((kept.limit, kept.whom), _Row(kept.until))
+        if row.until != kept.until:
+            row.lender, row.is_over = None, False
+        row.until, row.used, row.granted = kept.until, kept.used, kept.granted
+        self._changed.add((kept.limit, kept.whom))
 
     def forget(self, now: float) -> None:
         """Forget what was made good again."""

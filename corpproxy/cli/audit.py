@@ -209,7 +209,7 @@ def _index(options: argparse.Namespace) -> int:
     from corpproxy.backends.afterwork.now import afterwork_now
 
     site = site_of(options, needed=True)
-    failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone)))
+    failed = afterwork_now(AfterworkJob(str(site.state), zone_name(site.zone), store=site.address))
     if failed:
         raise CommandFailed(failed)
     folder = site.state / RECORDS_FOLDER

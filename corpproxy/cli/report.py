@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         user=options.user,
         top=options.top,
         format=_format(options),
+        store=site.address,
     )
     try:
         text = make_report(order, now, lambda sentence: print(sentence, file=sys.stderr))
@@ -96,7 +97,7 @@ def _send(options: argparse.Namespace) -> int:
         raise CommandFailed(f"the policy has no report '{options.send}'{did_you_mean(options.send, reports)}")
     period = _period(options, Site(policy.state, policy.time_zone), now, report.every)
     came = Came(period.name)
-    errand = ReportErrand(policy.state, policy.site, policy.mail, now)
+    errand = ReportErrand(policy.state, policy.site, policy.mail, now, store=policy.store)
     failed = errand.deliver(report, period, came)
     if came.is_written or came.sent:
         errand.record(report, period, came, who_we_are(), "command")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
+from corpproxy.accounting.store_address import StoreAddress, in_state_folder
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.moments import machine_zone
 from corpproxy.policy.days import DAY_BEGINS
@@ -23,6 +24,12 @@ class Site:
     zone: tzinfo
     name: str = "This site"
     day_begins: int = DAY_BEGINS
+    store: StoreAddress | None = None
+
+    @property
+    def address(self) -> StoreAddress:
+        """Where its store is; in the state folder where the policy cannot say."""
+        return self.store or in_state_folder(self.state)
 
 
 def add_site_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +59,11 @@ def site_of(options: argparse.Namespace, *, needed: bool) -> Site:
     configuration = load_policy(path, DISK, forgiving=True).configuration
     if configuration is not None:
         return Site(
-            configuration.state, configuration.time_zone, configuration.site, configuration.day_begins
+            configuration.state,
+            configuration.time_zone,
+            configuration.site,
+            configuration.day_begins,
+            configuration.store,
         )
     print(
         f"{path} cannot be loaded ('corpproxy check' says why); times are those of this machine",

@@ -13,9 +13,11 @@ import msgspec
 
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.audit.line import printable
-from corpproxy.backends.store.interface import STORE_FILE, StoreError
-from corpproxy.backends.store.sqlite import report_from
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.opening import read_at
+from corpproxy.backends.store.usage import read_usage
 from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
@@ -87,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandFailed(str(error), WRONG_USAGE) from error
     try:
-        answer = report_from(options.store or site.state / STORE_FILE, question)
+        address = StoreAddress(file=str(options.store)) if options.store else site.address
+        answer = read_at(address, lambda connection: read_usage(connection, question))
     except StoreError as error:
         raise CommandFailed(error.message) from error
     print(_WRITERS[options.format](answer, options.limit), end="")

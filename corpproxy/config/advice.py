@@ -155,6 +155,7 @@ ADVICE = {
     "open-to-strangers": "Write a method below 'identity:', or listen on 127.0.0.1.",
     "admin-without-token": "Write a token file, or listen on 127.0.0.1.",
     "second-htpasswd": "Keep one of them.",
+    "bad-store": "Write it as the message shows.",
     "bad-sink": "Write it as the message shows.",
     "bad-template": "Write fields of the record in braces, with a sign between any two.",
     "one-kind": "Leave one address, and make further sinks for the others.",

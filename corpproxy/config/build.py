@@ -13,6 +13,7 @@ from corpproxy.audit.settings import AuditSettings, Keeping
 from corpproxy.config.attached import Attached
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.build_sinks import checkpoint_folders, sinks_of
+from corpproxy.config.build_store import store_of
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
@@ -55,6 +56,7 @@ def build(
         logo=logo,
         folder=folder,
         state=folder / model.state,
+        store=store_of(model.store, folder, folder / model.state),
         watch=model.watch,
         listeners=parts.listeners(),
         portal=model.portal,

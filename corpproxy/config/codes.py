@@ -152,6 +152,7 @@ CODES = {
     "open-to-strangers": "Other machines can use the proxy, and nobody has to sign in.",
     "admin-without-token": "Other machines can reach the administrators' pages without a token.",
     "second-htpasswd": "There are two htpasswd files to sign in against.",
+    "bad-store": "The store is no file and no database that can be reached as it is written.",
     "bad-sink": "A sink of the record cannot work as it is written.",
     "bad-template": "A record cannot be written by this template.",
     "one-kind": "A sink has no address, or several.",

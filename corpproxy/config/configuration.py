@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.names import NameSettings
@@ -37,9 +38,10 @@ class Configuration:
     One version of the policy.
 
     ``folder`` is where the policy file is, and where its relative paths begin; all paths here are
-    complete.  ``version`` is made from the texts of all its files.  ``pac`` is None when there is no
-    such table.  ``workers`` is 0 for one process that does everything, None for one
-    worker for each core.  ``day_begins`` is when days begin, in minutes after midnight.
+    complete.  ``store`` is where what must outlive the service is kept.  ``version`` is made from the texts
+    of all its files.  ``pac`` is None when there is no such table.  ``workers`` is 0 for one process that
+    does everything, None for one worker for each core.  ``day_begins`` is when days begin, in minutes
+    after midnight.
     """
 
     site: str
@@ -76,6 +78,7 @@ class Configuration:
     reports: tuple[Scheduled, ...] = ()
     mail: MailSettings | None = None
     limits: Limits = NO_LIMITS
+    store: StoreAddress = field(default_factory=StoreAddress)
     day_begins: int = DAY_BEGINS
 
     def listening(self, purpose: Purpose) -> tuple[Listener, ...]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Never
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
-from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.interface import Outage, Shared, StoreError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.supervisor.wire import Book, EndGrant, KeepGrant, KeepRequest, Link
@@ -26,9 +27,17 @@ class DistantStore:
     this worker ends too: nothing is ever sent to another one, which could count it again.
     """
 
+    is_shared = False
+
     def __init__(self, link: Link) -> None:
+        self.hides: Callable[[Iterable[str]], bool] = lambda hosts: False
         self._link = link
         self._number = 0
+
+    @property
+    def outage(self) -> Outage | None:
+        """The supervisor tells of it."""
+        return None
 
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Store a batch of sums: all of it, or nothing."""
@@ -70,6 +79,14 @@ class DistantStore:
     def grow_old(self, group: str, moment: float) -> Deferred[int]:
         """Sums grow old where the store is."""
         return fail(StoreError("store-missing", "growing old is for the supervisor"))
+
+    def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
+        """Quotas are charged where the store is."""
+        return fail(StoreError("store-missing", "charging is for the supervisor"))
+
+    def shared(self, now: float) -> Deferred[Shared | None]:
+        """The supervisor tells what changed."""
+        return succeed(None)
 
     def close(self) -> Deferred[None]:
         """Nothing is open here."""

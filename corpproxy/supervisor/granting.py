@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -31,20 +30,17 @@ class SharedGranting(Granting):
         # Its crew is made later than this.
         self._supervisor = supervisor
 
-    def give(self, grant: Grant) -> Deferred[None]:
-        """Give a grant, and let all workers know at once."""
+    def _came(self, grant: Grant) -> None:
         self._supervisor.crew.tell(Hear, (Granted(grant),))
-        return super().give(grant)
+        super()._came(grant)
 
-    def take_back(self, id: str) -> Deferred[None]:
-        """End a grant everywhere."""
+    def _went(self, id: str) -> None:
         self._supervisor.crew.tell(Hear, (GrantEnded(id),))
-        return super().take_back(id)
+        super()._went(id)
 
-    def keep_request(self, request: AccessRequest) -> Deferred[None]:
-        """Keep what became of a request, and let all workers know."""
+    def _became(self, request: AccessRequest) -> None:
         self._supervisor.crew.tell(Hear, (Requested(request),))
-        return super().keep_request(request)
+        super()._became(request)
 
     def tell(self, seat: Seat) -> None:
         """Tell one worker all that holds."""

@@ -99,31 +99,31 @@ class Postgresql:
     """PostgreSQL with a database that is empty."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="corpproxy-postgresql-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="corpproxy-postgresql-"))
         # It does not run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
-            shutil.chown(self._folder, self._user)
+            shutil.chown(self.folder, self._user)
         (self.port,) = free_ports(1)
         self.address = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        folder = str(self._folder / "data")
+        folder = str(self.folder / "data")
         self._run("initdb", "-D", folder, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [f"{POSTGRESQL}/{program}", *arguments]
-        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self._folder)
+        subprocess.run(command, check=True, capture_output=True, user=self._user, cwd=self.folder)
 
     def start(self) -> None:
         """Start it, once more after it was killed."""
         command = [
-            f"{POSTGRESQL}/postgres", "-D", str(self._folder / "data"), "-p", str(self.port), "-k", "",
-            "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB", "-c", "max_connections=10",
+            f"{POSTGRESQL}/postgres", "-D", str(self.folder / "data"), "-p", str(self.port), "-k", "",
+            "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB", "-c", "max_connections=20",
+            # The machine does not lose its power here.
+            "-c", "fsync=off",
         ]  # fmt: skip
-        with (self._folder / "out").open("ab") as out:
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, user=self._user, cwd=self._folder
-            )
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, user=self._user, cwd=self.folder)
         ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -134,16 +134,20 @@ class Postgresql:
                     raise
                 time.sleep(0.05)
 
-    def kill(self) -> None:
-        """End it at once, as a machine that loses its power; it recovers at its next start."""
-        self.process.send_signal(signal.SIGQUIT)
+    def kill(self, *, hard: bool = False) -> None:
+        """
+        End it at once, as a machine that loses its power; it recovers at its next start.
+
+        With ``hard`` it is killed: its processes for connections see that a moment later.
+        """
+        self.process.send_signal(signal.SIGKILL if hard else signal.SIGQUIT)
         self.process.wait(PATIENCE_SECONDS)
 
     def stop(self) -> None:
         """End it for good."""
         if self.process.poll() is None:
             self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def rows(self, statement: str) -> list[tuple]:
         """What a question comes to."""

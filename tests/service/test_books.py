@@ -280,8 +280,8 @@ class LockedStoreTests(BooksCase):
     async def test_locked(self):
         """Usage waits in memory, /ready says so, and it is stored when the lock is gone, each octet once."""
         await self.until((self.folder / "state" / "corpproxy.db").exists)
-        await self.until(lambda: self.service.store._file._connection)
-        self.service.store._file._connection.execute("PRAGMA busy_timeout = 50")
+        await self.until(lambda: self.service.store._database._connection)
+        self.service.store._database._connection.execute("PRAGMA busy_timeout = 50")
         lock = open_store(self.folder / "state" / "corpproxy.db", self.now())
         self.addCleanup(lock.close)
         lock.execute("BEGIN IMMEDIATE")

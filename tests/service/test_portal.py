@@ -113,7 +113,7 @@ class WarnTests(PortalCase):
         from corpproxy.backends.store import schema as store_schema
 
         self.patch(store_schema, "BUSY_SECONDS", 0.1)
-        self.service.store._file._connection.execute("PRAGMA busy_timeout = 100")
+        self.service.store._database._connection.execute("PRAGMA busy_timeout = 100")
         confirmed = await self.confirm("amir", token)
         self.assertLess(confirmed.status, 500, confirmed.text)
         self.assertEqual((await self.get("games.test", user="amir")).status, 200)

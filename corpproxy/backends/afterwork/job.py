@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from corpproxy.accounting.store_address import StoreAddress, in_state_folder
 from corpproxy.reports.scheduled import MailSettings, Scheduled
 
 
@@ -15,6 +17,7 @@ class AfterworkJob(msgspec.Struct, frozen=True):
     What to do it for: a state folder, and the name of the time zone of the site.
 
     ``reports`` are those of the policy of the ``site``, which ``mail`` takes.
+    ``store`` is the one of the policy; where it is left out, the file in the state folder.
     With ``waits`` it is done even where another process does it just now: once that has ended.
     """
 
@@ -24,6 +27,12 @@ class AfterworkJob(msgspec.Struct, frozen=True):
     site: str = ""
     reports: tuple[Scheduled, ...] = ()
     mail: MailSettings | None = None
+    store: StoreAddress | None = None
+
+    @property
+    def address(self) -> StoreAddress:
+        """Where the store is."""
+        return self.store or in_state_folder(Path(self.state))
 
 
 def encoded(job: AfterworkJob) -> bytes:

@@ -8,19 +8,22 @@ what is done.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import tzinfo
 from pathlib import Path
 
-from corpproxy.accounting.rollup import RollUp
+from corpproxy.accounting.rollup import RollUp, Sums
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.backends.records.reader import Complain
 from corpproxy.backends.records.segments import SegmentName, segment_names
 from corpproxy.backends.search.index import closed_segments, drop_orphans, make_index, without_index
 from corpproxy.backends.search.runs import RUN_OCTETS, line_runs
-from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.database import Database
+from corpproxy.backends.store.opening import database_at
 from corpproxy.backends.store.rollup import Progress, add_sums, forget_segments, progress
-from corpproxy.backends.store.schema import open_store, transaction
+from corpproxy.backends.store.sql import Connection
+from corpproxy.backends.store.usage import Terms
 
 # Records are added to the store so many octets at a time: the service waits for its turn no longer than this
 # takes, a tenth of a second.
@@ -43,7 +46,7 @@ def make_indexes(folder: Path, key: bytes, complain: Complain) -> int:
     return len(missing)
 
 
-def roll_up(folder: Path, store: Path, zone: tzinfo, now: float) -> int:
+def roll_up(folder: Path, store: StoreAddress, zone: tzinfo, now: float) -> int:
     """
     Add what was recorded since the last time to the roll-ups; gives how many records that were.
 
@@ -52,27 +55,21 @@ def roll_up(folder: Path, store: Path, zone: tzinfo, now: float) -> int:
     """
     names = segment_names(folder)
     closed = set(closed_segments(folder))
-    connection = open_store(store, now)
-    try:
-        known = progress(connection)
+    with closing(database_at(store, lambda: now)) as database:
+        known = database.change(lambda connection, _: progress(connection, database.node))
         records = 0
         for name in names:
-            before = known.get(name.canonical, Progress())
+            before = known.get(database.node + name.canonical, Progress())
             if not before.is_done:
-                records += _roll_up_segment(connection, name, before, zone, is_closed=name in closed)
-        gone = known.keys() - {name.canonical for name in names}
+                records += _roll_up_segment(database, name, before, zone, is_closed=name in closed)
+        gone = known.keys() - {database.node + name.canonical for name in names}
         if gone:
-            with transaction(connection):
-                forget_segments(connection, gone)
+            database.change(lambda connection, _: forget_segments(connection, gone))
         return records
-    except sqlite3.Error as error:
-        raise StoreError("store-failed", f"the store {store}: {error}") from error
-    finally:
-        connection.close()
 
 
 def _roll_up_segment(
-    connection: sqlite3.Connection, name: SegmentName, before: Progress, zone: tzinfo, *, is_closed: bool
+    database: Database, name: SegmentName, before: Progress, zone: tzinfo, *, is_closed: bool
 ) -> int:
     rolling, records = RollUp(zone), 0
     try:
@@ -84,16 +81,25 @@ def _roll_up_segment(
             rolling.take(run.splitlines(keepends=True))
         sums = rolling.hand_out()
         now = Progress(before.records + sums.records, before.octets + sums.octets, inode)
-        with transaction(connection):
-            if not _is_still(name, inode) or not add_sums(connection, name.canonical, before, sums, now):
-                return records
+        if not database.change(_adding(database.node, name, before, sums, now)):
+            return records
         records += sums.records
         before = now
     if is_closed:
         done = Progress(before.records, before.octets, inode, is_done=True)
-        with transaction(connection):
-            add_sums(connection, name.canonical, before, rolling.hand_out(), done)
+        database.change(_adding(database.node, name, before, rolling.hand_out(), done))
     return records
+
+
+def _adding(
+    node: str, name: SegmentName, before: Progress, sums: Sums, now: Progress
+) -> Callable[[Connection, Terms], bool]:
+    """Add sums, unless the segment or what is known of it has changed meanwhile."""
+
+    def add(connection: Connection, _: Terms) -> bool:
+        return _is_still(name, now.inode) and add_sums(connection, node + name.canonical, before, sums, now)
+
+    return add
 
 
 def _new_runs(name: SegmentName, before: Progress, inode: int) -> Iterator[bytes]:

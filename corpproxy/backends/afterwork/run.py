@@ -22,7 +22,6 @@ from corpproxy.backends.afterwork.making import make_indexes, roll_up
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.search.index import INDEX_KEY
 from corpproxy.backends.state_folder import kept_key
-from corpproxy.backends.store.interface import STORE_FILE
 from corpproxy.errors import CorpproxyError
 
 # The service goes first where there is one core for both.
@@ -46,7 +45,7 @@ def do_afterwork(job: AfterworkJob, say: Callable[[str], None]) -> None:
         return
     else:
         works: tuple[tuple[str, Callable[[], int]], ...] = (
-            ("roll-ups", lambda: roll_up(folder, state / STORE_FILE, zone, time.time())),
+            ("roll-ups", lambda: roll_up(folder, job.address, zone, time.time())),
             ("indexes", lambda: make_indexes(folder, kept_key(state / INDEX_KEY), say)),
         )
         for what, work in works:
@@ -65,7 +64,9 @@ def _make_reports(job: AfterworkJob, zone: tzinfo, say: Callable[[str], None]) -
     # It needs what makes pages, which is left out where nobody asks for reports.
     from corpproxy.backends.reports.errand import ReportErrand
 
-    errand = ReportErrand(Path(job.state), job.site, job.mail, time.time(), is_rolled_up=True)
+    errand = ReportErrand(
+        Path(job.state), job.site, job.mail, time.time(), is_rolled_up=True, store=job.address
+    )
     try:
         for sentence in errand.make_due(job.reports, zone):
             say(sentence)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.records.deed_spool import leave, new_reference
 from corpproxy.backends.reports.mail import MailFailed, report_mail, send
@@ -52,6 +53,7 @@ class ReportErrand:
     mail: MailSettings | None
     now: float
     is_rolled_up: bool = False
+    store: StoreAddress | None = None
 
     def make_due(self, reports: Iterable[Scheduled], zone: tzinfo) -> list[str]:
         """
@@ -87,7 +89,14 @@ class ReportErrand:
         """
         said: list[str] = []
         order = ReportOrder(
-            self.site, self.state, period, report.group, "", report.top, is_rolled_up=self.is_rolled_up
+            self.site,
+            self.state,
+            period,
+            report.group,
+            "",
+            report.top,
+            is_rolled_up=self.is_rolled_up,
+            store=self.store,
         )
         try:
             figures = figures_of(order, self.now, said.append)

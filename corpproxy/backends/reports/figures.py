@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from corpproxy.accounting.rollup import LIMITS, REFUSED
+from corpproxy.backends.store.sql import Connection
 from corpproxy.identity.grants import GROUP
 from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Row, Slot
 from corpproxy.reports.period import Period
@@ -18,7 +18,8 @@ from corpproxy.reports.period import Period
 TOP = 20
 
 _REFUSED = ", ".join(f"'{result}'" for result in sorted(REFUSED))
-_COUNTS = "SUM(exchanges), SUM(received + sent), SUM(CASE WHEN result IN refused THEN exchanges ELSE 0 END)"
+_IS_REFUSED = "result IN (SELECT id FROM refused)"
+_COUNTS = f"SUM(exchanges), SUM(received + sent), SUM(CASE WHEN {_IS_REFUSED} THEN exchanges ELSE 0 END)"
 _IN = "hour >= :begins AND hour < :ends"
 # Temporary tables of the connection: the terms of results that refuse, and the sets of groups that are
 # wanted.
@@ -48,7 +49,7 @@ class About:
     top: int = TOP
 
 
-def read_figures(connection: sqlite3.Connection, about: About) -> Figures:
+def read_figures(connection: Connection, about: About) -> Figures:
     """Read the figures of a period and of the one before."""
     reading = _Reading(connection, about)
     now, before = about.period, about.period.before
@@ -97,7 +98,7 @@ class _Refused:
 
 
 class _Reading:
-    def __init__(self, connection: sqlite3.Connection, about: About) -> None:
+    def __init__(self, connection: Connection, about: About) -> None:
         self._connection = connection
         self._about = about
         for statement in _PREPARE:
@@ -157,7 +158,7 @@ class _Reading:
 
     @property
     def _where(self) -> str:
-        return _IN + (" AND groups IN wanted" if self._about.group else "")
+        return _IN + (" AND groups IN (SELECT id FROM wanted)" if self._about.group else "")
 
     def _hours(self, period: Period) -> dict[int, Counts]:
         query = f"SELECT hour, {_COUNTS} FROM hourly_person WHERE {self._where} GROUP BY hour"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpproxy.accounting.rollup import RollUp
+from corpproxy.accounting.store_address import StoreAddress, in_state_folder
 from corpproxy.audit.query import RecordQuery
 from corpproxy.audit.record import encode
 from corpproxy.audit.times import utc_text
@@ -23,9 +24,9 @@ from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.reports.figures import TOP, About, read_figures
 from corpproxy.backends.search.index import INDEX_KEY
 from corpproxy.backends.search.search import Search
-from corpproxy.backends.store.interface import STORE_FILE, StoreError
+from corpproxy.backends.store.opening import read_at
 from corpproxy.backends.store.rollup import Progress, add_sums
-from corpproxy.backends.store.schema import open_for_reading, store_in_memory
+from corpproxy.backends.store.schema import store_in_memory
 from corpproxy.reports.figures import Figures
 from corpproxy.reports.page import as_page
 from corpproxy.reports.period import Period
@@ -55,6 +56,7 @@ class ReportOrder:
     top: int = TOP
     format: str = "html"
     is_rolled_up: bool = False
+    store: StoreAddress | None = None
 
 
 def make_report(order: ReportOrder, now: float, complain: Callable[[str], None]) -> str:
@@ -74,14 +76,13 @@ def figures_of(order: ReportOrder, now: float, complain: Callable[[str], None]) 
         with closing(_of_person(order, complain)) as connection:
             return read_figures(connection, about)
     if not order.is_rolled_up:
-        failed = afterwork_now(AfterworkJob(str(order.state), zone_name(order.period.zone)))
+        failed = afterwork_now(
+            AfterworkJob(str(order.state), zone_name(order.period.zone), store=order.store)
+        )
         if failed:
             complain(f"the report may lack what came last: {failed}")
-    try:
-        with closing(open_for_reading(order.state / STORE_FILE)) as connection:
-            return read_figures(connection, about)
-    except sqlite3.DatabaseError as error:
-        raise StoreError("store-failed", f"the store cannot be read: {error}") from error
+    address = order.store or in_state_folder(order.state)
+    return read_at(address, lambda connection: read_figures(connection, about))
 
 
 def _of_person(order: ReportOrder, complain: Callable[[str], None]) -> sqlite3.Connection:

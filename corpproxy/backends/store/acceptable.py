@@ -11,19 +11,33 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from corpproxy.backends.store.interface import STORE_FILE, StoreError
+from corpproxy.accounting.store_address import StoreAddress
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.opening import read_at
 from corpproxy.backends.store.quota_file import COLUMNS, QUOTA_FILE, QUOTA_VERSION
 from corpproxy.backends.store.schema import APPLICATION, BUSY_SECONDS, MIGRATIONS, is_damage
 
 
-def refuse_unknown(state: Path) -> None:
+def refuse_unknown(state: Path, store: StoreAddress) -> None:
     """
     Look at the databases that are there; one that is damaged is set aside by whoever opens it.
 
     :raises StoreError: when one is of a later version, of another program, or cannot be read.
     """
-    _refuse(state / STORE_FILE, len(MIGRATIONS))
+    if store.is_shared:
+        _refuse_shared(store)
+    else:
+        _refuse(Path(store.file), len(MIGRATIONS))
     _refuse(state / QUOTA_FILE, QUOTA_VERSION)
+
+
+def _refuse_shared(store: StoreAddress) -> None:
+    """Look at the tables of a database; one that is away is no reason not to start."""
+    try:
+        read_at(store, lambda connection: None)
+    except StoreError as error:
+        if error.code not in ("store-away", "store-missing"):
+            raise
 
 
 def _refuse(path: Path, known: int) -> None:

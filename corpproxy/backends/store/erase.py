@@ -7,13 +7,12 @@ Sums stay: what a person moved counts for nobody from then on.  SQLite is told t
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 
 from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS
 from corpproxy.audit.erasure import ADDRESS, Erasure, Reached, is_below
 from corpproxy.backends.store import rollup as store_rollup
+from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import storable
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -25,22 +24,21 @@ GRANTS = "grants"
 _COLUMNS = "slot, user, groups, categories, host, device, rule, received, sent, exchanges, minutes"
 _MERGE = f"""
 INSERT INTO usage ({_COLUMNS})
-SELECT slot, {{user}}, groups, categories, {{host}}, {{device}}, rule, received, sent, exchanges, minutes
-FROM moved_usage WHERE true
+SELECT slot, {{user}}, groups, categories, {{host}}, {{device}}, rule,
+    SUM(received), SUM(sent), SUM(exchanges), SUM(minutes)
+FROM moved_usage WHERE true GROUP BY 1, 2, 3, 4, 5, 6, 7
 ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
-    received = received + excluded.received,
-    sent = sent + excluded.sent,
-    exchanges = exchanges + excluded.exchanges,
-    minutes = minutes + excluded.minutes
+    received = usage.received + excluded.received,
+    sent = usage.sent + excluded.sent,
+    exchanges = usage.exchanges + excluded.exchanges,
+    minutes = usage.minutes + excluded.minutes
 """
 # What stands for nobody, and for no host in particular.
 _NOBODY = {"user": "", "device": ""}
 _NOWHERE = {"host": OTHER_HOSTS}
 
 
-def erase(
-    connection: sqlite3.Connection, erasure: Erasure, now: float, *, counts_only: bool
-) -> list[Reached]:
+def erase(connection: Connection, erasure: Erasure, now: float, *, counts_only: bool) -> list[Reached]:
     """Erase inside a transaction of the caller's, or only count."""
     rows = _erase_usage(connection, erasure, counts_only=counts_only)
     rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
@@ -52,7 +50,7 @@ def erase(
     return found
 
 
-def drop_before(connection: sqlite3.Connection, moment: float) -> int:
+def drop_before(connection: Connection, moment: float) -> int:
     """Delete the sums of slots that ended before ``moment``; gives how many."""
     last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
     gone = connection.execute("DELETE FROM usage WHERE slot < ?", (last,)).rowcount
@@ -62,7 +60,7 @@ def drop_before(connection: sqlite3.Connection, moment: float) -> int:
     return gone
 
 
-def grow_old(connection: sqlite3.Connection, group: str, moment: float) -> int:
+def grow_old(connection: Connection, group: str, moment: float) -> int:
     """
     Take hosts (the group ``where``) or people (``who``) out of the sums of before a moment.
 
@@ -79,7 +77,7 @@ def grow_old(connection: sqlite3.Connection, group: str, moment: float) -> int:
     return rows
 
 
-def _erase_usage(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
+def _erase_usage(connection: Connection, erasure: Erasure, *, counts_only: bool) -> int:
     """Count the rows of a person, a device, a host for nobody, or for no host in particular."""
     bounds = {"since": _first(erasure.since), "until": _end(erasure.until)}
     where, instead = ["slot >= :since AND slot < :until"], dict[str, str]()
@@ -98,7 +96,7 @@ def _erase_usage(connection: sqlite3.Connection, erasure: Erasure, *, counts_onl
 
 
 def _merge(
-    connection: sqlite3.Connection,
+    connection: Connection,
     where: str,
     bounds: dict[str, int],
     instead: dict[str, int],
@@ -110,15 +108,15 @@ def _merge(
     if count and not counts_only:
         # Through a table of its own: a row that is added to must not be one that is taken away.
         to = {column: str(instead.get(column, column)) for column in ("user", "host", "device")}
-        connection.execute("DROP TABLE IF EXISTS temp.moved_usage")
+        connection.execute("DROP TABLE IF EXISTS moved_usage")
         connection.execute(f"CREATE TEMP TABLE moved_usage AS SELECT * FROM usage WHERE {where}", bounds)
         connection.execute(f"DELETE FROM usage WHERE {where}", bounds)
         connection.execute(_MERGE.format(**to))
-        connection.execute("DROP TABLE temp.moved_usage")
+        connection.execute("DROP TABLE moved_usage")
     return int(count)
 
 
-def _named(connection: sqlite3.Connection, kind: str, name: str) -> str:
+def _named(connection: Connection, kind: str, name: str) -> str:
     """The numbers of a term; of a host and all below it."""
     if kind != "host":
         rows = connection.execute("SELECT id FROM term WHERE kind = ? AND text = ?", (kind, storable(name)))
@@ -127,17 +125,17 @@ def _named(connection: sqlite3.Connection, kind: str, name: str) -> str:
     return ", ".join(str(id) for id, text in terms.fetchall() if is_below(text, name)) or "NULL"
 
 
-def _terms(connection: sqlite3.Connection, texts: dict[str, str]) -> dict[str, int]:
+def _terms(connection: Connection, texts: dict[str, str]) -> dict[str, int]:
     return {kind: _term(connection, kind, text) for kind, text in texts.items()}
 
 
-def _term(connection: sqlite3.Connection, kind: str, text: str) -> int:
+def _term(connection: Connection, kind: str, text: str) -> int:
     connection.execute("INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (kind, text))
     (id,) = connection.execute("SELECT id FROM term WHERE kind = ? AND text = ?", (kind, text)).fetchone()
     return int(id)
 
 
-def _erase_requests(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> Reached:
+def _erase_requests(connection: Connection, erasure: Erasure, *, counts_only: bool) -> Reached:
     rows = connection.execute("SELECT id, value FROM request").fetchall()
     requests = [(id, msgspec.json.decode(value, type=AccessRequest)) for id, value in rows]
     concerned = [id for id, request in requests if is_asked_by(erasure, request)]
@@ -156,9 +154,7 @@ def is_asked_by(erasure: Erasure, request: AccessRequest) -> bool:
     )
 
 
-def _erase_grants(
-    connection: sqlite3.Connection, erasure: Erasure, now: float, *, counts_only: bool
-) -> Reached:
+def _erase_grants(connection: Connection, erasure: Erasure, now: float, *, counts_only: bool) -> Reached:
     """Grants that are over go; those that hold last a day at the most, and stay until then."""
     rows = [
         (id, msgspec.json.decode(value, type=Grant))

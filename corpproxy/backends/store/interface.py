@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.quotas import Charge, Kept
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.errors import CorpproxyError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
-
-# Below the state folder of the policy.
-STORE_FILE = "corpproxy.db"
 
 
 class StoreError(CorpproxyError):
@@ -23,13 +22,52 @@ class StoreError(CorpproxyError):
     The store cannot do what was asked.
 
     Codes: ``store-failed`` (full disk, damage, a lock held too long: asking again may help),
+    ``store-away`` (the database does not answer, or cannot now: asking again may help),
     ``store-newer`` (written by a later version), ``store-foreign`` (another program's file),
     ``store-missing`` (nothing to read there).
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """
+    A database that is away, or was until just now: since when, POSIX seconds, what it said, and what waits.
+    """
+
+    since: float
+    reason: str
+    is_away: bool
+    entries: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """
+    What changed in a store that several nodes have: all grants and requests (None where none did), and how
+    the members of quotas stand that were charged.
+    """
+
+    grants: list[Grant] | None
+    requests: list[AccessRequest] | None
+    quotas: list[Kept]
+
+
 class Store(Protocol):
-    """Keeps accounts, grants and requests.  Every Deferred fails with :class:`StoreError`."""
+    """
+    Keeps accounts, grants and requests.  Every Deferred fails with :class:`StoreError`.
+
+    :ivar is_shared: whether other nodes have it, too.
+    :ivar hides: whether there is one among some hosts that nothing that is kept may name; grants and requests
+        about it are not kept.
+    """
+
+    is_shared: bool
+    hides: Callable[[Iterable[str]], bool]
+
+    @property
+    def outage(self) -> Outage | None:
+        """What is known of a database that is away; None when it is there and nothing waits for it."""
 
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Add a batch of sums for good: all of it, or, when the Deferred fails, nothing."""
@@ -60,6 +98,12 @@ class Store(Protocol):
 
     def grow_old(self, group: str, moment: float) -> Deferred[int]:
         """Take hosts (``where``) or people (``who``) out of the sums of before a moment; gives how many."""
+
+    def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
+        """Charge members of quotas, in a store that is shared: all of it, once."""
+
+    def shared(self, now: float) -> Deferred[Shared | None]:
+        """Give what changed since this was asked last, in a store that is shared; None where it is away."""
 
     def close(self) -> Deferred[None]:
         """End, once everything given before is done."""

@@ -1,43 +1,49 @@
 """
-Roll-ups in SQLite: how sums come in, once each, and how people and old hours go out of them.
+Roll-ups in the store: how sums come in, once each, and how people and old hours go out of them.
 
-How far the record has been added up stands in the same file and changes in the same transaction as the sums;
-so a crash at any moment leaves each record counted once, or not yet.
+How far the record has been added up stands in the same database and changes in the same transaction as the
+sums; so a crash at any moment leaves each record counted once, or not yet.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.accounting.rollup import Sums
 from corpproxy.audit.erasure import Erasure, is_below
+from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import Terms, groups_text, storable
 
 _PEOPLE = """
 INSERT INTO hourly_person (hour, user, groups, result, exchanges, received, sent) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    exchanges = exchanges + excluded.exchanges,
-    received = received + excluded.received,
-    sent = sent + excluded.sent
+ON CONFLICT (hour, user, groups, result) DO UPDATE SET
+    exchanges = hourly_person.exchanges + excluded.exchanges,
+    received = hourly_person.received + excluded.received,
+    sent = hourly_person.sent + excluded.sent
 """
 _PLACES = """
 INSERT INTO hourly_place (hour, groups, host, categories, rule, result, exchanges, received, sent)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    exchanges = exchanges + excluded.exchanges,
-    received = received + excluded.received,
-    sent = sent + excluded.sent
+ON CONFLICT (hour, groups, host, categories, rule, result) DO UPDATE SET
+    exchanges = hourly_place.exchanges + excluded.exchanges,
+    received = hourly_place.received + excluded.received,
+    sent = hourly_place.sent + excluded.sent
 """
 _REFUSALS = """
 INSERT INTO hourly_refusal (hour, user, groups, host, rule, result, times) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET times = times + excluded.times
+ON CONFLICT (hour, user, groups, host, rule, result) DO UPDATE SET
+    times = hourly_refusal.times + excluded.times
 """
 _DEEDS = """
 INSERT INTO hourly_deed (hour, deed, whom, host, rule, times) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET times = times + excluded.times
+ON CONFLICT (hour, deed, whom, host, rule) DO UPDATE SET times = hourly_deed.times + excluded.times
+"""
+_PROGRESS = """
+INSERT INTO rolled_up (segment, records, octets, inode, is_done) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (segment) DO UPDATE SET
+    records = excluded.records, octets = excluded.octets, inode = excluded.inode, is_done = excluded.is_done
 """
 
 
@@ -56,17 +62,22 @@ class Progress:
     is_done: bool = False
 
 
-def progress(connection: sqlite3.Connection) -> dict[str, Progress]:
-    """Give how far each segment has been added up, by its name."""
+def progress(connection: Connection, node: str = "") -> dict[str, Progress]:
+    """Give how far each segment of a node has been added up, by its name with that of the node before it."""
     rows = connection.execute("SELECT segment, records, octets, inode, is_done FROM rolled_up")
     return {
         segment: Progress(records, octets, inode, bool(done))
         for segment, records, octets, inode, done in rows
+        if segment.startswith(node)
     }
 
 
 def add_sums(
-    connection: sqlite3.Connection, segment: str, before: Progress, sums: Sums, now: Progress
+    connection: Connection,
+    segment: str,
+    before: Progress,
+    sums: Sums,
+    now: Progress,
 ) -> bool:
     """
     Add sums of records of a segment that stand between two states of it, inside a transaction of the
@@ -78,6 +89,7 @@ def add_sums(
     if (row[0] if row else 0) != before.records:
         return False
     terms = Terms(connection)
+    terms.learn(_terms_of(sums))
     number = terms.number
     connection.executemany(
         _PEOPLE,
@@ -114,18 +126,33 @@ def add_sums(
         ],
     )  # fmt: skip
     connection.execute(
-        "INSERT OR REPLACE INTO rolled_up VALUES (?, ?, ?, ?, ?)",
+        _PROGRESS,
         (segment, now.records, now.octets, now.inode, now.is_done),
     )
     return True
 
 
-def forget_segments(connection: sqlite3.Connection, gone: Iterable[str]) -> None:
+def _terms_of(sums: Sums) -> Iterator[tuple[str, str]]:
+    """All names in some sums."""
+    for _, user, groups, result in sums.people:
+        yield from (("user", storable(user)), ("groups", groups_text(groups)), ("result", storable(result)))
+    for _, groups, host, categories, rule, result in sums.places:
+        yield from (("groups", groups_text(groups)), ("host", storable(host)), ("rule", storable(rule)))
+        yield from (("categories", groups_text(categories)), ("result", storable(result)))
+    for _, user, groups, host, rule, result in sums.refusals:
+        yield from (("user", storable(user)), ("groups", groups_text(groups)), ("host", storable(host)))
+        yield from (("rule", storable(rule)), ("result", storable(result)))
+    for _, deed, whom, host, rule in sums.deeds:
+        yield from (("deed", storable(deed)), ("user", storable(whom)))
+        yield from (("host", storable(host)), ("rule", storable(rule)))
+
+
+def forget_segments(connection: Connection, gone: Iterable[str]) -> None:
     """Forget how far segments were added up that are no more."""
     connection.executemany("DELETE FROM rolled_up WHERE segment = ?", [(name,) for name in gone])
 
 
-def drop_before(connection: sqlite3.Connection, moment: float) -> int:
+def drop_before(connection: Connection, moment: float) -> int:
     """Delete the sums of hours that begin before a moment; gives how many rows those were."""
     return sum(
         connection.execute(f"DELETE FROM {table.name} WHERE hour < ?", (moment,)).rowcount
@@ -133,7 +160,7 @@ def drop_before(connection: sqlite3.Connection, moment: float) -> int:
     )
 
 
-def erase(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool) -> int:
+def erase(connection: Connection, erasure: Erasure, *, counts_only: bool) -> int:
     """
     Erase from all sums, or only count; gives how many rows are concerned.
 
@@ -158,7 +185,7 @@ def erase(connection: sqlite3.Connection, erasure: Erasure, *, counts_only: bool
     return rows
 
 
-def drop_unused_terms(connection: sqlite3.Connection) -> None:
+def drop_unused_terms(connection: Connection) -> None:
     """Delete the names of people, devices and hosts that stand in no sum any more."""
     for kind, used in (
         ("user", (("usage", "user"), ("hourly_person", "user"), ("hourly_refusal", "user"),
@@ -197,9 +224,9 @@ class _Table:
         """Which rows are concerned."""
         where = ["hour >= :since AND hour < :until"]
         if erasure.user:
-            where.append(f"{self.user} IN concerned")
+            where.append(f"{self.user} IN (SELECT id FROM concerned)")
         if erasure.host:
-            where.append(f"{self.host} IN concerned")
+            where.append(f"{self.host} IN (SELECT id FROM concerned)")
         return " AND ".join(where)
 
 
@@ -217,7 +244,7 @@ _FORGETTING = (
 )
 
 
-def _note_concerned(connection: sqlite3.Connection, erasure: Erasure) -> None:
+def _note_concerned(connection: Connection, erasure: Erasure) -> None:
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS concerned (id INTEGER PRIMARY KEY)")
     connection.execute("DELETE FROM concerned")
     terms = connection.execute("SELECT id, kind, text FROM term WHERE kind IN ('user', 'host')").fetchall()
@@ -233,7 +260,7 @@ def _note_concerned(connection: sqlite3.Connection, erasure: Erasure) -> None:
 
 
 def _merge(
-    connection: sqlite3.Connection,
+    connection: Connection,
     table: _Table,
     change: dict[str, str],
     where: str,
@@ -246,16 +273,16 @@ def _merge(
     sums = ", ".join(table.sums)
     moved = ", ".join(str(instead[change[column]]) if column in change else column for column in kept)
     added = ", ".join(f"SUM({name}) AS {name}" for name in table.sums)
-    connection.execute("DROP TABLE IF EXISTS temp.moved")
+    connection.execute("DROP TABLE IF EXISTS moved")
     names = ", ".join(kept)
     connection.execute(
         f"CREATE TEMP TABLE moved AS SELECT hour, {names}, {sums} FROM {table.name} WHERE {where}", bounds
     )
     connection.execute(f"DELETE FROM {table.name} WHERE {where}", bounds)
-    grow = ", ".join(f"{name} = {name} + excluded.{name}" for name in table.sums)
+    grow = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in table.sums)
     places = ", ".join(str(number) for number in range(1, len(kept) + 2))
     connection.execute(
         f"INSERT INTO {table.name} (hour, {names}, {sums}) SELECT hour, {moved}, {added} FROM moved "
-        f"WHERE true GROUP BY {places} ON CONFLICT DO UPDATE SET {grow}"
+        f"WHERE true GROUP BY {places} ON CONFLICT (hour, {names}) DO UPDATE SET {grow}"
     )
-    connection.execute("DROP TABLE temp.moved")
+    connection.execute("DROP TABLE moved")

@@ -1,14 +1,14 @@
-"""Usage in SQLite: how sums are added, and how reports are read."""
+"""Usage in the store: how sums are added, and how reports are read."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, slot_of
 from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, report_per
+from corpproxy.backends.store.sql import Connection
 
 # Numbers of terms kept at hand; a school of a thousand visits some ten thousand hosts a day.
 MAX_TERMS = 50_000
@@ -17,14 +17,16 @@ _ADD = """
 INSERT INTO usage (slot, user, groups, categories, host, device, rule, received, sent, exchanges, minutes)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
-    received = received + excluded.received,
-    sent = sent + excluded.sent,
-    exchanges = exchanges + excluded.exchanges,
-    minutes = minutes + excluded.minutes
+    received = usage.received + excluded.received,
+    sent = usage.sent + excluded.sent,
+    exchanges = usage.exchanges + excluded.exchanges,
+    minutes = usage.minutes + excluded.minutes
 """
 
 _MAKE_TERM = "INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_FIND_TERM = "SELECT id FROM term WHERE kind = ? AND text = ?"
+_FIND_TERMS = "SELECT kind, text, id FROM term WHERE (kind, text) IN (VALUES {pairs})"
+# How many are asked for at once.
+_TERMS_AT_ONCE = 200
 
 _COLUMNS = {
     By.USER: "user",
@@ -43,49 +45,73 @@ _BELOW = "host IN (SELECT id FROM term WHERE kind = 'host' AND (text = :host OR 
 class Terms:
     """The numbers of terms, made when a term is new."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._numbers: dict[tuple[str, str], int] = {}
 
     def number(self, kind: str, text: str) -> int:
         """Give the number of a term."""
         known = self._numbers.get((kind, text))
-        if known is not None:
-            return known
-        if len(self._numbers) >= MAX_TERMS:
+        if known is None:
+            self.learn(((kind, text),))
+            known = self._numbers[kind, text]
+        return known
+
+    def learn(self, terms: Iterable[tuple[str, str]]) -> None:
+        """
+        Have the numbers of many terms at hand, asked for together.
+
+        New ones are made in one order, whoever makes them: two that wait for each other would wait for ever.
+        """
+        wanted = set(terms)
+        if len(self._numbers) + len(wanted) > MAX_TERMS:
             self.forget()
-        self._connection.execute(_MAKE_TERM, (kind, text))
-        (number,) = self._connection.execute(_FIND_TERM, (kind, text)).fetchone()
-        self._numbers[kind, text] = number
-        return int(number)
+        unknown = sorted(wanted - self._numbers.keys())
+        self._find(unknown)
+        new = [term for term in unknown if term not in self._numbers]
+        if new:
+            self._connection.executemany(_MAKE_TERM, new)
+            self._find(new)
+
+    def _find(self, terms: Sequence[tuple[str, str]]) -> None:
+        for at in range(0, len(terms), _TERMS_AT_ONCE):
+            some = terms[at : at + _TERMS_AT_ONCE]
+            query = _FIND_TERMS.format(pairs=", ".join(["(?, ?)"] * len(some)))
+            values = [value for term in some for value in term]
+            self._numbers.update(
+                ((kind, text), id) for kind, text, id in self._connection.execute(query, values)
+            )
 
     def forget(self) -> None:
         """Forget the numbers at hand: a transaction that made some of them was undone."""
         self._numbers.clear()
 
 
-def add_usage(connection: sqlite3.Connection, terms: Terms, batch: Sequence[Usage]) -> None:
+def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> None:
     """Add a batch of sums inside a transaction of the caller's."""
-    connection.executemany(_ADD, [_numbered(terms, row) for row in batch])
+    named = [(row, _terms_of(row)) for row in batch]
+    terms.learn(term for _, some in named for term in some)
+    # In one order: rows that several writers add to are never waited for crosswise.
+    connection.executemany(_ADD, sorted(_numbered(terms, row, some) for row, some in named))
 
 
-def _numbered(terms: Terms, row: Usage) -> tuple[int, ...]:
+def _terms_of(row: Usage) -> tuple[tuple[str, str], ...]:
     return (
-        slot_of(row.minute),
-        terms.number("user", storable(row.user)),
-        terms.number("groups", groups_text(row.groups)),
-        terms.number("categories", groups_text(row.categories)),
-        terms.number("host", storable(row.host)),
-        terms.number("device", storable(row.device)),
-        terms.number("rule", storable(row.rule)),
-        row.received,
-        row.sent,
-        row.exchanges,
-        row.minutes,
+        ("user", storable(row.user)),
+        ("groups", groups_text(row.groups)),
+        ("categories", groups_text(row.categories)),
+        ("host", storable(row.host)),
+        ("device", storable(row.device)),
+        ("rule", storable(row.rule)),
     )
 
 
-def read_usage(connection: sqlite3.Connection, question: UsageQuestion) -> UsageReport:
+def _numbered(terms: Terms, row: Usage, named: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+    numbers = (terms.number(*term) for term in named)
+    return slot_of(row.minute), *numbers, row.received, row.sent, row.exchanges, row.minutes
+
+
+def read_usage(connection: Connection, question: UsageQuestion) -> UsageReport:
     """Answer a question about usage."""
     asking = _Asking(connection, question)
     if question.by.is_time:
@@ -98,7 +124,7 @@ def read_usage(connection: sqlite3.Connection, question: UsageQuestion) -> Usage
 class _Asking:
     """A question, as SQL."""
 
-    def __init__(self, connection: sqlite3.Connection, question: UsageQuestion) -> None:
+    def __init__(self, connection: Connection, question: UsageQuestion) -> None:
         self._connection = connection
         self._question = question
         self._where = " AND ".join([_WHERE, *self._conditions()])
@@ -174,5 +200,5 @@ def groups_text(names: tuple[str, ...]) -> str:
 
 
 def storable(text: str) -> str:
-    """Spell out half characters, which SQLite cannot hold."""
+    """Spell out half characters, which no database can hold."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -22,6 +22,7 @@ from corpproxy.config.checks import (
     rules,
     sinks,
     site,
+    store,
     values,
 )
 from corpproxy.config.checks.examined import Examined
@@ -42,6 +43,7 @@ CONCERNS = tuple(
         sinks,
         reports,
         site,
+        store,
         calendars,
         values,
         audit,

@@ -26,6 +26,7 @@ from corpproxy.config.schema.named_lists import NamedListTable
 from corpproxy.config.schema.reports import MailTable, ReportTable
 from corpproxy.config.schema.rules import ApproveTable, ExceptionTable, RuleTable, SafeSearchTable
 from corpproxy.config.schema.site import DEFAULT_PORTAL, ContactTable, PacFileTable, PortalAddress
+from corpproxy.config.schema.store import StoreTable
 from corpproxy.config.schema.table import Table, listing, mapping, optional
 from corpproxy.config.transports import Transports
 from corpproxy.policy.days import DAY_BEGINS
@@ -48,6 +49,9 @@ class PolicyFile(Table):
     )
     state: Text = Field(
         default="state", description="The folder for what the service itself keeps: records, usage, policies."
+    )
+    store: StoreTable = Field(
+        default=StoreTable(), description="Where usage, grants and sums are kept, by one node or by several."
     )
     watch: Switch = Field(default=False, description="Take up edits of this file without being told to.")
     include: OneOrMany[Text] = listing(

@@ -15,6 +15,7 @@ import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.rollup import hour_of
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
@@ -57,7 +58,7 @@ class RollUpCase(SynchronousTestCase):
 
     def roll(self, zone=UTC) -> int:
         """Roll up what came."""
-        return roll_up(self.folder, self.store, zone, NOW)
+        return roll_up(self.folder, StoreAddress(file=str(self.store)), zone, NOW)
 
     def rows(self, query: str) -> list[tuple]:
         """What stands in the store."""

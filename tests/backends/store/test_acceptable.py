@@ -10,8 +10,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.quotas import Kept
+from corpproxy.accounting.store_address import STORE_FILE, in_state_folder
 from corpproxy.backends.store.acceptable import refuse_unknown
-from corpproxy.backends.store.interface import STORE_FILE, StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QUOTA_VERSION, QuotaFile
 from corpproxy.backends.store.schema import MIGRATIONS
 from corpproxy.backends.store.sqlite import SqliteFile
@@ -44,20 +45,20 @@ class AcceptableTests(SynchronousTestCase):
 
     def refused(self) -> StoreError:
         with self.assertRaises(StoreError) as caught:
-            refuse_unknown(self.state)
+            refuse_unknown(self.state, in_state_folder(self.state))
         return caught.exception
 
     def test_own(self) -> None:
         """Our own files are taken, and so is an empty folder."""
-        refuse_unknown(self.state)
+        refuse_unknown(self.state, in_state_folder(self.state))
         self.make_own()
-        refuse_unknown(self.state)
+        refuse_unknown(self.state, in_state_folder(self.state))
 
     def test_first_quotas(self) -> None:
         """So is a file of quotas from before it said whose it is, with what is in it."""
         self.make_own()
         self.execute(QUOTA_FILE, "PRAGMA application_id = 0", "PRAGMA user_version = 0")
-        refuse_unknown(self.state)
+        refuse_unknown(self.state, in_state_folder(self.state))
         file = QuotaFile(self.state / QUOTA_FILE, DirectThread())
         self.addCleanup(file.close)
         self.assertEqual(len(self.successResultOf(file.load(0.0))), 1)
@@ -88,7 +89,7 @@ class AcceptableTests(SynchronousTestCase):
     def test_damaged(self, name) -> None:
         """A damaged file is for whoever opens it: it is set aside, and that is told."""
         (self.state / name).write_bytes(os.urandom(9000))
-        refuse_unknown(self.state)
+        refuse_unknown(self.state, in_state_folder(self.state))
 
     def test_no_file(self) -> None:
         """What is no file cannot be read."""

@@ -112,8 +112,16 @@ class EraseTests(FileTestCase):
         self.assertEqual(self.ask(), [("", 410, 5970, 4), ("amir", 300, 5000, 2)])
         self.assertNotIn(b"beth", self.octets())
 
+
+class ReadMeanwhileTests(FileTestCase):
+    """A file that is being read."""
+
+    def octets(self) -> bytes:
+        return b"".join(path.read_bytes() for path in self.path.parent.iterdir())
+
     def test_being_read(self) -> None:
         """While a report reads, the name stays in the store's log: that is told, and not taken for done."""
+        self.file.add_usage([AMIR])
         with closing(sqlite3.connect(self.path)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM usage").fetchone()

@@ -17,8 +17,9 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from corpproxy.accounting.ledger import Usage
-from corpproxy.accounting.report import By, UsageQuestion, UsageSum
+from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.backends.store import schema as store_schema
+from corpproxy.backends.store.database import Database
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.schema import APPLICATION, MIGRATIONS, open_store
 from corpproxy.backends.store.sqlite import SqliteFile, SqliteStore, report_from
@@ -39,13 +40,23 @@ NOBODY = Usage(SLOT + 900, "", (), ("updates",), "debian.org", 10, 70, 1)
 class FileTestCase(SynchronousTestCase):
     """A store in a file of the test's own."""
 
+    file: Database
+
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()) / "corpproxy.db"
-        self.file = SqliteFile(self.path, lambda: NOW)
+        self.file = self.made()
         self.addCleanup(self.file.close)
 
+    def made(self) -> Database:
+        """Make one that is empty."""
+        self.path = Path(self.mktemp()) / "corpproxy.db"
+        return SqliteFile(self.path, lambda: NOW)
+
+    def answer(self, question: UsageQuestion) -> UsageReport:
+        """What the store says to somebody else who asks."""
+        return report_from(self.path, question)
+
     def ask(self, by: By = By.USER, **asked) -> list[tuple[str, int, int, int]]:
-        made = report_from(self.path, UsageQuestion(by, UTC, **asked))
+        made = self.answer(UsageQuestion(by, UTC, **asked))
         return [(row.name, row.received, row.sent, row.exchanges) for row in made.rows]
 
     def events(self) -> list[dict]:
@@ -98,9 +109,7 @@ class UsageTests(FileTestCase):
         """The total counts each octet once, whatever the rows are."""
         self.file.add_usage([AMIR, BETH])
         for by in By:
-            self.assertEqual(
-                report_from(self.path, UsageQuestion(by, UTC)).total, UsageSum("", 400, 5900, 3), by
-            )
+            self.assertEqual(self.answer(UsageQuestion(by, UTC)).total, UsageSum("", 400, 5900, 3), by)
 
     @rows(
         user=(By.USER, {"user": "amir"}, [("amir", 900)]),
@@ -126,20 +135,20 @@ class UsageTests(FileTestCase):
         night = AMIR._replace(minute=SLOT + 17 * 3600, minutes=1)
         morning = AMIR._replace(minute=SLOT + 18 * 3600, minutes=1)
         self.file.add_usage([AMIR, BETH, night, morning])
-        made = report_from(self.path, UsageQuestion(By.USER, UTC, per=Unit.DAY))
+        made = self.answer(UsageQuestion(By.USER, UTC, per=Unit.DAY))
         self.assertEqual(
             [(row.span, row.name, row.received, row.minutes) for row in made.rows],
             [("2026-11-23", "amir", 600, 1), ("2026-11-23", "beth", 100, 0), ("2026-11-24", "amir", 300, 1)],
         )
         self.assertEqual(made.total, UsageSum("", 1000, 15900, 7, 2))
         for per in Unit:
-            self.assertEqual(report_from(self.path, UsageQuestion(By.HOST, UTC, per=per)).total, made.total)
+            self.assertEqual(self.answer(UsageQuestion(By.HOST, UTC, per=per)).total, made.total)
 
     def test_per_within(self) -> None:
         """A span that is cut by what is asked for has what is within."""
         self.file.add_usage([AMIR, AMIR._replace(minute=SLOT + 900), AMIR._replace(minute=SLOT + 1800)])
         asked = UsageQuestion(By.USER, UTC, SLOT + 900.0, SLOT + 1800.0, per=Unit.MONTH)
-        (row,) = report_from(self.path, asked).rows
+        (row,) = self.answer(asked).rows
         self.assertEqual((row.span, row.received), ("2026-11", 300))
 
     def test_odd_names(self) -> None:
@@ -147,6 +156,10 @@ class UsageTests(FileTestCase):
         self.file.add_usage([Usage(SLOT, "\udc80'; --", ("\x00",), (), "ü\n", 1, 2, 1)])
         self.assertEqual(self.ask(), [("\\udc80'; --", 1, 2, 1)])
         self.assertEqual(self.ask(By.GROUP), [("\x00", 1, 2, 1)])
+
+
+class SumsTests(FileTestCase):
+    """Any sums."""
 
     @settings(max_examples=25, deadline=None)
     @given(
@@ -173,13 +186,11 @@ class UsageTests(FileTestCase):
     )
     def test_sums(self, batches) -> None:
         """However sums are spread over batches, the report has their sum."""
-        path = Path(self.mktemp()) / "corpproxy.db"
-        with closing(SqliteFile(path)) as file:
+        with closing(self.made()) as file:
             for batch in batches:
                 file.add_usage(batch)
-            total = (
-                report_from(path, UsageQuestion(By.GROUP, UTC)).total if batches else UsageSum("", 0, 0, 0)
-            )
+            asked = UsageQuestion(By.GROUP, UTC)
+            total = self.answer(asked).total if batches else UsageSum("", 0, 0, 0)
         added = [row for batch in batches for row in batch]
         self.assertEqual(total.received, sum(row.received for row in added))
         self.assertEqual(total.sent, sum(row.sent for row in added))
@@ -237,26 +248,6 @@ class GrantTests(FileTestCase):
         self.file.save_grant(Grant("amir", "bet.example", "gambling", NOW + 60, "beth", "", "one"))
         self.file.end_grant("one")
         self.assertEqual(self.file.load_grants(NOW), [])
-
-    def test_older_store(self) -> None:
-        """Warnings that were confirmed before the store learned of ids hold on."""
-        self.path.parent.mkdir(exist_ok=True)
-        connection = sqlite3.connect(self.path)
-        for statement in MIGRATIONS[0]:
-            connection.execute(statement)
-        connection.execute(
-            "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?)",
-            ("amir", "bet.example", "gambling", NOW + 60, "amir", "warning confirmed"),
-        )
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
-        connection.close()
-        (grant,) = self.file.load_grants(NOW)
-        self.assertEqual(
-            (grant.who, grant.host, grant.until, grant.is_own), ("amir", "bet.example", NOW + 60, True)
-        )
-        self.assertEqual(len(grant.id), 14)
 
     def test_requests(self) -> None:
         """A request is kept as it was last, and forgotten a week after that."""
@@ -375,6 +366,26 @@ class TroubleTests(FileTestCase):
 
 class MigrationTests(FileTestCase):
     """Old stores become new ones."""
+
+    def test_older_store(self) -> None:
+        """Warnings that were confirmed before the store learned of ids hold on."""
+        self.path.parent.mkdir(exist_ok=True)
+        connection = sqlite3.connect(self.path)
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO grants VALUES (?, ?, ?, ?, ?, ?)",
+            ("amir", "bet.example", "gambling", NOW + 60, "amir", "warning confirmed"),
+        )
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+        connection.close()
+        (grant,) = self.file.load_grants(NOW)
+        self.assertEqual(
+            (grant.who, grant.host, grant.until, grant.is_own), ("amir", "bet.example", NOW + 60, True)
+        )
+        self.assertEqual(len(grant.id), 14)
 
     def test_step_by_step(self) -> None:
         """A store of an earlier version keeps what it has and gets what is new."""
