@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.report import By, UsageQuestion, UsageSum
+from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.audit.results import Kind
-from corpproxy.backends.store.interface import STORE_FILE, StoreError
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.sqlite import report_from
 from tests.service.counting_origin import CountingOrigin, abort
 from tests.support.running import RunningProxy

@@ -11,9 +11,9 @@ import time
 
 from twisted.internet.defer import fail
 
+from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.audit.results import Kind
 from corpproxy.backends.store.aside import asides
-from corpproxy.backends.store.interface import STORE_FILE
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase

@@ -23,7 +23,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport
-from corpproxy.backends.store.interface import STORE_FILE
+from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.backends.store.sqlite import report_from
 from tests.service.case import ALLOW
 from tests.service.origin import Origin
