@@ -80,6 +80,7 @@ from corpproxy.retention import Retention
 from corpproxy.revealing import Revealing
 from corpproxy.serving import factory_of, make_engine, make_proxy
 from corpproxy.signals import Signals
+from corpproxy.steady import CLOCK_SECONDS, ClockWatch
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
 
@@ -175,6 +176,7 @@ class CorpproxyService(Holding, Service):
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
         self.sinks = self._make_sinks()
+        self.clock = ClockWatch(now, reactor.seconds, tells=not self._worker_number)
         self.accounts = Accounts(Ledger())
         self.intake = self._make_intake()
         self.bookkeeper = Bookkeeper(reactor, self.accounts, self.intake, now=now)
@@ -304,6 +306,7 @@ class CorpproxyService(Holding, Service):
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
             every(LOOK_SECONDS, self._look_at_chains, self.reactor),
             every(SHELF_SECONDS, self.shelf.look, self.reactor),
+            every(CLOCK_SECONDS, self.clock.look, self.reactor),
         ]
         self.lists.start()
         self.updates.start()

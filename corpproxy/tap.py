@@ -56,7 +56,9 @@ def _made(options: Options) -> IService:
     from corpproxy.errors import CorpproxyError
     from corpproxy.service import NotStarted
     from corpproxy.start import start_service
+    from corpproxy.steady import keep_steady
 
+    keep_steady(reactor)
     _without_traceback(NotStarted)
     raise_open_files()
     try:

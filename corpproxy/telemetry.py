@@ -47,6 +47,7 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
     telemetry.measure("corpproxy_quotas_failing", lambda: int(bool(service.quota_keeper.problem)))
+    telemetry.measure("corpproxy_clock_set_total", lambda: service.clock.jumps)
     telemetry.measure("corpproxy_databases_set_aside", lambda: len(asides(service.state)))
     telemetry.measure("corpproxy_names_known", lambda: len(names))
     telemetry.measure("corpproxy_names_looked_up_total", lambda: names.asked)

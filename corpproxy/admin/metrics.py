@@ -176,6 +176,9 @@ METRICS: tuple[Metric, ...] = (
     _gauge(
         "corpproxy_quotas_failing", "1 while what is used of quotas cannot be read, or kept over a restart."
     ),
+    _counter(
+        "corpproxy_clock_set_total", "How often the clock of the machine was set by two seconds or more."
+    ),
     _gauge(
         "corpproxy_databases_set_aside",
         "Databases that were damaged and set aside, and that nobody has deleted yet.",
