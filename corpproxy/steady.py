@@ -1,4 +1,4 @@
-"""Clocks that are set while the service runs: what waits goes on waiting as long as it should, and it is told."""
+"""Clocks that are set while the service runs: what waits does so as long as it should, and it is told."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class ClockWatch:
 
     def _tell(self, jump: float) -> None:
         log.warn(
-            "The clock of this machine was set {way} by {seconds:.0f} seconds. Usage and records have the new "
-            "time from now on; what is used of quotas stays used.",
+            "The clock of this machine was set {way} by {seconds:.0f} seconds. "
+            "Usage and records have the new time from now on.",
             way="forward" if jump > 0 else "back",
             seconds=abs(jump),
         )
