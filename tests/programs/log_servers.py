@@ -122,17 +122,23 @@ class Postgresql:
             # The machine does not lose its power here.
             "-c", "fsync=off",
         ]  # fmt: skip
-        with (self.folder / "out").open("ab") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, user=self._user, cwd=self.folder)
+        self._begin(command)
         ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 self.rows("SELECT 1")
                 return
             except Exception:
-                if time.monotonic() > ends or self.process.poll() is not None:
+                if time.monotonic() > ends:
                     raise
                 time.sleep(0.05)
+                if self.process.poll() is not None:
+                    # What was killed before has processes that are not gone yet.
+                    self._begin(command)
+
+    def _begin(self, command: list[str]) -> None:
+        with (self.folder / "out").open("ab") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, user=self._user, cwd=self.folder)
 
     def kill(self, *, hard: bool = False) -> None:
         """

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import time
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import fail, gatherResults
 
 from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.audit.results import Kind
@@ -224,14 +224,13 @@ class QuotasAtWork(LimitsAtWork):
     async def until_spent(self) -> None:
         """Download until it is ended."""
         await self.all_serve()
-        clients = await self.clients(2)
+        clients = await self.clients(16)
         for client in clients:
             await self.thread(self.begin, client)
-        for client in clients:
-            await self.thread(self.to_the_end, client)
+        await gatherResults([self.thread(self.to_the_end, client) for client in clients])
 
     def to_the_end(self, client: Client) -> int:
-        client.socket.settimeout(10)
+        client.socket.settimeout(30)
         with contextlib.suppress(ConnectionError):
             while client.more():
                 pass

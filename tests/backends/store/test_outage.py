@@ -222,7 +222,9 @@ class KilledTests(OutageTestCase):
                 taken[number] += 1
                 time.sleep(0.001)
 
-        threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+        # Whatever fails here, the tests must come to their end.
+        self.addCleanup(ends.set)
+        threads = [threading.Thread(target=write, args=(number,), daemon=True) for number in range(2)]
         for one in threads:
             one.start()
         chance = random.Random(5)
