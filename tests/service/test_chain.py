@@ -60,6 +60,8 @@ class ChainTests(ServiceCase):
         await self.closed(1)
         self.jump = 61.0
         await self.until(lambda: checkpoint_files(self.folder / "state" / "records"), "a checkpoint")
+        # The file is there before the thread that wrote it has said so.
+        await self.until(lambda: self.service.checkpoints.made, "it is counted")
         self.assertEqual(await self.metric("corpproxy_checkpoints_total"), 1)
 
     async def test_key(self) -> None:
