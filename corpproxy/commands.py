@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from corpproxy import __version__
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.store.aside import asides
+from corpproxy.backends.store.away import concerns_of
 from corpproxy.erase_commands import erase_commands
 from corpproxy.errors import Problem
 from corpproxy.grant_commands import grant_commands
@@ -72,6 +73,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         **service.status(),
         "not_ready": service.reasons_not_ready(),
         "set_aside": [str(path) for path in asides(service.state)],
+        "store_away": concerns_of(service.store),
         **sinks_of(service),
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets

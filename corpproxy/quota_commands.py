@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from corpproxy.accounting.quotas import Quotas
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.config.nearest import nearest
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
@@ -35,10 +36,11 @@ class QuotaDesk:
         limiting = service.proxy.in_force.limiting
         limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
         whom, name = arguments.get("whom"), arguments.get("name")
-        standings = service.quota_keeper.quotas.all(service.now())
+        quotas = service.quota_keeper.quotas
+        standings = quotas.all(service.now())
         return {
             "quotas": [
-                _shown(limit, limit.quota, standings, whom)
+                _shown(limit, limit.quota, _members(quotas, limit.name, standings, whom))
                 for limit in limits
                 if limit.quota is not None and name in (None, limit.name)
             ]
@@ -56,7 +58,7 @@ class QuotaDesk:
         if standing is None:
             raise ControlError("bad-quota", f"nothing is counted for '{limit.name}' now")
         self._record(DeedName.QUOTA_GRANTED, limit, whom, f"{quota.amount(more)}: {why}", caller)
-        return {"standing": _told(whom, standing)}
+        return {"standing": _told(whom, standing, self._service.quota_keeper.quotas.lent(limit.name, whom))}
 
     def reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
         """Begin anew for a member, or for all of a limit."""
@@ -104,15 +106,7 @@ class QuotaDesk:
         service.books.deed(deed, service.configuration.version)
 
 
-def _shown(
-    limit: Limit, quota: Quota, standings: Mapping[tuple[str, str], Standing], whom: object
-) -> dict[str, Any]:
-    members = [
-        _told(member, standing)
-        for (name, member), standing in standings.items()
-        if name == limit.name and whom in (None, member)
-    ]
-    members.sort(key=lambda one: (-one["used"], one["whom"]))
+def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": limit.name,
         "per": limit.per.value,
@@ -124,8 +118,25 @@ def _shown(
     }
 
 
-def _told(whom: str, standing: Standing) -> dict[str, Any]:
-    return {"whom": whom, "used": standing.used, "allowed": standing.allowed, "until": standing.until}
+def _members(
+    quotas: Quotas, limit: str, standings: Mapping[tuple[str, str], Standing], whom: object
+) -> list[dict[str, Any]]:
+    members = [
+        _told(member, standing, quotas.lent(limit, member))
+        for (name, member), standing in standings.items()
+        if name == limit and whom in (None, member)
+    ]
+    return sorted(members, key=lambda one: (-one["used"], one["whom"]))
+
+
+def _told(whom: str, standing: Standing, lent: int) -> dict[str, Any]:
+    return {
+        "whom": whom,
+        "used": standing.used,
+        "lent": lent,
+        "allowed": standing.allowed,
+        "until": standing.until,
+    }
 
 
 def _more(arguments: Mapping[str, Any], quota: Quota) -> float:

@@ -80,8 +80,8 @@ class QuotaKeeper:
 
     def lend(self, borrower: str, asked: Iterable[Asked]) -> list[Lent]:
         """A process moved octets of what it was lent, and asks for more."""
-        now = self._service.now()
-        lent = [self.quotas.lend(borrower, one, now) for one in asked]
+        now, seconds = self._service.now(), self._service.reactor.seconds()
+        lent = [self.quotas.lend(borrower, one, now, seconds) for one in asked]
         self.tell()
         return lent
 

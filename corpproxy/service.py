@@ -6,8 +6,6 @@ What a policy says is built anew with each reload (``assembly.py``); what outliv
 
 from __future__ import annotations
 
-import secrets
-import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -23,63 +21,41 @@ from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.erasure import Erasure
-from corpproxy.audit.reference import References
-from corpproxy.backends.bookkeeping import Bookkeeper, Taking
+from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
-from corpproxy.backends.intake import Intake
 from corpproxy.backends.lists.files import open_index
-from corpproxy.backends.lists.past_keeper import PastKeeper
-from corpproxy.backends.lists.removed import RemovedLists
-from corpproxy.backends.lists.update_job import UpdateJob
-from corpproxy.backends.lists.updates import ListUpdates
-from corpproxy.backends.lists.watch import ListKeeper
-from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.people.reception import Reception
 from corpproxy.backends.policies.history import History, HistoryError, Run
 from corpproxy.backends.policies.start import Started
-from corpproxy.backends.records.checkpoints import LOOK_SECONDS, Checkpoints
-from corpproxy.backends.records.files import RecordWriter
-from corpproxy.backends.records.segments import RECORDS_FOLDER
+from corpproxy.backends.records.checkpoints import LOOK_SECONDS
 from corpproxy.backends.records.shelf import SHELF_SECONDS
-from corpproxy.backends.records.signing_key import open_key, signing_key
-from corpproxy.backends.state_folder import CONTROL_SOCKET, FORMS_KEY, kept_key, make_state_folder
+from corpproxy.backends.state_folder import FORMS_KEY, kept_key, make_state_folder
 from corpproxy.backends.store.acceptable import refuse_unknown
 from corpproxy.backends.store.aside import concerns_aside
 from corpproxy.backends.store.away import concerns_of
-from corpproxy.backends.store.interface import Store
-from corpproxy.backends.store.opening import store_at
 from corpproxy.binding import bound
-from corpproxy.commands import commands
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.cores import workers_for
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.draining import Draining
-from corpproxy.erasing import Erasing
-from corpproxy.errands import Errands
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.following import Following
 from corpproxy.forgetting import forget
-from corpproxy.granting import Granting
 from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
 from corpproxy.interpreter import set_interpreter
-from corpproxy.keeping import make_shelf, make_sinks
+from corpproxy.making import Making
 from corpproxy.naming import naming_of
-from corpproxy.net.control import ControlServer
 from corpproxy.net.listening import Socket
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
-from corpproxy.reload import Reloaded, Reloading
+from corpproxy.reload import Reloaded
 from corpproxy.repeating import every
-from corpproxy.retention import Retention
-from corpproxy.revealing import Revealing
 from corpproxy.serving import factory_of, make_engine, make_proxy
-from corpproxy.signals import Signals
 from corpproxy.steady import CLOCK_SECONDS, ClockWatch
 from corpproxy.stopping import Step, stop
 from corpproxy.telemetry import measure
@@ -95,7 +71,7 @@ class NotStarted(CorpproxyError):
     """
 
 
-class CorpproxyService(Holding, Service):
+class CorpproxyService(Making, Holding, Service):
     """
     corpproxy, from its sockets to its files.
 
@@ -205,91 +181,6 @@ class CorpproxyService(Holding, Service):
         self.draining = Draining(self.proxy)
         self.errands = self._make_errands()
         self._ends = self._make_ends()
-
-    # What a worker has otherwise.
-
-    def _make_control(self) -> Any:
-        return ControlServer(self.state / CONTROL_SOCKET, commands(self), reactor=self.reactor)
-
-    def _make_store(self) -> Store:
-        store = store_at(self.store_address, self.reactor, self.now)
-        store.hides = self.hides
-        return store
-
-    def _make_intake(self) -> Taking:
-        return Intake(self.store, self.now)
-
-    def _make_writer(self) -> RecordWriter:
-        return RecordWriter(self.reactor, self.state / RECORDS_FOLDER, self.configuration.audit, now=self.now)
-
-    def _open_key(self) -> int | None:
-        return open_key(self.state)
-
-    def _make_checkpoints(self) -> Any:
-        key = signing_key(self.state, self._key_file)
-        copies = self.configuration.audit.checkpoints_to
-        thread = OneThread(self.reactor, "checkpoints")
-        return Checkpoints(self.state / RECORDS_FOLDER, key, thread, self.now, copies)
-
-    def _make_shelf(self) -> Any:
-        return make_shelf(self)
-
-    def _make_sinks(self) -> Any:
-        return make_sinks(self)
-
-    def _make_reception(self) -> Reception:
-        return Reception(self.reactor, self.now, self.configuration.identity)
-
-    def _make_granting(self) -> Granting:
-        return Granting(self.reactor, self.store, self.lasting, self.now)
-
-    def _make_reloading(self) -> Any:
-        return Reloading(self)
-
-    def _make_errands(self) -> Any:
-        return Errands(self)
-
-    def _make_erasing(self) -> Any:
-        return Erasing(self)
-
-    def _make_revealing(self) -> Any:
-        return Revealing(self)
-
-    def _make_retention(self) -> Any:
-        return Retention(self)
-
-    def _make_signals(self) -> Signals:
-        return Signals(
-            self.reactor,
-            {signal.SIGHUP: lambda: self.reload("SIGHUP", 0), signal.SIGUSR1: self.reopen},
-        )
-
-    def _make_ends(self) -> Signals:
-        return Signals(self.reactor, {signal.SIGTERM: self.end, signal.SIGINT: self.end})
-
-    def _make_references(self) -> References:
-        return References(secrets.randbelow(1 << 20))
-
-    def _list_keeper(self) -> Any:
-        sources, past = (
-            self.configuration.lists,
-            PastKeeper(self.reactor, self.state, self.configuration.lists),
-        )
-        return ListKeeper(self.reactor, sources, self.state, self.take_lists, self.now, past)
-
-    def _list_updates(self) -> Any:
-        return ListUpdates(
-            self.reactor,
-            self.configuration.lists,
-            lambda names: UpdateJob(str(self.policy), dict(self.texts), names),
-            self._build_lists,
-            self.now,
-            RemovedLists(self.state),
-        )
-
-    def _build_lists(self) -> None:
-        """Take up a version of a list that came; the keeper is another one after a reload."""
-        self.lists.build()
 
     def _start_parts(self) -> None:
         self._keep()

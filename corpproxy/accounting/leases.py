@@ -17,7 +17,6 @@ begins later, when the question comes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -199,8 +198,3 @@ class Borrower:
         octets = max(0, min(octets, self.holds))
         self.returned += octets
         return octets
-
-
-def lender_of(budget: int, loans: Mapping[str, tuple[int, int, int]]) -> Lender:
-    """A lender as it stands in a store: what each borrower was lent, moved and gave back."""
-    return Lender(budget, {name: Loan(*counts) for name, counts in loans.items()})

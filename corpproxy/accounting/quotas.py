@@ -115,8 +115,12 @@ class Quotas:
             return
         self._changed.add((limit, whom))
 
-    def lend(self, borrower: str, asked: Asked, now: float) -> Lent:
-        """A process moved octets of what it was lent, and asks for more."""
+    def lend(self, borrower: str, asked: Asked, now: float, seconds: float) -> Lent:
+        """
+        A process moved octets of what it was lent, and asks for more.
+
+        ``seconds`` is by a clock that nobody sets: who was not heard of for long is told by it.
+        """
         quota = self._quotas.get(asked.limit)
         if quota is None or not quota.holds(now):
             # Nothing counts now: as much as it wants, for as long as that is so.
@@ -130,11 +134,11 @@ class Quotas:
             lender = row.lender = Lender(0)
         before = lender.used
         lender.budget = max(0, int(quota.allowed + row.granted - (row.used - before)))
-        reply = lender.hear(borrower, Asking(asked.seen, asked.moved, asked.returned, asked.wants), now)
+        reply = lender.hear(borrower, Asking(asked.seen, asked.moved, asked.returned, asked.wants), seconds)
         if lender.used != before:
             row.used += lender.used - before
             self._changed.add((asked.limit, asked.whom))
-        if lender.is_over(now) and not row.is_over:
+        if lender.is_over(seconds) and not row.is_over:
             row.is_over = True
             self._changed.add((asked.limit, asked.whom))
         return self._lent(asked, row.until, reply)
@@ -225,6 +229,9 @@ class Quotas:
         row = self._rows.setdefault((kept.limit, kept.whom), _Row(kept.until))
         if row.until != kept.until:
             row.lender, row.is_over = None, False
+        elif kept.granted > row.granted or kept.used < row.used:
+            # Somebody gave more, or let it begin anew, on another node.
+            row.is_over = False
         row.until, row.used, row.granted = kept.until, kept.used, kept.granted
         self._changed.add((kept.limit, kept.whom))
 

@@ -89,7 +89,8 @@ def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
 def _standing(member: Mapping[str, Any], unit: Any, site: Site) -> str:
     percent = int(100 * member["used"] / member["allowed"]) if member["allowed"] else 100
     until = clock(member["until"], site.zone)
-    return f"{unit(member['used'])} of {unit(member['allowed'])} ({percent}%) until {until}"
+    lent = f", {unit(member['lent'])} lent to workers" if member["lent"] else ""
+    return f"{unit(member['used'])} of {unit(member['allowed'])} ({percent}%){lent} until {until}"
 
 
 def _octets(used: float) -> str:

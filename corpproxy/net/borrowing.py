@@ -71,6 +71,8 @@ class Held:
         """What it could use more, for the next second."""
         stock = self.stock
         debt = max(0, -int(stock.tokens))
+        if not stock.members:
+            return debt
         if stock.hungry:
             return debt + max(int(self.pace), FIRST_OCTETS if not self.borrower.granted else LEAST_OCTETS)
         return debt + max(0, int(self.pace - max(stock.tokens, 0)))
@@ -95,7 +97,7 @@ class Borrowing:
     """
     All that a process holds.
 
-    ``send`` asks for more, and is answered by `take`.  ``seconds`` is the clock of terms.
+    ``send`` asks for more, and is answered by `take`.
     """
 
     def __init__(self, pacer: Pacer, clock: Any) -> None:
@@ -123,10 +125,14 @@ class Borrowing:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+        now, asked = self._pacer.seconds(), []
         for member, held in self._held.items():
             held.borrower.give_back(held.borrower.holds)
-            self._due[member] = None
-        self._ask()
+            # Also where an answer is under way: what comes with it is nobody's.
+            asked.append(Asked(*member, held.until, now, *held.borrower.ask(0)))
+        self._held.clear()
+        if asked:
+            self.send(asked)
 
     def count(self, counts: Counts) -> Counts:
         """Octets moved; gives those that nobody lent."""
@@ -174,7 +180,7 @@ class Borrowing:
             held.pace = 0.0
         held.moved = 0
         stock, borrower = held.stock, held.borrower
-        if now >= borrower.until and stock.tokens > 0:
+        if stock.tokens > 0 and not borrower.may_move(now):
             held.frozen += stock.tokens
             stock.tokens = 0.0
         if not stock.members or held.calls_back:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Asking, Borrower, Lender, lender_of
+from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Asking, Borrower, Lender
 
 KIB = 1024
 
@@ -206,8 +206,3 @@ class LeaseTests(SynchronousTestCase):
         lender = Lender(LEAST_OCTETS)
         lender.hear("one", Asking(0, LEAST_OCTETS - 1, 0, 0), 0.0)
         self.assertFalse(lender.is_over(1.0))
-
-    def test_from_store(self) -> None:
-        """A lender is made of what a store has kept of its loans."""
-        lender = lender_of(100, {"a": (60, 20, 30), "b": (40, 10, 0)})
-        self.assertEqual((lender.used, lender.charged, lender.free), (30, 70, 30))

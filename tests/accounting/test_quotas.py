@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.quotas import ACTIVE_OCTETS, Quotas
+from corpproxy.accounting.leases import TERM_SECONDS
+from corpproxy.accounting.quotas import ACTIVE_OCTETS, Asked, Quotas
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standing
 
@@ -30,6 +31,99 @@ class QuotasCase(SynchronousTestCase):
     def used(self, name="day", whom="amir", now=NOW):
         standing = self.quotas.standing(name, whom, now)
         return None if standing is None else standing.used
+
+
+class LentTests(QuotasCase):
+    """A volume lent to processes, each under a name of its own."""
+
+    ALL = 1 << 20
+
+    def setUp(self):
+        self.quotas = self.defined(Limit("day", quota=Quota(volume=self.ALL)))
+        self.until = self.ask("one", moved=0, until=0.0).until
+
+    def ask(self, borrower, moved=0, wants=0, seen=1 << 40, returned=0, until=None, seconds=5.0, now=NOW):
+        until = self.until if until is None else until
+        asked = Asked("day", "amir", until, 0.0, seen, moved, returned, wants)
+        return self.quotas.lend(borrower, asked, now, seconds)
+
+    def spent(self):
+        return self.quotas.standing("day", "amir", NOW).is_spent
+
+    def use_up(self):
+        """All is lent to one process, which moved all but crumbs and wants more."""
+        for _ in range(40):
+            self.ask("one", wants=self.ALL)
+        self.ask("one", wants=self.ALL, moved=self.ALL - 5000)
+
+    def test_counted(self):
+        """What a process says that it moved counts once, however often it says so."""
+        for moved in (300, 300, 500, 400):
+            self.ask("one", moved=moved)
+        self.ask("two", moved=7)
+        self.assertEqual(self.used(), 507)
+
+    def test_elsewhere(self):
+        """What was counted before, or without a loan, is not there to be lent."""
+        self.quotas.count("day", "amir", self.ALL - 1000, NOW)
+        self.assertEqual(self.ask("one", wants=self.ALL).granted, 1000)
+
+    def test_other_day(self):
+        """A loan of yesterday counts no more: the process is told the day that it is."""
+        tomorrow = self.until + 1
+        lent = self.ask("one", moved=900, now=tomorrow)
+        self.assertEqual((lent.granted, lent.until > self.until), (0, True))
+        self.assertEqual(self.used(now=tomorrow), 0)
+
+    def test_reserved(self):
+        """What is lent is kept as used over a crash, and told while it is out."""
+        granted = self.ask("one", wants=50_000).granted
+        self.ask("one", moved=10_000)
+        self.assertEqual((self.used(), self.quotas.lent("day", "amir")), (10_000, granted - 10_000))
+        (kept,) = self.quotas.reserved([("day", "amir")])
+        self.assertEqual(kept.used, granted)
+        self.assertEqual(self.quotas.lent("day", "nobody"), 0)
+
+    def test_buried(self):
+        """What a process held that died counts as used; of others nothing changes."""
+        granted = self.ask("one", wants=50_000).granted
+        self.ask("two", moved=5)
+        self.quotas.bury("one")
+        self.assertEqual((self.used(), self.quotas.lent("day", "amir")), (granted + 5, 0))
+
+    def test_over(self):
+        """When nothing can be lent any more to who wants it, the quota is used up; more opens it again."""
+        self.use_up()
+        self.assertTrue(self.spent())
+        self.quotas.grant("day", "amir", 5000, NOW)
+        self.assertFalse(self.spent())
+
+    def test_clock_set(self):
+        """A clock that is set forward makes nobody silent: what another one holds may still come back."""
+        self.ask("two", wants=self.ALL)
+        for _ in range(40):
+            self.ask("one", wants=self.ALL)
+        self.ask("one", wants=self.ALL, moved=self.ALL // 4, now=self.until - 60)
+        self.assertFalse(self.spent())
+        self.ask("one", wants=self.ALL, moved=self.ALL // 2, seconds=5.0 + 2 * TERM_SECONDS)
+        self.assertTrue(self.spent())
+
+    def test_given_on_another_node(self):
+        """Who is given more on another node, or begins anew there, has something left here, too."""
+        for more in ({"granted": 5000.0}, {"used": 0.0}):
+            self.setUp()
+            self.use_up()
+            self.assertTrue(self.spent())
+            (row,) = self.quotas.kept([("day", "amir")])
+            self.quotas.put(row)
+            self.assertTrue(self.spent())
+            self.quotas.put(row._replace(**more))
+            self.assertFalse(self.spent(), more)
+
+    def test_unknown(self):
+        """Of a quota that is gone as much is lent as anybody wants."""
+        self.quotas.define(Limits(()))
+        self.assertEqual(self.ask("one", wants=500, seen=100).granted, 600)
 
 
 class VolumeTests(QuotasCase):

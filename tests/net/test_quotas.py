@@ -41,7 +41,7 @@ class QuotaCase(LimitingCase):
         self.tell()
 
     def lend(self, asked):
-        lent = [self.quotas.lend("here", one, self.site.now()) for one in asked]
+        lent = [self.quotas.lend("here", one, self.site.now(), self.site.reactor.seconds()) for one in asked]
         self.tell()
         self.site.proxy.borrowing.take(lent)
 

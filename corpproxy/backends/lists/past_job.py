@@ -41,7 +41,7 @@ def keep_past(job: PastJob, now: float) -> None:
     in_force: list[str] | None = None
     for waiting in sorted((folder / WAITING).glob("*.index")):
         with contextlib.suppress(BadIndex):
-            in_force = _kept(folder, map_index(waiting), job.of_one_category)
+            in_force = _kept(folder, waiting, job.of_one_category)
         waiting.unlink()
     until = dict(known_versions(state).until)
     if in_force is not None:
@@ -55,14 +55,20 @@ def keep_past(job: PastJob, now: float) -> None:
     replace_file(folder / KNOWN_FILE, msgspec.json.encode(kept))
 
 
-def _kept(folder: Path, index: CategoryIndex, of_one_category: list[str]) -> list[str]:
+def _kept(folder: Path, waiting: Path, of_one_category: list[str]) -> list[str]:
     """Keep every list of an index that is not kept yet; gives where they all stand, below the folder."""
-    names = []
-    for path, report in versions_in(index, of_one_category):
-        if not (folder / path).exists():
+    index = map_index(waiting)
+    found = list(versions_in(index, of_one_category))
+    for path, report in found:
+        if (folder / path).exists():
+            continue
+        if len(found) == 1:
+            # The index of all lists is that of the only one.
+            (folder / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.link(waiting, folder / path)
+        else:
             _write(folder / path, index, report)
-        names.append(str(path))
-    return names
+    return [str(path) for path, _ in found]
 
 
 def _delete(path: Path) -> None:

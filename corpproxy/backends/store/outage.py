@@ -47,6 +47,8 @@ FIRST_WAIT_SECONDS = 0.5
 LAST_WAIT_SECONDS = 5.0
 # So long at most is spent on what waited, before others have their turn.
 TURN_SECONDS = 1.0
+# How often what nobody can use any more is taken out of the tables.
+FORGET_SECONDS = 3600.0
 
 # What asking again may help with; an upgrade of this node helps where the tables are too new for it.
 _WAITS_FOR = ("store-away", "store-newer")
@@ -78,6 +80,7 @@ class PatientDatabase(Database):
         self._wait = FIRST_WAIT_SECONDS
         self._seen = store_quotas.NOTHING_SEEN
         self._granted = -1
+        self._forget_at = 0.0
         self.outage: Outage | None = None
 
     # What is given.
@@ -139,6 +142,10 @@ class PatientDatabase(Database):
             return None
 
     def _changed(self, connection: Connection, now: float) -> Shared:
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_SECONDS
+            # A node whose clock is behind may still charge to what was made good just now.
+            store_quotas.forget(connection, now - FORGET_SECONDS)
         rows, self._seen = store_quotas.changed(connection, self._seen, now)
         (number,) = connection.execute("SELECT value FROM meta WHERE name = 'granted'").fetchone()
         if number == self._granted:

@@ -101,6 +101,18 @@ class KeepingTests(PastCase):
             {name: count for name, (count, _) in kept_octets(self.state).items()}, {"ads": 2, "ut1": 1}
         )
 
+    def test_only_list(self) -> None:
+        """The index of the only list is kept as it is, and stays when another takes its place."""
+        self.index = self.build(self.ads)
+        self.keep()
+        (path,) = (self.kept / "ads").glob("*.index")
+        self.assertTrue(os.path.samefile(path, index_path(self.state)))
+        before = self.version("ads")
+        write_list(self.ads.path, "0.0.0.0 new.example")
+        self.index = self.build(self.ads)
+        self.assertEqual(self.asked(self.ads, before, "a.example"), ["ads"])
+        self.assertEqual(self.asked(self.ads, before, "new.example"), [])
+
     def test_not_kept(self) -> None:
         """A version that nobody kept is not made up, nor is one that is damaged."""
         self.keep()

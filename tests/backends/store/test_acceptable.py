@@ -88,8 +88,10 @@ class AcceptableTests(SynchronousTestCase):
     @rows(store=(STORE_FILE,), quotas=(QUOTA_FILE,))
     def test_damaged(self, name) -> None:
         """A damaged file is for whoever opens it: it is set aside, and that is told."""
-        (self.state / name).write_bytes(os.urandom(9000))
+        octets = os.urandom(9000)
+        (self.state / name).write_bytes(octets)
         refuse_unknown(self.state, in_state_folder(self.state))
+        self.assertEqual((self.state / name).read_bytes(), octets)
 
     def test_no_file(self) -> None:
         """What is no file cannot be read."""

@@ -16,13 +16,13 @@ from corpproxy.accounting.quotas import Charge, Kept
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.erasure import Erasure
 from corpproxy.backends.store.interface import StoreError
-from corpproxy.backends.store.outage import PatientDatabase
+from corpproxy.backends.store.outage import FORGET_SECONDS, PatientDatabase
 from corpproxy.backends.store.postgresql import read_postgresql
 from corpproxy.backends.store.spool import SPOOL_FILE
 from corpproxy.backends.store.usage import read_usage
 from corpproxy.identity.grants import Grant
 from tests.backends.store.test_interface import AMIR, BETH, NOW
-from tests.support.postgresql import empty_store, server
+from tests.support.postgresql import do, empty_store, server
 
 NOWHERE = "postgresql://postgres@127.0.0.1:1/postgres"
 
@@ -194,6 +194,15 @@ class SharedTests(OutageTestCase):
         for until, used in ((NOW + 60, 100.0), (NOW + 120, 5.0), (NOW + 60, 30.0)):
             self.store.charge([Charge("day", "amir", until, used, 0.0)])
         self.assertEqual(self.store.shared(NOW).quotas, [Kept("day", "amir", NOW + 120, 5.0, 0.0)])
+
+    def test_made_good(self) -> None:
+        """What was made good long ago is in the tables no more, and so is the name in it."""
+        self.store.charge(
+            [Charge("day", "amir", NOW + 60, 5.0, 0.0), Charge("month", "beth", NOW + 9e5, 7.0, 0.0)]
+        )
+        self.store.shared(NOW)
+        self.store.shared(NOW + FORGET_SECONDS + 61)
+        self.assertEqual(do("SELECT whom FROM quota"), [("beth",)])
 
     def test_grants(self) -> None:
         """A grant that one node gives, or ends, is told to the other, once."""
