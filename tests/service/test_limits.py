@@ -14,6 +14,7 @@ from twisted.internet.defer import fail, gatherResults
 from corpproxy.accounting.store_address import STORE_FILE
 from corpproxy.audit.results import Kind
 from corpproxy.backends.store.aside import asides
+from corpproxy.backends.store.interface import Outage
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
@@ -246,6 +247,9 @@ class QuotasAtWork(LimitsAtWork):
         (member,) = quota["members"]
         self.assertEqual((member["whom"], member["allowed"]), ("amir", 2 * KIB * KIB))
         self.assertGreaterEqual(member["used"], member["allowed"])
+        await self.until(
+            lambda: not self.service.quota_keeper.quotas.lent("day", "amir"), "all is given back"
+        )
         self.assertLess(member["used"], member["allowed"] + KIB * KIB)
         await self.pause(1.2)
         await self.start_again()
@@ -330,3 +334,6 @@ class DamagedTests(LimitsAtWork, ServiceCase):
         aside.unlink()
         self.assertEqual((await self.ask_admin("/ready")).text, "ready\n")
         self.assertIn("set aside: none\n", await self.says("status"))
+        now = self.service.now()
+        self.patch(type(self.service.store), "outage", Outage(now, "the database is away", True, 3, 900))
+        self.assertIn("store away: the database is away; since ", await self.says("status"))
