@@ -126,12 +126,6 @@ class Lender:
         there = (loan for loan in self.loans.values() if loan.ends > now)
         return sum(loan.charged - loan.moved for loan in there) < LEAST_OCTETS
 
-    def bury(self, borrower: str) -> None:
-        """A borrower is over, and nobody will ever account for it: all that it held counts as moved."""
-        loan = self.loans.get(borrower)
-        if loan is not None:
-            loan.moved, loan.wants = loan.charged, 0
-
     def account(self, borrower: str, moved: int) -> None:
         """Somebody accounts for a borrower that is over: what it did not move may be lent again."""
         loan = self.loans.get(borrower)

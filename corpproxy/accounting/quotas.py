@@ -128,6 +128,8 @@ class Quotas:
             return self._lent(asked, until, Reply(asked.seen + asked.wants, TERM_SECONDS))
         row = self._row(asked.limit, asked.whom, quota, now)
         if asked.until != row.until:
+            # It begins to count anew, and what it counted before under this name stays used.
+            self._settle((asked.limit, asked.whom), row, borrower)
             return self._lent(asked, row.until, Reply(0, TERM_SECONDS))
         lender = row.lender
         if lender is None:
@@ -146,11 +148,14 @@ class Quotas:
     def bury(self, borrower: str) -> None:
         """A process is over: what it was lent counts as used."""
         for member, row in self._rows.items():
-            if row.lender is not None and borrower in row.lender.loans:
-                before = row.lender.used
-                row.lender.bury(borrower)
-                row.used += row.lender.used - before
-                self._changed.add(member)
+            self._settle(member, row, borrower)
+
+    def _settle(self, member: Member, row: _Row, borrower: str) -> None:
+        lender = row.lender
+        if lender is not None and borrower in lender.loans:
+            loan = lender.loans.pop(borrower)
+            row.used += loan.charged - loan.moved
+            self._changed.add(member)
 
     @staticmethod
     def _lent(asked: Asked, until: float, reply: Reply) -> Lent:

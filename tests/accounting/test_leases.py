@@ -196,10 +196,6 @@ class LeaseTests(SynchronousTestCase):
         lender.hear("one", one.ask(1 << 20), 2.0)
         self.assertFalse(lender.is_over(5.0))
         self.assertTrue(lender.is_over(0.0 + TERM_SECONDS))
-        lender.bury("other")
-        self.assertTrue(lender.is_over(5.0))
-        self.assertEqual(lender.used, 1 << 20)
-        lender.bury("nobody")
 
     def test_not_over(self) -> None:
         """Where nobody wants more it is not over: a rest may be lent another day."""

@@ -63,6 +63,14 @@ class LentTests(QuotasCase):
         self.ask("two", moved=7)
         self.assertEqual(self.used(), 507)
 
+    def test_begins_to_count_anew(self):
+        """A process that forgot what it counted, for nothing moved any more, counts on from there."""
+        for moved in (300, 200, 400):
+            self.ask("one", until=0.0)
+            self.ask("one", moved=moved)
+        self.assertEqual(self.used(), 900)
+        self.assertEqual(self.ask("two", wants=self.ALL).granted, (self.ALL - 900) // 2)
+
     def test_elsewhere(self):
         """What was counted before, or without a loan, is not there to be lent."""
         self.quotas.count("day", "amir", self.ALL - 1000, NOW)

@@ -125,6 +125,19 @@ class BorrowingTests(SynchronousTestCase):
         self.wait(20)
         self.assertGreater(two.moved, 9 * MIB - 32 * 1024)
 
+    def test_again_and_again(self) -> None:
+        """Somebody who comes back has what they used before, however long nothing was moved."""
+        one, two = self.begin(10 * MIB)
+        for _ in range(4):
+            for worker in (one, two):
+                worker.begin(MIB)
+                self.wait(0.3)
+                worker.end()
+                self.wait(5)
+                self.assertEqual(len(worker.borrowing), 0)
+        self.assertEqual(self.quotas.standing(*MEMBER, NOW).used, 8 * MIB)
+        self.assertEqual(one.moved + two.moved, 8 * MIB)
+
     def test_idle(self) -> None:
         """A connection that is open and moves nothing keeps nothing from others at the end."""
         one, two = self.begin(10 * MIB)
