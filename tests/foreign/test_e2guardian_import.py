@@ -231,6 +231,17 @@ class ProblemTests(SynchronousTestCase):
         self.assertTrue(loads(made))
         self.assertIn("domain: ok.example", rules_of(made)[0])
 
+    def test_story_includes_itself(self):
+        """A storyboard that includes itself, however often, is read once, and told of."""
+        made = e2guardian(
+            group=f"{GROUP}{STORY}sitelist = 'name=bad,path=lists/l'\n",
+            f1_story=".Include<f1.story>\n" * 9 + "function(checkrequest)\nif(urlin, bad) return setblock\n",
+            lists__l="a.example\n",
+        )  # fmt: skip
+        self.assertEqual(len([one for one in said(made) if "includes itself here" in one]), 9)
+        self.assertTrue(loads(made))
+        self.assertIn("bad", rules_of(made)[0])
+
     @EXAMPLES
     @given(st.lists(st.sampled_from([
         "function(checkrequest)", "function(a)", "if(urlin, bad) return setblock", "if(sitein, bad) setgrey",

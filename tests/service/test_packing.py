@@ -61,6 +61,8 @@ class PackingTests(ServiceCase):
         await self.visit()
         folder = self.folder / "state" / "records"
         self.assertGreaterEqual(len(list(folder.glob("*.jsonl.zst"))), VISITS - 1)
+        # While one is packed it stands there twice for a moment.
+        await self.until(lambda: len(self.records()) == 3 * VISITS, "each is there once")
         ids = [one.id for one in self.records()]
         for path in (tail, search):
             await self.until(

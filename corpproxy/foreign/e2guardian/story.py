@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from corpproxy.errors import NOWHERE, Place
 from corpproxy.foreign.e2guardian.settings import Folder
@@ -57,13 +58,35 @@ class Way:
 Story = Mapping[str, Sequence[Statement]]
 
 
-def read_story(folder: Folder, written: str, asked: Place, depth: int = 0) -> dict[str, list[Statement]]:
+def read_story(folder: Folder, written: str, asked: Place) -> dict[str, list[Statement]]:
     """Read a storyboard and what it includes; a function that comes again takes the place of the first."""
+    return _read(folder, written, asked, {})
+
+
+def _read(
+    folder: Folder, written: str, asked: Place, known: dict[Path, dict[str, list[Statement]] | None]
+) -> dict[str, list[Statement]]:
+    """Read one file of it; ``known`` are those that were read, None while they are."""
     found = folder.lines(written, asked)
-    story: dict[str, list[Statement]] = {}
-    if found is None or depth > 8:
-        return story
+    if found is None:
+        return {}
     path, lines = found
+    if path in known:
+        before = known[path]
+        if before is None:
+            folder.say(
+                asked, "e2guardian-story", f"'{written}' includes itself here; that is left out", "warning"
+            )
+        return before or {}
+    known[path] = None
+    story = known[path] = _functions(folder, path, lines, known)
+    return story
+
+
+def _functions(
+    folder: Folder, path: Path, lines: Sequence[str], known: dict[Path, dict[str, list[Statement]] | None]
+) -> dict[str, list[Statement]]:
+    story: dict[str, list[Statement]] = {}
     current: list[Statement] | None = None
     for number, line in enumerate(lines, 1):
         bare = line.partition("#")[0].strip()
@@ -71,7 +94,7 @@ def read_story(folder: Folder, written: str, asked: Place, depth: int = 0) -> di
         if not bare:
             continue
         if match := _INCLUDE.fullmatch(bare):
-            story |= read_story(folder, match[1], place, depth + 1)
+            story |= _read(folder, match[1], place, known)
         elif match := _FUNCTION.fullmatch(bare):
             current = story[match[1]] = []
         elif (match := _STATEMENT.fullmatch(bare)) and current is not None:
