@@ -29,7 +29,7 @@ _Run = list[str]
 
 
 def literals_of(written: str) -> tuple[bytes, ...]:
-    """Give texts of which one is in everything that an expression is found in; none where none can be told."""
+    """Give texts of which one is wherever an expression is found; none where none can be told."""
     runs = _runs(written)
     best = max(runs, key=lambda run: min(map(len, run)), default=[""])
     if min(map(len, best)) < MIN_OCTETS:
