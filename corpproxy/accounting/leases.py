@@ -112,6 +112,8 @@ class Lender:
         if asking.seen >= loan.granted:
             # What was lent last has come; else it is on its way, and this may be an old question.
             loan.wants = asking.wants
+            # What moved without being lent is charged already; a piece is what there is on top of it.
+            loan.granted = max(loan.granted, loan.moved + loan.returned)
             loan.granted += self._piece(asking.wants)
         return Reply(loan.granted, term, self._calls_back(loan))
 
