@@ -32,7 +32,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
 # headers behind it the parts of native/.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev \
+                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev iproute2 \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-outside test-pure test-service test-waiting test-programs test-deps environment node lint types docs policies bench profile clean format
