@@ -14,5 +14,5 @@ def concerns_of(store: Store, shut: int = 0) -> list[str]:
     waiting = f"{outage.entries} batches ({outage.octets} octets) wait on the disk of this node"
     told = [f"{outage.reason}; since {utc_text(outage.since)}, {waiting}"]
     if shut:
-        told.append(f"what was on loan is used up for {shut} members of quotas; nothing more until it is back")
+        told.append(f"what was on loan is used up for {shut} members of quotas, until it is back")
     return told

@@ -66,8 +66,8 @@ class LimitTable(Table):
     )
     then: ThenTable | None = optional("What happens when a quota is used up; ``block`` when left out.")
     store_away: StoreAwayWord | None = optional(
-        "What happens to a volume that nodes share while their store is away and what is on loan to a node is "
-        "used up: ``spent``, as if all were used, or ``continue``, each node by what it knows; ``spent`` when "
-        "left out."
+        "What happens to a volume that nodes share while their store is away and a node has used up what is "
+        "on loan to it: ``spent``, as if all were used, or ``continue``, by what the node knows; ``spent`` "
+        "when left out."
     )
     say: Text | None = optional("A sentence for the person who is slowed, or has used all.")
