@@ -112,6 +112,8 @@ class Lender:
         if asking.seen >= loan.granted:
             # What was lent last has come; else it is on its way, and this may be an old question.
             loan.wants = asking.wants
+            # What moved without being lent is charged already; a piece is what there is on top of it.
+            loan.granted = max(loan.granted, loan.moved + loan.returned)
             loan.granted += self._piece(asking.wants)
         return Reply(loan.granted, term, self._calls_back(loan))
 
@@ -125,14 +127,6 @@ class Lender:
             return False
         there = (loan for loan in self.loans.values() if loan.ends > now)
         return sum(loan.charged - loan.moved for loan in there) < LEAST_OCTETS
-
-    def account(self, borrower: str, moved: int) -> None:
-        """Somebody accounts for a borrower that is over: what it did not move may be lent again."""
-        loan = self.loans.get(borrower)
-        if loan is not None:
-            loan.moved = max(loan.moved, moved)
-            loan.returned = max(loan.returned, loan.granted - loan.moved)
-            loan.wants = 0
 
     def _piece(self, wants: int) -> int:
         """Half of what each of those who want some could have, so that all have some to the end."""

@@ -74,7 +74,9 @@ class Lent(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
+    """What one member used until it is made good, and what is lent of it."""
+
     until: float
     used: float = 0.0
     granted: float = 0.0
@@ -95,7 +97,7 @@ class Quotas:
 
     def __init__(self) -> None:
         self._quotas: dict[str, Quota] = {}
-        self._rows: dict[Member, _Row] = {}
+        self._rows: dict[Member, Row] = {}
         self._changed: set[Member] = set()
 
     def define(self, limits: Limits) -> None:
@@ -110,10 +112,9 @@ class Quotas:
             return
         row = self._row(limit, whom, quota, now)
         if quota.volume:
-            row.used += octets
-        elif not _begins_a_minute(row, octets, now):
-            return
-        self._changed.add((limit, whom))
+            self._use((limit, whom), row, octets)
+        elif _begins_a_minute(row, octets, now):
+            self._use((limit, whom), row, 1)
 
     def lend(self, borrower: str, asked: Asked, now: float, seconds: float) -> Lent:
         """
@@ -131,31 +132,34 @@ class Quotas:
             # It begins to count anew, and what it counted before under this name stays used.
             self._settle((asked.limit, asked.whom), row, borrower)
             return self._lent(asked, row.until, Reply(0, TERM_SECONDS))
+        return self._lent(asked, row.until, self._hear(borrower, asked, row, quota, seconds))
+
+    def _hear(self, borrower: str, asked: Asked, row: Row, quota: Quota, seconds: float) -> Reply:
+        member = asked.limit, asked.whom
         lender = row.lender
         if lender is None:
             lender = row.lender = Lender(0)
         before = lender.used
-        lender.budget = max(0, int(quota.allowed + row.granted - (row.used - before)))
-        reply = lender.hear(borrower, Asking(asked.seen, asked.moved, asked.returned, asked.wants), seconds)
+        lender.budget = max(0, int(self._left(member, row, quota, seconds)) + before)
+        asking = Asking(asked.seen, asked.moved, asked.returned, asked.wants)
+        reply = lender.hear(borrower, asking, seconds, self._term(member, seconds))
         if lender.used != before:
-            row.used += lender.used - before
-            self._changed.add((asked.limit, asked.whom))
-        if lender.is_over(seconds) and not row.is_over:
+            self._use(member, row, lender.used - before)
+        if not row.is_over and self._is_over(member, lender, seconds):
             row.is_over = True
-            self._changed.add((asked.limit, asked.whom))
-        return self._lent(asked, row.until, reply)
+            self._changed.add(member)
+        return reply
 
     def bury(self, borrower: str) -> None:
         """A process is over: what it was lent counts as used."""
         for member, row in self._rows.items():
             self._settle(member, row, borrower)
 
-    def _settle(self, member: Member, row: _Row, borrower: str) -> None:
+    def _settle(self, member: Member, row: Row, borrower: str) -> None:
         lender = row.lender
         if lender is not None and borrower in lender.loans:
             loan = lender.loans.pop(borrower)
-            row.used += loan.charged - loan.moved
-            self._changed.add(member)
+            self._use(member, row, loan.charged - loan.moved)
 
     @staticmethod
     def _lent(asked: Asked, until: float, reply: Reply) -> Lent:
@@ -224,21 +228,10 @@ class Quotas:
         for one in kept:
             if one.until <= now:
                 continue
-            row = self._rows.setdefault((one.limit, one.whom), _Row(one.until))
+            row = self._rows.setdefault((one.limit, one.whom), Row(one.until))
             row.used += one.used
             row.granted += one.granted
             self._changed.add((one.limit, one.whom))
-
-    def put(self, kept: Kept) -> None:
-        """Let a member stand like that: it is known better elsewhere."""
-        row = self._rows.setdefault((kept.limit, kept.whom), _Row(kept.until))
-        if row.until != kept.until:
-            row.lender, row.is_over = None, False
-        elif kept.granted > row.granted or kept.used < row.used:
-            # Somebody gave more, or let it begin anew, on another node.
-            row.is_over = False
-        row.until, row.used, row.granted = kept.until, kept.used, kept.granted
-        self._changed.add((kept.limit, kept.whom))
 
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
@@ -250,21 +243,37 @@ class Quotas:
         """The quotas by the names of their limits."""
         return self._quotas
 
-    def _row(self, limit: str, whom: str, quota: Quota, now: float) -> _Row:
+    # What is different where the quota is another's, who lends of it to this machine.
+
+    def _use(self, member: Member, row: Row, amount: int) -> None:
+        """A member used some of it here."""
+        row.used += amount
+        self._changed.add(member)
+
+    def _left(self, member: Member, row: Row, quota: Quota, seconds: float) -> float:
+        """How much may be lent in all beyond what moved."""
+        return quota.allowed + row.granted - row.used
+
+    def _term(self, member: Member, seconds: float) -> float:
+        """For how long what is lent now may be used."""
+        return TERM_SECONDS
+
+    def _is_over(self, member: Member, lender: Lender, seconds: float) -> bool:
+        """Whether somebody wants more and will not get any."""
+        return lender.is_over(seconds)
+
+    def _row(self, limit: str, whom: str, quota: Quota, now: float) -> Row:
         row = self._rows.get((limit, whom))
         if row is None or row.until <= now:
-            row = self._rows[limit, whom] = _Row(quota.ends(now))
+            row = self._rows[limit, whom] = Row(quota.ends(now))
         return row
 
 
-def _begins_a_minute(row: _Row, octets: int, now: float) -> bool:
-    """Count the minute of now, once enough has moved in it; whether it was just now."""
+def _begins_a_minute(row: Row, octets: int, now: float) -> bool:
+    """Whether just now enough has moved in the minute of now."""
     minute = int(now // 60)
     if minute != row.minute:
         row.minute, row.octets = minute, 0
     before = row.octets
     row.octets += octets
-    if before <= ACTIVE_OCTETS < row.octets:
-        row.used += 1
-        return True
-    return False
+    return before <= ACTIVE_OCTETS < row.octets

@@ -8,6 +8,7 @@ from corpproxy.exchange.answered import decide_answer, too_long
 from corpproxy.exchange.commands import Answer, Fetch, Relay
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.known import Known
 from corpproxy.exchange.limited import told_of
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
@@ -71,17 +72,23 @@ def _fetch(exchange: Exchange) -> Fetch:
     known = exchange.known
     if known is None or known.fields is None:
         return _first_fetch(exchange)
-    method, head = exchange.method, exchange.head
-    target = head.target
-    line = b"%b %b HTTP/1.1" % (method, target[target.index(b"/", 7) :])
     return Fetch(
         known.dial,
         known.destination.port,
-        line + known.fields.write(head.fields.section),
+        same_request(exchange, known),
         exchange.body,
-        method,
+        exchange.method,
         known.addresses,
     )
+
+
+def same_request(exchange: Exchange, known: Known) -> bytes:
+    """Write the head for the server as that of the last exchange like this one was, but for the path."""
+    assert known.fields is not None
+    head = exchange.head
+    target = head.target
+    line = b"%b %b HTTP/1.1" % (head.method, target[target.index(b"/", 7) :])
+    return line + known.fields.write(head.fields.section)
 
 
 def _first_fetch(exchange: Exchange) -> Fetch:

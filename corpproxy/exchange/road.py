@@ -29,7 +29,7 @@ Failure = Refusal | ProtocolError | UpstreamError | TunnelEnded
 async def live(exchange: Exchange) -> None:
     """Take one exchange from its request head to its outcome."""
     try:
-        if not recall(exchange):
+        if exchange.known is None and not recall(exchange):
             exchange.destination = classify(exchange)
             exchange.identity = await identify(exchange)
             exchange.decision = await decide(exchange)

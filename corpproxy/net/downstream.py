@@ -22,6 +22,7 @@ from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
+from corpproxy.net.ahead import Ahead, send_ahead
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
@@ -74,7 +75,7 @@ class Downstream(Wire):
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
-        self.run: Run | None = None
+        self.run: Run | Ahead | None = None
         self.upload: Upload | None = None
         self.pins: Pins | None = None
         self.upstream: Upstream | None = None
@@ -224,8 +225,10 @@ class Downstream(Wire):
                 self.upload = Upload(self, body, exchange.in_force.limits)
             exchange.keep = keeps_alive(head) and not proxy.stopping
         refusal = proxy.admission.refusal(exchange)
-        run = self.run = Run(live(exchange) if refusal is None else refuse(exchange, refusal), self)
-        run.start()
+        if refusal is not None:
+            self._drive(refuse(exchange, refusal))
+        elif not (head.fields.outline.known and send_ahead(self, exchange)):
+            self._drive(live(exchange))
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
         """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
@@ -238,8 +241,8 @@ class Downstream(Wire):
         self._drive(refuse(exchange, error))
 
     def _drive(self, road: object) -> None:
-        self.run = Run(road, self)  # type: ignore[arg-type]
-        self.run.start()
+        run = self.run = Run(road, self)  # type: ignore[arg-type]
+        run.start()
 
     @property
     def is_busy(self) -> bool:

@@ -44,7 +44,7 @@ class Fetching:
     a new connection.
     """
 
-    __slots__ = ("_command", "_continue", "_downstream", "_run", "_sent_at", "_server", "_waiting")
+    __slots__ = ("_command", "_continue", "_downstream", "_run", "_server", "_waiting")
 
     def __init__(self, run: Run, downstream: Downstream, command: Fetch) -> None:
         self._run = run
@@ -53,7 +53,6 @@ class Fetching:
         self._server = _server((command.dial.name, command.port))
         self._waiting: Deferred[Any] | Reach | None = None
         self._continue: IDelayedCall | None = None
-        self._sent_at = 0.0
 
     def start(self) -> None:
         """Find a connection and send the request."""
@@ -73,6 +72,11 @@ class Fetching:
             self._connect()
         else:
             self._wait(pool.turn(server), self._turn)
+
+    def join(self, upstream: Upstream) -> None:
+        """The request was sent ahead of its road (`corpproxy.net.ahead`): wait for its answer."""
+        self._run.abandon = self.abandon
+        upstream.asker = self
 
     def abandon(self) -> None:
         """The road was cancelled: what is pending is given up."""
@@ -129,7 +133,7 @@ class Fetching:
         exchange = downstream.exchange
         downstream.upstream = upstream
         exchange.upstream = upstream.address
-        self._sent_at = downstream.proxy.reactor.seconds()
+        upstream.asked_at = downstream.proxy.reactor.seconds()
         head = exchange.head
         if exchange.known is None and signs_in_connection(head.fields, b"authorization"):
             downstream.pin(upstream)
@@ -175,7 +179,7 @@ class Fetching:
         downstream = self._downstream
         exchange, upstream = downstream.exchange, downstream.upstream
         assert upstream is not None
-        exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - self._sent_at
+        exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         if upstream.challenges and not upstream.bound:
             downstream.pin(upstream)
         self._run.succeed(Answer(head, body, upstream))

@@ -23,14 +23,13 @@ from corpproxy.net.limiting import limit
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
-from corpproxy.net.run import PENDING
+from corpproxy.net.run import PENDING, Run
 from corpproxy.net.upload import Gather, Waste
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.pages.page import Page
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
-    from corpproxy.net.run import Run
 
 log = Logger()
 
@@ -67,7 +66,7 @@ class Performer:
     @property
     def _run(self) -> Run:
         run = self._downstream.run
-        assert run is not None
+        assert isinstance(run, Run)
         return run
 
     def _await(self, pending: Deferred[Any]) -> Any:
@@ -119,12 +118,13 @@ class Performer:
 
     def _fetch(self, command: commands.Fetch) -> Any:
         downstream = self._downstream
+        if downstream.upstream is not None:
+            Fetching(self._run, downstream, command).join(downstream.upstream)
+            return PENDING
         downstream.proxy.admission.check_person(downstream)
         if not downstream.exchange.content_over:
             downstream.proxy.books.running(downstream.exchange)
-        run = downstream.run
-        assert run is not None
-        fetching = Fetching(run, downstream, command)
+        fetching = Fetching(self._run, downstream, command)
         if downstream.exchange.in_force.limiting is not None and not self._may_begin(fetching.start):
             return PENDING
         fetching.start()

@@ -80,15 +80,17 @@ class Upstream(Wire):
     ``sent`` count the octets of the present exchange.  ``reused`` says that it served another one
     before.  ``challenges`` says that the answer asks to sign in the whole connection, ``bound`` that a client
     signed in on it (NTLM, Negotiate): it then belongs to that client's connection alone.
+    ``asker`` waits for the answer to what was asked at ``asked_at``, by the reactor's clock.
     """
 
     __slots__ = (
-        "_asker",
         "_interim_octets",
         "_limits",
         "_method",
         "_reader",
         "address_class",
+        "asked_at",
+        "asker",
         "bound",
         "challenges",
         "keep",
@@ -120,8 +122,9 @@ class Upstream(Wire):
         self.keep = False
         self.received = 0
         self.sent = 0
+        self.asker: Asker | None = None
+        self.asked_at = 0.0
         self._limits = limits
-        self._asker: Asker | None = None
         self._method = b""
         self._interim_octets = 0
 
@@ -143,7 +146,7 @@ class Upstream(Wire):
         if not self.reused:
             # Nobody asks over a tunnel.
             self._reader = ResponseReader(self._limits)
-        self._asker = asker
+        self.asker = asker
         self._method = method
         self._interim_octets = 0
         self.deadline = self.deadlines.now + self.timeouts.answer if is_whole else NEVER
@@ -158,19 +161,19 @@ class Upstream(Wire):
 
     def await_answer(self) -> None:
         """Its content is sent, too: from now on the server is waited for, unless it has answered already."""
-        if self._asker is not None:
+        if self.asker is not None:
             self.deadline = self.deadlines.now + self.timeouts.answer
 
     def forget(self) -> None:
         """The asker wants no answer any more: the server need not go on with it."""
-        self._asker = None
+        self.asker = None
         self.release(False)
 
     # What comes while nobody takes content.
 
     def octets(self, data: bytes) -> None:
         """Take octets of an answer's head; between exchanges, octets that nobody asked for."""
-        asker = self._asker
+        asker = self.asker
         if asker is None:
             # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
             # octets must never become the next answer.
@@ -193,7 +196,7 @@ class Upstream(Wire):
                 )
             )
             return
-        self._asker = None
+        self.asker = None
         self.keep = keep
         self.deadline = NEVER
         rest = reader.rest
@@ -211,7 +214,7 @@ class Upstream(Wire):
         if self._interim_octets > MAX_INTERIM_OCTETS:
             raise ProtocolError("too-many-interim", "1xx answers without end")
         asker.interim(head)
-        if self._asker is not asker:
+        if self.asker is not asker:
             return None
         return self._reader.feed(self._reader.take_rest())
 
@@ -223,7 +226,7 @@ class Upstream(Wire):
 
     def lost(self, clean: bool) -> None:
         """The connection is gone before the answer has come, or between exchanges."""
-        if self._asker is not None:
+        if self.asker is not None:
             code, how = ("upstream-closed", "closed") if clean else ("upstream-reset", "reset")
             self._fail(
                 UpstreamError(
@@ -243,7 +246,7 @@ class Upstream(Wire):
 
     def deadline_passed(self) -> None:
         """The server was waited for too long; between exchanges, the connection was kept long enough."""
-        if self._asker is not None:
+        if self.asker is not None:
             self._fail(
                 UpstreamError(
                     "answer-timeout",
@@ -259,11 +262,16 @@ class Upstream(Wire):
         else:
             self.sink.lost(False)
 
+    def asked_no_more(self) -> Asker:
+        """Nobody waits for an answer from now on; gives who did."""
+        asker, self.asker = self.asker, None
+        assert asker is not None
+        return asker
+
     def _fail(self, error: UpstreamError) -> None:
-        asker, self._asker = self._asker, None
+        asker = self.asked_no_more()
         self.forget()
-        if asker is not None:
-            asker.failed(error)
+        asker.failed(error)
 
     # Taking content.
 

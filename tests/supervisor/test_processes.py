@@ -292,10 +292,15 @@ class LimitTests(WorkersCase):
 
     policy = "connections: {per_address: 20}\n" + ALLOW
 
+    def open(self) -> list[int]:
+        """Tell how many connections each worker has open."""
+        return [one["connections"] for one in self.service.status()["workers"]]
+
     async def test_address(self) -> None:
         """An address with too many connections on one worker gets no more on the other."""
         first, second = await self.serving()
         clients = [await self.on(first) for _ in range(19)]
+        await self.until(lambda: self.open() == [19, 0], "those that came to the second worker are gone")
         self.assertEqual((await self.get()).status, 200)
         more = [await self.on(second) for _ in range(3)]
         await self.until(lambda: second.told.total == 19, "the second worker was told")

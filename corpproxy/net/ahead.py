@@ -1,0 +1,162 @@
+"""
+Ahead of its road: the request of an exchange like one before is sent at once, where nothing has to wait.
+
+What the stations would say of such an exchange is known (`corpproxy.exchange.known`), and there is a
+connection to its server.  So the request goes out before the road begins; and where the answer comes whole
+with its head, as nearly all do, nothing is left that a road would have to do.
+
+This is no other road.  Nothing is decided here, and whatever goes otherwise is the road's: an answer that is
+long, steers the connection or does not come, a client that leaves, a limit.  The road begins then, goes from
+station to station as ever, and finds its request sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.exchange.forward import same_request
+from corpproxy.exchange.known import recall
+from corpproxy.exchange.refusal import Refusal
+from corpproxy.exchange.road import live
+from corpproxy.http1.forward import forward_response
+from corpproxy.http1.framing import Body, Framing
+from corpproxy.net.run import Run
+from corpproxy.net.upstream import Server
+
+if TYPE_CHECKING:
+    from corpproxy.errors import UpstreamError
+    from corpproxy.exchange.exchange import Exchange
+    from corpproxy.http1.head import ResponseHead
+    from corpproxy.net.downstream import Downstream
+
+# As the class would make it, without its Python.
+_server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
+
+# Members of enums that are looked up for every exchange cost more than names of this module.
+_FORWARDED = ResultCode.FORWARDED
+_LENGTH, _NONE = Framing.LENGTH, Framing.NONE
+
+
+def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
+    """Send the request of an exchange like one before; False where its road has to begin first."""
+    in_force = exchange.in_force
+    # What waits for its turn, what the answer decides, a client that has connections of its own, a tunnel.
+    if (
+        in_force.limiting is not None
+        or in_force.needs_answer
+        or downstream.pins is not None
+        or exchange.method == b"CONNECT"
+    ):
+        return False
+    try:
+        return recall(exchange) and _send(downstream, exchange)
+    except Refusal:
+        return False  # its road says so
+    except Exception as bug:
+        downstream.ended(bug)
+        return True
+
+
+def _send(downstream: Downstream, exchange: Exchange) -> bool:
+    proxy, known = downstream.proxy, exchange.known
+    assert known is not None
+    proxy.admission.check_person(downstream)
+    upstream = proxy.pool.take(_server((known.dial.name, known.destination.port)), known.addresses)
+    if upstream is None:
+        return False
+    downstream.upstream = upstream
+    exchange.upstream = upstream.address
+    downstream.run = ahead = Ahead(downstream)
+    upstream.asked_at = proxy.reactor.seconds()
+    upstream.ask(ahead, exchange.method, same_request(exchange, known), is_whole=True)
+    return True
+
+
+class Ahead:
+    """
+    Stands for the road of an exchange whose request was sent ahead of it, until there is one.
+
+    It is the asker of the server's connection.
+    """
+
+    __slots__ = ("_downstream",)
+
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
+
+    def answered(self, head: ResponseHead, body: Body) -> None:
+        """The answer has begun; most have come whole."""
+        downstream = self._downstream
+        exchange, upstream = downstream.exchange, downstream.upstream
+        assert upstream is not None
+        content = None
+        is_plain = head.status not in _STEERING and exchange.held is None and not upstream.challenges
+        if is_plain and (body.framing is _LENGTH or body.framing is _NONE):
+            content = upstream.take_whole(body.length or 0)
+        if content is None:
+            self._begin_road()
+            upstream.asked_no_more().answered(head, body)
+            return
+        error = None
+        try:
+            self._deliver(exchange, head, body.framing, content)
+        except Exception as bug:
+            error = bug
+        downstream.ended(error)
+
+    def _deliver(self, exchange: Exchange, head: ResponseHead, framing: Framing, content: bytes) -> None:
+        """Send a whole answer; with it the exchange has nothing more to do."""
+        downstream = self._downstream
+        upstream = downstream.upstream
+        assert upstream is not None
+        octets = (
+            forward_response(
+                head, framing=framing, via=exchange.in_force.via, keep_alive=exchange.keep, client_version=11
+            )
+            + content
+        )
+        exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
+        exchange.status = head.status
+        exchange.answered = True
+        exchange.account.sent += len(octets)
+        downstream.transport.write(octets)
+        exchange.up_sent += upstream.sent
+        exchange.up_received += upstream.received
+        downstream.upstream = None
+        upstream.release(True)
+        exchange.result = _FORWARDED
+
+    # What is the road's.
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx came."""
+        upstream = self._downstream.upstream
+        assert upstream is not None
+        self._begin_road()
+        assert upstream.asker is not None
+        upstream.asker.interim(head)
+
+    def failed(self, error: UpstreamError) -> None:
+        """There will be no answer."""
+        upstream = self._downstream.upstream
+        assert upstream is not None
+        self._begin_road()
+        upstream.asked_no_more().failed(error)
+
+    def cancel(self, reason: BaseException) -> None:
+        """The exchange ends before its answer has come."""
+        self._begin_road().cancel(reason)
+
+    def _begin_road(self) -> Run:
+        """Begin the road: from here on it is the one that asks."""
+        downstream = self._downstream
+        run = downstream.run = Run(live(downstream.exchange), downstream)
+        run.start()
+        return run
+
+
+# Answers that are more, or less, than an answer: another protocol, and what asks for the password to us.
+_STEERING = frozenset({101, 407})

@@ -1,0 +1,193 @@
+"""Requests that are sent ahead of their road: nobody sees a difference, whatever then happens."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.exchange.limits import ConnectionLimits
+from corpproxy.net import ahead, downstream
+from corpproxy.net.ahead import Ahead
+from corpproxy.net.run import Run
+from tests.net.test_every_exchange import STEPS, Play
+from tests.support.builders import request, response
+from tests.support.examples import EXAMPLES
+from tests.support.rows import rows, tabular
+from tests.support.wires import Site
+
+WARM = 4
+
+
+def warm(site):
+    """A client and a server that had some exchanges like the next one."""
+    client, server, _ = site.exchange(request(), response(content=b"hello"))
+    for _ in range(WARM - 1):
+        client.send(request())
+        server.send(response(content=b"hello"))
+    client.take()
+    server.take()
+    return client, server
+
+
+def road_first(*_):
+    """What says that a road has to begin first."""
+    return False
+
+
+def played(steps, *, sends_ahead):
+    """All that clients, servers and the record are told in a play with exchanges that came before."""
+    with patch.object(downstream, "send_ahead", downstream.send_ahead if sends_ahead else road_first):
+        play = Play()
+        one = warm(play.site)
+        play.clients.append(one[0])
+        play.servers.append(one[1])
+        play.step("send", 0)
+        for what, which in steps:
+            play.step(what, which)
+        told = [bytes(peer.received) for peer in play.clients + play.servers]
+        play.close()
+        ends = [(peer.ended, peer.closed, peer.reset) for peer in play.clients + play.servers]
+        left = (play.site.pool.kept, play.site.pool.reused, play.site.pool.opened)
+        usage = sorted(play.site.books.accounts.ledger.take_batch())
+        return told, ends, left, usage, play.site.writer.records, play.site.proxy.admission.connections
+
+
+class SameTests(SynchronousTestCase):
+    """Random play, with requests sent ahead and without."""
+
+    @settings(EXAMPLES)
+    @given(st.lists(STEPS, max_size=12))
+    def test_any_play(self, steps):
+        """Clients, servers, accounts and records are told the same."""
+        one, other = (played(steps, sends_ahead=ahead) for ahead in (True, False))
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(one, other)
+
+
+@tabular
+class OtherwiseTests(SynchronousTestCase):
+    """What has to go on its road after all."""
+
+    def setUp(self):
+        self.site = Site()
+        self.client, self.server = warm(self.site)
+        self.client.send(request())
+        self.assertIs(type(self.client.protocol.run), Ahead)
+        self.assertIn(b"GET / HTTP/1.1\r\n", self.server.take())
+
+    def assert_recorded(self, result, failure=""):
+        """The exchange left one record, with this in it."""
+        self.assertEqual(len(self.site.records), WARM + 1)
+        self.assertEqual((self.site.records[-1].result, self.site.records[-1].failure), (result, failure))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_whole(self):
+        """An answer that comes whole needs no road."""
+        with patch.object(ahead, "live", side_effect=AssertionError("a road begins")):
+            self.server.send(response(content=b"hello"))
+        self.assertTrue(self.client.take().endswith(b"hello"))
+        self.assert_recorded(ResultCode.FORWARDED)
+        self.assertIsNone(self.client.protocol.run)
+
+    @rows(
+        long=(response(200, b"Content-Length: 8", framed=False) + b"half", b"half"),
+        chunked=(response(200, b"Transfer-Encoding: chunked", framed=False) + b"4\r\nhalf\r\n", b"half"),
+        early=(response(103, framed=False), b"HTTP/1.1 103 "),
+        more=(response(content=b"hello") + b"HTTP/1.1 200", b"hello"),
+    )
+    def test_answer(self, answer, expected):
+        """An answer that did not come whole, or with more than itself, is the road's."""
+        self.server.send(answer)
+        self.assertIn(expected, self.client.take())
+        self.assertIsNot(type(self.client.protocol.run), Ahead)
+
+    @rows(challenge=(407, "foreign-challenge"), switch=(101, "upgrade-not-asked"))
+    def test_steering(self, status, failure):
+        """An answer that asks something of us is refused by the road."""
+        self.server.send(response(status, framed=status != 101))
+        self.assertTrue(self.client.take().startswith(b"HTTP/1.1 502 "))
+        self.assert_recorded(self.site.records[-1].result, failure)
+
+    def test_closed(self):
+        """A server that closes the kept connection just then is asked again over a new one."""
+        self.server.end()
+        self.site.settle()
+        again = self.site.server()
+        self.assertIn(b"GET / HTTP/1.1\r\n", again.take())
+        again.send(response(content=b"again"))
+        self.assertTrue(self.client.take().endswith(b"again"))
+        self.assert_recorded(ResultCode.FORWARDED)
+
+    def test_client_leaves(self):
+        """A client that leaves is recorded as gone, and its server let go."""
+        self.client.break_off()
+        self.site.settle()
+        self.assertTrue(self.server.closed)
+        self.assert_recorded(ResultCode.CLIENT_GONE, self.site.records[-1].failure)
+
+    def test_late(self):
+        """A server that does not answer is waited for as long as ever."""
+        self.site.wait(self.site.force.timeouts.answer + 2)
+        self.assertTrue(self.client.take().startswith(b"HTTP/1.1 504 "))
+        self.assertEqual(self.site.records[-1].failure, "answer-timeout")
+
+    def test_stopping(self):
+        """An exchange that is ended from outside says why."""
+        self.client.protocol.stop_now()
+        self.assertEqual(self.site.records[-1].failure, "stopping")
+
+    def test_bug(self):
+        """A bug of ours is answered with a page, recorded, and does not stop the others."""
+        with patch.object(ahead, "forward_response", side_effect=ZeroDivisionError):
+            self.server.send(response(content=b"hello"))
+        self.assertTrue(self.client.take().startswith(b"HTTP/1.1 500 "))
+        self.assertEqual(self.site.records[-1].failure, "ZeroDivisionError")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class RoadFirstTests(SynchronousTestCase):
+    """What is not sent ahead."""
+
+    def test_bug(self):
+        """A bug before anything was sent is answered with a page, and recorded."""
+        site = Site()
+        client, server = warm(site)
+        with patch.object(ahead, "same_request", side_effect=ZeroDivisionError):
+            client.send(request())
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 500 "))
+        self.assertEqual(server.take(), b"")
+        self.assertEqual(site.records[-1].failure, "ZeroDivisionError")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_no_connection(self):
+        """Without a kept connection the road dials."""
+        site = Site()
+        client, server = warm(site)
+        server.end()
+        site.settle()
+        client.send(request())
+        self.assertIs(type(client.protocol.run), Run)
+        self.assertEqual(len(site.dialling), 1)
+
+    def test_records_full(self):
+        """Where no record can be kept nothing is sent."""
+        site = Site()
+        client, server = warm(site)
+        site.writer.has_room = False
+        client.send(request())
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 503 "))
+        self.assertEqual(server.take(), b"")
+
+    def test_too_many(self):
+        """A person with too many connections is refused by the road."""
+        site = Site(connections=ConnectionLimits(per_address=2))
+        client, server = warm(site)
+        others = [site.client() for _ in range(2)]
+        client.send(request())
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 429 "))
+        self.assertEqual(server.take(), b"")
+        self.assertEqual(len(others), 2)
