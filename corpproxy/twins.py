@@ -16,7 +16,7 @@ from types import ModuleType
 PURE = "CORPPROXY_PURE"
 
 # What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 2
+FORM = 3
 
 
 def _compiled(name: str) -> ModuleType | None:
@@ -30,6 +30,8 @@ def _compiled(name: str) -> ModuleType | None:
     return part if getattr(part, "FORM", 0) == FORM else None
 
 
+# Sends requests ahead of their road, and takes their answers.
+ahead = _compiled("_ahead")
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
@@ -41,7 +43,7 @@ road = _compiled("_road")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
-PARTS = {"chain": chain, "heads": heads, "preface": preface, "road": road, "wire": wire}
+PARTS = {"ahead": ahead, "chain": chain, "heads": heads, "preface": preface, "road": road, "wire": wire}
 
 
 def running() -> tuple[str, ...]:
