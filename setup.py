@@ -18,6 +18,9 @@ setup(
             "corpproxy._ahead", ["native/ahead.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(
+            "corpproxy._apr1", ["native/apr1.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
+        Extension(
             "corpproxy._chain",
             ["native/chain.c"],
             libraries=["crypto"],

@@ -32,6 +32,8 @@ def _compiled(name: str) -> ModuleType | None:
 
 # Sends requests ahead of their road, and takes their answers.
 ahead = _compiled("_ahead")
+# Checks passwords of htpasswd files that were hashed as apr1.
+apr1 = _compiled("_apr1")
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
@@ -43,7 +45,15 @@ road = _compiled("_road")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
-PARTS = {"ahead": ahead, "chain": chain, "heads": heads, "preface": preface, "road": road, "wire": wire}
+PARTS = {
+    "ahead": ahead,
+    "apr1": apr1,
+    "chain": chain,
+    "heads": heads,
+    "preface": preface,
+    "road": road,
+    "wire": wire,
+}
 
 
 def running() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import re2
 
 from corpproxy.policy.column import Bits, Column, asked_values
 from corpproxy.policy.conditions import Conditions, compile_expression
-from corpproxy.policy.literals import literal_of
+from corpproxy.policy.literals import literals_of
 from corpproxy.policy.model import Facts
 from corpproxy.policy.target import target_uri
 
@@ -58,8 +58,8 @@ def _searched(
 
 def _all_searches(asked: Sequence[tuple[str, int]]) -> list[_Search]:
     """Give searches for all of some expressions; where plain text is in them, it is looked for first."""
-    holding = {written: literal_of(written) for written, _ in asked}
-    literals = tuple(sorted({literal for literal in holding.values() if literal}))
+    holding = {written: literals_of(written) for written, _ in asked}
+    literals = tuple(sorted({literal for some in holding.values() for literal in some}))
     if not 0 < len(literals) <= MAX_LITERALS:
         return _searches(asked)
     others = [(written, rows) for written, rows in asked if not holding[written]]

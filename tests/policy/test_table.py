@@ -14,7 +14,7 @@ from corpproxy.identity.model import Identity
 from corpproxy.policy import together
 from corpproxy.policy.conditions import What, Who, compile_expression, parse_url
 from corpproxy.policy.decide import Policy
-from corpproxy.policy.literals import literal_of
+from corpproxy.policy.literals import literals_of
 from corpproxy.policy.model import Facts
 from corpproxy.policy.reader import reader
 from corpproxy.policy.table import Table
@@ -158,25 +158,37 @@ TEXTS = st.text(st.sampled_from("abcABC.] {}(\n2é"), max_size=30)
 
 
 class LiteralTests(SynchronousTestCase):
-    """Text that an expression cannot be found without."""
+    """Texts of which an expression must find one."""
 
     def test_plain(self):
         """It is the longest run of signs that mean themselves."""
-        self.assertEqual(literal_of(r"^https?://[a-z]+\.tracker\.example/"), b".tracker")
-        self.assertEqual(literal_of(r"watch\?v=7\b"), b"watch?v=")
+        self.assertEqual(literals_of(r"^https?://[a-z]+\.tracker\.example/"), (b".tracker",))
+        self.assertEqual(literals_of(r"watch\?v=7\b"), (b"watch?v=",))
 
     def test_repeated(self):
         """What may be there no time at all is no part of it."""
-        self.assertEqual([literal_of(one) for one in ("abcd*", "abcd?xy", "abcd{0,3}")], [b"abc"] * 3)
+        self.assertEqual([literals_of(one) for one in ("abcd*", "abcd?xy", "abcd{0,3}")], [(b"abc",)] * 3)
+
+    def test_alternatives(self):
+        """Each of a few plain alternatives stands there with what is before and behind it."""
+        self.assertEqual(literals_of(r"\.(exe|msi|d\|g)$"), (b".d|g", b".exe", b".msi"))
+        self.assertEqual(literals_of(r"(?:ad|banner)s/"), (b"ads/", b"banners/"))
+        self.assertEqual(literals_of("abc(def|ghi)*"), (b"abc",))
+
+    def test_many_alternatives(self):
+        """Of more than a few nothing is said; what stands beside them counts."""
+        many = "|".join(f"{letter}bc" for letter in "abcdefg")
+        self.assertEqual(literals_of(rf"\.({many})/download"), (b"/downloa",))
+        self.assertEqual(literals_of(rf"\.({many})$"), ())
 
     def test_short(self):
-        """Two signs are too few."""
-        self.assertEqual(literal_of("ab.cd"), b"")
+        """Two signs are too few, in any alternative."""
+        self.assertEqual([literals_of(one) for one in ("ab.cd", "(abc|ab)")], [(), ()])
 
     @EXAMPLES
     @given(st.lists(PIECES, min_size=1, max_size=8).map("".join), st.lists(TEXTS, max_size=5), st.data())
     def test_always_there(self, written, texts, data):
-        """Wherever the expression is found, its text is."""
+        """Wherever the expression is found, one of its texts is."""
         try:
             expression = compile_expression(written)
         except ValueError:
@@ -184,7 +196,8 @@ class LiteralTests(SynchronousTestCase):
         pieces = st.lists(st.one_of(TEXTS, st.sampled_from(["ab", "abc", "cab", "a", "bb"])), max_size=8)
         for text in (*texts, data.draw(pieces.map("".join))):
             if expression.search(text.encode()):
-                self.assertIn(literal_of(written), text.encode())
+                literals = literals_of(written)
+                self.assertTrue(not literals or any(one in text.encode() for one in literals), literals)
 
 
 class ReaderTests(SynchronousTestCase):

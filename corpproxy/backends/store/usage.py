@@ -24,7 +24,12 @@ ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
 """
 
 _MAKE_TERM = "INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_FIND_TERMS = "SELECT kind, text, id FROM term WHERE (kind, text) IN (VALUES {pairs})"
+# Each is looked up by the index: SQLite reads the whole table for `(kind, text) IN (...)`, and for a join
+# that it may turn round.
+_FIND_TERMS = (
+    "WITH wanted (kind, text) AS (VALUES {pairs}) SELECT term.kind, term.text, term.id "
+    "FROM wanted CROSS JOIN term WHERE term.kind = wanted.kind AND term.text = wanted.text"
+)
 # How many are asked for at once.
 _TERMS_AT_ONCE = 200
 

@@ -158,6 +158,29 @@ class UsageTests(FileTestCase):
         self.assertEqual(self.ask(By.GROUP), [("\x00", 1, 2, 1)])
 
 
+class GrownTests(FileTestCase):
+    """A store that knows many hosts."""
+
+    def steps(self, batch: list[Usage]) -> int:
+        """Tell how many hundreds of SQLite's steps it takes to add a batch."""
+        taken: list[None] = []
+        self.file.change(
+            lambda connection, _: connection.set_progress_handler(lambda: taken.append(None), 100)
+        )
+        self.file.add_usage(batch)
+        return len(taken)
+
+    def test_new_hosts(self) -> None:
+        """A host that is new costs as much among thousands of hosts as among a few."""
+        batches = [
+            [AMIR._replace(host=f"www{number}.{size}.test") for number in range(size)]
+            for size in (100, 10_000, 101)
+        ]
+        few, _, many = map(self.steps, batches)
+        self.assertGreater(few, 10)
+        self.assertLess(many, 2 * few)
+
+
 class SumsTests(FileTestCase):
     """Any sums."""
 
