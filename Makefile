@@ -22,7 +22,7 @@ OUTSIDE := tests.backends tests.benchmarks tests.foreign
 PARTS := $(filter-out tests.service tests.loopback $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
-TWINS := tests.test_twins tests.audit.test_proof tests.audit.test_chain_twins tests.http1 tests.preface tests.net tests.exchange tests.hostile
+TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.audit.test_proof tests.audit.test_chain_twins tests.http1 tests.preface tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 # A start compiles all our modules anew, a quarter of a second, where this is set: tests start many processes.
@@ -32,7 +32,7 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 # Programs that tests use; gcc makes the load of 'make bench', where Squid and nginx stand beside us, and with the
 # headers behind it the parts of native/.
 DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacparser1 minisign squid-openssl nginx gcc libc6-dev \
-                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev \
+                   e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev iproute2 \
                    $(if $(shell command -v npm),,nodejs npm)
 
 .PHONY: run test test-parts test-outside test-pure test-service test-waiting test-programs test-deps environment node lint types docs policies bench profile clean format

@@ -15,6 +15,9 @@ HEADERS = ["native/form.h"]
 setup(
     ext_modules=[
         Extension(
+            "corpproxy._apr1", ["native/apr1.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
+        Extension(
             "corpproxy._chain",
             ["native/chain.c"],
             libraries=["crypto"],

@@ -1,8 +1,8 @@
 """
-What several nodes share, followed: what this node counted goes into the store, what others did comes from it.
+What several nodes share, followed: what was given here goes into the store, what others did comes from it.
 
-Each second: quotas are charged, then what changed is read.  One after the other, so that what is read has
-what was charged before in it.
+Each second: what administrators gave of quotas is charged, then what changed is read.  One after the other,
+so that what is read has what was charged before in it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Following:
         if self._turn is not None:
             await self._turn
         await self._charge()
+        await self._service.quota_keeper.stop_borrowing()
 
     def _look(self) -> None:
         if self._turn is None:
@@ -67,7 +68,7 @@ class Following:
         if shared.grants is not None and shared.requests is not None:
             self._service.granting.take(shared.grants, shared.requests)
         if shared.quotas:
-            self._service.quota_keeper.take(shared.quotas)
+            await self._service.quota_keeper.take(shared.quotas)
 
     async def _charge(self) -> None:
         charges = self._service.quota_keeper.charges()

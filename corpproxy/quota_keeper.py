@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.charging import Charging
+from corpproxy.accounting.common import Common
+from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
@@ -19,6 +21,7 @@ from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
 
 if TYPE_CHECKING:
+    from corpproxy.node_borrowing import NodeBorrowing
     from corpproxy.service import CorpproxyService
 
 log = Logger()
@@ -30,6 +33,9 @@ UNKNOWN_SECONDS = 60.0
 
 # This process, as a borrower.
 HERE = "here"
+
+# Takes what somebody is lent to them.
+Way = Callable[[list[Lent]], None]
 
 
 class QuotaKeeper:
@@ -44,10 +50,19 @@ class QuotaKeeper:
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
         self.quotas = Quotas()
+        # Where other nodes have the quotas, too.
+        self.borrowing: NodeBorrowing | None = None
+        if service.store.is_shared:
+            # Few have nodes, and all start.
+            from corpproxy.node_borrowing import NodeBorrowing
+
+            self.borrowing = NodeBorrowing(service, self._lend_again)
+            self.quotas = self.borrowing.quotas
         self._file = QuotaFile(service.state / QUOTA_FILE, OneThread(service.reactor, "quotas"), service.now)
         self._unkept: set[Member] = set()
-        self._charging = Charging(self.quotas)
-        self._uncharged: set[Member] = set()
+        self._charging = Charging()
+        # How to answer those who borrow here.
+        self._ways: dict[str, Way] = {}
         self._is_known = False
         self._is_reading = False
         self._loop: LoopingCall | None = None
@@ -57,6 +72,8 @@ class QuotaKeeper:
         """Bring back what was used before a restart, and count from now on."""
         self.define()
         self._load()
+        if self.borrowing is not None:
+            self.borrowing.start()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
 
     def stop(self) -> None:
@@ -78,30 +95,44 @@ class QuotaKeeper:
             self.quotas.count(limit, whom, octets, now)
         self.tell()
 
-    def lend(self, borrower: str, asked: Iterable[Asked]) -> list[Lent]:
-        """A process moved octets of what it was lent, and asks for more."""
+    def lend(self, borrower: str, asked: Iterable[Asked], way: Way) -> None:
+        """
+        A process moved octets of what it was lent, and asks for more.
+
+        It is answered by the way that is given: at once, and once more when there is more for it.
+        """
+        self._ways[borrower] = way
         now, seconds = self._service.now(), self._service.reactor.seconds()
         lent = [self.quotas.lend(borrower, one, now, seconds) for one in asked]
         self.tell()
-        return lent
+        way(lent)
+        if self.borrowing is not None:
+            self.borrowing.hasten()
 
     def borrow(self, asked: Iterable[Asked]) -> None:
         """This process itself asks."""
-        self._service.proxy.borrowing.take(self.lend(HERE, asked))
+        self.lend(HERE, asked, self._service.proxy.borrowing.take)
 
     def bury(self, borrower: str) -> None:
         """A process is over, and nobody accounts for what it was lent."""
+        self._ways.pop(borrower, None)
         self.quotas.bury(borrower)
         self.tell()
 
     def grant(self, limit: str, whom: str, more: float) -> Standing | None:
         """Give a member more."""
         standing = self.quotas.grant(limit, whom, more, self._service.now())
+        if self.borrowing is not None and standing is not None:
+            (row,) = self.quotas.kept([(limit, whom)])
+            self._charging.grant(row, more)
         self.tell()
         return standing
 
     def reset(self, limit: str, whom: str | None) -> int:
         """Begin anew."""
+        if self.borrowing is not None:
+            found = [one for one in self.quotas.all(self._service.now()) if one[0] == limit]
+            self._charging.reset(self.quotas.kept(one for one in found if whom in (None, one[1])))
         count = self.quotas.reset(limit, whom, self._service.now())
         self.tell()
         return count
@@ -111,23 +142,39 @@ class QuotaKeeper:
         changed = self.quotas.changed(self._service.now())
         if changed:
             self._unkept |= changed.keys()
-            self._uncharged |= changed.keys()
             self._service.take_standings(changed)
 
     def charges(self) -> list[Charge]:
-        """Give what is to be charged to the budgets that other nodes have, too."""
-        uncharged, self._uncharged = self._uncharged, set()
-        return self._charging.charges(uncharged)
+        """Give what administrators gave and took back, for those who have the quotas, too."""
+        return self._charging.charges()
 
     def not_charged(self, charges: list[Charge]) -> None:
         """Charges could not be kept: they are given once more."""
         self._charging.undo(charges)
-        self._uncharged |= {(one.limit, one.whom) for one in charges}
 
-    def take(self, rows: list[Kept]) -> None:
-        """Take up what all nodes together used."""
-        self._charging.take(rows)
+    async def take(self, rows: list[Common]) -> None:
+        """Take up how members stand in what nodes have in common, a slice at a time."""
+        pauses = Pauses()
+        for row in rows:
+            if self.borrowing is not None:
+                self.borrowing.quotas.put_common(self._charging.on_top(row))
+            if pauses.is_due():
+                await deferLater(self._service.reactor, 0)
         self.tell()
+
+    async def stop_borrowing(self) -> None:
+        """Give back what is on loan to this node."""
+        if self.borrowing is not None:
+            await self.borrowing.stop()
+
+    def _lend_again(self, waiting: Iterable[tuple[str, Asked]]) -> None:
+        """There is more to be lent: those who wait for it need not ask again."""
+        now, seconds = self._service.now(), self._service.reactor.seconds()
+        found = [(self._ways.get(one), self.quotas.lend(one, asked, now, seconds)) for one, asked in waiting]
+        self.tell()
+        for way, lent in found:
+            if way is not None:
+                way([lent])
 
     def _load(self) -> None:
         self._is_reading = True
@@ -143,6 +190,8 @@ class QuotaKeeper:
         self.quotas.forget(self._service.now())
         self._charging.forget(self._service.now())
         self._service.lasting.standings.forget(self._service.now())
+        if self.borrowing is not None:
+            self.borrowing.keep(unkept)
         if unkept:
             self._file.keep(self.quotas.reserved(unkept)).addCallbacks(
                 self._kept, self._not_kept, errbackArgs=(unkept,)
@@ -152,7 +201,6 @@ class QuotaKeeper:
         self._is_known, self._is_reading = True, False
         self._tell_damage("begins anew")
         now = self._service.now()
-        self._charging.begin(kept)
         self.quotas.load(kept, now)
         if self.problem:
             log.warn("what was used of quotas can be read again")

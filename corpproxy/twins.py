@@ -30,6 +30,8 @@ def _compiled(name: str) -> ModuleType | None:
     return part if getattr(part, "FORM", 0) == FORM else None
 
 
+# Checks passwords of htpasswd files that were hashed as apr1.
+apr1 = _compiled("_apr1")
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
@@ -41,7 +43,14 @@ road = _compiled("_road")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
-PARTS = {"chain": chain, "heads": heads, "preface": preface, "road": road, "wire": wire}
+PARTS = {
+    "chain": chain,
+    "heads": heads,
+    "preface": preface,
+    "road": road,
+    "wire": wire,
+    "apr1": apr1,
+}
 
 
 def running() -> tuple[str, ...]:

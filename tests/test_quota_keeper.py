@@ -41,6 +41,7 @@ class KeeperTests(SynchronousTestCase):
         limits = Limits([Limit("day", quota=Quota(volume=MIB, every=Every.DAY))], standings=standings)
         service = SimpleNamespace(
             state=self.state,
+            store=SimpleNamespace(is_shared=False),
             reactor=self.clock,
             now=self.clock.seconds,
             proxy=SimpleNamespace(in_force=SimpleNamespace(limiting=limits)),

@@ -1,67 +1,60 @@
 """
-One budget for several nodes: each charges to a common account what it counted, and takes up what stands
-there.
+What administrators give of quotas that several nodes have in common, and take back: differences, each told
+once.
 
-What a node counts counts at once on that node; what the others count, when it is told.
+What people use is told in another way (`corpproxy.accounting.node_quotas`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from corpproxy.accounting.quotas import Charge, Kept, Quotas
-from corpproxy.policy.quota import Member
+from corpproxy.accounting.common import Common
+from corpproxy.accounting.quotas import Charge, Kept
+
+_Place = tuple[str, str, float]
 
 
 class Charging:
-    """What of the quotas of a node stands in the common account already."""
+    """What is not told yet, by the members of quotas and when these are made good."""
 
-    def __init__(self, quotas: Quotas) -> None:
-        self._quotas = quotas
-        self._charged: dict[Member, Kept] = {}
+    def __init__(self) -> None:
+        self._untold: dict[_Place, Charge] = {}
 
-    def begin(self, rows: Iterable[Kept]) -> None:
-        """Take what was kept here over a restart for charged."""
-        self._charged.update({(row.limit, row.whom): row for row in rows})
+    def grant(self, row: Kept, more: float) -> None:
+        """Somebody got more."""
+        self._add(Charge(row.limit, row.whom, row.until, 0.0, more))
 
-    def charges(self, members: Iterable[Member]) -> list[Charge]:
-        """Give what these used and got that is not charged yet; it counts as charged from now on."""
-        found = []
-        for row in self._quotas.kept(members):
-            used, granted = self._uncharged(row)
-            if used or granted:
-                found.append(Charge(row.limit, row.whom, row.until, used, granted))
-                self._charged[row.limit, row.whom] = row
-        return found
+    def reset(self, rows: Iterable[Kept]) -> None:
+        """These begin anew: what they used, as far as is known here, and were granted is taken off."""
+        for row in rows:
+            self._add(Charge(row.limit, row.whom, row.until, -row.used, -row.granted))
+
+    def charges(self) -> list[Charge]:
+        """Give what is to be told; it counts as told from now on."""
+        untold, self._untold = self._untold, {}
+        return list(untold.values())
 
     def undo(self, charges: Iterable[Charge]) -> None:
-        """Nothing of these charges is in the account."""
+        """Nothing of these was told."""
         for one in charges:
-            row = self._charged[one.limit, one.whom]
-            if row.until == one.until:
-                self._charged[one.limit, one.whom] = row._replace(
-                    used=row.used - one.used, granted=row.granted - one.granted
-                )
+            self._add(one)
 
-    def take(self, rows: Iterable[Kept]) -> None:
-        """Take up what stands in the account, with what is not charged yet on top of it."""
-        for row in rows:
-            member = row.limit, row.whom
-            (mine,) = self._quotas.kept([member]) or [row]
-            if mine.until > row.until:
-                # A quota that was made good here meanwhile, and not there.
-                continue
-            used, granted = self._uncharged(mine) if mine.until == row.until and mine is not row else (0, 0)
-            self._charged[member] = row
-            self._quotas.put(row._replace(used=row.used + used, granted=row.granted + granted))
+    def on_top(self, row: Common) -> Common:
+        """What stands in the common account, with what is not told yet on top of it."""
+        one = self._untold.get((row.limit, row.whom, row.until))
+        if one is None:
+            return row
+        return row._replace(elsewhere=row.elsewhere + one.used, granted=row.granted + one.granted)
 
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
-        for member in [member for member, row in self._charged.items() if row.until <= now]:
-            del self._charged[member]
+        for place in [place for place in self._untold if place[2] <= now]:
+            del self._untold[place]
 
-    def _uncharged(self, row: Kept) -> tuple[float, float]:
-        before = self._charged.get((row.limit, row.whom))
-        if before is None or before.until != row.until:
-            return row.used, row.granted
-        return row.used - before.used, row.granted - before.granted
+    def _add(self, charge: Charge) -> None:
+        place = charge.limit, charge.whom, charge.until
+        before = self._untold.get(place)
+        if before is not None:
+            charge = charge._replace(used=before.used + charge.used, granted=before.granted + charge.granted)
+        self._untold[place] = charge

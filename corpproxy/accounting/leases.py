@@ -128,14 +128,6 @@ class Lender:
         there = (loan for loan in self.loans.values() if loan.ends > now)
         return sum(loan.charged - loan.moved for loan in there) < LEAST_OCTETS
 
-    def account(self, borrower: str, moved: int) -> None:
-        """Somebody accounts for a borrower that is over: what it did not move may be lent again."""
-        loan = self.loans.get(borrower)
-        if loan is not None:
-            loan.moved = max(loan.moved, moved)
-            loan.returned = max(loan.returned, loan.granted - loan.moved)
-            loan.wants = 0
-
     def _piece(self, wants: int) -> int:
         """Half of what each of those who want some could have, so that all have some to the end."""
         free = self.free

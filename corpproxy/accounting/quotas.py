@@ -233,17 +233,6 @@ class Quotas:
             row.granted += one.granted
             self._changed.add((one.limit, one.whom))
 
-    def put(self, kept: Kept) -> None:
-        """Let a member stand like that: it is known better elsewhere."""
-        row = self._rows.setdefault((kept.limit, kept.whom), Row(kept.until))
-        if row.until != kept.until:
-            row.lender, row.is_over = None, False
-        elif kept.granted > row.granted or kept.used < row.used:
-            # Somebody gave more, or let it begin anew, on another node.
-            row.is_over = False
-        row.until, row.used, row.granted = kept.until, kept.used, kept.granted
-        self._changed.add((kept.limit, kept.whom))
-
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
         for member in [member for member, row in self._rows.items() if row.until <= now]:

@@ -45,7 +45,8 @@ class Quota:
 
     Either ``volume``, octets both ways together, or active ``minutes``; the other is 0.  ``every`` is None
     where it is for each occasion of a calendar, ``occasion``.  ``download`` and ``upload`` are the rates for
-    ``then`` SLOW.  ``day_begins`` is in minutes after midnight.
+    ``then`` SLOW.  ``day_begins`` is in minutes after midnight.  ``goes_on`` says that a node counts
+    by itself while the store that it has in common with others is away.
     """
 
     volume: int = 0
@@ -57,6 +58,7 @@ class Quota:
     upload: int = 0
     time_zone: tzinfo = UTC
     day_begins: int = DAY_BEGINS
+    goes_on: bool = False
 
     @property
     def allowed(self) -> int:

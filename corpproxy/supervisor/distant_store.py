@@ -8,6 +8,7 @@ from typing import Any, Never
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
@@ -28,6 +29,7 @@ class DistantStore:
     """
 
     is_shared = False
+    run = ""
 
     def __init__(self, link: Link) -> None:
         self.hides: Callable[[Iterable[str]], bool] = lambda hosts: False
@@ -83,6 +85,14 @@ class DistantStore:
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
         """Quotas are charged where the store is."""
         return fail(StoreError("store-missing", "charging is for the supervisor"))
+
+    def borrow(self, asked: Sequence[NodeAsked]) -> Deferred[list[NodeLent]]:
+        """The supervisor lends what the store lends to it."""
+        return fail(StoreError("store-missing", "borrowing is for the supervisor"))
+
+    def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
+        """Loans are the supervisor's."""
+        return fail(StoreError("store-missing", "borrowing is for the supervisor"))
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """The supervisor tells what changed."""

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.present import Present, Question, together
-from corpproxy.accounting.quotas import Asked
+from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
@@ -123,9 +123,11 @@ class SupervisorLink(Link):
 
     @Borrow.responder
     def borrowed(self, value: tuple[Asked, ...]) -> dict[str, Any]:
-        lent = self._supervisor.quota_keeper.lend(_borrower(self._seat), value)
-        self.ask(Lend, tuple(lent)).addErrback(_not_told)
+        self._supervisor.quota_keeper.lend(_borrower(self._seat), value, self._lend)
         return {}
+
+    def _lend(self, lent: list[Lent]) -> None:
+        self.ask(Lend, tuple(lent)).addErrback(_not_told)
 
     @Taken.responder
     def taken(self, value: Takings) -> dict[str, Any]:

@@ -140,18 +140,6 @@ class LeaseTests(SynchronousTestCase):
         self.assertEqual(hungry.borrower.moved, budget - dead)
         self.assertEqual(lender.free, 0)
 
-    def test_account_of_the_dead(self) -> None:
-        """A loan that nobody accounts for stays charged; once somebody does, the rest is lent again."""
-        lender, gone = Lender(100 * KIB), Borrower()
-        gone.take(lender.hear("gone", gone.ask(64 * KIB), 0.0), 0.0, 64 * KIB)
-        gone.move(10 * KIB)
-        lent = gone.granted
-        self.assertEqual((lender.charged, lender.used), (lent, 0))
-        lender.account("gone", 10 * KIB)
-        self.assertEqual((lender.charged, lender.used), (10 * KIB, 10 * KIB))
-        lender.account("nobody", 1)
-        self.assertEqual(list(lender.loans), ["gone"])
-
     def test_pieces_shrink(self) -> None:
         """The less there is left, the less is lent at once; the rest is lent whole."""
         lender, borrower = Lender(1 << 20), Borrower()

@@ -116,18 +116,6 @@ class LentTests(QuotasCase):
         self.ask("one", wants=self.ALL, moved=self.ALL // 2, seconds=5.0 + 2 * TERM_SECONDS)
         self.assertTrue(self.spent())
 
-    def test_given_on_another_node(self):
-        """Who is given more on another node, or begins anew there, has something left here, too."""
-        for more in ({"granted": 5000.0}, {"used": 0.0}):
-            self.setUp()
-            self.use_up()
-            self.assertTrue(self.spent())
-            (row,) = self.quotas.kept([("day", "amir")])
-            self.quotas.put(row)
-            self.assertTrue(self.spent())
-            self.quotas.put(row._replace(**more))
-            self.assertFalse(self.spent(), more)
-
     def test_unknown(self):
         """Of a quota that is gone as much is lent as anybody wants."""
         self.quotas.define(Limits(()))

@@ -96,9 +96,9 @@ class Rsyslog:
 
 
 class Postgresql:
-    """PostgreSQL with a database that is empty."""
+    """PostgreSQL with a database that is empty; ``also`` are addresses besides loopback that it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, *also: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="corpproxy-postgresql-"))
         # It does not run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -108,6 +108,9 @@ class Postgresql:
         self.address = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         folder = str(self.folder / "data")
         self._run("initdb", "-D", folder, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._listens = ",".join(["127.0.0.1", *also])
+        with (self.folder / "data" / "pg_hba.conf").open("a") as hosts:
+            hosts.writelines(f"host all all {address}/24 trust\n" for address in also)
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -118,7 +121,8 @@ class Postgresql:
         """Start it, once more after it was killed."""
         command = [
             f"{POSTGRESQL}/postgres", "-D", str(self.folder / "data"), "-p", str(self.port), "-k", "",
-            "-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=16MB", "-c", "max_connections=20",
+            "-c", f"listen_addresses={self._listens}",
+            "-c", "shared_buffers=16MB", "-c", "max_connections=20",
             # The machine does not lose its power here.
             "-c", "fsync=off",
         ]  # fmt: skip

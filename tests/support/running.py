@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from corpproxy.audit.record import Record, decode
@@ -43,24 +43,36 @@ class RunningProxy:
     """
     A service that runs.
 
-    :ivar forward: the port that browsers use, on 127.0.0.1; ``forward6`` is the same on ::1.
+    :ivar address: where it listens.
+    :ivar forward: the port that browsers use, there; ``forward6`` is the same on ::1.
     :ivar portal: the port with the PAC file.
-    :ivar admin: the port with health and metrics.
+    :ivar admin: the port with health and metrics, on loopback.
     :ivar folder: the site folder; it goes when the service is stopped.
     """
 
-    def __init__(self, policy: str, people: Mapping[str, str] | None = None, workers: int = 0) -> None:
+    def __init__(
+        self,
+        policy: str,
+        people: Mapping[str, str] | None = None,
+        workers: int = 0,
+        *,
+        address: str = "127.0.0.1",
+        inside: Sequence[str] = (),
+    ) -> None:
         """
         Start it.
 
         ``policy`` is YAML without the tables ``listen``, ``site`` and ``state``; ``people`` are passwords by
         name for ``users.htpasswd``.  In ``policy``, ``{forward}`` becomes the forward port.  So many
-        ``workers`` serve clients; none but the one process, as a rule.
+        ``workers`` serve clients; none but the one process, as a rule.  ``inside`` is a command that runs
+        another one, elsewhere.
         """
         self.workers = workers
+        self.address = address
+        self._inside = inside
         self.folder = Path(tempfile.mkdtemp(prefix="corpproxy-site-"))
         self.forward, self.portal, self.admin = free_ports(3)
-        self.forward6 = free_ports(1, "::1")[0] if has_ipv6() else 0
+        self.forward6 = free_ports(1, "::1")[0] if not inside and has_ipv6() else 0
         if people:
             set_passwords(self.folder / "users.htpasswd", people)
         self.policy = self.folder / "policy.yaml"
@@ -74,9 +86,9 @@ class RunningProxy:
     def write_policy(self, policy: str) -> None:
         """Write another policy for the same listeners; it is taken up by a reload."""
         listen = [
-            f"  - {{name: rooms, forward: 127.0.0.1:{self.forward}}}",
-            f"  - {{name: pac, portal: 127.0.0.1:{self.portal}}}",
-            f"  - {{name: office, admin: 127.0.0.1:{self.admin}}}",
+            f'  - {{name: rooms, forward: "{self.address}:{self.forward}"}}',
+            f'  - {{name: pac, portal: "{self.address}:{self.portal}"}}',
+            f'  - {{name: office, admin: "127.0.0.1:{self.admin}"}}',
         ]
         if self.forward6:
             listen.append(f'  - {{name: rooms6, forward: "[::1]:{self.forward6}"}}')
@@ -86,7 +98,7 @@ class RunningProxy:
         self.policy.write_text(text + "\n", encoding="utf-8")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "corpproxy", "--policy"]
+        command = [*self._inside, sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "corpproxy", "--policy"]
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
         with self.log.open("wb") as log:
             process = subprocess.Popen(
@@ -98,7 +110,10 @@ class RunningProxy:
                 stderr=subprocess.STDOUT,
             )
         until = time.monotonic() + START_SECONDS
-        while not all(accepts(port) for port in (self.forward, self.portal, self.admin)):
+        ports = [(self.address, self.forward), (self.address, self.portal)]
+        if not self._inside:
+            ports.append(("127.0.0.1", self.admin))
+        while not all(accepts(port, address) for address, port in ports):
             if process.poll() is not None or time.monotonic() > until:
                 process.kill()
                 process.wait()
@@ -196,8 +211,8 @@ def has_ipv6() -> bool:
     return True
 
 
-def accepts(port: int) -> bool:
-    """Whether something listens on a port of 127.0.0.1."""
+def accepts(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether something listens on a port."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0

@@ -18,6 +18,7 @@ import argon2
 import bcrypt
 from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
 
+from corpproxy import twins
 from corpproxy.identity.basic import normal_password
 
 # OWASP's smallest recommendation for argon2id: 30 ms of one core and 19 MiB while it runs.
@@ -34,6 +35,9 @@ MAX_SHA_CRYPT_ROUNDS = 1_000_000
 
 # bcrypt reads no further; other implementations cut the rest off silently, ours raises.
 BCRYPT_OCTETS = 72
+
+# What is longer goes to passlib, which refuses it in its own words.
+MAX_COMPILED_OCTETS = 4096
 
 # No characters that look alike on paper: passwords that are made here are copied from paper.
 _GENERATED_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -140,7 +144,12 @@ def _verify_sha_crypt(octets: bytes, written: str) -> bool:
 
 
 def _verify_apr1(octets: bytes, written: str) -> bool:
-    return bool(apr_md5_crypt.verify(octets, written))
+    """``native/apr1.c`` is made after passlib, and takes a third of its time."""
+    if twins.apr1 is None or len(octets) > MAX_COMPILED_OCTETS:
+        return bool(apr_md5_crypt.verify(octets, written))
+    _, _, salt, digest = written.split("$")
+    made: str = twins.apr1.apr1(octets, salt.encode())
+    return hmac.compare_digest(made, digest)
 
 
 def _verify_sha1(octets: bytes, written: str) -> bool:

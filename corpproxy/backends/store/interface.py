@@ -8,8 +8,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from corpproxy.accounting.common import Common, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
-from corpproxy.accounting.quotas import Charge, Kept
+from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.errors import CorpproxyError
@@ -45,12 +46,12 @@ class Outage:
 class Shared:
     """
     What changed in a store that several nodes have: all grants and requests (None where none did), and how
-    the members of quotas stand that were charged.
+    the members of quotas stand that used any, or got more.
     """
 
     grants: list[Grant] | None
     requests: list[AccessRequest] | None
-    quotas: list[Kept]
+    quotas: list[Common]
 
 
 class Store(Protocol):
@@ -58,11 +59,13 @@ class Store(Protocol):
     Keeps accounts, grants and requests.  Every Deferred fails with :class:`StoreError`.
 
     :ivar is_shared: whether other nodes have it, too.
+    :ivar run: the name by which it knows this run of the node.
     :ivar hides: whether there is one among some hosts that nothing that is kept may name; grants and requests
         about it are not kept.
     """
 
     is_shared: bool
+    run: str
     hides: Callable[[Iterable[str]], bool]
 
     @property
@@ -101,6 +104,12 @@ class Store(Protocol):
 
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
         """Charge members of quotas, in a store that is shared: all of it, once."""
+
+    def borrow(self, asked: Sequence[NodeAsked]) -> Deferred[list[NodeLent]]:
+        """Tell what moved of quotas that are shared, and borrow of them."""
+
+    def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
+        """Account for what was lent to runs of this node before; ``moved`` is what is known of them."""
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """Give what changed since this was asked last, in a store that is shared; None where it is away."""

@@ -61,6 +61,7 @@ class PatientDatabase(Database):
     A database in PostgreSQL that may be away for a while.
 
     :ivar outage: what is known of its being away; None when it is there and nothing waits.
+    :ivar run: the name of this run of the node.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class PatientDatabase(Database):
         self._spool = Spool(Path(address.state) / SPOOL_FILE, address.spool_octets)
         self._clock = clock
         # A new one for each run: a state folder that was copied is no other's.
-        self._writer = secrets.token_hex(8)
+        self.run = secrets.token_hex(8)
         self._number = 0
         self._ask_at = 0.0
         self._wait = FIRST_WAIT_SECONDS
@@ -146,7 +147,7 @@ class PatientDatabase(Database):
             self._forget_at = now + FORGET_SECONDS
             # A node whose clock is behind may still charge to what was made good just now.
             store_quotas.forget(connection, now - FORGET_SECONDS)
-        rows, self._seen = store_quotas.changed(connection, self._seen, now)
+        rows, self._seen = store_quotas.changed(connection, self.run, self._seen, now)
         (number,) = connection.execute("SELECT value FROM meta WHERE name = 'granted'").fetchone()
         if number == self._granted:
             return Shared(None, None, rows)
@@ -180,7 +181,7 @@ class PatientDatabase(Database):
 
     def _give(self, what: Added | Given | Ended | Asked | Charged) -> None:
         self._number += 1
-        entry = Entry(self._writer, self._number, what)
+        entry = Entry(self.run, self._number, what)
         if self._deliver(within=TURN_SECONDS):
             try:
                 self._asked(lambda: self._put_in(entry))

@@ -133,11 +133,15 @@ class PostgresqlDatabase(Database):
         self._connection.execute(f"SELECT pg_advisory_xact_lock{shared}(%s)", (WRITING,))
         if forgets:
             self._connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'terms'")
-        known = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
-        check_version(known, self._address.written)
+        known = self._check()
         if known["terms"] != self._epoch:
             self._terms.forget()
             self._epoch = known["terms"]
+
+    def _check(self) -> dict[str, int]:
+        known = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+        check_version(known, self._address.written)
+        return known
 
     def fold(self) -> None:
         """See to it that nothing that was deleted stays on the disk."""

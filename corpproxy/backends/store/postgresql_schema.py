@@ -97,6 +97,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         oldest=1,
     ),
+    # Nodes lend: what one moves that only charges would be above what others were lent.
+    Migration(
+        (
+            'ALTER TABLE quota DROP CONSTRAINT quota_pkey, ADD PRIMARY KEY ("limit", whom, until)',
+            # What is lent to a run of a node, by counts that only grow; ``heard`` is by the database's clock.
+            """CREATE TABLE loan (
+                "limit" text, whom text, until double precision, run text, node text NOT NULL,
+                granted bigint NOT NULL, moved bigint NOT NULL, returned bigint NOT NULL,
+                wants bigint NOT NULL, heard double precision NOT NULL,
+                PRIMARY KEY ("limit", whom, until, run)
+            )""",
+            "CREATE INDEX loan_node ON loan (node, run)",
+        ),
+        oldest=2,
+    ),
 )
 
 

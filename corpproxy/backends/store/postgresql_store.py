@@ -10,9 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.store_address import StoreAddress
+from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.interface import Outage, Shared
+from corpproxy.backends.store.lending import LendingDatabase
 from corpproxy.backends.store.outage import PatientDatabase
 from corpproxy.backends.store.postgresql import read_postgresql
 from corpproxy.backends.store.threaded import ThreadedStore
@@ -32,11 +35,15 @@ class PostgresqlStore(ThreadedStore):
     _database: PatientDatabase
 
     def __init__(self, reactor: Any, address: StoreAddress, *, now: Callable[[], float] = time.time) -> None:
+        # Loans have a connection and a thread of their own: people wait for them.
+        self._lending = LendingDatabase(address, now)
+        self._lender = OneThread(reactor, "loans")
         super().__init__(
             reactor,
             PatientDatabase(address, now),
             lambda question: read_postgresql(address, lambda connection: read_usage(connection, question)),
         )
+        self.run = self._database.run
         self._loop = every(TEND_SECONDS, self._tend, reactor)
 
     @property
@@ -48,6 +55,14 @@ class PostgresqlStore(ThreadedStore):
         """Charge members of quotas: all of it, once."""
         return self._writer.run(lambda: self._database.charge(charges))
 
+    def borrow(self, asked: Sequence[NodeAsked]) -> Deferred[list[NodeLent]]:
+        """Tell what moved of quotas, and borrow of them."""
+        return self._lender.run(lambda: self._lending.borrow(self.run, asked))
+
+    def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
+        """Account for what was lent to runs of this node before."""
+        return self._lender.run(lambda: self._lending.settle(self.run, moved))
+
     def shared(self, now: float) -> Deferred[Shared | None]:
         """Give what changed since this was asked last; None where that cannot be said now."""
         return self._writer.run(lambda: self._database.shared(now))
@@ -57,6 +72,11 @@ class PostgresqlStore(ThreadedStore):
         if self._loop.running:
             self._loop.stop()
         return super().close()
+
+    async def _close(self) -> None:
+        await self._lender.run(self._lending.close)
+        self._lender.stop()
+        await super()._close()
 
     def _tend(self) -> Deferred[None]:
         return self._writer.run(self._database.tend).addErrback(_not_tended)

@@ -37,6 +37,8 @@ class QuotaFile:
     ``damaged`` says where the old one is.
     """
 
+    table = _TABLE
+
     def __init__(self, path: Path, thread: WorkThread, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self._thread = thread
@@ -88,7 +90,7 @@ class QuotaFile:
             connection.execute("PRAGMA synchronous=NORMAL")
             # A row that is over leaves no octet of the name.
             connection.execute("PRAGMA secure_delete=ON")
-            connection.execute(_TABLE)
+            connection.execute(self.table)
             connection.execute(f"PRAGMA application_id={APPLICATION}")
             connection.execute(f"PRAGMA user_version={QUOTA_VERSION}")
         return self._connection

@@ -1,53 +1,187 @@
 """
-Quotas in a store that nodes share: each charges what its people moved, and reads what stands for all.
+Quotas in a store that nodes share: what stands for all, and what each of them has on loan.
 
-Charges are differences, so that their order does not matter.  Each transaction that charges has a number, and
-rows carry that of the last: whoever knows the number it saw last reads what changed since, and no more.
+``quota`` says how a member stands in all, for each time that it is made good; ``loan`` what each run of each
+node was lent of the rest.  Each transaction that changes any has a number, and rows carry that of the last:
+whoever knows the number it saw last reads what changed since, and no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from corpproxy.accounting.quotas import Charge, Kept
+from corpproxy.accounting.common import (
+    CALL_SECONDS,
+    NODE_TERM_SECONDS,
+    Budget,
+    Common,
+    Moved,
+    NodeAsked,
+    NodeLent,
+    NodeLoan,
+)
+from corpproxy.accounting.quotas import Charge
 from corpproxy.backends.store.sql import Connection
 
 NOTHING_SEEN = -1
 
 _CHARGE = """
 INSERT INTO quota ("limit", whom, until, used, granted, changed) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT ("limit", whom) DO UPDATE SET
-    used = CASE WHEN quota.until < excluded.until THEN excluded.used ELSE quota.used + excluded.used END,
-    granted = CASE
-        WHEN quota.until < excluded.until THEN excluded.granted ELSE quota.granted + excluded.granted
-    END,
-    until = excluded.until,
-    changed = excluded.changed
-WHERE quota.until <= excluded.until
+ON CONFLICT ("limit", whom, until) DO UPDATE SET
+    used = quota.used + excluded.used, granted = quota.granted + excluded.granted, changed = excluded.changed
 """
-_CHANGED = 'SELECT "limit", whom, until, used, granted FROM quota WHERE changed > ? AND until > ?'
+# By the clock of the database alone, which is one for all nodes.
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+_RELEASE = f"""
+UPDATE loan SET returned = granted - moved, wants = 0
+WHERE "limit" = ? AND whom = ? AND until = ? AND granted - returned > moved AND heard <= {_NOW} - ?
+"""
+_CHANGED = f"""
+SELECT quota."limit", quota.whom, quota.until, quota.used - coalesce(max(moved) FILTER (WHERE run = ?), 0),
+    quota.granted, coalesce(sum(greatest(loan.granted - returned - moved, 0)), 0),
+    coalesce(sum(wants) FILTER (WHERE run <> ? AND heard > {_NOW} - ?), 0)
+FROM quota LEFT JOIN loan
+    ON loan."limit" = quota."limit" AND loan.whom = quota.whom AND loan.until = quota.until
+WHERE changed > ? AND quota.until > ?
+GROUP BY quota."limit", quota.whom, quota.until
+"""
+
+_MEMBERS = "unnest(?::text[], ?::text[], ?::float8[]) AS member (named, person, ends)"
+_BUDGETS = f"""
+SELECT "limit", whom, until, used, granted FROM quota
+JOIN {_MEMBERS} ON "limit" = named AND whom = person AND until = ends
+"""
+_LOANS = f"""
+SELECT "limit", whom, until, run, node, granted, moved, returned, wants, {_NOW} - heard FROM loan
+JOIN {_MEMBERS} ON "limit" = named AND whom = person AND until = ends
+"""
+_OLD_LOANS = """
+SELECT DISTINCT "limit", whom, until FROM loan WHERE node = ? AND run <> ?
+"""
+_PUT_BUDGET = """
+INSERT INTO quota ("limit", whom, until, used, granted, changed) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT ("limit", whom, until) DO UPDATE SET used = excluded.used, changed = excluded.changed
+"""
+_PUT_LOAN = f"""
+INSERT INTO loan ("limit", whom, until, run, node, granted, moved, returned, wants, heard)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NOW})
+ON CONFLICT ("limit", whom, until, run) DO UPDATE SET
+    granted = excluded.granted, moved = excluded.moved, returned = excluded.returned,
+    wants = excluded.wants, heard = excluded.heard
+"""
+_DROP_LOAN = 'DELETE FROM loan WHERE "limit" = ? AND whom = ? AND until = ? AND run = ?'
+
+
+class Place(NamedTuple):
+    """A member of a quota, until that is made good; as the database writes it."""
+
+    limit: str
+    whom: str
+    until: float
 
 
 def charge(connection: Connection, charges: Sequence[Charge]) -> None:
-    """Charge members; what is late for a quota that was made good meanwhile is left out."""
-    # Whoever charges waits for the one before: the numbers are seen in the order in which they were given.
-    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'charged'")
-    number = _number(connection)
+    """
+    Charge members with differences.
+
+    Who begins anew is not charged any more with what a node was lent that has stopped.
+    """
+    number = _turn(connection)
     connection.executemany(_CHARGE, [(*one, number) for one in sorted(charges)])
+    anew = [(*one[:3], NODE_TERM_SECONDS) for one in charges if one.used < 0]
+    if anew:
+        connection.executemany(_RELEASE, anew)
 
 
-def changed(connection: Connection, seen: int, now: float) -> tuple[list[Kept], int]:
-    """Give how members stand that were charged since the number ``seen``, and the number that is seen now."""
+def borrow(connection: Connection, node: str, run: str, asked: Sequence[NodeAsked]) -> list[NodeLent]:
+    """Take down what a run of a node tells, and lend it what it may have."""
+    number = _turn(connection)
+    places = [_place(one) for one in asked]
+    budgets = _budgets(connection, places)
+    lent = [budgets[place].lend(node, run, one) for place, one in zip(places, asked, strict=True)]
+    _put(connection, number, budgets)
+    connection.executemany(
+        _PUT_LOAN, [(*place, run, *_columns(budgets[place].loans[run])) for place in dict.fromkeys(places)]
+    )
+    return lent
+
+
+def settle(connection: Connection, node: str, run: str, moved: Iterable[Moved]) -> None:
+    """
+    A node runs anew: what its runs before were lent is accounted for.
+
+    ``moved`` is what it knows that they moved at most; a loan of which it knows nothing counts as used.
+    """
+    number = _turn(connection)
+    places = [Place(*row) for row in connection.execute(_OLD_LOANS, (node, run)).fetchall()]
+    known = {(one.run, _place(one)): one.moved for one in moved}
+    budgets = _budgets(connection, places)
+    over = [
+        (place, old)
+        for place, budget in budgets.items()
+        for old, loan in budget.loans.items()
+        if loan.node == node and old != run
+    ]
+    for place, old in over:
+        budgets[place].settle(old, known.get((old, place)))
+    _put(connection, number, budgets)
+    connection.executemany(_DROP_LOAN, [(*place, old) for place, old in over])
+
+
+def changed(connection: Connection, run: str, seen: int, now: float) -> tuple[list[Common], int]:
+    """Give how members stand that changed since the number ``seen``, and the number that is seen now."""
     number = _number(connection)
     if number == seen:
         return [], seen
-    rows = connection.execute(_CHANGED, (seen, now)).fetchall()
-    return [Kept(*row) for row in rows], number
+    rows = connection.execute(_CHANGED, (run, run, CALL_SECONDS, seen, now)).fetchall()
+    return [Common(*row) for row in rows], number
 
 
 def forget(connection: Connection, now: float) -> None:
     """Forget what was made good again."""
+    connection.execute("DELETE FROM loan WHERE until <= ?", (now,))
     connection.execute("DELETE FROM quota WHERE until <= ?", (now,))
+
+
+def _budgets(connection: Connection, places: Sequence[Place]) -> dict[Place, Budget]:
+    budgets = {place: Budget() for place in places}
+    columns = [list(column) for column in zip(*budgets, strict=True)] or [[], [], []]
+    for *place, used, granted in connection.execute(_BUDGETS, columns):
+        budget = budgets[Place(*place)]
+        budget.used, budget.granted = used, granted
+    for *place, run, node, granted, moved, returned, wants, silent in connection.execute(_LOANS, columns):
+        loan = NodeLoan(node, granted, moved, returned, wants, silent)
+        budgets[Place(*place)].loans[run] = loan
+    return budgets
+
+
+def _put(connection: Connection, number: int, budgets: dict[Place, Budget]) -> None:
+    rows = [(*place, budget.used, budget.granted, number) for place, budget in budgets.items()]
+    connection.executemany(_PUT_BUDGET, rows)
+
+
+def _columns(loan: NodeLoan) -> tuple[Any, ...]:
+    return loan.node, loan.granted, loan.moved, loan.returned, loan.wants
+
+
+def _place(one: NodeAsked | Moved) -> Place:
+    return Place(_spelt(one.limit), _spelt(one.whom), float(one.until))
+
+
+def _spelt(name: str) -> str:
+    """As names stand in the database, in which no text has a NUL."""
+    return name.replace("\0", "\\x00") if "\0" in name else name
+
+
+def _turn(connection: Connection) -> int:
+    """
+    Begin to change something.
+
+    Whoever does waits for the one before: the numbers are seen in the order in which they were given.
+    """
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'charged'")
+    return _number(connection)
 
 
 def _number(connection: Connection) -> int:

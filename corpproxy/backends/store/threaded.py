@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
+from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
@@ -26,6 +27,7 @@ class ThreadedStore:
     """
 
     is_shared = False
+    run = ""
 
     def __init__(
         self,
@@ -93,6 +95,14 @@ class ThreadedStore:
         return self._writer.run(lambda: self._database.grow_old(group, moment))
 
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
+        """Nobody shares it."""
+        return succeed(None)
+
+    def borrow(self, asked: Sequence[NodeAsked]) -> Deferred[list[NodeLent]]:
+        """Nobody shares it."""
+        return succeed([])
+
+    def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
         """Nobody shares it."""
         return succeed(None)
 

@@ -12,7 +12,8 @@ import msgspec
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.quotas import Charge, Kept
+from corpproxy.accounting.common import Common
+from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.erasure import Erasure
 from corpproxy.backends.store.interface import StoreError
@@ -183,17 +184,20 @@ class SharedTests(OutageTestCase):
         told = self.store.shared(NOW)
         self.assertEqual(
             sorted(told.quotas),
-            [Kept("day", "amir", NOW + 60, 150.0, 20.0), Kept("day", "beth", NOW + 60, 7.0, 0.0)],
+            [Common("day", "amir", NOW + 60, 150.0, 20.0), Common("day", "beth", NOW + 60, 7.0, 0.0)],
         )
         self.assertEqual(self.store.shared(NOW).quotas, [])
         other.charge([Charge("day", "beth", NOW + 60, -7.0, 0.0)])
-        self.assertEqual(self.store.shared(NOW).quotas, [Kept("day", "beth", NOW + 60, 0.0, 0.0)])
+        self.assertEqual(self.store.shared(NOW).quotas, [Common("day", "beth", NOW + 60, 0.0, 0.0)])
 
     def test_next_day(self) -> None:
-        """A charge of the next day begins it anew; one of yesterday that comes late is left out."""
+        """The next day is another one: what comes late is charged to the day that it is of."""
         for until, used in ((NOW + 60, 100.0), (NOW + 120, 5.0), (NOW + 60, 30.0)):
             self.store.charge([Charge("day", "amir", until, used, 0.0)])
-        self.assertEqual(self.store.shared(NOW).quotas, [Kept("day", "amir", NOW + 120, 5.0, 0.0)])
+        self.assertEqual(
+            sorted(self.store.shared(NOW).quotas),
+            [Common("day", "amir", NOW + 60, 130.0, 0.0), Common("day", "amir", NOW + 120, 5.0, 0.0)],
+        )
 
     def test_made_good(self) -> None:
         """What was made good long ago is in the tables no more, and so is the name in it."""

@@ -157,9 +157,9 @@ class MigrationTests(OnPostgresql, test_interface.FileTestCase):
 
     EXPANDS = Migration(
         ("ALTER TABLE usage ADD COLUMN colour text NOT NULL DEFAULT ''", "CREATE TABLE more (a text)"),
-        oldest=1,
+        oldest=len(MIGRATIONS),
     )
-    CONTRACTS = Migration(("ALTER TABLE given RENAME TO granted_now",), oldest=2)
+    CONTRACTS = Migration(("ALTER TABLE given RENAME TO granted_now",), oldest=len(MIGRATIONS) + 1)
 
     def upgrade(self, *more: Migration) -> None:
         """Start a node of a later version."""

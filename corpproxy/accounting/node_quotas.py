@@ -1,0 +1,431 @@
+"""
+Quotas of a node that has them in common with others: it borrows of them, and lends to its workers.
+
+What it may lend is what it holds of a loan.  It asks for more before that is lent: enough for some seconds
+at the pace of the last ones, and a part of what is left of the quota at least, so that who is far from the
+end costs the common lender little.  What nobody here needs goes back after a while, and at once where others
+want it.
+
+What is not lent (minutes, and what is only recorded) is told in the same way, as what moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable
+from typing import NamedTuple
+
+from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
+from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Borrower, Lender, Reply
+from corpproxy.accounting.quotas import Asked, Lent, Quotas, Row
+from corpproxy.policy.quota import Member, Quota, Standing
+
+# A node holds such a part of what is left at least, and what is used in so long.
+PART_OF_QUOTA = 16
+HOLD_SECONDS = 10.0
+# What nobody used for so long goes back.
+IDLE_SECONDS = 60.0
+# What moved is told after so long; sooner where more than this part of the quota is used, or more is wanted.
+TELL_SECONDS = 5.0
+NEAR = 0.75
+# So long somebody waits for a lender that does not answer, before it counts as away; then it is as the policy
+# says, and for so long until somebody may try again.
+AWAY_SECONDS = 5.0
+AGAIN_SECONDS = 60.0
+# Who was called gives back for so long what it does not need.
+CALLED_SECONDS = 3.0
+# The pace is not told by what moved in less.
+PACE_SECONDS = 0.5
+
+
+class Holding:
+    """
+    What this node holds of one member's quota until it is made good.
+
+    ``unmet`` is since when somebody wants more than is here, ``touched`` when anybody used or wanted any.
+    ``is_over`` says that the common lender has no more, ``shut_until`` that it is away; until
+    ``called_until`` others want what is not needed here.
+    """
+
+    __slots__ = (
+        "borrower",
+        "called_until",
+        "is_over",
+        "looked_at",
+        "moved_before",
+        "pace",
+        "shut_until",
+        "telling",
+        "told",
+        "told_at",
+        "touched",
+        "unmet",
+        "until",
+    )
+
+    def __init__(self, until: float, seconds: float) -> None:
+        self.until = until
+        self.borrower = Borrower()
+        self.told = self.telling = (0, 0)
+        self.told_at = -math.inf
+        self.touched = -math.inf
+        self.looked_at = seconds
+        self.unmet: float | None = None
+        self.pace = 0.0
+        self.moved_before = 0
+        self.is_over = False
+        self.shut_until = 0.0
+        self.called_until = -math.inf
+
+    @property
+    def left(self) -> int:
+        """What is held, or, less than nothing, was used without being lent."""
+        borrower = self.borrower
+        return borrower.granted - borrower.returned - borrower.moved
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the common lender knows all."""
+        return self.told == (self.borrower.moved, self.borrower.returned)
+
+    def measure(self, seconds: float) -> None:
+        """See how fast it is used."""
+        passed = seconds - self.looked_at
+        if passed >= PACE_SECONDS:
+            moved = self.borrower.moved
+            self.pace = max((moved - self.moved_before) / passed, self.pace / 2)
+            self.moved_before, self.looked_at = moved, seconds
+
+
+class Waiting(NamedTuple):
+    """A process that waits for more than is here, and its question."""
+
+    borrower: str
+    asked: Asked
+
+
+class NodeQuotas(Quotas):
+    """
+    Quotas that others lend.
+
+    ``is_urgent`` says that somebody waits for `asks` to be asked.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_urgent = False
+        self._holdings: dict[Member, Holding] = {}
+        # Those to be looked after in the next turn; and all that hold anything, the longest idle first.
+        self._due: dict[Member, None] = {}
+        self._resting: dict[Member, None] = {}
+        self._waiting: dict[Member, dict[str, Asked]] = {}
+        self._seconds = 0.0
+        # Since when the lender has not answered; None when it has.
+        self._silent_since: float | None = None
+
+    # Workers.
+
+    def lend(self, borrower: str, asked: Asked, now: float, seconds: float) -> Lent:
+        """A process moved octets of what it was lent, and asks for more."""
+        self._seconds = seconds
+        lent = super().lend(borrower, asked, now, seconds)
+        member = asked.limit, asked.whom
+        row, holding = self._rows.get(member), self._holdings.get(member)
+        if row is None or row.lender is None or holding is None or lent.until != holding.until:
+            return lent
+        if asked.wants > 0:
+            self._touch(member, holding, seconds)
+        self._due[member] = None
+        if asked.wants <= 0 or lent.granted > asked.seen:
+            self._waits_no_more(member, borrower)
+        else:
+            self._note_unmet(member, holding, borrower, asked, now, seconds)
+        return lent._replace(calls_back=lent.calls_back or seconds < holding.called_until)
+
+    def bury(self, borrower: str) -> None:
+        """A process is over: what it was lent counts as used."""
+        super().bury(borrower)
+        for member in list(self._waiting):
+            self._waits_no_more(member, borrower)
+
+    def answerable(self) -> list[Waiting]:
+        """Those who wait for more where there is some now: ask for them once more."""
+        return [
+            Waiting(borrower, asked)
+            for member, waiting in self._waiting.items()
+            if (holding := self._holdings.get(member)) is not None
+            and (holding.is_over or self._free(member, holding) > 0)
+            for borrower, asked in waiting.items()
+        ]
+
+    def _note_unmet(
+        self, member: Member, holding: Holding, borrower: str, asked: Asked, now: float, seconds: float
+    ) -> None:
+        self._waiting.setdefault(member, {})[borrower] = asked
+        if holding.unmet is None:
+            holding.unmet = seconds
+        self.is_urgent = self.is_urgent or not holding.is_over
+        if self.is_away(seconds) and not self._goes_on(member):
+            holding.shut_until = now + AGAIN_SECONDS
+            self._changed.add(member)
+
+    def _waits_no_more(self, member: Member, borrower: str) -> None:
+        waiting = self._waiting.get(member)
+        if waiting is not None:
+            waiting.pop(borrower, None)
+            if not waiting:
+                del self._waiting[member]
+                self._holdings[member].unmet = None
+
+    # What lends to this node.
+
+    def asking(self, seconds: float) -> Generator[None, None, list[NodeAsked]]:
+        """
+        What to tell and to ask now, of all members together, a slice at each step.
+
+        It is answered by `take` or `not_answered`.
+        """
+        self._seconds, self.is_urgent = seconds, False
+        self._end_rest(seconds)
+        due, self._due = self._due, {}
+        asked = []
+        pauses = Pauses()
+        for member in due:
+            holding = self._holdings.get(member)
+            if holding is not None:
+                one = self._ask(member, holding, seconds)
+                if one is not None:
+                    asked.append(one)
+                elif not holding.is_told or member in self._waiting:
+                    self._due[member] = None
+            if pauses.is_due():
+                yield
+        if asked:
+            self.note_silence(seconds)
+        return asked
+
+    def take(self, lent: Iterable[NodeLent], asked_at: float) -> None:
+        """What was asked for, or less."""
+        self._silent_since = None
+        for one in lent:
+            member = one.limit, one.whom
+            holding = self._holdings.get(member)
+            if holding is not None and holding.until == one.until:
+                self._take(member, holding, one, asked_at)
+
+    def not_answered(self, asked: Iterable[NodeAsked]) -> None:
+        """Nobody answered; it is asked once more."""
+        for one in asked:
+            self._due[one.limit, one.whom] = None
+
+    def note_silence(self, seconds: float) -> None:
+        """What lends to this node does not answer."""
+        if self._silent_since is None:
+            self._silent_since = seconds
+
+    def is_away(self, seconds: float) -> bool:
+        """Whether what lends to this node has not answered for too long."""
+        return self._silent_since is not None and seconds - self._silent_since >= AWAY_SECONDS
+
+    @property
+    def shut(self) -> int:
+        """How many members have nothing more because what lends is away."""
+        return sum(1 for holding in self._holdings.values() if holding.shut_until)
+
+    def put_common(self, row: Common) -> None:
+        """Take up how a member stands in what all have in common."""
+        member = row.limit, row.whom
+        mine = self._rows.get(member)
+        if mine is not None and mine.until > row.until:
+            # It was made good here meanwhile, and not there.
+            return
+        if mine is None or mine.until != row.until:
+            mine = self._rows[member] = Row(row.until)
+        holding = self._holdings.get(member)
+        if holding is not None and holding.until != row.until:
+            holding = None
+        used = row.elsewhere + (holding.borrower.moved if holding is not None else 0)
+        quota = self._quotas.get(row.limit)
+        free = quota.allowed + row.granted - used - row.lent if quota is not None else 0.0
+        if row.granted > mine.granted or used < mine.used or free >= LEAST_OCTETS:
+            mine.is_over = False
+            if holding is not None:
+                holding.is_over = False
+        mine.used, mine.granted = used, row.granted
+        if holding is not None and row.wanted > free:
+            self._call(member, holding)
+        self._changed.add(member)
+
+    def moved_at_most(self, members: Iterable[Member], run: str) -> list[Moved]:
+        """What these may have moved in this run: what its workers hold may be used by now."""
+        found = []
+        for member in members:
+            holding = self._holdings.get(member)
+            if holding is not None:
+                lent = self.lent(*member)
+                found.append(Moved(run, *member, holding.until, holding.borrower.moved + lent))
+        return found
+
+    def end(self) -> None:
+        """Give all back with the next question."""
+        for member, holding in self._holdings.items():
+            holding.touched = holding.told_at = -math.inf
+            self._due[member] = None
+
+    def _ask(self, member: Member, holding: Holding, seconds: float) -> NodeAsked | None:
+        quota = self._quotas.get(member[0])
+        row = self._rows.get(member)
+        if row is None or row.until != holding.until:
+            self._forget_holding(member)
+            return None
+        holding.measure(seconds)
+        wants = self._wants(member, holding, row, quota, seconds) if quota is not None else 0
+        borrower = holding.borrower
+        if not (wants or self._is_to_be_told(holding, row, quota, seconds) or holding.shut_until):
+            return None
+        holding.telling, holding.told_at = (borrower.moved, borrower.returned), seconds
+        waiting = seconds - holding.unmet if holding.unmet is not None else 0.0
+        allowed = quota.allowed if quota is not None else 0
+        return NodeAsked(*member, holding.until, allowed, *borrower.ask(wants), waiting)
+
+    def _is_to_be_told(self, holding: Holding, row: Row, quota: Quota | None, seconds: float) -> bool:
+        borrower = holding.borrower
+        if borrower.holds and (
+            seconds < holding.called_until or borrower.until - seconds < NODE_TERM_SECONDS / 2
+        ):
+            return True
+        is_near = quota is None or row.used >= NEAR * (quota.allowed + row.granted)
+        is_late = is_near or seconds - holding.told_at >= TELL_SECONDS
+        return not holding.is_told and (is_late or holding.told[1] != borrower.returned)
+
+    def _wants(self, member: Member, holding: Holding, row: Row, quota: Quota, seconds: float) -> int:
+        """Give back what is not needed, and say what more could be used."""
+        free = self._free(member, holding)
+        unmet = sum(asked.wants for asked in self._waiting.get(member, {}).values())
+        is_idle = seconds - holding.touched >= IDLE_SECONDS and not self.lent(*member)
+        if is_idle or not quota.lands:
+            holding.borrower.give_back(free)
+            return 0
+        if seconds < holding.called_until:
+            needs = unmet + int(holding.pace / 2)
+            holding.borrower.give_back(free - needs)
+        else:
+            left = int(quota.allowed + row.granted - row.used)
+            needs = max(unmet, int(holding.pace * HOLD_SECONDS), left // PART_OF_QUOTA, LEAST_OCTETS)
+        return needs - free if free < needs / 2 or unmet > free else 0
+
+    def _call(self, member: Member, holding: Holding) -> None:
+        holding.called_until = self._seconds + CALLED_SECONDS
+        self._due[member] = None
+
+    def _take(self, member: Member, holding: Holding, lent: NodeLent, asked_at: float) -> None:
+        borrower = holding.borrower
+        borrower.take(Reply(lent.granted, NODE_TERM_SECONDS), asked_at, borrower.holds)
+        borrower.returned = max(borrower.returned, lent.returned)
+        holding.told = holding.telling
+        if lent.calls_back:
+            self._call(member, holding)
+        if holding.is_over != lent.is_over or holding.shut_until:
+            holding.is_over, holding.shut_until = lent.is_over, 0.0
+            self._rows[member].is_over = False
+            self._changed.add(member)
+        if member in self._waiting or not holding.is_told:
+            self._due[member] = None
+        if borrower.holds:
+            self._resting.setdefault(member, None)
+
+    def _end_rest(self, seconds: float) -> None:
+        """Look after what nobody used for a while; those stand first."""
+        for member in list(self._resting):
+            holding = self._holdings.get(member)
+            if holding is None:
+                del self._resting[member]
+                continue
+            is_idle = seconds - holding.touched >= IDLE_SECONDS
+            if not is_idle:
+                break
+            self._due[member] = None
+            del self._resting[member]
+            if holding.borrower.holds and self.lent(*member):
+                self._resting[member] = None
+
+    # What is different from quotas of one's own.
+
+    def standing(self, limit: str, whom: str, now: float) -> Standing | None:
+        """How a member stands; nothing is left of what another lends who is away."""
+        standing = super().standing(limit, whom, now)
+        holding = self._holdings.get((limit, whom))
+        if standing is not None and holding is not None and holding.shut_until > now:
+            used, until = max(standing.used, standing.allowed), min(standing.until, holding.shut_until)
+            return standing._replace(used=used, until=until)
+        return standing
+
+    def grant(self, limit: str, whom: str, more: float, now: float) -> Standing | None:
+        """Give a member more, until it is made good again."""
+        holding = self._holdings.get((limit, whom))
+        if holding is not None:
+            holding.is_over = False
+        return super().grant(limit, whom, more, now)
+
+    def reset(self, limit: str, whom: str | None, now: float) -> int:
+        """Begin anew for a member, or for all of a limit."""
+        for member, holding in self._holdings.items():
+            if member[0] == limit and whom in (None, member[1]):
+                holding.is_over = False
+        return super().reset(limit, whom, now)
+
+    def forget(self, now: float) -> None:
+        """Forget what was made good again."""
+        super().forget(now)
+        for member in [member for member, holding in self._holdings.items() if holding.until <= now]:
+            self._forget_holding(member)
+
+    def _use(self, member: Member, row: Row, amount: int) -> None:
+        super()._use(member, row, amount)
+        holding = self._held(member, row)
+        holding.borrower.move(amount)
+        self._touch(member, holding, self._seconds)
+
+    def _left(self, member: Member, row: Row, quota: Quota, seconds: float) -> float:
+        holding = self._held(member, row)
+        if self._goes_on(member) and self.is_away(seconds):
+            return super()._left(member, row, quota, seconds)
+        return holding.left if seconds < holding.borrower.until else 0
+
+    def _term(self, member: Member, seconds: float) -> float:
+        if self._goes_on(member) and self.is_away(seconds):
+            return TERM_SECONDS
+        holding = self._holdings.get(member)
+        until = holding.borrower.until if holding is not None else 0.0
+        return min(TERM_SECONDS, max(0.0, until - seconds))
+
+    def _is_over(self, member: Member, lender: Lender, seconds: float) -> bool:
+        holding = self._holdings.get(member)
+        return holding is not None and holding.is_over and super()._is_over(member, lender, seconds)
+
+    def _goes_on(self, member: Member) -> bool:
+        quota = self._quotas.get(member[0])
+        return quota is not None and quota.goes_on
+
+    # Inside.
+
+    def _held(self, member: Member, row: Row) -> Holding:
+        holding = self._holdings.get(member)
+        if holding is None or holding.until != row.until:
+            self._waiting.pop(member, None)
+            holding = self._holdings[member] = Holding(row.until, self._seconds)
+        return holding
+
+    def _free(self, member: Member, holding: Holding) -> int:
+        return max(0, holding.left - self.lent(*member))
+
+    def _touch(self, member: Member, holding: Holding, seconds: float) -> None:
+        holding.touched = seconds
+        self._due[member] = None
+        if self._resting.pop(member, member) is None:
+            self._resting[member] = None
+
+    def _forget_holding(self, member: Member) -> None:
+        for known in (self._holdings, self._due, self._resting, self._waiting):
+            known.pop(member, None)

@@ -1,0 +1,29 @@
+"""The connection over which a node borrows of quotas: behind no report, no batch of sums and no erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
+from corpproxy.backends.store import quotas as store_quotas
+from corpproxy.backends.store.postgresql import PostgresqlDatabase
+
+
+class LendingDatabase(PostgresqlDatabase):
+    """
+    Loans in the database.
+
+    They have no terms in them, and do not wait for whoever takes those away.
+    """
+
+    def borrow(self, run: str, asked: Sequence[NodeAsked]) -> list[NodeLent]:
+        """Take down what this run of the node tells, and lend it what it may have."""
+        return self.change(lambda connection, _: store_quotas.borrow(connection, self.node, run, asked))
+
+    def settle(self, run: str, moved: Sequence[Moved]) -> None:
+        """Account for what was lent to runs of this node before."""
+        self.change(lambda connection, _: store_quotas.settle(connection, self.node, run, moved))
+
+    def _begin(self, *, forgets: bool) -> None:
+        """See that the tables are still what this version knows."""
+        self._check()
