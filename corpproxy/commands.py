@@ -75,7 +75,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         **service.status(),
         "not_ready": service.reasons_not_ready(),
         "set_aside": [str(path) for path in asides(service.state)],
-        "store_away": concerns_of(service.store),
+        "store_away": concerns_of(service.store, service.quota_keeper.shut),
         **sinks_of(service),
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets

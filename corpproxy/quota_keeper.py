@@ -162,6 +162,11 @@ class QuotaKeeper:
                 await deferLater(self._service.reactor, 0)
         self.tell()
 
+    @property
+    def shut(self) -> int:
+        """How many members have nothing more because the store that nodes share is away."""
+        return 0 if self.borrowing is None else self.borrowing.quotas.shut
+
     async def stop_borrowing(self) -> None:
         """Give back what is on loan to this node."""
         if self.borrowing is not None:

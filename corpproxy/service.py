@@ -267,7 +267,7 @@ class CorpproxyService(Making, Holding, Service):
         """What somebody should look at although the proxy does its work: lists, sinks, damaged files."""
         sinks: list[str] = self.sinks.problems()
         told = [problem.message for problem in self.updates.problems]
-        return told + sinks + concerns_aside(self.state) + concerns_of(self.store)
+        return told + sinks + concerns_aside(self.state) + concerns_of(self.store, self.quota_keeper.shut)
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
