@@ -46,9 +46,10 @@ class Database:
             loan.silent = now - self.heard[name]
 
     def settle(self, node: str, run: str, moved: dict[str, int]) -> None:
-        for name, loan in list(self.budget.loans.items()):
-            if loan.node == node and name != run:
-                self.budget.settle(name, moved.get(name))
+        runs = [name for name, loan in self.budget.loans.items() if loan.node == node]
+        for name in {*runs, *moved} - {run}:
+            self.budget.settle(node, name, moved.get(name))
+            self.heard.setdefault(name, 0.0)
 
     def common(self, run: str, until: float) -> Common:
         loans = self.budget.loans
