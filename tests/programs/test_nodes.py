@@ -208,8 +208,8 @@ class TwoNodesTests(SynchronousTestCase):
             self.assertLess(abs(moved[1] - 100 * MIB), MIB)
             self.assertEqual([self.one.status(user) for user in ("beth", "carol")], [403, 403])
             metrics = self.one.metrics()
-            self.assertIn("\ncorpproxy_quotas_shut 1\n", metrics)
-            self.assertIn("\ncorpproxy_store_away 1\n", metrics)
+            self.assertIn("\ncorpproxy_quotas_shut 1.0\n", metrics)
+            self.assertIn("\ncorpproxy_store_away 1.0\n", metrics)
             said = self.one.says("status")
             self.assertIn("what was on loan is used up for 1 members of quotas", said)
         finally:
