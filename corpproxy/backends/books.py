@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import OTHER_HOSTS
+from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed, DeedName, record_of
 from corpproxy.audit.erasure import Erasing, Erasure
 from corpproxy.audit.pseudonyms import Naming
@@ -70,6 +71,7 @@ class Books:
     :ivar hides: whether there is one among some hosts that the record may not name.
     :ivar naming: gives pseudonyms, where the record has them.
     :ivar forgotten: what was erased while exchanges ran that it is about; see `forget`.
+    :ivar look: is told of each exchange that is over, while somebody looks at what runs.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Books:
         self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
         self.naming: Naming | None = None
         self.forgotten: tuple[Erasure, ...] = ()
+        self.look: Callable[[Exchange], None] | None = None
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -146,6 +149,22 @@ class Books:
             record = self._bare(exchange, _CLOSING if exchange.opened else _EXCHANGE)
             self._writer.write(record)
         self._watch(record)
+        if self.look is not None:
+            self.look(exchange)
+
+    def shown(self, exchange: Exchange) -> Shown:
+        """Whose an exchange is and where it goes, as its record will say it, for who looks while it runs."""
+        name, client, destination = exchange.identity.name, exchange.client, exchange.destination
+        categories = destination.categories if destination is not None else ()
+        host = destination.host.name if destination is not None else ""
+        discretion = exchange.in_force.discretion
+        if host and discretion and discretion.hides(categories):
+            host = OTHER_HOSTS
+        if self.naming is not None:
+            client = self.naming.device(client)
+            name = self.naming.person(name) if name else ""
+        rule = exchange.decision.rule if exchange.decision is not None else ""
+        return Shown(name or client, client, host, categories, rule)
 
     def forget(self, erasure: Erasure, running: Iterable[Exchange]) -> None:
         """

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed
+from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.reference import References
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.in_force import InForce
@@ -24,6 +26,7 @@ from corpproxy.net.names import Names
 from corpproxy.net.pacing import Pacer
 from corpproxy.net.pool import Pool
 from corpproxy.net.rounds import Rounds
+from corpproxy.net.watching import Watching
 
 
 class Books(Protocol):
@@ -40,6 +43,13 @@ class Books(Protocol):
 
     def deed(self, deed: Deed, policy: str) -> None:
         """Record what a person did to the access of others."""
+
+    look: Callable[[Exchange], None] | None
+
+    naming: Naming | None
+
+    def shown(self, exchange: Exchange) -> Shown:
+        """Whose an exchange is and where it goes, as its record will say it."""
 
     def accepts(self) -> bool:
         """Whether records can be kept now; exchanges are refused while they cannot, if the policy says so."""
@@ -107,6 +117,7 @@ class Proxy:
         self.admission = Admission(self)
         self.heads = Heads(in_force)
         self.rounds = Rounds(self)
+        self.watching = Watching(self)
         self.pacer = Pacer(reactor)
         self.counter = Counter(reactor)
         self.borrowing = Borrowing(self.pacer, reactor)

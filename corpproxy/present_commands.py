@@ -1,0 +1,126 @@
+"""The commands about what runs now that the running service takes over its control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.task import coiterate
+
+from corpproxy.accounting.present import Person, Question, QuotaUse, Sort, ordered
+from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
+from corpproxy.net.by_hand import Chosen, Ended
+from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.policy.limits import Limit, Per
+
+if TYPE_CHECKING:
+    from corpproxy.service import CorpproxyService
+
+# Hosts that the record of an ending names.
+MOST_HOSTS = 20
+
+
+def present_commands(service: CorpproxyService) -> Mapping[str, Command]:
+    """Give each command by its name."""
+    desk = PresentDesk(service)
+    return {"present": desk.show, "present-end": desk.end}
+
+
+class PresentDesk:
+    """Shows administrators what runs, and ends what they want ended, with a record of who did."""
+
+    def __init__(self, service: CorpproxyService) -> None:
+        self._service = service
+
+    def show(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Tell what runs now: people, or exchanges."""
+        try:
+            question = msgspec.convert(arguments, Question)
+        except msgspec.ValidationError as error:
+            raise ControlError("bad-question", f"this cannot be shown: {error}") from error
+        return Deferred.fromCoroutine(self._show(question))
+
+    def end(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """End one exchange, or all of a person."""
+        reference, who = (str(arguments.get(key) or "") for key in ("reference", "who"))
+        if bool(reference) == bool(who):
+            raise ControlError(
+                "bad-end", "say which exchange (its reference), or whose (a person, an address)"
+            )
+        why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
+        if not why:
+            raise ControlError("bad-end", "say why: the reason stands in the record")
+        chosen = Chosen(caller.name, why, reference, who)
+        return self._service.end_by_hand(chosen).addCallback(self._ended, chosen)
+
+    async def _show(self, question: Question) -> dict[str, Any]:
+        present = await self._service.look(question)
+        if question.sort is Sort.QUOTA:
+            present = ordered(replace(present, people=await self._with_quotas(present.people)), question)
+        else:
+            present = ordered(present, question)
+            present = replace(present, people=await self._with_quotas(present.people))
+        told: dict[str, Any] = msgspec.to_builtins(present)
+        return {"now": self._service.now(), **told}
+
+    def _ended(self, ended: Ended, chosen: Chosen) -> dict[str, Any]:
+        if not ended.count:
+            what = f"exchange {chosen.reference}" if chosen.reference else f"nothing of '{chosen.who}'"
+            runs = "does not run" if chosen.reference else "runs"
+            raise ControlError("not-running", f"{what} {runs} (any more)")
+        service = self._service
+        deed = Deed(
+            DeedName.RUNNING_ENDED,
+            service.now(),
+            chosen.by,
+            ended.whom,
+            ended.hosts[:MOST_HOSTS],
+            why=chosen.why,
+            source=COMMAND,
+            count=ended.count,
+        )
+        service.books.deed(deed, service.configuration.version)
+        return {"count": ended.count, "whom": ended.shown, "hosts": list(ended.hosts)}
+
+    async def _with_quotas(self, people: Sequence[Person]) -> tuple[Person, ...]:
+        """Add to people how they stand with the quota of theirs of which least is left."""
+        limiting, told = self._service.proxy.in_force.limiting, []
+        limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
+        if not limits:
+            return tuple(people)
+
+        def tell() -> Iterator[None]:
+            for person in people:
+                told.append(replace(person, quota=self._quota(person, limits)))
+                yield
+
+        # Others have their turn in between: there may be thousands.
+        await coiterate(tell())
+        return tuple(told)
+
+    def _quota(self, person: Person, limits: Sequence[Limit]) -> QuotaUse | None:
+        quotas, now = self._service.quota_keeper.quotas, self._service.now()
+        stands = [
+            (standing.used / standing.allowed if standing.allowed else 1.0, limit.name, standing.until)
+            for limit in limits
+            for whom in _counted_as(person, limit.per)
+            if (standing := quotas.standing(limit.name, whom, now)) is not None
+        ]
+        if not stands:
+            return None
+        share, name, until = max(stands)
+        return QuotaUse(name, round(share, 3), until)
+
+
+def _counted_as(person: Person, per: Per) -> tuple[str, ...]:
+    """Under which names a limit counts what a person uses."""
+    if per is Per.USER:
+        # Whoever has no name is counted by address.
+        return (person.who,)
+    if per is Per.DEVICE:
+        return person.addresses if person.named else (person.who,)
+    return person.groups if per is Per.GROUP else ()
