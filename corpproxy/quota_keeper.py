@@ -166,7 +166,7 @@ class QuotaKeeper:
         pauses = Pauses()
         for row in rows:
             if self.borrowing is not None:
-                self.borrowing.quotas.put_common(self._charging.on_top(row))
+                self.borrowing.quotas.put_common(self._charging.on_top(row), self._service.now())
             if pauses.is_due():
                 await deferLater(self._service.reactor, 0)
         self.tell()
@@ -230,6 +230,8 @@ class QuotaKeeper:
         self._tell_damage("begins anew")
         now = self._service.now()
         if self._turns_back:
+            if self.borrowing is not None:
+                await self.borrowing.begin_anew()
             for _ in self.quotas.turn_back(kept, now):
                 await deferLater(self._service.reactor, 0)
         else:
