@@ -246,7 +246,10 @@ class NodeQuotas(Quotas):
         holding.telling, holding.told_at = (borrower.moved, borrower.returned), seconds
         waiting = seconds - holding.unmet if holding.unmet is not None else 0.0
         allowed = quota.allowed if quota is not None else 0
-        return NodeAsked(*member, holding.until, allowed, *borrower.ask(wants), waiting)
+        minutes = holding.minutes
+        holding.telling_minute = minutes.last
+        asking = borrower.ask(wants)
+        return NodeAsked(*member, holding.until, allowed, *asking, waiting, minutes.last, minutes.bits)
 
     def _is_to_be_told(self, holding: Holding, row: Row, quota: Quota | None, seconds: float) -> bool:
         borrower = holding.borrower
@@ -254,7 +257,7 @@ class NodeQuotas(Quotas):
             seconds < holding.called_until or borrower.until - seconds < NODE_TERM_SECONDS / 2
         ):
             return True
-        is_near = quota is None or row.used >= NEAR * (quota.allowed + row.granted)
+        is_near = quota is None or quota.minutes > 0 or row.used >= NEAR * (quota.allowed + row.granted)
         is_late = is_near or seconds - holding.told_at >= TELL_SECONDS
         return not holding.is_told and (is_late or holding.told[1] != borrower.returned)
 
@@ -283,6 +286,7 @@ class NodeQuotas(Quotas):
         borrower.take(Reply(lent.granted, NODE_TERM_SECONDS), asked_at, borrower.holds)
         borrower.returned = max(borrower.returned, lent.returned)
         holding.told = holding.telling
+        holding.minutes = holding.minutes.since(holding.telling_minute)
         if lent.calls_back:
             self._call(member, holding)
         if holding.is_over != lent.is_over or holding.shut_until:
@@ -351,6 +355,9 @@ class NodeQuotas(Quotas):
         super()._use(member, row, amount)
         holding = self._held(member, row)
         holding.borrower.move(amount)
+        quota = self._quotas.get(member[0])
+        if quota is not None and quota.minutes:
+            holding.minutes.count(row.minute)
         self._touch(member, holding, self._seconds)
 
     def _left(self, member: Member, row: Row, quota: Quota, seconds: float) -> float:
