@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -201,7 +202,9 @@ class QuotaKeeper:
 
     def _load(self) -> None:
         self._is_reading = True
-        self._file.load(self._service.now()).addCallbacks(self._loaded, self._not_loaded)
+        loading = self._file.load(self._service.now())
+        loading.addCallback(lambda kept: Deferred.fromCoroutine(self._loaded(kept)))
+        loading.addErrback(self._not_loaded)
 
     def _keep(self) -> None:
         if not self._is_known:
@@ -257,8 +260,10 @@ class QuotaKeeper:
         """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
         self._file.forget(self._service.now()).addErrback(lambda _: None)
 
-    def _loaded(self, kept: list[Kept]) -> None:
+    async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")
+        if self._turns_back and self.borrowing is not None:
+            await self.borrowing.begin_anew()
         self._work.add(self._taking_up(kept))
 
     def _taking_up(self, kept: list[Kept]) -> Iterator[None]:
