@@ -12,7 +12,7 @@ What is not lent (minutes, and what is only recorded) is told in the same way, a
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
@@ -64,7 +64,6 @@ class NodeQuotas(Quotas):
         # Those who have nothing more because what lends is away.
         self._shut: set[Member] = set()
         # When something is made good next, and the times of each limit: since when is known until when.
-        self._next_end = math.inf
         self._periods: dict[str, tuple[float, float]] = {}
         self._seconds = 0.0
         # Since when the lender has not answered; None when it has.
@@ -89,9 +88,9 @@ class NodeQuotas(Quotas):
             self._note_unmet(member, holding, borrower, asked, now, seconds)
         return lent._replace(calls_back=lent.calls_back or seconds < holding.called_until)
 
-    def bury(self, borrower: str) -> None:
+    def burying(self, borrower: str) -> Iterator[None]:
         """A process is over: what it was lent counts as used."""
-        super().bury(borrower)
+        yield from super().burying(borrower)
         for member in list(self._waiting):
             self._waits_no_more(member, borrower)
 
@@ -342,14 +341,16 @@ class NodeQuotas(Quotas):
         super().define(limits)
         self._periods.clear()
 
-    def forget(self, now: float) -> None:
+    def forgetting(self, now: float) -> Iterator[None]:
         """Forget what was made good again."""
-        super().forget(now)
-        if now < self._next_end:
-            return
-        for member in [member for member, holding in self._holdings.items() if holding.until <= now]:
-            self._forget_holding(member)
-        self._next_end = min((holding.until for holding in self._holdings.values()), default=math.inf)
+        yield from super().forgetting(now)
+        pauses = Pauses()
+        for member in list(self._holdings):
+            holding = self._holdings.get(member)
+            if holding is not None and holding.until <= now:
+                self._forget_holding(member)
+            if pauses.is_due():
+                yield
 
     def _use(self, member: Member, row: Row, amount: int) -> None:
         super()._use(member, row, amount)
@@ -389,7 +390,6 @@ class NodeQuotas(Quotas):
             self._waiting.pop(member, None)
             holding = self._holdings[member] = Holding(row.until, self._seconds)
             self._shut.discard(member)
-            self._next_end = min(self._next_end, row.until)
         return holding
 
     def _free(self, member: Member, holding: Holding) -> int:

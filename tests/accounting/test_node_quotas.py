@@ -124,7 +124,8 @@ class Node:
 
     def replace(self, number: int) -> None:
         """A worker is killed, and another begins in its place."""
-        self.quotas.bury(self.workers[number].name)
+        for _ in self.quotas.burying(self.workers[number].name):
+            pass
         self.buried += 1
         self.workers[number] = Worker(f"{self.run}.r{self.buried}")
 
@@ -440,7 +441,7 @@ class NodeTests(SynchronousTestCase):
         self.wants(self.one, MIB)
         self.site.pass_time(2)
         quotas, until = self.one.quotas, self.site.quota.ends(NOW)
-        quotas.forget(until - 1)
+        finish(quotas.forgetting(until - 1))
         self.assertEqual(len(quotas.moved_at_most([MEMBER], "run")), 1)
-        quotas.forget(until)
+        finish(quotas.forgetting(until))
         self.assertEqual((quotas.moved_at_most([MEMBER], "run"), finish(quotas.asking(2000.0))), ([], []))
