@@ -230,9 +230,11 @@ class Upstream(Wire):
             raise ProtocolError("too-many-interim", "1xx answers without end")
         assert self.asker is not None
         self.asker.interim(head)
-        if self.asker is None:
-            return None
-        return self._reader.feed(self._reader.take_rest())
+        return self._reader.feed(self._reader.take_rest()) if self._is_asked() else None
+
+    def _is_asked(self) -> bool:
+        """Whether somebody waits for an answer still, whoever it is."""
+        return self.asker is not None
 
     def half_closed(self) -> None:
         """The server closed its side without an answer, or between exchanges: it is of no more use."""
