@@ -413,6 +413,7 @@ class CorpproxyService(Making, Holding, Service):
             self.lists.stop,
             clients,
             self._drain,
+            proxy.watching.stop,
             proxy.rounds.stop,
             proxy.pacer.stop,
             self.limit_keeper.stop,
