@@ -1,4 +1,4 @@
-"""Slices: long work is done a little at a time, so that nobody waits for it."""
+"""Turns: long work of many small steps is done for a millisecond at a time, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 
-# How long one slice goes on before others have their turn.
-SLICE_SECONDS = 0.001
+# How long one turn goes on before others have theirs.
+TURN_SECONDS = 0.001
 
 _Outcome = TypeVar("_Outcome")
 
 
-class Slices:
+class Turns:
     """
-    Takes the steps of generators until a slice is over, and goes on when others had their turn.
+    Takes the steps of generators until a turn is over, and goes on when others had theirs.
 
-    ``seconds`` is the clock of slices.
+    ``seconds`` is the clock of turns.
     """
 
     def __init__(self, reactor: Any, seconds: Callable[[], float] = time.perf_counter) -> None:
         self._seconds = seconds
         self._cooperator = Cooperator(
-            terminationPredicateFactory=self._slice, scheduler=lambda go_on: reactor.callLater(0, go_on)
+            terminationPredicateFactory=self._turn, scheduler=lambda go_on: reactor.callLater(0, go_on)
         )
 
     def take(self, steps: Generator[None, None, _Outcome]) -> Deferred[_Outcome]:
@@ -37,6 +37,6 @@ class Slices:
 
         return self._cooperator.coiterate(run()).addCallback(lambda _: outcome[0])
 
-    def _slice(self) -> Callable[[], bool]:
-        until = self._seconds() + SLICE_SECONDS
+    def _turn(self) -> Callable[[], bool]:
+        until = self._seconds() + TURN_SECONDS
         return lambda: self._seconds() >= until
