@@ -10,10 +10,13 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = ["native/form.h"]
+HEADERS = ["native/form.h", "native/slots.h"]
 
 setup(
     ext_modules=[
+        Extension(
+            "corpproxy._ahead", ["native/ahead.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
         Extension(
             "corpproxy._apr1", ["native/apr1.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),

@@ -17,6 +17,7 @@ from corpproxy.grant_commands import grant_commands
 from corpproxy.limit_commands import limit_commands
 from corpproxy.list_commands import list_commands
 from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.present_commands import present_commands
 from corpproxy.quota_commands import quota_commands
 from corpproxy.reload import Reloaded
 
@@ -53,6 +54,7 @@ def commands(service: CorpproxyService) -> Mapping[str, Command]:
         **grant_commands(service),
         **limit_commands(service),
         **quota_commands(service),
+        **present_commands(service),
         **list_commands(service),
     }
 
@@ -73,7 +75,7 @@ def status_of(service: CorpproxyService) -> dict[str, Any]:
         **service.status(),
         "not_ready": service.reasons_not_ready(),
         "set_aside": [str(path) for path in asides(service.state)],
-        "store_away": concerns_of(service.store),
+        "store_away": concerns_of(service.store, service.quota_keeper.shut),
         **sinks_of(service),
         "listening": [
             f"{one.listener.name} ({one.listener.purpose.value}) {one.written}" for one in service.sockets

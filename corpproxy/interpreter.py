@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import sys
+
+from corpproxy.resident import give_back_files
 
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
 # look at the young objects after each seven hundred new ones, which is every tenth exchange.
@@ -23,9 +23,4 @@ def set_interpreter() -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
-
-
-def give_back() -> None:
-    """Give memory that is free back to the system, where the C library knows how (glibc)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_files()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,6 +20,7 @@ from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
 from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
+from corpproxy.steady import JUMP_SECONDS
 
 if TYPE_CHECKING:
     from corpproxy.node_borrowing import NodeBorrowing
@@ -28,6 +30,8 @@ log = Logger()
 
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
+# What was made good days ago is forgotten after so long.
+FORGET_SECONDS = 3_600.0
 # While it cannot be read what was used, people are told to come back after so long.
 UNKNOWN_SECONDS = 60.0
 
@@ -64,6 +68,9 @@ class QuotaKeeper:
         # How to answer those who borrow here.
         self._ways: dict[str, Way] = {}
         self._is_known = False
+        # The latest time that was seen; and whether the clock was set back since then.
+        self._latest = 0.0
+        self._turns_back = False
         self._is_reading = False
         self._loop: LoopingCall | None = None
         self.problem = ""
@@ -75,11 +82,13 @@ class QuotaKeeper:
         if self.borrowing is not None:
             self.borrowing.start()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
+        self._forgetting = every(FORGET_SECONDS, self._forget, self._service.reactor)
 
     def stop(self) -> None:
         """Keep what is not kept yet."""
         if self._loop is not None:
             self._loop.stop()
+            self._forgetting.stop()
         self._keep()
         self._file.close()
 
@@ -162,6 +171,11 @@ class QuotaKeeper:
                 await deferLater(self._service.reactor, 0)
         self.tell()
 
+    @property
+    def shut(self) -> int:
+        """How many members have nothing more because the store that nodes share is away."""
+        return 0 if self.borrowing is None else self.borrowing.quotas.shut
+
     async def stop_borrowing(self) -> None:
         """Give back what is on loan to this node."""
         if self.borrowing is not None:
@@ -178,7 +192,9 @@ class QuotaKeeper:
 
     def _load(self) -> None:
         self._is_reading = True
-        self._file.load(self._service.now()).addCallbacks(self._loaded, self._not_loaded)
+        loading = self._file.load(self._service.now())
+        loading.addCallback(lambda kept: Deferred.fromCoroutine(self._loaded(kept)))
+        loading.addErrback(self._not_loaded)
 
     def _keep(self) -> None:
         if not self._is_known:
@@ -186,6 +202,15 @@ class QuotaKeeper:
             if not self._is_reading:
                 self._load()
             return
+        self._keep_now()
+        now, before = self._service.now(), self._latest
+        self._latest = now
+        if now < before - JUMP_SECONDS:
+            # What counts now is that of a time that was before: it stands on the disk.
+            self._is_known, self._turns_back = False, True
+            self._load()
+
+    def _keep_now(self) -> None:
         unkept, self._unkept = self._unkept, set()
         self.quotas.forget(self._service.now())
         self._charging.forget(self._service.now())
@@ -197,11 +222,19 @@ class QuotaKeeper:
                 self._kept, self._not_kept, errbackArgs=(unkept,)
             )
 
-    def _loaded(self, kept: list[Kept]) -> None:
-        self._is_known, self._is_reading = True, False
+    def _forget(self) -> None:
+        """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
+        self._file.forget(self._service.now()).addErrback(lambda _: None)
+
+    async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")
         now = self._service.now()
-        self.quotas.load(kept, now)
+        if self._turns_back:
+            for _ in self.quotas.turn_back(kept, now):
+                await deferLater(self._service.reactor, 0)
+        else:
+            self.quotas.load(kept, now)
+        self._is_known, self._is_reading, self._turns_back = True, False, False
         if self.problem:
             log.warn("what was used of quotas can be read again")
             self.problem = ""

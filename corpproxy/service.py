@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
+from corpproxy.accounting.present import Present, Question, together
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble, with_lists
 from corpproxy.audit.erasure import Erasure
@@ -48,6 +49,7 @@ from corpproxy.identity.requests import Requests
 from corpproxy.interpreter import set_interpreter
 from corpproxy.making import Making
 from corpproxy.naming import naming_of
+from corpproxy.net.by_hand import Chosen, Ended, end_by_hand
 from corpproxy.net.listening import Socket
 from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
@@ -265,12 +267,20 @@ class CorpproxyService(Making, Holding, Service):
         """What somebody should look at although the proxy does its work: lists, sinks, damaged files."""
         sinks: list[str] = self.sinks.problems()
         told = [problem.message for problem in self.updates.problems]
-        return told + sinks + concerns_aside(self.state) + concerns_of(self.store)
+        return told + sinks + concerns_aside(self.state) + concerns_of(self.store, self.quota_keeper.shut)
 
     def status(self) -> dict[str, Any]:
         """What is open now, for ``corpproxy status``."""
         admission = self.proxy.admission
         return {"connections": len(admission.connections), "tunnels": len(admission.tunnels)}
+
+    def look(self, question: Question) -> Deferred[Present]:
+        """Fire with what runs now, for whoever looks."""
+        return self.proxy.watching.look(question).addCallback(lambda seen: together([seen], question))
+
+    def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
+        """End what an administrator chose of what runs; fires with what was ended."""
+        return succeed(end_by_hand(self.proxy, chosen))
 
     def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
         """

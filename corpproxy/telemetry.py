@@ -47,6 +47,8 @@ def measure(service: CorpproxyService) -> None:
     telemetry.measure("corpproxy_checkpoints_total", lambda: service.checkpoints.made)
     telemetry.measure("corpproxy_ledger_lag_seconds", lambda: _lag(service))
     telemetry.measure("corpproxy_quotas_failing", lambda: int(bool(service.quota_keeper.problem)))
+    telemetry.measure("corpproxy_quotas_shut", lambda: service.quota_keeper.shut)
+    telemetry.measure("corpproxy_store_away", lambda: int(_is_away(service)))
     telemetry.measure("corpproxy_clock_set_total", lambda: service.clock.jumps)
     telemetry.measure("corpproxy_databases_set_aside", lambda: len(asides(service.state)))
     telemetry.measure("corpproxy_names_known", lambda: len(names))
@@ -117,3 +119,8 @@ def _decided_again(service: CorpproxyService) -> dict[str, int]:
 def _lag(service: CorpproxyService) -> float:
     since = service.bookkeeper.failing_since
     return max(0.0, service.now() - since) if since else 0.0
+
+
+def _is_away(service: CorpproxyService) -> bool:
+    outage = service.store.outage
+    return outage is not None and outage.is_away

@@ -16,7 +16,7 @@ from types import ModuleType
 PURE = "CORPPROXY_PURE"
 
 # What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 2
+FORM = 3
 
 
 def _compiled(name: str) -> ModuleType | None:
@@ -30,6 +30,8 @@ def _compiled(name: str) -> ModuleType | None:
     return part if getattr(part, "FORM", 0) == FORM else None
 
 
+# Sends requests ahead of their road, and takes their answers.
+ahead = _compiled("_ahead")
 # Checks passwords of htpasswd files that were hashed as apr1.
 apr1 = _compiled("_apr1")
 # Links records to their chain; it needs the headers of OpenSSL.
@@ -44,12 +46,13 @@ road = _compiled("_road")
 wire = _compiled("_wire")
 
 PARTS = {
+    "ahead": ahead,
+    "apr1": apr1,
     "chain": chain,
     "heads": heads,
     "preface": preface,
     "road": road,
     "wire": wire,
-    "apr1": apr1,
 }
 
 

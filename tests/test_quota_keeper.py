@@ -15,10 +15,11 @@ from corpproxy import quota_keeper
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standings
-from corpproxy.quota_keeper import KEEP_SECONDS, QuotaKeeper
+from corpproxy.quota_keeper import FORGET_SECONDS, KEEP_SECONDS, QuotaKeeper
 from tests.support.threads import DirectThread
 
 MIB = 1024 * 1024
+DAY_SECONDS = 86_400.0
 TEXT = b"this is no database at all, but rather some kind of text" * 100
 
 
@@ -30,6 +31,7 @@ class KeeperTests(SynchronousTestCase):
         self.state.mkdir()
         self.clock = Clock()
         self.clock.advance(1795428010)
+        self.set_by = 0.0
         self.patch(quota_keeper, "OneThread", lambda reactor, name: DirectThread())
         self.seen = []
         globalLogPublisher.addObserver(self.seen.append)
@@ -43,7 +45,7 @@ class KeeperTests(SynchronousTestCase):
             state=self.state,
             store=SimpleNamespace(is_shared=False),
             reactor=self.clock,
-            now=self.clock.seconds,
+            now=self.now,
             proxy=SimpleNamespace(in_force=SimpleNamespace(limiting=limits)),
             lasting=SimpleNamespace(standings=standings),
             take_standings=standings.take,
@@ -52,8 +54,11 @@ class KeeperTests(SynchronousTestCase):
         keeper.start()
         return keeper
 
+    def now(self):
+        return self.clock.seconds() + self.set_by
+
     def used(self, keeper):
-        standings = keeper.quotas.all(self.clock.seconds())
+        standings = keeper.quotas.all(self.now())
         return {whom: standing.used for (_, whom), standing in standings.items()}
 
     def loud(self):
@@ -110,6 +115,67 @@ class KeeperTests(SynchronousTestCase):
         keeper.stop()
         self.fails_to_load(0)
         self.assertEqual(self.used(self.keeper()), {"amir": 1000})
+
+    def set_clock(self, seconds):
+        """Set the clock of the machine, on which nothing else depends."""
+        self.set_by += seconds
+
+    def test_day_again(self):
+        """A clock that is set forward and back comes to a day of which it is known what was used."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000, ("day", "beth"): 10})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(DAY_SECONDS)
+        self.clock.advance(KEEP_SECONDS)
+        self.assertEqual(self.used(keeper), {})
+        keeper.count({("day", "amir"): 1, ("day", "carl"): 5})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(-DAY_SECONDS)
+        self.clock.pump([KEEP_SECONDS, 0, 0])
+        self.assertEqual(self.used(keeper), {"amir": 1000, "beth": 10, "carl": 0})
+        standings = keeper._service.lasting.standings
+        self.assertEqual(standings.of("day", "amir", self.now()).used, 1000)
+        keeper.count({("day", "amir"): 1})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(DAY_SECONDS)
+        self.assertEqual(self.used(self.keeper()), {"amir": 1, "carl": 5})
+
+    def test_day_again_restarted(self):
+        """So it is where the service was begun anew in between."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        keeper.stop()
+        self.set_clock(DAY_SECONDS)
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1})
+        keeper.stop()
+        self.set_clock(-DAY_SECONDS)
+        self.assertEqual(self.used(self.keeper()), {"amir": 1000})
+
+    def test_day_again_unread(self):
+        """While it cannot be read what was used of it, nobody has anything left."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(DAY_SECONDS)
+        self.clock.advance(KEEP_SECONDS)
+        self.fails_to_load(1)
+        self.set_clock(-DAY_SECONDS)
+        self.clock.advance(KEEP_SECONDS)
+        standings = keeper._service.lasting.standings
+        self.assertTrue(standings.of("day", "amir", self.now()).is_spent)
+        self.clock.pump([KEEP_SECONDS, 0, 0])
+        self.assertEqual(standings.of("day", "amir", self.now()).used, 1000)
+
+    def test_forgotten(self):
+        """What was made good days ago is forgotten on the disk, too."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        self.clock.advance(KEEP_SECONDS)
+        for _ in range(4 * 24):
+            self.clock.advance(FORGET_SECONDS)
+        keeper.stop()
+        self.assertNotIn(b"amir", (self.state / QUOTA_FILE).read_bytes())
 
     def test_unkept(self):
         """What cannot be kept counts all the same, and is told until it can."""

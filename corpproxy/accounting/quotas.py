@@ -7,10 +7,12 @@ tab that is left open sends a little now and then, and costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.leases import TERM_SECONDS, Asking, Lender, Reply
 from corpproxy.policy.limits import Limits
 from corpproxy.policy.quota import Member, Quota, Standing
@@ -225,13 +227,29 @@ class Quotas:
 
     def load(self, kept: Iterable[Kept], now: float) -> None:
         """Take up what was kept; what has begun to be counted already is added."""
-        for one in kept:
-            if one.until <= now:
-                continue
+        for one in _counting(kept, now).values():
             row = self._rows.setdefault((one.limit, one.whom), Row(one.until))
             row.used += one.used
             row.granted += one.granted
             self._changed.add((one.limit, one.whom))
+
+    def turn_back(self, kept: Iterable[Kept], now: float) -> Generator[None]:
+        """
+        The clock was set back: who counted for a later time counts for that of now again.
+
+        ``kept`` is what was kept of all times.  It is done in slices.
+        """
+        known, pauses = _counting(kept, now), Pauses()
+        ends = {name: quota.ends(now) for name, quota in self._quotas.items()}
+        for member in {**known, **self._rows}:
+            until, row, before = ends.get(member[0], math.inf), self._rows.get(member), known.get(member)
+            if row is None or row.until > until:
+                row = self._rows[member] = Row(until)
+                if before is not None and before.until <= until:
+                    row.until, row.used, row.granted = before.until, before.used, before.granted
+                self._changed.add(member)
+            if pauses.is_due():
+                yield
 
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
@@ -267,6 +285,16 @@ class Quotas:
         if row is None or row.until <= now:
             row = self._rows[limit, whom] = Row(quota.ends(now))
         return row
+
+
+def _counting(kept: Iterable[Kept], now: float) -> dict[Member, Kept]:
+    """What counts at a time: of each member what is made good first, as a clock may have been set forward."""
+    found: dict[Member, Kept] = {}
+    for one in kept:
+        before = found.get((one.limit, one.whom))
+        if one.until > now and (before is None or one.until < before.until):
+            found[one.limit, one.whom] = one
+    return found
 
 
 def _begins_a_minute(row: Row, octets: int, now: float) -> bool:

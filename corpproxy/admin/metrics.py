@@ -176,6 +176,11 @@ METRICS: tuple[Metric, ...] = (
     _gauge(
         "corpproxy_quotas_failing", "1 while what is used of quotas cannot be read, or kept over a restart."
     ),
+    _gauge(
+        "corpproxy_quotas_shut",
+        "Members of quotas that go no further because the store that nodes share is away.",
+    ),
+    _gauge("corpproxy_store_away", "1 while the database of the store does not answer."),
     _counter(
         "corpproxy_clock_set_total", "How often the clock of the machine was set by two seconds or more."
     ),

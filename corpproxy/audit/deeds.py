@@ -35,6 +35,7 @@ class DeedName(StrEnum):
     LIMIT_CLEARED = "limit-cleared"
     QUOTA_GRANTED = "quota-granted"
     QUOTA_RESET = "quota-reset"
+    RUNNING_ENDED = "running-ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ FIELDS: dict[str, str] = {
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
         "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
         "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-granted``, ``quota-reset``, "
+        "``running-ended``, "
         "``policy-taken``, ``policy-refused``, "
         "``user-added``, ``user-changed``, ``user-removed``, ``password-set``, ``list-accepted``, "
         "``list-rejected``, ``list-rolled-back`` or ``report-sent``; ``user`` did it, ``reason`` says why, "

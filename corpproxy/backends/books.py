@@ -70,6 +70,7 @@ class Books:
     :ivar hides: whether there is one among some hosts that the record may not name.
     :ivar naming: gives pseudonyms, where the record has them.
     :ivar forgotten: what was erased while exchanges ran that it is about; see `forget`.
+    :ivar look: is told of each exchange that is over, while somebody looks at what runs.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Books:
         self.hides: Callable[[Iterable[str]], bool] = _hides_nothing
         self.naming: Naming | None = None
         self.forgotten: tuple[Erasure, ...] = ()
+        self.look: Callable[[Exchange], None] | None = None
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -146,6 +148,14 @@ class Books:
             record = self._bare(exchange, _CLOSING if exchange.opened else _EXCHANGE)
             self._writer.write(record)
         self._watch(record)
+        if self.look is not None:
+            self.look(exchange)
+
+    def counted_for(self, exchange: Exchange) -> tuple[str, tuple[str, ...], str, str]:
+        """The host, the categories, the device and the rule that octets are counted for."""
+        destination = exchange.destination
+        counted = self._counted(exchange, destination) if destination is not None else ("", ())
+        return *counted, *self._counted_by(exchange)
 
     def forget(self, erasure: Erasure, running: Iterable[Exchange]) -> None:
         """

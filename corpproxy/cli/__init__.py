@@ -33,6 +33,8 @@ COMMANDS = {
     "requests": ("corpproxy.cli.requests", "list and decide what people ask to be let through to"),
     "limit": ("corpproxy.cli.limit", "show who is slowed by which limit, and set other rates at once"),
     "quota": ("corpproxy.cli.quota", "show who used how much of which quota, give more, begin anew"),
+    "top": ("corpproxy.cli.top", "show live who uses the line, for what, and what slows them"),
+    "end": ("corpproxy.cli.end", "end a tunnel or download that runs, or all of somebody"),
     "replay": ("corpproxy.cli.replay", "show what a policy would have decided on recorded exchanges"),
     "reload": ("corpproxy.cli.reload", "make the running service take up the policy"),
     "status": ("corpproxy.cli.status", "ask the running service how it is"),

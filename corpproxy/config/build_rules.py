@@ -35,7 +35,7 @@ from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.exempt import Exemption
 from corpproxy.policy.limits import Limit
 from corpproxy.policy.model import Safety
-from corpproxy.policy.quota import Every, Quota, Then
+from corpproxy.policy.quota import Every, Quota, StoreAway, Then
 from corpproxy.policy.reasons import both, either
 from corpproxy.policy.rules import Rule
 from corpproxy.policy.safe_search import ENGINES, SafeSearchEntry
@@ -208,6 +208,7 @@ class Rules:
             *rates,
             self.time_zone,
             self._model.day_begins,
+            goes_on=table.store_away is StoreAway.CONTINUE,
         )
 
     def cases(self) -> list[Case]:

@@ -83,6 +83,12 @@ class Outline:
         self.notes: dict[Any, Any] = {}
         self.known: dict[Any, Any] = {}
 
+    def note(self, key: object, what: object) -> None:
+        """Keep what was made of the fields; there is room for some notes."""
+        if len(self.notes) >= MAX_NOTES:
+            self.notes.clear()
+        self.notes[key] = what
+
 
 class Fields:
     """

@@ -9,7 +9,7 @@ understood, so that the next hop meets no spelling that it could understand othe
 from __future__ import annotations
 
 from corpproxy.http1.answer import answer_head
-from corpproxy.http1.fields import MAX_NOTES, Fields
+from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import NO_BODY, Body, Framing
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.hops import CLIENT_ADDRESS, HOP_BY_HOP, forward_trailers, named_in_connection
@@ -81,10 +81,8 @@ def forward_request(
     if isinstance(recipe, Recipe):
         return line + recipe.write(head.fields.section)
     written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
-    if len(notes) >= MAX_NOTES:
-        notes.clear()
     # True for one that came once: most of those come no more, and a recipe costs as much as writing.
-    notes[key] = recipe_of(head.fields, written) if recipe else True
+    head.fields.outline.note(key, recipe_of(head.fields, written) if recipe else True)
     return line + written
 
 
@@ -172,9 +170,7 @@ def forward_response(
     written: bytes | None = notes.get(key)
     if written is None:
         written = _response_fields(head, framing, via, keep_alive, False, drop, client_version, None)
-        if len(notes) >= MAX_NOTES:
-            notes.clear()
-        notes[key] = written
+        head.fields.outline.note(key, written)
     return line + written
 
 

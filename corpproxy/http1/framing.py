@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from corpproxy.http1.fields import MAX_NOTES, Fields, is_token
+from corpproxy.http1.fields import Fields, is_token
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.limits import DEFAULT_LIMITS, Limits
 from corpproxy.http1.refusals import refuse
@@ -79,9 +79,7 @@ def answer_framing(head: ResponseHead, request_method: bytes) -> AnswerFraming:
         body = response_body(head, request_method)
         lives = body.framing is not Framing.CLOSE and head.status != 101 and keeps_alive(head)
         known = AnswerFraming(body, lives, signs_in_connection(head.fields, b"www-authenticate"))
-        if len(notes) >= MAX_NOTES:
-            notes.clear()
-        notes[key] = known
+        head.fields.outline.note(key, known)
     return known
 
 

@@ -16,20 +16,28 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from corpproxy import twins
+from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
+from corpproxy.destination.model import Destination, Host
+from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.forward import same_request
-from corpproxy.exchange.known import recall
+from corpproxy.exchange.in_force import InForce
+from corpproxy.exchange.known import Known, recall
+from corpproxy.exchange.limits import Timeouts
 from corpproxy.exchange.refusal import Refusal
 from corpproxy.exchange.road import live
+from corpproxy.http1.fields import Fields, Outline
 from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import Body, Framing
+from corpproxy.http1.head import RequestHead, ResponseHead, ResponseReader
+from corpproxy.http1.limits import Limits
 from corpproxy.net.run import Run
-from corpproxy.net.upstream import Server
+from corpproxy.net.upstream import Server, Upstream
+from corpproxy.policy.model import Facts
 
 if TYPE_CHECKING:
     from corpproxy.errors import UpstreamError
-    from corpproxy.exchange.exchange import Exchange
-    from corpproxy.http1.head import ResponseHead
     from corpproxy.net.downstream import Downstream
 
 # As the class would make it, without its Python.
@@ -42,6 +50,17 @@ _LENGTH, _NONE = Framing.LENGTH, Framing.NONE
 
 def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
     """Send the request of an exchange like one before; False where its road has to begin first."""
+    try:
+        return _send(downstream, exchange)
+    except Refusal:
+        return False  # its road says so
+    except Exception as bug:
+        downstream.ended(bug)
+        return True
+
+
+def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
+    """Send it; ``native/ahead.c`` is made after it."""
     in_force = exchange.in_force
     # What waits for its turn, what the answer decides, a client that has connections of its own, a tunnel.
     if (
@@ -51,16 +70,8 @@ def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
         or exchange.method == b"CONNECT"
     ):
         return False
-    try:
-        return recall(exchange) and _send(downstream, exchange)
-    except Refusal:
-        return False  # its road says so
-    except Exception as bug:
-        downstream.ended(bug)
-        return True
-
-
-def _send(downstream: Downstream, exchange: Exchange) -> bool:
+    if not recall(exchange):
+        return False
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
     proxy.admission.check_person(downstream)
@@ -69,29 +80,62 @@ def _send(downstream: Downstream, exchange: Exchange) -> bool:
         return False
     downstream.upstream = upstream
     exchange.upstream = upstream.address
-    downstream.run = ahead = Ahead(downstream)
+    downstream.run = ahead = Ahead(downstream, upstream)
+    upstream.sink = ahead
     upstream.asked_at = proxy.reactor.seconds()
     upstream.ask(ahead, exchange.method, same_request(exchange, known), is_whole=True)
     return True
 
 
-class Ahead:
+class AheadInPython:
+    """Takes the answer; ``native/ahead.c`` is made after it, where the head of the answer came before."""
+
+    __slots__ = ("_downstream", "_upstream")
+
+    def __init__(self, downstream: Downstream, upstream: Upstream) -> None:
+        self._downstream = downstream
+        self._upstream = upstream
+
+    def octets(self, data: bytes) -> None:
+        """Take octets of the answer."""
+        upstream = self._upstream
+        upstream.sink = upstream
+        upstream.octets(data)
+
+
+if TYPE_CHECKING or twins.ahead is None:
+    _Ahead = AheadInPython
+    _send = send_in_python
+    # What a note of an answer stands under.
+    _NOTE = ""
+else:
+
+    class _Ahead(twins.ahead.Ahead):
+        """The compiled twin, which leaves what came otherwise to the one in Python."""
+
+        __slots__ = ()
+        _octets_in_python = AheadInPython.octets
+
+    _NOTE = twins.ahead.NOTE
+
+    def _send(downstream: Downstream, exchange: Exchange) -> bool:
+        sent = twins.ahead.send(downstream, exchange)
+        return send_in_python(downstream, exchange) if sent is None else sent
+
+
+class Ahead(_Ahead):
     """
     Stands for the road of an exchange whose request was sent ahead of it, until there is one.
 
-    It is the asker of the server's connection.
+    It is the asker of the server's connection, and takes what comes over it.
     """
 
-    __slots__ = ("_downstream",)
-
-    def __init__(self, downstream: Downstream) -> None:
-        self._downstream = downstream
+    __slots__ = ()
 
     def answered(self, head: ResponseHead, body: Body) -> None:
         """The answer has begun; most have come whole."""
-        downstream = self._downstream
-        exchange, upstream = downstream.exchange, downstream.upstream
-        assert upstream is not None
+        downstream, upstream = self._downstream, self._upstream
+        exchange = downstream.exchange
         content = None
         is_plain = head.status not in _STEERING and exchange.held is None and not upstream.challenges
         if is_plain and (body.framing is _LENGTH or body.framing is _NONE):
@@ -109,15 +153,13 @@ class Ahead:
 
     def _deliver(self, exchange: Exchange, head: ResponseHead, framing: Framing, content: bytes) -> None:
         """Send a whole answer; with it the exchange has nothing more to do."""
-        downstream = self._downstream
-        upstream = downstream.upstream
-        assert upstream is not None
-        octets = (
-            forward_response(
-                head, framing=framing, via=exchange.in_force.via, keep_alive=exchange.keep, client_version=11
-            )
-            + content
-        )
+        downstream, upstream = self._downstream, self._upstream
+        via, keep = exchange.in_force.via, exchange.keep
+        written = forward_response(head, framing=framing, via=via, keep_alive=keep, client_version=11)
+        if _NOTE:
+            note = (exchange.method, via, keep, len(content), head.status, upstream.keep, written)
+            head.fields.outline.note(_NOTE, note)
+        octets = written + content
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         exchange.status = head.status
         exchange.answered = True
@@ -131,20 +173,27 @@ class Ahead:
 
     # What is the road's.
 
+    def half_closed(self) -> None:
+        """The server closed its side."""
+        self._upstream.sink = self._upstream
+        self._upstream.half_closed()
+
+    def lost(self, clean: bool) -> None:
+        """The server's connection is gone."""
+        self._upstream.sink = self._upstream
+        self._upstream.lost(clean)
+
     def interim(self, head: ResponseHead) -> None:
         """A 1xx came."""
-        upstream = self._downstream.upstream
-        assert upstream is not None
         self._begin_road()
-        assert upstream.asker is not None
-        upstream.asker.interim(head)
+        asker = self._upstream.asker
+        assert asker is not None
+        asker.interim(head)
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no answer."""
-        upstream = self._downstream.upstream
-        assert upstream is not None
         self._begin_road()
-        upstream.asked_no_more().failed(error)
+        self._upstream.asked_no_more().failed(error)
 
     def cancel(self, reason: BaseException) -> None:
         """The exchange ends before its answer has come."""
@@ -152,10 +201,42 @@ class Ahead:
 
     def _begin_road(self) -> Run:
         """Begin the road: from here on it is the one that asks."""
-        downstream = self._downstream
+        downstream, upstream = self._downstream, self._upstream
+        if upstream.sink is self:
+            upstream.sink = upstream
         run = downstream.run = Run(live(downstream.exchange), downstream)
         run.start()
         return run
+
+
+def set_twins(downstream: type[Downstream]) -> None:
+    """Tell the compiled twin which classes there are; the one of clients is made after this module."""
+    if twins.ahead is None:
+        return
+    classes = {
+        "downstream": downstream,
+        "upstream": Upstream,
+        "exchange": Exchange,
+        "account": Account,
+        "in_force": InForce,
+        "known": Known,
+        "destination": Destination,
+        "host": Host,
+        "fields": Fields,
+        "outline": Outline,
+        "reader": ResponseReader,
+        "facts": Facts,
+        "limits": Limits,
+        "timeouts": Timeouts,
+        "request_head": RequestHead,
+        "server": Server,
+        "ahead": Ahead,
+    }
+    twins.ahead.set_twins(classes, twins.heads.response if twins.heads else _none, _FORWARDED)
+
+
+def _none(*_: object) -> None:
+    """Read no head: it is left to the twin in Python."""
 
 
 # Answers that are more, or less, than an answer: another protocol, and what asks for the password to us.

@@ -22,7 +22,7 @@ from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
-from corpproxy.net.ahead import Ahead, send_ahead
+from corpproxy.net.ahead import Ahead, send_ahead, set_twins
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
@@ -393,3 +393,6 @@ class Downstream(Wire):
             return
         self.cancel(ClientGone())
         self.abort()
+
+
+set_twins(Downstream)

@@ -24,6 +24,7 @@ from corpproxy.net.names import Names
 from corpproxy.net.pacing import Pacer
 from corpproxy.net.pool import Pool
 from corpproxy.net.rounds import Rounds
+from corpproxy.net.watching import Watching
 
 
 class Books(Protocol):
@@ -40,6 +41,11 @@ class Books(Protocol):
 
     def deed(self, deed: Deed, policy: str) -> None:
         """Record what a person did to the access of others."""
+
+    look: Callable[[Exchange], None] | None
+
+    def counted_for(self, exchange: Exchange) -> tuple[str, tuple[str, ...], str, str]:
+        """The host, the categories, the device and the rule that octets are counted for."""
 
     def accepts(self) -> bool:
         """Whether records can be kept now; exchanges are refused while they cannot, if the policy says so."""
@@ -107,6 +113,7 @@ class Proxy:
         self.admission = Admission(self)
         self.heads = Heads(in_force)
         self.rounds = Rounds(self)
+        self.watching = Watching(self)
         self.pacer = Pacer(reactor)
         self.counter = Counter(reactor)
         self.borrowing = Borrowing(self.pacer, reactor)

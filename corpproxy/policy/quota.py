@@ -38,6 +38,13 @@ class Then(enum.StrEnum):
     RECORD = "record"
 
 
+class StoreAway(enum.StrEnum):
+    """What happens to a quota that nodes share when what is on loan is used up and their store is away."""
+
+    SPENT = "spent"
+    CONTINUE = "continue"
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """

@@ -101,6 +101,14 @@ class Crew:
             asked.append(answer.addErrback(_not_told, seat.number))
         return DeferredList(asked)
 
+    def gather(self, command: type[Command], value: Any, seconds: float) -> Deferred[list[Any]]:
+        """Ask all that serve; fires with the answers, without those that did not come in time."""
+        asked = []
+        for seat, employment in self._employed(self._serving()):
+            answer = employment.link.ask(command, value).addTimeout(seconds, self._clock)
+            asked.append(answer.addCallbacks(_value, _nothing_of, errbackArgs=(seat.number,)))
+        return DeferredList(asked).addCallback(lambda told: [one for _, one in told if one is not None])
+
     def take_lists(self) -> None:
         """Let all open the new index of the lists."""
         self.tell(TakeLists, None)
@@ -224,6 +232,17 @@ class Crew:
 
     def _serving(self) -> list[Seat]:
         return [seat for seat in self.seats if seat.is_serving]
+
+
+def _value(answer: dict[str, Any]) -> Any:
+    return answer["value"]
+
+
+def _nothing_of(failure: Failure, number: int) -> None:
+    if failure.check(TimeoutError):  # type: ignore[no-untyped-call]
+        log.warn("worker {number} did not answer in time", number=number)
+        return
+    _not_told(failure, number)
 
 
 def _not_told(failure: Failure, number: int) -> None:

@@ -25,6 +25,7 @@ class CountedElsewhere:
     """In a worker, in the place of what adds quotas up: the supervisor, who is told and asked for more."""
 
     problem = ""
+    shut = 0
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.present import Present, Question, together
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
@@ -31,6 +32,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.net.by_hand import Chosen, Ended, all_ended
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.policy.quota import Member, Standing
@@ -69,12 +71,14 @@ from corpproxy.supervisor.wire import (
     Borrow,
     Count,
     Deal,
+    EndByHand,
     EndGrant,
     Hear,
     KeepGrant,
     KeepRequest,
     Lend,
     Link,
+    Look,
     NotStored,
     SetLimits,
     Stand,
@@ -90,6 +94,8 @@ PARCELS_FOLDER = "parcels"
 KEY_OCTETS = 32
 # How often each worker is told what the others have open.
 CROWD_SECONDS = 1.0
+# Who looks at what runs is told without a worker that answers later.
+LOOK_SECONDS = 3.0
 
 
 class SupervisorLink(Link):
@@ -328,6 +334,15 @@ class Supervisor(CorpproxyService):
     def waiting_for_limits(self) -> Mapping[str, tuple[str, ...]]:
         """The people who wait now in any worker, by the names of the limits that they wait for."""
         return self.dealing.waiting()
+
+    def look(self, question: Question) -> Deferred[Present]:
+        """Fire with what runs now in all workers together."""
+        seen = self.crew.gather(Look, question, LOOK_SECONDS)
+        return seen.addCallback(together, question)
+
+    def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
+        """End what an administrator chose of what runs in all workers."""
+        return self.crew.gather(EndByHand, chosen, LOOK_SECONDS).addCallback(all_ended)
 
     def reopen(self) -> None:
         """Begin new record files everywhere."""

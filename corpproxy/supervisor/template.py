@@ -29,8 +29,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.config.configuration import Configuration
-from corpproxy.interpreter import give_back
 from corpproxy.pages.render import make_ready
+from corpproxy.resident import give_back_files, give_back_free
 from corpproxy.supervisor.copied import Birth, Death, Order, Sending, Told, be_template
 from corpproxy.supervisor.employment import Process, Watcher, in_words
 from corpproxy.supervisor.spawning import Spawner
@@ -60,7 +60,8 @@ def make_template(reactor: Any, configuration: Configuration) -> Template | None
     make_ready()
     # What is frozen is not written to by the collector, and stays one piece of memory for all copies.
     gc.collect()
-    give_back()
+    give_back_free()
+    give_back_files()
     gc.freeze()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:

@@ -19,10 +19,12 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.present import Present, Question
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.net.by_hand import Chosen, Ended
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.reload import Objection
 from corpproxy.supervisor.messages import (
@@ -151,6 +153,20 @@ class Deal(amp.Command):
 
     arguments = _value(Parts)
     requiresAnswer = False
+
+
+class Look(amp.Command):
+    """Say what runs now, as far as it is asked for."""
+
+    arguments = _value(Question)
+    response = _value(Present)
+
+
+class EndByHand(amp.Command):
+    """End what an administrator chose of what runs."""
+
+    arguments = _value(Chosen)
+    response = _value(Ended)
 
 
 class Stop(amp.Command):

@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.present import Question
 from corpproxy.accounting.quotas import Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.reference import References
@@ -36,6 +37,7 @@ from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import NOWHERE
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.net.by_hand import Chosen, end_by_hand
 from corpproxy.net.crowd import Crowd
 from corpproxy.net.listening import Socket
 from corpproxy.policy.set_limits import SetLimit
@@ -67,10 +69,12 @@ from corpproxy.supervisor.wire import (
     Borrow,
     Count,
     Deal,
+    EndByHand,
     Forget,
     Hear,
     Lend,
     Link,
+    Look,
     Others,
     Prepare,
     Reopen,
@@ -227,6 +231,7 @@ class Worker(CorpproxyService):
         workers = self.beginning.workers
         self.taking = Taking(self.proxy.pacer, workers, lambda took: self._link.ask(Taken, took))
         self.lasting.refusals.tell = self.teller.refused
+        self.proxy.watching.worker = self.beginning.number
 
     def _start_parts(self) -> None:
         super()._start_parts()
@@ -376,6 +381,14 @@ class WorkerLink(Link):
         self._service.taking.take(value)
         return {}
 
+    @Look.responder
+    def look(self, value: Question) -> Deferred[dict[str, Any]]:
+        return self._service.proxy.watching.look(value).addCallback(_answer)
+
+    @EndByHand.responder
+    def end_by_hand(self, value: Chosen) -> dict[str, Any]:
+        return _answer(end_by_hand(self._service.proxy, value))
+
     @Stop.responder
     def stop(self, value: bool) -> dict[str, Any]:
         self.end(hurries=value)
@@ -417,6 +430,10 @@ class WorkerLink(Link):
     def _keep_prepared(self, configuration: Configuration, edition: Edition) -> dict[str, Any]:
         self._prepared = edition, configuration
         return {}
+
+
+def _answer(value: Any) -> dict[str, Any]:
+    return {"value": value}
 
 
 def loaded(edition: Edition, state: Path) -> Configuration:

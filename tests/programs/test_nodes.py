@@ -21,15 +21,15 @@ from tests.support.network import NO_NETWORK, Machine
 from tests.support.running import CHECKOUT, RunningProxy
 
 MIB = 1 << 20
-PEOPLE = {"amir": "a first password", "beth": "a second password", "carol": "a third password"}
+PEOPLE = {name: f"the password of {name}" for name in ("amir", "beth", "carol", "dora", "emil")}
 
 POLICY = """
 safety: {{addresses: [public, reserved], connect_ports: [443], tunnel_content: any}}
 identity: {{methods: [{{basic: {{htpasswd: users.htpasswd}}}}]}}
 store: {store}
 limits:
-  - {{name: day, per: user, who: {{user: [amir, beth]}}, volume: 100MiB, every: day, then: block}}
-  - {{name: week, per: user, who: {{user: carol}}, volume: 100MiB, every: week, then: block}}
+  - {{name: day, per: user, who: {{user: [amir, beth, dora, emil]}}, volume: 100MiB, every: day, then: block}}
+  - {{name: week, per: user, who: {{user: carol}}, volume: 100MiB, every: week, store_away: continue}}
 rules:
   - {{name: everything, do: allow}}
 """
@@ -157,6 +157,11 @@ class TwoNodesTests(SynchronousTestCase):
             self.addCleanup(one.stop)
         return made
 
+    def is_refused(self, node: Node, user: str) -> bool:
+        """Whether nothing more goes through; what downloads gave back when they were ended is used first."""
+        Download(node, user).wait()
+        return node.status(user) == 403
+
     def until(self, holds: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
         ends = time.monotonic() + seconds
         while not (found := holds()):
@@ -170,8 +175,43 @@ class TwoNodesTests(SynchronousTestCase):
         self.assertLess(abs(moved - 100 * MIB), MIB)
         for node in self.nodes:
             self.until(lambda node=node: abs(node.used("amir") - 100 * MIB) < MIB, "both know it")
-            self.assertEqual(node.status("amir"), 403)
-            self.assertEqual(node.status("beth"), 200)
+            self.until(lambda node=node: self.is_refused(node, "amir"), "nothing is left")
+            self.assertEqual(node.status("emil"), 200)
+
+    def test_killed(self) -> None:
+        """A database that is killed in the middle and is back soon ends no download, and lends no more."""
+        downloads = self.downloads("dora", 16)
+        self.until(lambda: sum(one.received for one in downloads) > 20 * MIB, "they run")
+        self.database.kill(hard=True)
+        time.sleep(1.0)
+        self.database.start()
+        moved = sum(one.wait() for one in downloads)
+        self.assertLess(abs(moved - 100 * MIB), MIB)
+
+    def test_away(self) -> None:
+        """While the database is away a node goes on with what it holds, and then as the policy says."""
+        for user in ("beth", "carol"):
+            self.assertEqual(self.one.status(user), 200)
+        holds = "SELECT whom FROM corpproxy.loan WHERE granted > moved AND whom IN ('beth', 'carol')"
+        self.until(lambda: len(self.database.rows(holds)) == 2, "both have something on loan")
+        self.database.kill(hard=True)
+        try:
+            stays, goes_on = Download(self.one, "beth"), Download(self.one, "carol")
+            moved = stays.wait(), goes_on.wait()
+            # A sixteenth of the quota is on loan.
+            self.assertLess(abs(moved[0] - 100 * MIB / 16), MIB)
+            self.assertLess(abs(moved[1] - 100 * MIB), MIB)
+            self.assertEqual([self.one.status(user) for user in ("beth", "carol")], [403, 403])
+            said = self.one.says("status")
+            self.assertIn("what was on loan is used up for 1 members of quotas", said)
+        finally:
+            self.database.start()
+        self.until(lambda: self.two.status("beth") == 200, "beth goes on")
+        self.until(lambda: self.one.status("beth") == 200, "beth goes on")
+        self.until(lambda: abs(self.two.used("carol", "week") - moved[1]) < MIB, "both know it")
+        self.assertEqual(self.two.status("carol"), 403)
+        more = sum(one.wait() for one in self.downloads("beth", 4))
+        self.assertLess(abs(moved[0] + more - 100 * MIB), MIB)
 
 
 def _begin() -> tuple[Postgresql, list[Node]]:

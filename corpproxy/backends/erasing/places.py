@@ -101,7 +101,9 @@ def _quotas(state: Path, erasure: Erasure) -> Iterator[Reached]:
     names = [name.encode() for name in (erasure.user, erasure.client) if name]
     files = [path.read_bytes() for path in _of_quotas(state)] if names else []
     if any(name in octets for name in names for octets in files):
-        said = "what is used of a quota has the name until the quota is made good, and is needed until then"
+        said = (
+            "what is used of a quota has the name until two days after the quota is made good, and is needed"
+        )
         yield Reached("quotas", 0, is_reached=False, said=said)
 
 

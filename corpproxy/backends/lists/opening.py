@@ -24,4 +24,7 @@ def map_index(path: Path) -> CategoryIndex:
         mapped = mmap.mmap(descriptor, octets, access=mmap.ACCESS_READ)
     finally:
         os.close(descriptor)
-    return CategoryIndex(memoryview(mapped))
+    index = CategoryIndex(memoryview(mapped))
+    # The checksum has touched all of it; what look-ups touch comes back from the kernel's cache.
+    mapped.madvise(mmap.MADV_DONTNEED)
+    return index

@@ -6,10 +6,13 @@ from corpproxy.audit.times import utc_text
 from corpproxy.backends.store.interface import Store
 
 
-def concerns_of(store: Store) -> list[str]:
-    """What somebody should look at, in sentences."""
+def concerns_of(store: Store, shut: int = 0) -> list[str]:
+    """What somebody should look at, in sentences; so many members of quotas wait for it to be back."""
     outage = store.outage
     if outage is None:
         return []
     waiting = f"{outage.entries} batches ({outage.octets} octets) wait on the disk of this node"
-    return [f"{outage.reason}; since {utc_text(outage.since)}, {waiting}"]
+    told = [f"{outage.reason}; since {utc_text(outage.since)}, {waiting}"]
+    if shut:
+        told.append(f"what was on loan is used up for {shut} members of quotas, until it is back")
+    return told

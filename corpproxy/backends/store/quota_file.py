@@ -1,4 +1,9 @@
-"""What is used of quotas, on the disk: a small database in the state folder, written behind the service."""
+"""
+What is used of quotas, on the disk: a small database in the state folder, written behind the service.
+
+A member has a row for each time until it is made good.  Those of the last days stay: a clock that was set
+forward and back again comes to a day of which it is known what was used.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +22,23 @@ from corpproxy.backends.store.aside import move_aside
 from corpproxy.backends.store.schema import APPLICATION, is_damage
 
 QUOTA_FILE = "quotas.db"
-QUOTA_VERSION = 1
+QUOTA_VERSION = 2
+# How long rows stay that were made good.
+KEPT_SECONDS = 2 * 86_400.0
 COLUMNS = ("limit", "whom", "until", "used", "granted")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS quota (
     "limit" TEXT NOT NULL, whom TEXT NOT NULL, until REAL NOT NULL, used REAL NOT NULL, granted REAL NOT NULL,
-    PRIMARY KEY ("limit", whom)
+    PRIMARY KEY ("limit", whom, until)
 ) WITHOUT ROWID
 """
+# The first files had one row for a member.
+_UPGRADE = (
+    "ALTER TABLE quota RENAME TO quota_before",
+    _TABLE,
+    'INSERT INTO quota SELECT "limit", whom, until, used, granted FROM quota_before',
+    "DROP TABLE quota_before",
+)
 
 _Outcome = TypeVar("_Outcome")
 
@@ -47,11 +61,15 @@ class QuotaFile:
         self.damaged: Path | None = None
 
     def load(self, now: float) -> Deferred[list[Kept]]:
-        """Give what still counts, and forget the rest."""
+        """Give what still counts: of one member more than one row where the clock was set."""
         return self._thread.run(lambda: self._soundly(lambda: self._load(now)))
 
+    def forget(self, now: float) -> Deferred[None]:
+        """Forget what was made good days ago."""
+        return self._thread.run(lambda: self._soundly(lambda: self._forget(now)))
+
     def keep(self, rows: Sequence[Kept]) -> Deferred[None]:
-        """Write rows, each in the place of the one for the same member: all of them or none."""
+        """Write rows, each in the place of the one for the same member and time: all of them or none."""
         return self._thread.run(lambda: self._soundly(lambda: self._keep(rows)))
 
     def close(self) -> None:
@@ -70,11 +88,13 @@ class QuotaFile:
         return work()
 
     def _load(self, now: float) -> list[Kept]:
+        asked = 'SELECT "limit", whom, until, used, granted FROM quota WHERE until > ?'
+        return [Kept(*row) for row in self._opened().execute(asked, (now,))]
+
+    def _forget(self, now: float) -> None:
         connection = self._opened()
         with connection:
-            connection.execute("DELETE FROM quota WHERE until <= ?", (now,))
-            rows = connection.execute('SELECT "limit", whom, until, used, granted FROM quota')
-            return [Kept(*row) for row in rows]
+            connection.execute("DELETE FROM quota WHERE until <= ?", (now - KEPT_SECONDS,))
 
     def _keep(self, rows: Sequence[Kept]) -> None:
         connection = self._opened()
@@ -90,10 +110,19 @@ class QuotaFile:
             connection.execute("PRAGMA synchronous=NORMAL")
             # A row that is over leaves no octet of the name.
             connection.execute("PRAGMA secure_delete=ON")
-            connection.execute(self.table)
+            self._make(connection)
+        return self._connection
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        """Have the tables of now: all of it or nothing."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'quota'").fetchone()
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _UPGRADE if is_there and version < QUOTA_VERSION else (self.table,):
+                connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION}")
             connection.execute(f"PRAGMA user_version={QUOTA_VERSION}")
-        return self._connection
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

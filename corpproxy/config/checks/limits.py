@@ -63,7 +63,7 @@ def _quota(examined: Examined, path: Path, limit: LimitTable) -> None:
     if examined.shaped.is_damaged(path):
         return
     if limit.volume is None and limit.minutes is None:
-        for key in ("every", "then"):
+        for key in ("every", "then", "store_away"):
             if getattr(limit, key) is not None:
                 said = f"'{key}' says something of a quota, and there is none; say 'volume:' or 'minutes:'"
                 examined.say_of_key((*path, key), "bad-quota", said)
@@ -84,6 +84,10 @@ def _quota(examined: Examined, path: Path, limit: LimitTable) -> None:
     then = limit.then
     if then is not None:
         _then(examined, (*path, "then"), then)
+    is_lent = limit.volume is not None and (then is None or then.do is not Then.RECORD)
+    if limit.store_away is not None and not is_lent:
+        said = "minutes, and what is only recorded, are lent to no node: each goes on by itself; leave it out"
+        examined.say_of_key((*path, "store_away"), "needless-field", said, "warning")
 
 
 def _calendar(examined: Examined, path: Path, name: str) -> None:

@@ -9,7 +9,7 @@ from corpproxy.config.schema.leaves import Leaf, Positive, Size, Text, told, wor
 from corpproxy.config.schema.table import Table, as_in, asked, optional
 from corpproxy.policy.amounts import RATE_PATTERN, parse_rate, rate_text
 from corpproxy.policy.limits import Limit, Per
-from corpproxy.policy.quota import Then
+from corpproxy.policy.quota import StoreAway, Then
 
 PerWord = Annotated[Per, words(Per)]
 
@@ -25,6 +25,7 @@ Rate = Annotated[int, Leaf("rate", _rate, {"type": "string", "pattern": RATE_PAT
 
 
 ThenWord = Annotated[Then, words(Then)]
+StoreAwayWord = Annotated[StoreAway, words(StoreAway)]
 
 
 class ThenTable(Table):
@@ -64,4 +65,9 @@ class LimitTable(Table):
         "calendar, for each time that it holds. Days begin at ``day_begins:``."
     )
     then: ThenTable | None = optional("What happens when a quota is used up; ``block`` when left out.")
+    store_away: StoreAwayWord | None = optional(
+        "What happens to a volume that nodes share while their store is away and a node has used up what is "
+        "on loan to it: ``spent``, as if all were used, or ``continue``, by what the node knows; ``spent`` "
+        "when left out."
+    )
     say: Text | None = optional("A sentence for the person who is slowed, or has used all.")

@@ -11,7 +11,7 @@ from corpproxy.accounting.quotas import Kept
 from corpproxy.audit.erasure import Erasure
 from corpproxy.backends.erasing.places import erase_evidence, places_out_of_reach
 from corpproxy.backends.lists.shelf import STATE_FILE, Held, ShelfState
-from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
 from corpproxy.destination.brake import Blocked, Effect, Findings
 from tests.support.threads import DirectThread
 
@@ -58,11 +58,11 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(self.told(user="amir"), [*aside, "policies"])
 
     def test_quotas(self) -> None:
-        """What is used of a quota has the name while it counts, and nothing of it afterwards."""
+        """What is used of a quota has the name while it counts and two days more, and not afterwards."""
         quotas = QuotaFile(self.state / QUOTA_FILE, DirectThread())
         quotas.keep([Kept("a day", "amir", 100.0, 5.0, 0.0)])
         self.assertEqual(self.told(user="amir"), ["quotas"])
-        quotas.load(200.0)
+        quotas.forget(100.0 + KEPT_SECONDS)
         quotas.close()
         self.assertEqual(self.told(user="amir"), [])
 

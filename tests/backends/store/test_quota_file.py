@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.store.aside import asides, concerns_aside
-from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
 from tests.support.threads import DirectThread
 
 NOW = 1795428010.0
@@ -105,6 +107,45 @@ class DamageTests(FileCase):
         self.assertTrue(said.startswith(f"{self.file.damaged} was damaged and set aside"), said)
         self.file.damaged.unlink()
         self.assertEqual(concerns_aside(self.state), [])
+
+
+FIRST_FORM = """
+CREATE TABLE quota (
+    "limit" TEXT NOT NULL, whom TEXT NOT NULL, until REAL NOT NULL, used REAL NOT NULL, granted REAL NOT NULL,
+    PRIMARY KEY ("limit", whom)
+) WITHOUT ROWID
+"""
+
+
+class TimeTests(FileCase):
+    """Rows of a member for several times."""
+
+    def test_two_days(self):
+        """A member has a row for each day; what is over is there for a clock that comes back to it."""
+        tomorrow = [row._replace(until=LATER + 86_400, used=1.0) for row in ROWS]
+        self.keep(ROWS)
+        self.keep(tomorrow)
+        self.assertCountEqual(self.load(), ROWS + tomorrow)
+        self.assertEqual(self.successResultOf(self.file.load(LATER)), tomorrow)
+        self.assertCountEqual(self.load(), ROWS + tomorrow)
+
+    def test_forgotten(self):
+        """What was made good days ago is forgotten."""
+        self.keep(ROWS)
+        self.successResultOf(self.file.forget(LATER + KEPT_SECONDS - 1))
+        self.assertEqual(self.load(), ROWS)
+        self.successResultOf(self.file.forget(LATER + KEPT_SECONDS))
+        self.assertEqual(self.load(), [])
+
+    def test_first_form(self):
+        """A file of before, with one row for a member, keeps all that is in it."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(FIRST_FORM)
+            connection.executemany("INSERT INTO quota VALUES (?, ?, ?, ?, ?)", ROWS)
+        self.assertEqual(self.load(), ROWS)
+        self.keep([ROWS[0]._replace(until=LATER + 86_400)])
+        self.file.close()
+        self.assertEqual(len(self.load(self.opened())), 3)
 
 
 class KilledTests(FileCase):

@@ -1,0 +1,40 @@
+/*
+ * Members of Python's objects, where they lie: those that a class names in its __slots__.
+ *
+ * Who takes a member this way has looked at the class of the object before.
+ */
+#ifndef CORPPROXY_SLOTS_H
+#define CORPPROXY_SLOTS_H
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+static inline PyObject **slot(PyObject *object, Py_ssize_t offset)
+{
+    return (PyObject **)((char *)object + offset);
+}
+
+/* Put a member into its place; takes `value` over. */
+static inline void put_slot(PyObject *object, Py_ssize_t offset, PyObject *value)
+{
+    PyObject **there = slot(object, offset), *before = *there;
+    *there = value;
+    Py_XDECREF(before);
+}
+
+/* Where instances of a class keep a member of its __slots__; -1 with an exception where it has none. */
+static Py_ssize_t offset_of(PyTypeObject *type, const char *name)
+{
+    PyObject *found = PyObject_GetAttrString((PyObject *)type, name);
+    if (!found) return -1;
+    Py_ssize_t offset = -1;
+    if (Py_IS_TYPE(found, &PyMemberDescr_Type)) {
+        PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
+        if (member->type == T_OBJECT_EX) offset = member->offset;
+    }
+    Py_DECREF(found);
+    if (offset < 0) PyErr_Format(PyExc_TypeError, "%s has no slot %s", type->tp_name, name);
+    return offset;
+}
+
+#endif
