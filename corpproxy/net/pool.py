@@ -187,7 +187,7 @@ class Pool:
         return kept >= MAX_KEPT and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
 
     def _make_room(self) -> None:
-        """Connections that are used need the descriptors of those that are kept: two go for one that comes."""
+        """Connections that are used need the descriptors of those that are kept: two go for each."""
         for _ in range(2):
             if len(self._kept) > MAX_KEPT and self._used() >= CROWDED_SHARE:
                 next(iter(self._kept)).discard()
