@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
+from twisted.internet.task import coiterate
 
-from corpproxy.accounting.present import Person, Present, Question
+from corpproxy.accounting.present import Person, Question, QuotaUse, Sort, ordered
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
 from corpproxy.net.by_hand import Chosen, Ended
 from corpproxy.net.control import Caller, Command, ControlError
+from corpproxy.policy.limits import Limit, Per
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -39,7 +42,7 @@ class PresentDesk:
             question = msgspec.convert(arguments, Question)
         except msgspec.ValidationError as error:
             raise ControlError("bad-question", f"this cannot be shown: {error}") from error
-        return self._service.look(question).addCallback(self._told)
+        return Deferred.fromCoroutine(self._show(question))
 
     def end(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
         """End one exchange, or all of a person."""
@@ -49,14 +52,19 @@ class PresentDesk:
                 "bad-end", "say which exchange (its reference), or whose (a person, an address)"
             )
         why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
+        if not why:
+            raise ControlError("bad-end", "say why: the reason stands in the record")
         chosen = Chosen(caller.name, why, reference, who)
         return self._service.end_by_hand(chosen).addCallback(self._ended, chosen)
 
-    def _told(self, present: Present) -> dict[str, Any]:
-        quotas = self._quotas(present.people)
+    async def _show(self, question: Question) -> dict[str, Any]:
+        present = await self._service.look(question)
+        if question.sort is Sort.QUOTA:
+            present = ordered(replace(present, people=await self._with_quotas(present.people)), question)
+        else:
+            present = ordered(present, question)
+            present = replace(present, people=await self._with_quotas(present.people))
         told: dict[str, Any] = msgspec.to_builtins(present)
-        for person in told["people"]:
-            person["quota"] = quotas.get(person["who"])
         return {"now": self._service.now(), **told}
 
     def _ended(self, ended: Ended, chosen: Chosen) -> dict[str, Any]:
@@ -76,22 +84,43 @@ class PresentDesk:
             count=ended.count,
         )
         service.books.deed(deed, service.configuration.version)
-        return {"count": ended.count, "whom": ended.whom, "hosts": list(ended.hosts)}
+        return {"count": ended.count, "whom": ended.shown, "hosts": list(ended.hosts)}
 
-    def _quotas(self, people: Sequence[Person]) -> dict[str, dict[str, Any]]:
-        """How people stand with the quota of theirs of which least is left."""
-        service, found = self._service, {}
-        limiting, now = service.proxy.in_force.limiting, service.now()
+    async def _with_quotas(self, people: Sequence[Person]) -> tuple[Person, ...]:
+        """Add to people how they stand with the quota of theirs of which least is left."""
+        limiting, told = self._service.proxy.in_force.limiting, []
         limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
-        standings = service.quota_keeper.quotas.all(now) if limits and people else {}
-        for person in people:
-            stands = [
-                (standing.used / standing.allowed if standing.allowed else 1.0, limit.name, standing.until)
-                for limit in limits
-                for whom in (person.who, *person.addresses)
-                if (standing := standings.get((limit.name, whom))) is not None
-            ]
-            if stands:
-                share, name, until = max(stands)
-                found[person.who] = {"limit": name, "share": round(share, 3), "until": until}
-        return found
+        if not limits:
+            return tuple(people)
+
+        def tell() -> Iterator[None]:
+            for person in people:
+                told.append(replace(person, quota=self._quota(person, limits)))
+                yield
+
+        # Others have their turn in between: there may be thousands.
+        await coiterate(tell())
+        return tuple(told)
+
+    def _quota(self, person: Person, limits: Sequence[Limit]) -> QuotaUse | None:
+        quotas, now = self._service.quota_keeper.quotas, self._service.now()
+        stands = [
+            (standing.used / standing.allowed if standing.allowed else 1.0, limit.name, standing.until)
+            for limit in limits
+            for whom in _counted_as(person, limit.per)
+            if (standing := quotas.standing(limit.name, whom, now)) is not None
+        ]
+        if not stands:
+            return None
+        share, name, until = max(stands)
+        return QuotaUse(name, round(share, 3), until)
+
+
+def _counted_as(person: Person, per: Per) -> tuple[str, ...]:
+    """Under which names a limit counts what a person uses."""
+    if per is Per.USER:
+        # Whoever has no name is counted by address.
+        return (person.who,)
+    if per is Per.DEVICE:
+        return person.addresses if person.named else (person.who,)
+    return person.groups if per is Per.GROUP else ()

@@ -6,10 +6,9 @@ Each process tells what it sees itself; `together` makes one answer of what seve
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +18,8 @@ MAX_PEOPLE = 5_000
 MAX_ROWS = 1_000
 # Addresses that are told of one person.
 MAX_ADDRESSES = 4
+# Rows that are held before the first of them are chosen, at least.
+LEAST_HELD = 200
 
 
 _Row = TypeVar("_Row", bound="Person | Running")
@@ -39,9 +40,55 @@ class Sort(StrEnum):
     UP = "up"
     MOVED = "moved"
     AGE = "age"
+    OPEN = "open"
     TUNNELS = "tunnels"
+    ENDED = "ended"
+    REFUSED = "refused"
+    QUOTA = "quota"
+    SLOWED = "slowed"
     WHO = "who"
+    GROUP = "group"
+    ADDRESS = "address"
     HOST = "host"
+    METHOD = "method"
+    RULE = "rule"
+    CATEGORY = "category"
+
+
+# What rows of each kind can be put in order by.
+SORTS: Mapping[View, tuple[Sort, ...]] = {
+    View.PEOPLE: (
+        Sort.RATE,
+        Sort.WHO,
+        Sort.DOWN,
+        Sort.UP,
+        Sort.MOVED,
+        Sort.OPEN,
+        Sort.TUNNELS,
+        Sort.ENDED,
+        Sort.REFUSED,
+        Sort.QUOTA,
+        Sort.SLOWED,
+        Sort.GROUP,
+        Sort.ADDRESS,
+    ),
+    View.RUNNING: (
+        Sort.RATE,
+        Sort.WHO,
+        Sort.HOST,
+        Sort.DOWN,
+        Sort.UP,
+        Sort.MOVED,
+        Sort.AGE,
+        Sort.TUNNELS,
+        Sort.METHOD,
+        Sort.SLOWED,
+        Sort.RULE,
+        Sort.CATEGORY,
+        Sort.GROUP,
+        Sort.ADDRESS,
+    ),
+}
 
 
 class Question(Struct, frozen=True):
@@ -49,12 +96,23 @@ class Question(Struct, frozen=True):
     What somebody wants to see.
 
     ``text`` is looked for, in any case of letters, in names, groups, addresses, hosts, categories and rules.
+    ``who`` is one person, or one address, whose rows alone are wanted.  ``backwards`` turns the order round.
     """
 
     view: View = View.PEOPLE
     sort: Sort = Sort.RATE
     text: str = ""
     limit: int = 100
+    who: str = ""
+    backwards: bool = False
+
+
+class QuotaUse(Struct, frozen=True):
+    """How much of a quota is used: 1.0 is all of it; it begins anew at ``until``, POSIX seconds."""
+
+    limit: str
+    share: float
+    until: float
 
 
 class Person(Struct, frozen=True):
@@ -80,6 +138,17 @@ class Person(Struct, frozen=True):
     ended: int = 0
     refused: int = 0
     slowed: tuple[str, ...] = ()
+    quota: QuotaUse | None = None
+
+
+class Shown(NamedTuple):
+    """How an exchange that runs is told of: as its record names it, with pseudonyms where that has them."""
+
+    who: str
+    client: str
+    host: str
+    categories: tuple[str, ...]
+    rule: str
 
 
 class Running(Struct, frozen=True):
@@ -115,7 +184,9 @@ class Present(Struct, frozen=True):
 
     ``seconds`` is the time over which rates were taken, 0 at the first look.  ``connections``, ``tunnels``
     and ``exchanges`` are what is open and runs, ``ended`` and ``refused`` exchanges a second.  ``found`` is
-    how many rows there were before the limit.
+    how many rows there were before the limit.  ``workers`` are the processes that told; ``active`` people for
+    whom something runs or moved just now are counted where people are looked at.
+    With ``pseudonyms`` what runs is told by these, and people without their addresses.
     """
 
     seconds: float = 0.0
@@ -129,19 +200,20 @@ class Present(Struct, frozen=True):
     found: int = 0
     people: tuple[Person, ...] = ()
     running: tuple[Running, ...] = ()
+    workers: int = 1
+    active: int = 0
+    pseudonyms: bool = False
 
 
 def together(seen: Sequence[Present], question: Question) -> Present:
-    """Make one answer of what several processes saw, with the rows that are asked for, in order."""
+    """
+    Make one answer of what several processes saw.
+
+    What runs is in order, as it is asked for.  People are all there: `ordered` chooses among them once more
+    is known of them.
+    """
     people = _add_up(one.people for one in seen)
-    running = [row for one in seen for row in one.running]
-    if question.view is View.PEOPLE:
-        matching = [person for person in people if matches(person, question.text)]
-        found, shown = len(matching), first_of(matching, question)
-        running = []
-    else:
-        found, shown = sum(one.found for one in seen), []
-        running = first_of(running, question)
+    running = first_of((row for one in seen for row in one.running), question)
     return Present(
         max((one.seconds for one in seen), default=0.0),
         sum(one.connections for one in seen),
@@ -151,17 +223,30 @@ def together(seen: Sequence[Present], question: Question) -> Present:
         sum(one.sent_rate for one in seen),
         sum(one.ended for one in seen),
         sum(one.refused for one in seen),
-        found,
-        tuple(shown),
+        sum(one.found for one in seen),
+        tuple(people),
         tuple(running),
+        len(seen),
+        sum(map(_is_active, people)),
+        any(one.pseudonyms for one in seen),
     )
 
 
-def matches(row: Person | Running, text: str) -> bool:
-    """Whether a text is anywhere in what a row names."""
-    if not text:
+def ordered(present: Present, question: Question) -> Present:
+    """Keep the people who are asked for, in order."""
+    if question.view is not View.PEOPLE:
+        return present
+    matching = [person for person in present.people if matches(person, question)]
+    return replace(present, found=len(matching), people=tuple(first_of(matching, question)))
+
+
+def matches(row: Person | Running, question: Question) -> bool:
+    """Whether a row is one of those that are asked for."""
+    if question.who and row.who != question.who:
+        return False
+    if not question.text:
         return True
-    wanted = text.casefold()
+    wanted = question.text.casefold()
     if isinstance(row, Person):
         words: Iterable[str] = (row.who, *row.addresses, *row.groups)
     else:
@@ -169,12 +254,40 @@ def matches(row: Person | Running, text: str) -> bool:
     return any(wanted in word.casefold() for word in words)
 
 
-def first_of(rows: list[_Row], question: Question) -> list[_Row]:
+class Firsts(Generic[_Row]):
+    """
+    The first of many rows, which come one at a time.
+
+    No more are held than some times as many as are wanted, and no step takes longer than to sort these.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self._key = _ORDERS[question.sort]
+        self._largest_first = (question.sort not in _FROM_THE_FIRST_LETTER) is not question.backwards
+        self._limit = max(0, min(question.limit, MAX_ROWS))
+        self._rows: list[_Row] = []
+
+    def add(self, row: _Row) -> None:
+        """One more row."""
+        self._rows.append(row)
+        if len(self._rows) >= 2 * self._limit + LEAST_HELD:
+            self._rows = self.rows()
+
+    def rows(self) -> list[_Row]:
+        """The first of those that came, in order."""
+        return sorted(self._rows, key=self._key, reverse=self._largest_first)[: self._limit]
+
+
+def first_of(rows: Iterable[_Row], question: Question) -> list[_Row]:
     """The first of some rows, in the order that is asked for."""
-    key, limit = _ORDERS[question.sort], max(0, min(question.limit, MAX_ROWS))
-    if question.sort in (Sort.WHO, Sort.HOST):
-        return heapq.nsmallest(limit, rows, key=key)
-    return heapq.nlargest(limit, rows, key=key)
+    firsts: Firsts[_Row] = Firsts(question)
+    for row in rows:
+        firsts.add(row)
+    return firsts.rows()
+
+
+def _is_active(person: Person) -> bool:
+    return bool(person.running or person.received_rate or person.sent_rate)
 
 
 def _rate(row: Person | Running) -> tuple[float, int, str]:
@@ -182,16 +295,29 @@ def _rate(row: Person | Running) -> tuple[float, int, str]:
     return row.received_rate + row.sent_rate, row.received + row.sent, row.who
 
 
-def _age(row: Person | Running) -> tuple[float, str]:
-    return (-row.started if isinstance(row, Running) else 0.0), row.who
-
-
 def _tunnels(row: Person | Running) -> tuple[int, float]:
     return (int(row.is_tunnel) if isinstance(row, Running) else row.tunnels), _rate(row)[0]
 
 
-def _host(row: Person | Running) -> tuple[str, str]:
-    return (row.host if isinstance(row, Running) else ""), row.who
+def _address(row: Person | Running) -> tuple[str, str]:
+    return (row.client if isinstance(row, Running) else "".join(row.addresses[:1])), row.who
+
+
+def _number(name: str) -> Callable[[Any], tuple[Any, float, str]]:
+    # What a row of the other kind has not is as if it were nothing.
+    return lambda row: (getattr(row, name, 0), _rate(row)[0], row.who)
+
+
+def _text(name: str) -> Callable[[Any], tuple[str, str]]:
+    def key(row: Person | Running) -> tuple[str, str]:
+        found = getattr(row, name, "")
+        return found if isinstance(found, str) else ", ".join(found), row.who
+
+    return key
+
+
+def _quota(row: Person | Running) -> tuple[float, str]:
+    return (row.quota.share if isinstance(row, Person) and row.quota is not None else -1.0), row.who
 
 
 _ORDERS: Mapping[Sort, Callable[[Any], Any]] = {
@@ -199,11 +325,24 @@ _ORDERS: Mapping[Sort, Callable[[Any], Any]] = {
     Sort.DOWN: lambda row: (row.sent_rate, row.sent, row.who),
     Sort.UP: lambda row: (row.received_rate, row.received, row.who),
     Sort.MOVED: lambda row: (row.received + row.sent, row.who),
-    Sort.AGE: _age,
+    Sort.AGE: lambda row: (-getattr(row, "started", 0.0), row.who),
+    Sort.OPEN: _number("connections"),
     Sort.TUNNELS: _tunnels,
-    Sort.WHO: lambda row: (row.who, -row.sent_rate),
-    Sort.HOST: _host,
+    Sort.ENDED: _number("ended"),
+    Sort.REFUSED: _number("refused"),
+    Sort.QUOTA: _quota,
+    Sort.SLOWED: lambda row: (len(row.slowed), *_rate(row)),
+    Sort.WHO: lambda row: (row.who, row.sent_rate),
+    Sort.GROUP: _text("groups"),
+    Sort.ADDRESS: _address,
+    Sort.HOST: _text("host"),
+    Sort.METHOD: _text("method"),
+    Sort.RULE: _text("rule"),
+    Sort.CATEGORY: _text("categories"),
 }
+_FROM_THE_FIRST_LETTER = frozenset(
+    {Sort.WHO, Sort.GROUP, Sort.ADDRESS, Sort.HOST, Sort.METHOD, Sort.RULE, Sort.CATEGORY}
+)
 
 
 def _add_up(told: Iterable[Iterable[Person]]) -> list[Person]:

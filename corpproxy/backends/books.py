@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import OTHER_HOSTS
+from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed, DeedName, record_of
 from corpproxy.audit.erasure import Erasing, Erasure
 from corpproxy.audit.pseudonyms import Naming
@@ -151,11 +152,19 @@ class Books:
         if self.look is not None:
             self.look(exchange)
 
-    def counted_for(self, exchange: Exchange) -> tuple[str, tuple[str, ...], str, str]:
-        """The host, the categories, the device and the rule that octets are counted for."""
-        destination = exchange.destination
-        counted = self._counted(exchange, destination) if destination is not None else ("", ())
-        return *counted, *self._counted_by(exchange)
+    def shown(self, exchange: Exchange) -> Shown:
+        """Whose an exchange is and where it goes, as its record will say it, for who looks while it runs."""
+        name, client, destination = exchange.identity.name, exchange.client, exchange.destination
+        categories = destination.categories if destination is not None else ()
+        host = destination.host.name if destination is not None else ""
+        discretion = exchange.in_force.discretion
+        if host and discretion and discretion.hides(categories):
+            host = OTHER_HOSTS
+        if self.naming is not None:
+            client = self.naming.device(client)
+            name = self.naming.person(name) if name else ""
+        rule = exchange.decision.rule if exchange.decision is not None else ""
+        return Shown(name or client, client, host, categories, rule)
 
     def forget(self, erasure: Erasure, running: Iterable[Exchange]) -> None:
         """

@@ -12,4 +12,6 @@ def human(octets: int) -> str:
         if amount < 1024 or unit == _UNITS[-1]:
             break
         amount /= 1024
-    return f"{octets} B" if unit == "B" else f"{amount:.1f} {unit}"
+    if unit == "B":
+        return f"{octets} B"
+    return f"{amount:.1f} {unit}" if amount < 100 else f"{amount:.0f} {unit}"

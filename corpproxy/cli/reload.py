@@ -47,14 +47,19 @@ def run(options: argparse.Namespace) -> int:
 
 def asked(options: argparse.Namespace, command: str, **arguments: Any) -> dict[str, Any]:
     """Give a command to the service that runs with the policy of the options; raises ControlError."""
+    return ask(control_socket(options), command, **arguments)
+
+
+def control_socket(options: argparse.Namespace) -> Path:
+    """Where the service that runs with the policy of the options takes commands."""
     if options.socket is not None:
-        return ask(options.socket, command, **arguments)
+        return Path(options.socket)
     # It loads what reads policies, which half of the commands that are parsed here have no need of.
     from corpproxy.backends.policies.start import possible_state_folders
 
     # A broken edit may have moved the state folder; the service is where it was when it started.
     sockets = [state / CONTROL_SOCKET for state in possible_state_folders(options.policy)]
-    return ask(next((one for one in sockets if one.exists()), sockets[0]), command, **arguments)
+    return next((one for one in sockets if one.exists()), sockets[0])
 
 
 def print_problems(answer: dict[str, Any]) -> None:

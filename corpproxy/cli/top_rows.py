@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from corpproxy.accounting.present import Sort, View
@@ -15,6 +16,8 @@ Row = Mapping[str, Any]
 
 # From so much of a quota on a row is marked.
 NEARLY_USED = 0.8
+# Between two columns.
+GAP = 2
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
@@ -24,15 +27,17 @@ class Column:
     """
     One column.
 
-    ``width`` is how many cells it has; one of 0 shares what the others leave with its like.  ``from_width``
-    is the width of a screen from which on it is shown.
+    ``width`` is how many cells it has at least; one that may have up to ``most`` shares what the others
+    leave.  Where there is no room for all, those with a high ``rank`` are left out first.
     """
 
     title: str
     width: int
     text: Callable[[Row, float], str]
+    sort: Sort | None = None
+    rank: int = 0
+    most: int = 0
     right: bool = True
-    from_width: int = 0
 
 
 def per_second(rate: float) -> str:
@@ -52,91 +57,102 @@ def age(seconds: float) -> str:
     return f"{whole // _DAY}d{whole % _DAY // _HOUR:02}h"
 
 
-def _share(row: Row, now: float) -> str:
+def target(row: Row) -> str:
+    """Where an exchange goes; a port that goes without saying is not said."""
+    host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
+    return f"{host}:{row['port']}" if host and row["port"] not in (0, 80, 443) else host
+
+
+def share(row: Row) -> str:
+    """How much of the quota of which least is left is used."""
     quota = row.get("quota")
     return f"{int(100 * quota['share'])}%" if quota else ""
 
 
-def _notes(row: Row, now: float) -> str:
-    slowed = f"slowed by {', '.join(row['slowed'])}" if row["slowed"] else ""
-    return "; ".join(filter(None, (slowed, ", ".join(row["groups"]))))
+def _listed(name: str) -> Callable[[Row, float], str]:
+    return lambda row, now: ", ".join(row[name])
 
 
-def _target(row: Row, now: float) -> str:
-    host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
-    return f"{host}:{row['port']}" if row["port"] not in (0, 80, 443) else host
+def _count(name: str) -> Callable[[Row, float], str]:
+    return lambda row, now: str(row[name] or "-")
 
 
-def _because(row: Row, now: float) -> str:
-    slowed = f"slowed by {', '.join(row['slowed'])}" if row["slowed"] else ""
-    return "; ".join(filter(None, (slowed, row["rule"], ", ".join(row["categories"]))))
-
-
-_DOWN = Column("DOWN", 12, lambda row, now: per_second(row["sent_rate"]))
-_UP = Column("UP", 12, lambda row, now: per_second(row["received_rate"]))
-_MOVED = Column("MOVED", 10, lambda row, now: human(row["received"] + row["sent"]))
+_DOWN = Column("DOWN", 10, lambda row, now: per_second(row["sent_rate"]), Sort.DOWN)
+_UP = Column("UP", 10, lambda row, now: per_second(row["received_rate"]), Sort.UP, 1)
+_MOVED = Column("MOVED", 8, lambda row, now: human(row["received"] + row["sent"]), Sort.MOVED)
+_SLOWED = Column("SLOWED BY", 10, _listed("slowed"), Sort.SLOWED, 2, 24, right=False)
+_GROUP = Column("GROUPS", 10, _listed("groups"), Sort.GROUP, 5, 24, right=False)
 
 COLUMNS: Mapping[View, tuple[Column, ...]] = {
     View.PEOPLE: (
-        Column("WHO", 0, lambda row, now: row["who"], right=False),
+        Column("WHO", 14, lambda row, now: row["who"], Sort.WHO, 0, 30, right=False),
         _DOWN,
         _UP,
         _MOVED,
-        Column("OPEN", 5, lambda row, now: str(row["connections"]), from_width=100),
-        Column("TUNNELS", 7, lambda row, now: str(row["tunnels"])),
-        Column("ENDED", 6, lambda row, now: str(row["ended"]), from_width=100),
-        Column("REFUSED", 7, lambda row, now: str(row["refused"] or ""), from_width=100),
-        Column("QUOTA", 5, _share),
-        Column("ADDRESSES", 24, lambda row, now: ", ".join(row["addresses"]), right=False, from_width=140),
-        Column("NOTES", 0, _notes, right=False),
+        Column("OPEN", 5, _count("connections"), Sort.OPEN, 3),
+        Column("TUNNELS", 8, _count("tunnels"), Sort.TUNNELS, 2),
+        Column("ENDED", 6, _count("ended"), Sort.ENDED, 7),
+        Column("REFUSED", 8, _count("refused"), Sort.REFUSED, 4),
+        Column("QUOTA", 6, lambda row, now: share(row), Sort.QUOTA, 1),
+        _SLOWED,
+        _GROUP,
+        Column("ADDRESSES", 15, _listed("addresses"), Sort.ADDRESS, 6, 40, right=False),
     ),
     View.RUNNING: (
-        Column("WHO", 14, lambda row, now: row["who"], right=False),
-        Column("HOST", 0, _target, right=False),
+        Column("WHO", 10, lambda row, now: row["who"], Sort.WHO, 0, 20, right=False),
+        Column("HOST", 16, lambda row, now: target(row), Sort.HOST, 0, 44, right=False),
         _DOWN,
         _UP,
+        Column("SENT", 8, lambda row, now: human(row["sent"]), None, 4),
+        Column("RECEIVED", 8, lambda row, now: human(row["received"]), None, 4),
         _MOVED,
-        Column("AGE", 6, lambda row, now: age(now - row["started"])),
-        Column("METHOD", 7, lambda row, now: row["method"], right=False, from_width=100),
-        Column("ADDRESS", 15, lambda row, now: row["client"], right=False, from_width=140),
-        Column("RULE, CATEGORIES", 0, _because, right=False, from_width=100),
+        Column("AGE", 7, lambda row, now: age(now - row["started"]), Sort.AGE),
+        Column("METHOD", 8, lambda row, now: row["method"], Sort.METHOD, 3, right=False),
+        Column("RULE", 12, lambda row, now: row["rule"], Sort.RULE, 2, 30, right=False),
+        Column("CATEGORIES", 12, _listed("categories"), Sort.CATEGORY, 3, 30, right=False),
+        _SLOWED,
+        Column("ADDRESS", 15, lambda row, now: row["client"], Sort.ADDRESS, 6, right=False),
+        _GROUP,
     ),
 }
 
-# Which column an order is by.
-_SORTED = {
-    Sort.DOWN: "DOWN",
-    Sort.UP: "UP",
-    Sort.MOVED: "MOVED",
-    Sort.AGE: "AGE",
-    Sort.TUNNELS: "TUNNELS",
-    Sort.WHO: "WHO",
-    Sort.HOST: "HOST",
-}
 
-
-def heading(view: View, sort: Sort, width: int) -> str:
+def heading(view: View, sort: Sort, width: int, *, backwards: bool = False) -> str:
     """The line above the rows; the column that they are in the order of has a mark."""
-    texts = [
-        (column, column.title + ("*" if _SORTED.get(sort) == column.title else ""))
-        for column in _shown(view, width)
-    ]
-    return _line(texts, width)
+    mark = "^" if backwards else "*"
+    return _line(
+        [column.title + (mark if column.sort is sort else "") for column, _ in _shown(view, width)],
+        view,
+        width,
+    )
 
 
 def row_line(view: View, row: Row, now: float, width: int) -> str:
     """One row; what came from the wire cannot speak to the terminal."""
-    return _line([(column, printable(column.text(row, now))) for column in _shown(view, width)], width)
+    return _line([printable(column.text(row, now)) for column, _ in _shown(view, width)], view, width)
 
 
 def summary(answer: Mapping[str, Any], width: int) -> list[str]:
     """Two lines on all of it."""
     down, up = per_second(answer["sent_rate"]), per_second(answer["received_rate"])
     rates = f"down {down}   up {up}   {answer['ended']:.0f} exchanges/s   {answer['refused']:.0f} refused/s"
-    counts = (
-        f"{answer['connections']} connections   {answer['tunnels']} tunnels   {answer['exchanges']} running"
-    )
-    return [fitted(rates, width).rstrip(), fitted(counts, width).rstrip()]
+    counts = [
+        _counted(answer["connections"], "connection"),
+        _counted(answer["tunnels"], "tunnel"),
+        f"{answer['exchanges']} running",
+        _counted(answer["workers"], "worker"),
+    ]
+    if answer["active"]:
+        counts.append(f"{answer['active']} active")
+    return [fitted(line, width).rstrip() for line in (rates, "   ".join(counts))]
+
+
+def detail(view: View, row: Row, now: float) -> str:
+    """All that is known of the row that is chosen, where columns had no room."""
+    parts = _of_person(row) if view is View.PEOPLE else _of_running(row)
+    if row["slowed"]:
+        parts.append(f"slowed by {', '.join(row['slowed'])}")
+    return printable("; ".join(filter(None, parts)))
 
 
 def is_marked(row: Row) -> bool:
@@ -165,13 +181,63 @@ def _cells(sign: str) -> int:
     return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
 
 
-def _shown(view: View, width: int) -> list[Column]:
-    return [column for column in COLUMNS[view] if width >= column.from_width]
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _line(texts: Sequence[tuple[Column, str]], width: int) -> str:
-    fixed = sum(column.width for column, _ in texts) + 2 * (len(texts) - 1)
-    shared = [column for column, _ in texts if not column.width]
-    each = max(0, width - fixed) // max(1, len(shared))
-    cells = [fitted(text, column.width or each, right=column.right) for column, text in texts]
-    return "  ".join(cells)[: max(0, width)].rstrip()
+def _of_person(row: Row) -> list[str]:
+    quota = row.get("quota")
+    return [
+        row["who"],
+        ", ".join(row["groups"]),
+        ", ".join(row["addresses"]),
+        f"{human(row['sent'])} down, {human(row['received'])} up since you look",
+        f"{share(row)} of {quota['limit']}" if quota else "",
+    ]
+
+
+def _of_running(row: Row) -> list[str]:
+    return [
+        row["reference"],
+        f"{row['who']} from {row['client']}" if row["client"] and row["client"] != row["who"] else row["who"],
+        f"{row['method']} {target(row)}",
+        ", ".join(row["categories"]),
+        f"by rule {row['rule']}" if row["rule"] else "",
+        f"{human(row['sent'])} down, {human(row['received'])} up",
+    ]
+
+
+@lru_cache(maxsize=64)
+def _shown(view: View, width: int) -> Sequence[tuple[Column, int]]:
+    """The columns for which there is room, each with how many cells it has."""
+    columns = COLUMNS[view]
+    left_out = sorted(columns, key=lambda column: -column.rank)
+    kept = list(columns)
+    for column in left_out:
+        if _needed(kept) <= width or not column.rank:
+            break
+        kept.remove(column)
+    return _shared_out(kept, width - _needed(kept))
+
+
+def _shared_out(columns: Sequence[Column], spare: int) -> Sequence[tuple[Column, int]]:
+    widths = [column.width for column in columns]
+    growing = [number for number, column in enumerate(columns) if column.most]
+    while spare > 0 and growing:
+        for number in growing[:spare]:
+            widths[number] += 1
+            spare -= 1
+        growing = [number for number in growing if widths[number] < columns[number].most]
+    return list(zip(columns, widths, strict=True))
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
+
+
+def _line(texts: Sequence[str], view: View, width: int) -> str:
+    cells = [
+        fitted(text, cells, right=column.right)
+        for text, (column, cells) in zip(texts, _shown(view, width), strict=True)
+    ]
+    return fitted((" " * GAP).join(cells), max(0, width)).rstrip()

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from corpproxy.audit.erasure import ADDRESS
 from corpproxy.errors import NOWHERE
 from corpproxy.exchange.again import end
 from corpproxy.exchange.ending import Ending
-from corpproxy.exchange.exchange import Exchange
 from corpproxy.policy.model import Decision, Effect
 
 if TYPE_CHECKING:
@@ -34,47 +34,49 @@ class Chosen(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """What was ended: how many exchanges, whose, and to which hosts as the record may name them."""
+    """
+    What was ended: how many exchanges, whose, and to which hosts as the record may name them.
+
+    ``whom`` is for the record, which has its own way to name people; ``shown`` is what others may see.
+    """
 
     count: int = 0
     whom: str = ""
+    shown: str = ""
     hosts: tuple[str, ...] = ()
 
 
 def end_by_hand(proxy: Proxy, chosen: Chosen) -> Ended:
     """End what was chosen of what runs in this process."""
-    ended = [
-        downstream
-        for downstream in list(proxy.admission.connections)
-        if downstream.is_busy and _is_chosen(downstream.exchange, chosen)
-    ]
-    exchanges = [downstream.exchange for downstream in ended]
-    for downstream in ended:
+    count, whom, shown_as, hosts = 0, "", "", set()
+    for downstream in list(proxy.admission.connections):
+        if not downstream.is_busy:
+            continue
+        exchange = downstream.exchange
+        if chosen.reference and exchange.reference != chosen.reference:
+            continue
+        shown = proxy.books.shown(exchange)
+        if chosen.who and shown.who != chosen.who:
+            continue
+        count += 1
+        whom, shown_as = exchange.identity.name or ADDRESS + exchange.client, shown.who
+        hosts.add(shown.host)
         _end(downstream, proxy.in_force.version, chosen)
-    hosts = {proxy.books.counted_for(exchange)[0] for exchange in exchanges} - {""}
-    whom = {exchange.identity.name or exchange.client for exchange in exchanges}
-    return Ended(len(ended), ", ".join(sorted(whom)), tuple(sorted(hosts)))
+    return Ended(count, whom, shown_as, tuple(sorted(hosts - {""})))
 
 
 def all_ended(parts: list[Ended]) -> Ended:
-    """What several processes ended, together."""
-    whom = {one.whom for one in parts} - {""}
+    """What several processes ended, together: all of it is of one person."""
+    some = next((one for one in parts if one.count), Ended())
     hosts = {host for one in parts for host in one.hosts}
-    return Ended(sum(one.count for one in parts), ", ".join(sorted(whom)), tuple(sorted(hosts)))
-
-
-def _is_chosen(exchange: Exchange, chosen: Chosen) -> bool:
-    if chosen.reference:
-        return exchange.reference == chosen.reference
-    return bool(chosen.who) and (exchange.identity.name or exchange.client) == chosen.who
+    return Ended(sum(one.count for one in parts), some.whom, some.shown, tuple(sorted(hosts)))
 
 
 def _end(downstream: Downstream, version: str, chosen: Chosen) -> None:
     exchange = downstream.exchange
-    reason = chosen.why or "no reason was given"
     ending = Ending(
         ENDED_BY_HAND,
-        Decision(Effect.BLOCK, "ended by hand", NOWHERE, reason),
+        Decision(Effect.BLOCK, "ended by hand", NOWHERE, chosen.why),
         version,
         f"{chosen.by} ended it",
     )

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed
+from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.reference import References
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.in_force import InForce
@@ -44,8 +46,10 @@ class Books(Protocol):
 
     look: Callable[[Exchange], None] | None
 
-    def counted_for(self, exchange: Exchange) -> tuple[str, tuple[str, ...], str, str]:
-        """The host, the categories, the device and the rule that octets are counted for."""
+    naming: Naming | None
+
+    def shown(self, exchange: Exchange) -> Shown:
+        """Whose an exchange is and where it goes, as its record will say it."""
 
     def accepts(self) -> bool:
         """Whether records can be kept now; exchanges are refused while they cannot, if the policy says so."""

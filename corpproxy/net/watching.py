@@ -21,12 +21,12 @@ from twisted.internet.task import Cooperator
 from corpproxy.accounting.present import (
     MAX_ADDRESSES,
     MAX_PEOPLE,
+    Firsts,
     Person,
     Present,
     Question,
     Running,
     View,
-    first_of,
     matches,
 )
 from corpproxy.audit.results import ResultCode
@@ -144,11 +144,11 @@ class Watching:
     async def _look(self, question: Question) -> Present:
         self._begin_or_stay()
         await self._pass()
-        rows: list[Running] = []
         if question.view is View.PEOPLE:
-            return _with(self._now, people=await self._tell_people())
-        await self._slices.coiterate(self._see(question, rows))
-        return _with(self._now, found=len(rows), running=tuple(first_of(rows, question)))
+            return _with(self._now, people=await self._tell_people(question.who))
+        found = _Found(question)
+        await self._slices.coiterate(self._see(question, found))
+        return _with(self._now, found=found.count, running=tuple(found.rows.rows()))
 
     def _begin_or_stay(self) -> None:
         if self._forgetting is None:
@@ -244,6 +244,7 @@ class Watching:
             sent,
             ended / over if over else 0.0,
             refused / over if over else 0.0,
+            pseudonyms=self._proxy.books.naming is not None,
         )
 
     def _is_over(self, outcome: object, passing: Deferred[Any]) -> object:
@@ -276,42 +277,67 @@ class Watching:
 
     # What is told.
 
-    async def _tell_people(self) -> tuple[Person, ...]:
+    async def _tell_people(self, who: str) -> tuple[Person, ...]:
         told: list[Person] = []
 
         def tell() -> Iterator[None]:
-            for (who, named), sums in list(self._people.items()):
-                told.append(_person(who, named, sums))
+            for whom, sums in list(self._people.items()):
+                person = self._person(whom, sums)
+                if who in ("", person.who):
+                    told.append(person)
                 yield
 
         await self._slices.coiterate(tell())
         return tuple(told)
 
-    def _see(self, question: Question, rows: list[Running]) -> Iterator[None]:
+    def _person(self, whom: _Whom, sums: Sums) -> Person:
+        who, named = whom
+        naming = self._proxy.books.naming
+        if naming is not None and not named and whom != _OTHERS:
+            who = naming.device(who)
+        return Person(
+            who,
+            named,
+            # Where the record has pseudonyms, an address would tell whose exchanges are whose.
+            addresses=tuple(sums.addresses) if named and naming is None else (),
+            groups=sums.groups,
+            connections=sums.connections,
+            tunnels=sums.tunnels,
+            running=sums.running,
+            received=sums.totals[0],
+            sent=sums.totals[1],
+            received_rate=sums.rates[0],
+            sent_rate=sums.rates[1],
+            ended=sums.ended,
+            refused=sums.refused,
+            slowed=tuple(sorted(sums.slowed)),
+        )
+
+    def _see(self, question: Question, found: _Found) -> Iterator[None]:
         for exchange, moved in list(self._moved.items()):
             # One that has ended meanwhile is not there any more.
             if exchange in self._moved:
                 row = self._running(exchange, moved)
-                if matches(row, question.text):
-                    rows.append(row)
+                if matches(row, question):
+                    found.count += 1
+                    found.rows.add(row)
             yield
 
     def _running(self, exchange: Exchange, moved: Moved) -> Running:
-        host, categories, device, rule = self._proxy.books.counted_for(exchange)
-        who, _ = _whom(exchange)
+        shown = self._proxy.books.shown(exchange)
         destination = exchange.destination
         return Running(
             exchange.reference,
             self.worker,
-            who,
-            device,
+            shown.who,
+            shown.client,
             exchange.identity.groups,
             exchange.method.decode("latin-1"),
             exchange.opened,
-            host,
+            shown.host,
             destination.port if destination is not None else 0,
-            categories,
-            rule,
+            shown.categories,
+            shown.rule,
             exchange.started,
             moved.received,
             moved.sent,
@@ -319,6 +345,16 @@ class Watching:
             moved.sent_rate,
             moved.slowed,
         )
+
+
+class _Found:
+    """What was found of what runs: how much, and the rows that are told."""
+
+    __slots__ = ("count", "rows")
+
+    def __init__(self, question: Question) -> None:
+        self.count = 0
+        self.rows: Firsts[Running] = Firsts(question)
 
 
 # Where there are more people than are told apart.
@@ -329,25 +365,6 @@ def _whom(exchange: Exchange) -> _Whom:
     """Who an exchange is for: a person, or an address of which nobody knows whose it is."""
     name = exchange.identity.name
     return (name, True) if name else (exchange.client, False)
-
-
-def _person(who: str, named: bool, sums: Sums) -> Person:
-    return Person(
-        who,
-        named,
-        addresses=tuple(sums.addresses) if named else (),
-        groups=sums.groups,
-        connections=sums.connections,
-        tunnels=sums.tunnels,
-        running=sums.running,
-        received=sums.totals[0],
-        sent=sums.totals[1],
-        received_rate=sums.rates[0],
-        sent_rate=sums.rates[1],
-        ended=sums.ended,
-        refused=sums.refused,
-        slowed=tuple(sorted(sums.slowed)),
-    )
 
 
 def _with(

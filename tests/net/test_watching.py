@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from corpproxy.accounting.present import Question, Sort, View, together
+from corpproxy.accounting.present import Question, Sort, View, ordered, together
+from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.net.by_hand import Chosen, end_by_hand
 from corpproxy.net.watching import KEPT_SECONDS, Watching
-from tests.net.test_limiting import KIB, LimitingCase, held
-from tests.support.builders import CLIENT, request, response
+from tests.net.test_limiting import KIB, SIGNED_IN, LimitingCase, held
+from tests.support.builders import AMIR, BASIC, CLIENT, request, response
 
 RUNNING = Question(View.RUNNING)
 
@@ -21,7 +22,7 @@ class WatchingCase(LimitingCase):
         self.site.reactor.advance(1)
         asked = self.site.proxy.watching.look(question)
         self.site.reactor.pump([0] * 10)
-        return together([self.successResultOf(asked)], question)
+        return ordered(together([self.successResultOf(asked)], question), question)
 
     def close(self):
         self.site.proxy.watching.stop()
@@ -147,6 +148,50 @@ class LookTests(WatchingCase):
         self.assertEqual(len(self.successResultOf(asked).people), 1)
 
 
+class Pseudonymous(Naming):
+    """Gives pseudonyms that can be read."""
+
+    def person(self, name):
+        return f"p-{name[::-1]}"
+
+    def device(self, address):
+        return f"d-{address[::-1]}"
+
+
+class PseudonymTests(WatchingCase):
+    """Where the record has pseudonyms."""
+
+    def setUp(self):
+        self.begin(sign_in=True, known={BASIC: AMIR})
+        self.addCleanup(self.close)
+        self.site.proxy.books.naming = Pseudonymous()
+        self.tunnel(SIGNED_IN)
+        self.site.client(host="10.0.0.1")
+
+    def test_running(self):
+        """What runs is told by them, as in the record, so that nobody sees where a person goes."""
+        seen = self.look(Question(View.RUNNING, sort=Sort.WHO))
+        rows = [(one.who, one.client, one.host) for one in seen.running]
+        self.assertEqual(rows, [("p-rima", "d-3.2.1.01", "games.example")])
+        self.assertTrue(seen.pseudonyms)
+
+    def test_name_finds_nothing(self):
+        """Who looks for a name does not find what runs behind its pseudonym."""
+        for question in (Question(View.RUNNING, text="amir"), Question(View.RUNNING, who="amir")):
+            self.assertEqual(self.look(question).found, 0)
+
+    def test_people(self):
+        """People are told by name, as in the sums, but not by address, which the record has, too."""
+        rows = [(one.who, one.addresses) for one in self.look(Question(sort=Sort.WHO)).people]
+        self.assertEqual(rows, [("amir", ()), ("d-1.0.0.01", ())])
+
+    def test_ended(self):
+        """Something is ended by the pseudonym alone; the name goes to the record, which gives its own."""
+        self.assertEqual(end_by_hand(self.site.proxy, Chosen("anna", "x", who="amir")).count, 0)
+        ended = end_by_hand(self.site.proxy, Chosen("anna", "x", who="p-rima"))
+        self.assertEqual((ended.count, ended.whom, ended.shown), (1, "amir", "p-rima"))
+
+
 class SlowedTests(WatchingCase):
     """What waits for a limit."""
 
@@ -176,7 +221,7 @@ class EndTests(WatchingCase):
     def test_person(self):
         """All of a person ends, and nothing of others; the record says who ended it, and why."""
         ended = self.ended(who="10.1.2.3")
-        self.assertEqual((ended.count, ended.whom, ended.hosts), (1, "10.1.2.3", ("games.example",)))
+        self.assertEqual((ended.count, ended.whom, ended.hosts), (1, "address:10.1.2.3", ("games.example",)))
         self.assertEqual((self.first.closed, self.second.closed), (True, False))
         record = next(one for one in self.site.records if one.kind is Kind.CLOSING)
         self.assertEqual((record.result, record.failure), (ResultCode.ENDED, "ended-by-hand"))
