@@ -97,4 +97,5 @@ class Errands:
             reports=configuration.reports,
             mail=configuration.mail,
             store=self._service.store_address,
+            day_begins=configuration.day_begins,
         )

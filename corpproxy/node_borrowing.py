@@ -33,6 +33,8 @@ log = Logger()
 TURN_SECONDS = 1.0
 # Who waits has it asked for no sooner than this after the last time.
 SOON_SECONDS = 0.02
+# What nobody needs any more is taken off the disk so often.
+FORGET_SECONDS = 3600.0
 
 
 class NodeBorrowing:
@@ -54,6 +56,7 @@ class NodeBorrowing:
         self._before: list[Moved] | None = None
         self._is_settled = False
         self._is_failing = False
+        self._forget_at = 0.0
 
     def start(self) -> None:
         """Borrow from now on."""
@@ -62,6 +65,8 @@ class NodeBorrowing:
 
     def look(self) -> None:
         """Take a turn, unless one is under way."""
+        if self._is_settled and self._service.reactor.seconds() >= self._forget_at:
+            self._forget()
         if self._turn is None:
             self._turn = Deferred.fromCoroutine(self._take_turn()).addErrback(_not_taken)
             self._turn.addCallback(self._over)
@@ -115,8 +120,12 @@ class NodeBorrowing:
             store = self._service.store
             await store.settle(self._before)
             self._is_settled, self._before = True, None
-            self._file.forget_moved(store.run, self._service.now()).addErrback(_not_kept)
         return self._is_settled
+
+    def _forget(self) -> None:
+        """Forget runs that are accounted for, and what was made good."""
+        self._forget_at = self._service.reactor.seconds() + FORGET_SECONDS
+        self._file.forget_moved(self._service.store.run, self._service.now()).addErrback(_not_kept)
 
     async def _borrow(self) -> None:
         asked = await self._asked()

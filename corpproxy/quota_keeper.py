@@ -166,7 +166,7 @@ class QuotaKeeper:
         pauses = Pauses()
         for row in rows:
             if self.borrowing is not None:
-                self.borrowing.quotas.put_common(self._charging.on_top(row))
+                self.borrowing.quotas.put_common(self._charging.on_top(row), self._service.now())
             if pauses.is_due():
                 await deferLater(self._service.reactor, 0)
         self.tell()

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy import node_borrowing
 from corpproxy.accounting.common import Budget, Moved, NodeAsked
 from corpproxy.accounting.dividing import SLICE
+from corpproxy.accounting.node_quotas import AGAIN_SECONDS, AWAY_SECONDS
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.loan_file import LOAN_FILE, LoanFile
@@ -130,6 +131,19 @@ class TurnTests(BorrowingCase):
         self.clock.advance(TURN_SECONDS)
         self.assertEqual(len(self.lent), 1)
 
+    def test_no_answer(self) -> None:
+        """One that neither answers nor refuses is away as well; nobody has anything left meanwhile."""
+        self.store.answer = answer = Deferred()
+        self.ask(wants=1000)
+        self.clock.pump([TURN_SECONDS] * round(AWAY_SECONDS + 1))
+        self.ask(wants=1000)
+        quotas = self.borrowing.quotas
+        self.assertTrue(quotas.standing("day", "amir", NOW).is_spent)
+        self.assertEqual((quotas.standing("day", "amir", NOW).until, quotas.shut), (NOW + AGAIN_SECONDS, 1))
+        answer.callback(None)
+        self.assertFalse(quotas.standing("day", "amir", NOW).is_spent)
+        self.assertEqual((self.lent[0].granted > 0, quotas.shut), (True, 0))
+
     def test_many(self) -> None:
         """Thousands of members are looked through in slices, and asked for in one question."""
         quotas = self.borrowing.quotas
@@ -188,9 +202,9 @@ class AnewTests(BorrowingCase):
         self.store.is_away = False
         self.clock.advance(TURN_SECONDS)
         self.assertEqual((self.store.settled, len(self.store.asked)), ([[self.OLD]], 1))
-        self.assertEqual({one.run for one in self.moved()}, {"run 2"})
         self.clock.advance(TURN_SECONDS)
         self.assertEqual(len(self.store.settled), 1)
+        self.assertEqual({one.run for one in self.moved()}, {"run 2"})
 
     def test_damaged(self) -> None:
         """A file that is damaged is said loudly; nothing is known of what runs before moved."""

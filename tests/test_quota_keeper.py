@@ -6,13 +6,16 @@ import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy import quota_keeper
+from corpproxy import node_borrowing, quota_keeper
+from corpproxy.accounting.common import Budget, Common
+from corpproxy.accounting.quotas import Asked, Charge
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.node_borrowing import SOON_SECONDS, TURN_SECONDS
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standings
 from corpproxy.quota_keeper import FORGET_SECONDS, KEEP_SECONDS, QuotaKeeper
@@ -207,3 +210,109 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual(self.loud(), ["is written anew from what counts now"])
         self.clock.advance(KEEP_SECONDS)
         self.assertEqual(self.used(self.keeper()), {"amir": 1000, "beth": 2000})
+
+
+class SharedTests(SynchronousTestCase):
+    """A keeper whose quotas are those of other nodes, too."""
+
+    def setUp(self):
+        self.state = Path(self.mktemp())
+        self.state.mkdir()
+        self.clock = Clock()
+        self.clock.advance(1795428010)
+        for module in (quota_keeper, node_borrowing):
+            self.patch(module, "OneThread", lambda reactor, name: DirectThread())
+        self.budget = Budget()
+        standings = Standings()
+        limits = Limits([Limit("day", quota=Quota(volume=MIB, every=Every.DAY))], standings=standings)
+        self.until = limits.limits[0].quota.ends(self.clock.seconds())
+        self.taken = []
+        self.keeper = QuotaKeeper(
+            SimpleNamespace(
+                state=self.state,
+                reactor=self.clock,
+                now=self.clock.seconds,
+                proxy=SimpleNamespace(
+                    in_force=SimpleNamespace(limiting=limits),
+                    borrowing=SimpleNamespace(take=self.taken.extend),
+                ),
+                lasting=SimpleNamespace(standings=standings),
+                take_standings=standings.take,
+                store=SimpleNamespace(
+                    is_shared=True, run="run", settle=lambda moved: succeed(None), borrow=self.borrow
+                ),
+            )
+        )
+        self.keeper.start()
+
+    def borrow(self, asked):
+        return succeed([self.budget.lend("node", "run", one) for one in asked])
+
+    def asked(self, wants, **more):
+        return Asked("day", "amir", self.until, 7.0, more.get("seen", 0), more.get("moved", 0), 0, wants)
+
+    def common(self, elsewhere, granted=0.0):
+        row = Common("day", "amir", self.until, elsewhere, granted)
+        self.successResultOf(Deferred.fromCoroutine(self.keeper.take([row])))
+
+    def test_lent_again(self):
+        """A worker that waits is told of more when it comes, by the way that it asked."""
+        got = []
+        self.keeper.lend("worker", [self.asked(1000)], got.extend)
+        self.assertEqual([one.granted for one in got], [0])
+        self.clock.advance(SOON_SECONDS)
+        self.assertEqual([one.granted for one in got], [0, 16 * 1024])
+
+    def test_here(self):
+        """So is the one process where there are no workers."""
+        self.keeper.borrow([self.asked(1000)])
+        self.clock.advance(SOON_SECONDS)
+        self.assertEqual([one.granted for one in self.taken], [0, 16 * 1024])
+
+    def test_buried(self):
+        """A worker that died meanwhile is told nothing, and what it may have moved counts."""
+        got = []
+        self.keeper.lend("worker", [self.asked(1000)], got.extend)
+        self.keeper.bury("worker")
+        self.clock.advance(SOON_SECONDS)
+        self.assertEqual(len(got), 1)
+
+    def test_by_hand(self):
+        """What is granted by hand, and who begins anew, is charged for all nodes and holds here at once."""
+        self.common(900 * 1024)
+        self.keeper.grant("day", "amir", 1000.0)
+        self.common(900 * 1024)
+        self.assertEqual(self.keeper.quotas.standing("day", "amir", self.clock.seconds()).allowed, MIB + 1000)
+        self.assertEqual(self.keeper.charges(), [Charge("day", "amir", self.until, 0.0, 1000.0)])
+        self.common(900 * 1024, 1000.0)
+        self.assertEqual(self.keeper.reset("day", None), 1)
+        charges = self.keeper.charges()
+        self.assertEqual(charges, [Charge("day", "amir", self.until, -900.0 * 1024, -1000.0)])
+        self.keeper.not_charged(charges)
+        self.common(900 * 1024, 1000.0)
+        standing = self.keeper.quotas.standing("day", "amir", self.clock.seconds())
+        self.assertEqual((standing.used, standing.allowed), (0, MIB))
+        self.assertEqual(self.keeper.charges(), charges)
+
+    def test_elsewhere(self):
+        """What others used counts here with what is used here, and is told to all processes."""
+        self.keeper.count({("day", "amir"): 1000})
+        self.common(MIB)
+        standing = self.keeper._service.lasting.standings.of("day", "amir", self.clock.seconds())
+        self.assertEqual((standing.used, standing.is_spent), (MIB + 1000, True))
+
+    def test_told(self):
+        """What moved here without being lent is told with the next turn."""
+        self.keeper.count({("day", "amir"): 1000})
+        self.clock.advance(TURN_SECONDS)
+        self.assertEqual(self.budget.used, 1000)
+
+    def test_stop(self):
+        """In the end nothing is on loan any more."""
+        self.keeper.borrow([self.asked(1000)])
+        self.clock.advance(SOON_SECONDS)
+        self.keeper.borrow([Asked("day", "amir", self.until, 7.0, 16384, 1000, 15384, 0)])
+        self.successResultOf(Deferred.fromCoroutine(self.keeper.stop_borrowing()))
+        (loan,) = self.budget.loans.values()
+        self.assertEqual((self.budget.used, loan.granted - loan.returned), (1000, 1000))
+        self.assertEqual(self.keeper.shut, 0)

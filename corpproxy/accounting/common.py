@@ -133,16 +133,19 @@ class Budget:
             asked.limit, asked.whom, asked.until, reply.granted, mine.returned, reply.calls_back, is_over
         )
 
-    def settle(self, run: str, moved: int | None) -> None:
+    def settle(self, node: str, run: str, moved: int | None) -> None:
         """
-        A run of a node is over; ``moved`` is what it moved at most.
+        A run of a node is over; ``moved`` is what it moved at most, also where that was never told.
 
-        Where that is not known all that it was lent counts as used.
+        Where that is not known all that it was lent counts as used.  Told twice, it counts once.
         """
-        loan = self.loans.pop(run, None)
-        if loan is not None:
-            left = max(0, loan.granted - loan.returned - loan.moved)
-            self.used += left if moved is None else max(0, moved - loan.moved)
+        loan = self.loans.setdefault(run, NodeLoan(node))
+        if moved is None:
+            moved = loan.granted - loan.returned
+        more = max(0, moved - loan.moved)
+        self.used += more
+        loan.moved += more
+        loan.release()
 
     def release(self) -> int:
         """Lend no more what nodes hold that were not heard of for longer than they may use it."""

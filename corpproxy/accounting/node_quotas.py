@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.dividing import Pauses
-from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Borrower, Lender, Reply
+from corpproxy.accounting.holding import Holding
+from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Lender, Reply
 from corpproxy.accounting.quotas import Asked, Lent, Quotas, Row
+from corpproxy.policy.limits import Limits
 from corpproxy.policy.quota import Member, Quota, Standing
 
 # A node holds such a part of what is left at least, and what is used in so long.
@@ -35,67 +37,6 @@ AWAY_SECONDS = 5.0
 AGAIN_SECONDS = 60.0
 # Who was called gives back for so long what it does not need.
 CALLED_SECONDS = 3.0
-# The pace is not told by what moved in less.
-PACE_SECONDS = 0.5
-
-
-class Holding:
-    """
-    What this node holds of one member's quota until it is made good.
-
-    ``unmet`` is since when somebody wants more than is here, ``touched`` when anybody used or wanted any.
-    ``is_over`` says that the common lender has no more, ``shut_until`` that it is away; until
-    ``called_until`` others want what is not needed here.
-    """
-
-    __slots__ = (
-        "borrower",
-        "called_until",
-        "is_over",
-        "looked_at",
-        "moved_before",
-        "pace",
-        "shut_until",
-        "telling",
-        "told",
-        "told_at",
-        "touched",
-        "unmet",
-        "until",
-    )
-
-    def __init__(self, until: float, seconds: float) -> None:
-        self.until = until
-        self.borrower = Borrower()
-        self.told = self.telling = (0, 0)
-        self.told_at = -math.inf
-        self.touched = -math.inf
-        self.looked_at = seconds
-        self.unmet: float | None = None
-        self.pace = 0.0
-        self.moved_before = 0
-        self.is_over = False
-        self.shut_until = 0.0
-        self.called_until = -math.inf
-
-    @property
-    def left(self) -> int:
-        """What is held, or, less than nothing, was used without being lent."""
-        borrower = self.borrower
-        return borrower.granted - borrower.returned - borrower.moved
-
-    @property
-    def is_told(self) -> bool:
-        """Whether the common lender knows all."""
-        return self.told == (self.borrower.moved, self.borrower.returned)
-
-    def measure(self, seconds: float) -> None:
-        """See how fast it is used."""
-        passed = seconds - self.looked_at
-        if passed >= PACE_SECONDS:
-            moved = self.borrower.moved
-            self.pace = max((moved - self.moved_before) / passed, self.pace / 2)
-            self.moved_before, self.looked_at = moved, seconds
 
 
 class Waiting(NamedTuple):
@@ -120,6 +61,11 @@ class NodeQuotas(Quotas):
         self._due: dict[Member, None] = {}
         self._resting: dict[Member, None] = {}
         self._waiting: dict[Member, dict[str, Asked]] = {}
+        # Those who have nothing more because what lends is away.
+        self._shut: set[Member] = set()
+        # When something is made good next, and the times of each limit: since when is known until when.
+        self._next_end = math.inf
+        self._periods: dict[str, tuple[float, float]] = {}
         self._seconds = 0.0
         # Since when the lender has not answered; None when it has.
         self._silent_since: float | None = None
@@ -168,6 +114,7 @@ class NodeQuotas(Quotas):
         self.is_urgent = self.is_urgent or not holding.is_over
         if self.is_away(seconds) and not self._goes_on(member):
             holding.shut_until = now + AGAIN_SECONDS
+            self._shut.add(member)
             self._changed.add(member)
 
     def _waits_no_more(self, member: Member, borrower: str) -> None:
@@ -231,16 +178,16 @@ class NodeQuotas(Quotas):
     @property
     def shut(self) -> int:
         """How many members have nothing more because what lends is away."""
-        return sum(1 for holding in self._holdings.values() if holding.shut_until)
+        return len(self._shut)
 
-    def put_common(self, row: Common) -> None:
+    def put_common(self, row: Common, now: float) -> None:
         """Take up how a member stands in what all have in common."""
         member = row.limit, row.whom
         mine = self._rows.get(member)
-        if mine is not None and mine.until > row.until:
-            # It was made good here meanwhile, and not there.
-            return
         if mine is None or mine.until != row.until:
+            if not self._is_of_now(row, now):
+                # Of a node whose clock is wrong, or of what is made good here already.
+                return
             mine = self._rows[member] = Row(row.until)
         holding = self._holdings.get(member)
         if holding is not None and holding.until != row.until:
@@ -328,6 +275,7 @@ class NodeQuotas(Quotas):
             self._call(member, holding)
         if holding.is_over != lent.is_over or holding.shut_until:
             holding.is_over, holding.shut_until = lent.is_over, 0.0
+            self._shut.discard(member)
             self._rows[member].is_over = False
             self._changed.add(member)
         if member in self._waiting or not holding.is_told:
@@ -337,17 +285,15 @@ class NodeQuotas(Quotas):
 
     def _end_rest(self, seconds: float) -> None:
         """Look after what nobody used for a while; those stand first."""
-        for member in list(self._resting):
-            holding = self._holdings.get(member)
-            if holding is None:
-                del self._resting[member]
-                continue
-            is_idle = seconds - holding.touched >= IDLE_SECONDS
-            if not is_idle:
+        for _ in range(len(self._resting)):
+            member = next(iter(self._resting))
+            holding = self._holdings[member]
+            if seconds - holding.touched < IDLE_SECONDS:
                 break
             self._due[member] = None
             del self._resting[member]
             if holding.borrower.holds and self.lent(*member):
+                # A worker has some of it yet.
                 self._resting[member] = None
 
     # What is different from quotas of one's own.
@@ -375,11 +321,19 @@ class NodeQuotas(Quotas):
                 holding.is_over = False
         return super().reset(limit, whom, now)
 
+    def define(self, limits: Limits) -> None:
+        """Count for these limits from now on; what is used stays used."""
+        super().define(limits)
+        self._periods.clear()
+
     def forget(self, now: float) -> None:
         """Forget what was made good again."""
         super().forget(now)
+        if now < self._next_end:
+            return
         for member in [member for member, holding in self._holdings.items() if holding.until <= now]:
             self._forget_holding(member)
+        self._next_end = min((holding.until for holding in self._holdings.values()), default=math.inf)
 
     def _use(self, member: Member, row: Row, amount: int) -> None:
         super()._use(member, row, amount)
@@ -415,6 +369,8 @@ class NodeQuotas(Quotas):
         if holding is None or holding.until != row.until:
             self._waiting.pop(member, None)
             holding = self._holdings[member] = Holding(row.until, self._seconds)
+            self._shut.discard(member)
+            self._next_end = min(self._next_end, row.until)
         return holding
 
     def _free(self, member: Member, holding: Holding) -> int:
@@ -429,3 +385,15 @@ class NodeQuotas(Quotas):
     def _forget_holding(self, member: Member) -> None:
         for known in (self._holdings, self._due, self._resting, self._waiting):
             known.pop(member, None)
+        self._shut.discard(member)
+
+    def _is_of_now(self, row: Common, now: float) -> bool:
+        """Whether a row is of the time that counts now; it is worked out once for all members of a limit."""
+        quota = self._quotas.get(row.limit)
+        if quota is None:
+            # Another version of the policy has such a limit, perhaps.
+            return True
+        since, until = self._periods.get(row.limit, (math.inf, -math.inf))
+        if not since <= now < until:
+            since, until = self._periods[row.limit] = now, quota.ends(now)
+        return until == row.until

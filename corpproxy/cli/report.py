@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from corpproxy.backends.reports.make import ReportOrder, make_report
@@ -17,7 +17,7 @@ from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.site import Site, add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.net.caller import who_we_are
-from corpproxy.reports.period import Every, Period, last_over, period_with
+from corpproxy.reports.period import Every, Period, days_of_reports, last_over, period_with
 
 DESCRIPTION = (
     "Show what was asked for in a day, a week or a month, beside the one before: people, groups, hosts, "
@@ -95,7 +95,9 @@ def _send(options: argparse.Namespace) -> int:
     report = reports.get(options.send)
     if report is None:
         raise CommandFailed(f"the policy has no report '{options.send}'{did_you_mean(options.send, reports)}")
-    period = _period(options, Site(policy.state, policy.time_zone), now, report.every)
+    period = _period(
+        options, Site(policy.state, policy.time_zone, day_begins=policy.day_begins), now, report.every
+    )
     came = Came(period.name)
     errand = ReportErrand(policy.state, policy.site, policy.mail, now, store=policy.store)
     failed = errand.deliver(report, period, came)
@@ -121,14 +123,15 @@ def _format(options: argparse.Namespace) -> str:
 
 
 def _period(options: argparse.Namespace, site: Site, now: float, every: Every) -> Period:
+    days = days_of_reports(site.zone, site.day_begins)
     if options.day is None:
-        return last_over(every, now, site.zone)
-    today = datetime.fromtimestamp(now, site.zone).date()
+        return last_over(every, now, days)
+    today = days.day(now)
     try:
         day = {"today": today, "yesterday": date.fromordinal(today.toordinal() - 1)}.get(
             options.day
         ) or date.fromisoformat(options.day)
-        return period_with(every, day, site.zone)
+        return period_with(every, day, days)
     except (ValueError, OverflowError):
         raise CommandFailed(
             f"'{options.day}' is no day; write 2026-11-23, today or yesterday", WRONG_USAGE

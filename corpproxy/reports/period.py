@@ -1,4 +1,8 @@
-"""The days, weeks and months that reports are about, in the time of the site."""
+"""
+The days, weeks and months that reports are about, in the time of the site.
+
+They begin when days of the site begin, at the whole hour: what reports are made of is added up by hours.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+
+from corpproxy.policy.days import Days
 
 
 class Every(enum.StrEnum):
@@ -27,22 +33,27 @@ class Period:
     every: Every
     first: date
     behind: date
-    zone: tzinfo
+    days: Days
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the site."""
+        return self.days.zone
 
     @property
     def begins(self) -> float:
         """When it begins, in POSIX seconds."""
-        return _midnight(self.first, self.zone)
+        return self.days.beginning(self.first)
 
     @property
     def ends(self) -> float:
         """When it is over, in POSIX seconds."""
-        return _midnight(self.behind, self.zone)
+        return self.days.beginning(self.behind)
 
     @property
     def before(self) -> Period:
         """The one before."""
-        return period_with(self.every, self.first - timedelta(days=1), self.zone)
+        return period_with(self.every, self.first - timedelta(days=1), self.days)
 
     @property
     def name(self) -> str:
@@ -79,28 +90,29 @@ class Period:
         while day < self.behind:
             following = day + timedelta(days=1)
             name = f"{day:%a %d}" if self.every is Every.WEEK else f"{day.day}"
-            yield name, _midnight(day, self.zone), _midnight(following, self.zone)
+            yield name, self.days.beginning(day), self.days.beginning(following)
             day = following
 
 
-def period_with(every: Every, day: date, zone: tzinfo) -> Period:
+def days_of_reports(zone: tzinfo, day_begins: int) -> Days:
+    """Give the days of reports, where days of the site begin so many minutes after midnight."""
+    return Days(zone, day_begins // 60 * 60)
+
+
+def period_with(every: Every, day: date, days: Days) -> Period:
     """Give the period in which a day lies."""
     if every is Every.DAY:
-        return Period(every, day, day + timedelta(days=1), zone)
+        return Period(every, day, day + timedelta(days=1), days)
     if every is Every.WEEK:
         monday = day - timedelta(days=day.weekday())
-        return Period(every, monday, monday + timedelta(days=7), zone)
+        return Period(every, monday, monday + timedelta(days=7), days)
     first = day.replace(day=1)
-    return Period(every, first, (first + timedelta(days=32)).replace(day=1), zone)
+    return Period(every, first, (first + timedelta(days=32)).replace(day=1), days)
 
 
-def last_over(every: Every, now: float, zone: tzinfo) -> Period:
+def last_over(every: Every, now: float, days: Days) -> Period:
     """Give the last period that was over at a moment."""
-    return period_with(every, datetime.fromtimestamp(now, zone).date(), zone).before
-
-
-def _midnight(day: date, zone: tzinfo) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
+    return period_with(every, days.day(now), days).before
 
 
 def _span(first: date, last: date) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from corpproxy.errors import NOWHERE, Place
+from corpproxy.policy.days import Days
 from corpproxy.reports.period import Every, Period, last_over
 
 # Six in the morning: the day is over, and nobody has come yet.
@@ -37,7 +38,8 @@ class Scheduled:
     """
     One report that the policy asks for.
 
-    ``at_minutes`` is the time of the day that follows the period.  ``formats`` are names of formats.
+    ``at_minutes`` is the time of the day behind the period; no report is made before its period is over.
+    ``formats`` are names of formats.
     """
 
     name: str
@@ -50,15 +52,15 @@ class Scheduled:
     mail: tuple[str, ...] = ()
     place: Place = field(default=NOWHERE, compare=False)
 
-    def due(self, now: float, zone: tzinfo) -> Period:
+    def due(self, now: float, days: Days) -> Period:
         """The last period whose report should be there at a moment."""
-        period = last_over(self.every, now, zone)
+        period = last_over(self.every, now, days)
         return period if now >= self.due_at(period) else period.before
 
     def due_at(self, period: Period) -> float:
         """When the report of a period is to be made, in POSIX seconds."""
         day = datetime(period.behind.year, period.behind.month, period.behind.day, tzinfo=period.zone)
-        return (day + timedelta(minutes=self.at_minutes)).timestamp()
+        return max(period.ends, (day + timedelta(minutes=self.at_minutes)).timestamp())
 
     def file_name(self, period: Period, ending: str) -> str:
         """The name of its file in a folder: letters, digits, ``-``, ``_`` and dots, whatever it is called."""

@@ -83,24 +83,31 @@ class BudgetTests(SynchronousTestCase):
         budget = Budget()
         self.lend(budget, wants=100 * KIB)
         self.lend(budget, seen=100 * KIB, moved=10 * KIB)
-        budget.settle("1", 60 * KIB)
-        self.assertEqual((budget.used, budget.loans), (60 * KIB, {}))
-        budget.settle("1", 90 * KIB)
-        self.assertEqual(budget.used, 60 * KIB)
+        for _ in range(2):
+            budget.settle("node of 1", "1", 60 * KIB)
+            loan = budget.loans["1"]
+            self.assertEqual((budget.used, loan.granted - loan.returned), (60 * KIB, 60 * KIB))
+
+    def test_never_told(self) -> None:
+        """What a run moved that never reached the database is charged by the next one, once."""
+        budget = Budget(used=5.0)
+        for _ in range(2):
+            budget.settle("node of 1", "1", 60 * KIB)
+        self.assertEqual(budget.used, 60 * KIB + 5)
 
     def test_unknown(self) -> None:
         """A node that does not know what it moved before has used all that it was lent."""
         budget = Budget()
         self.lend(budget, wants=100 * KIB)
         self.lend(budget, seen=100 * KIB, moved=10 * KIB, returned=5 * KIB)
-        budget.settle("1", None)
+        budget.settle("node of 1", "1", None)
         self.assertEqual(budget.used, 95 * KIB)
 
     def test_known_better(self) -> None:
         """What is known already is not taken back by a file that is older."""
         budget = Budget()
         self.lend(budget, moved=10 * KIB)
-        budget.settle("1", 5 * KIB)
+        budget.settle("node of 1", "1", 5 * KIB)
         self.assertEqual(budget.used, 10 * KIB)
 
     def test_release(self) -> None:

@@ -46,9 +46,10 @@ class Database:
             loan.silent = now - self.heard[name]
 
     def settle(self, node: str, run: str, moved: dict[str, int]) -> None:
-        for name, loan in list(self.budget.loans.items()):
-            if loan.node == node and name != run:
-                self.budget.settle(name, moved.get(name))
+        runs = [name for name, loan in self.budget.loans.items() if loan.node == node]
+        for name in {*runs, *moved} - {run}:
+            self.budget.settle(node, name, moved.get(name))
+            self.heard.setdefault(name, 0.0)
 
     def common(self, run: str, until: float) -> Common:
         loans = self.budget.loans
@@ -145,7 +146,7 @@ class Node:
                     self.quotas.take(lent, seconds)
                     self.keep()
             self.database.hear(seconds)
-            self.quotas.put_common(self.database.common(self.run, self.quota.ends(NOW)))
+            self.quotas.put_common(self.database.common(self.run, self.quota.ends(NOW)), NOW)
         else:
             self.quotas.not_answered(finish(self.quotas.asking(seconds)))
         for borrower, asked_before in self.quotas.answerable():
@@ -408,3 +409,26 @@ class NodeTests(SynchronousTestCase):
         self.site.database.budget.release()
         self.site.pass_time(10)
         self.assertEqual(worker.moved, 90 * MIB)
+
+    def test_wrong_clock(self) -> None:
+        """What a node counted whose clock is a day ahead is not taken for today, nor what is of yesterday."""
+        self.wants(self.one, MIB)
+        self.site.pass_time(2)
+        quotas, until = self.one.quotas, self.site.quota.ends(NOW)
+        for days in (-1, 1):
+            quotas.put_common(Common(*MEMBER, until + days * 86400, 99.0 * MIB, 0.0), NOW)
+            quotas.put_common(Common("day", "beth", until + days * 86400, 99.0 * MIB, 0.0), NOW)
+        self.assertEqual(quotas.standing(*MEMBER, NOW).used, MIB)
+        self.assertIsNone(quotas.standing("day", "beth", NOW))
+        quotas.put_common(Common("day", "beth", until, 5.0, 0.0), NOW)
+        self.assertEqual(quotas.standing("day", "beth", NOW).used, 5.0)
+
+    def test_next_day(self) -> None:
+        """A day that is over is forgotten with what was on loan."""
+        self.wants(self.one, MIB)
+        self.site.pass_time(2)
+        quotas, until = self.one.quotas, self.site.quota.ends(NOW)
+        quotas.forget(until - 1)
+        self.assertEqual(len(quotas.moved_at_most([MEMBER], "run")), 1)
+        quotas.forget(until)
+        self.assertEqual((quotas.moved_at_most([MEMBER], "run"), finish(quotas.asking(2000.0))), ([], []))

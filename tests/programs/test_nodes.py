@@ -100,6 +100,11 @@ class Node:
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout + done.stderr
 
+    def metrics(self) -> str:
+        """The metrics, which can be read on that machine alone."""
+        command = [*self.machine.inside, "curl", "-s", f"http://127.0.0.1:{self.proxy.admin}/metrics"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
     def used(self, user: str, limit: str = "day") -> float:
         (quota,) = [
             one for one in json.loads(self.says("quota", "show", "--format", "json")) if one["name"] == limit
@@ -202,6 +207,9 @@ class TwoNodesTests(SynchronousTestCase):
             self.assertLess(abs(moved[0] - 100 * MIB / 16), MIB)
             self.assertLess(abs(moved[1] - 100 * MIB), MIB)
             self.assertEqual([self.one.status(user) for user in ("beth", "carol")], [403, 403])
+            metrics = self.one.metrics()
+            self.assertIn("\ncorpproxy_quotas_shut 1.0\n", metrics)
+            self.assertIn("\ncorpproxy_store_away 1.0\n", metrics)
             said = self.one.says("status")
             self.assertIn("what was on loan is used up for 1 members of quotas", said)
         finally:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date
 from typing import Any
 
+from corpproxy.policy.days import Days
 from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Row, Slot
 from corpproxy.reports.period import Every, period_with
 
@@ -18,7 +19,7 @@ def figures(name: str = "amir", **changed: Any) -> Figures:
     row = (Row(name, counts, before),)
     made = Figures(
         site=name,
-        period=period_with(Every.WEEK, date(2026, 11, 23), UTC),
+        period=period_with(Every.WEEK, date(2026, 11, 23), Days(UTC, 0)),
         made_at=MADE_AT,
         group="",
         user="",

@@ -337,3 +337,4 @@ class DamagedTests(LimitsAtWork, ServiceCase):
         now = self.service.now()
         self.patch(type(self.service.store), "outage", Outage(now, "the database is away", True, 3, 900))
         self.assertIn("store away: the database is away; since ", await self.says("status"))
+        self.assertEqual(await self.metric("corpproxy_store_away"), 1)

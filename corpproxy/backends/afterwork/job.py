@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from corpproxy.accounting.store_address import StoreAddress, in_state_folder
+from corpproxy.policy.days import DAY_BEGINS
 from corpproxy.reports.scheduled import MailSettings, Scheduled
 
 
@@ -16,7 +17,8 @@ class AfterworkJob(msgspec.Struct, frozen=True):
     """
     What to do it for: a state folder, and the name of the time zone of the site.
 
-    ``reports`` are those of the policy of the ``site``, which ``mail`` takes.
+    ``reports`` are those of the policy of the ``site``, which ``mail`` takes; ``day_begins`` is in minutes
+    after midnight.
     ``store`` is the one of the policy; where it is left out, the file in the state folder.
     With ``waits`` it is done even where another process does it just now: once that has ended.
     """
@@ -28,6 +30,7 @@ class AfterworkJob(msgspec.Struct, frozen=True):
     reports: tuple[Scheduled, ...] = ()
     mail: MailSettings | None = None
     store: StoreAddress | None = None
+    day_begins: int = DAY_BEGINS
 
     @property
     def address(self) -> StoreAddress:

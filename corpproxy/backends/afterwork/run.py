@@ -63,12 +63,13 @@ def do_afterwork(job: AfterworkJob, say: Callable[[str], None]) -> None:
 def _make_reports(job: AfterworkJob, zone: tzinfo, say: Callable[[str], None]) -> None:
     # It needs what makes pages, which is left out where nobody asks for reports.
     from corpproxy.backends.reports.errand import ReportErrand
+    from corpproxy.reports.period import days_of_reports
 
     errand = ReportErrand(
         Path(job.state), job.site, job.mail, time.time(), is_rolled_up=True, store=job.address
     )
     try:
-        for sentence in errand.make_due(job.reports, zone):
+        for sentence in errand.make_due(job.reports, days_of_reports(zone, job.day_begins)):
             say(sentence)
     except OSError as error:
         say(f"reports could not be made: {error}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import tzinfo
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from corpproxy.backends.reports.mail import MailFailed, report_mail, send
 from corpproxy.backends.reports.make import WRITERS, ReportOrder, figures_of
 from corpproxy.backends.state_folder import put_file
 from corpproxy.errors import CorpproxyError
+from corpproxy.policy.days import Days
 from corpproxy.reports.figures import Figures
 from corpproxy.reports.period import Period
 from corpproxy.reports.scheduled import MailSettings, Scheduled
@@ -55,7 +55,7 @@ class ReportErrand:
     is_rolled_up: bool = False
     store: StoreAddress | None = None
 
-    def make_due(self, reports: Iterable[Scheduled], zone: tzinfo) -> list[str]:
+    def make_due(self, reports: Iterable[Scheduled], days: Days) -> list[str]:
         """
         Make the reports that are due and did not come yet; gives what could not be done, in words.
 
@@ -64,7 +64,7 @@ class ReportErrand:
         known = _known(self.state)
         said: list[str] = []
         for report in reports:
-            period = report.due(self.now, zone)
+            period = report.due(self.now, days)
             came = known.get(report.name)
             if came is None:
                 known[report.name] = Came(period.name, True, list(report.mail))

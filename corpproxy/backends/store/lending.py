@@ -18,11 +18,17 @@ class LendingDatabase(PostgresqlDatabase):
 
     def borrow(self, run: str, asked: Sequence[NodeAsked]) -> list[NodeLent]:
         """Take down what this run of the node tells, and lend it what it may have."""
-        return self.change(lambda connection, _: store_quotas.borrow(connection, self.node, run, asked))
+        name = self._name
+        return self.change(lambda connection, _: store_quotas.borrow(connection, name, run, asked))
 
     def settle(self, run: str, moved: Sequence[Moved]) -> None:
         """Account for what was lent to runs of this node before."""
-        self.change(lambda connection, _: store_quotas.settle(connection, self.node, run, moved))
+        name = self._name
+        self.change(lambda connection, _: store_quotas.settle(connection, name, run, moved))
+
+    @property
+    def _name(self) -> str:
+        return self.node.removesuffix("/")
 
     def _begin(self, *, forgets: bool) -> None:
         """See that the tables are still what this version knows."""

@@ -8,7 +8,7 @@ whoever knows the number it saw last reads what changed since, and no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from corpproxy.accounting.common import (
@@ -59,18 +59,22 @@ JOIN {_MEMBERS} ON "limit" = named AND whom = person AND until = ends
 _OLD_LOANS = """
 SELECT DISTINCT "limit", whom, until FROM loan WHERE node = ? AND run <> ?
 """
-_PUT_BUDGET = """
-INSERT INTO quota ("limit", whom, until, used, granted, changed) VALUES (?, ?, ?, ?, ?, ?)
+# All rows go in with one statement: a third of what one for each costs.
+_PUT_BUDGETS = """
+INSERT INTO quota ("limit", whom, until, used, granted, changed)
+SELECT *, ?::bigint FROM unnest(?::text[], ?::text[], ?::float8[], ?::float8[], ?::float8[])
 ON CONFLICT ("limit", whom, until) DO UPDATE SET used = excluded.used, changed = excluded.changed
 """
-_PUT_LOAN = f"""
+_PUT_LOANS = f"""
 INSERT INTO loan ("limit", whom, until, run, node, granted, moved, returned, wants, heard)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NOW})
+SELECT *, {_NOW} FROM unnest(
+    ?::text[], ?::text[], ?::float8[], ?::text[], ?::text[],
+    ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]
+)
 ON CONFLICT ("limit", whom, until, run) DO UPDATE SET
     granted = excluded.granted, moved = excluded.moved, returned = excluded.returned,
     wants = excluded.wants, heard = excluded.heard
 """
-_DROP_LOAN = 'DELETE FROM loan WHERE "limit" = ? AND whom = ? AND until = ? AND run = ?'
 
 
 class Place(NamedTuple):
@@ -100,10 +104,7 @@ def borrow(connection: Connection, node: str, run: str, asked: Sequence[NodeAske
     places = [_place(one) for one in asked]
     budgets = _budgets(connection, places)
     lent = [budgets[place].lend(node, run, one) for place, one in zip(places, asked, strict=True)]
-    _put(connection, number, budgets)
-    connection.executemany(
-        _PUT_LOAN, [(*place, run, *_columns(budgets[place].loans[run])) for place in dict.fromkeys(places)]
-    )
+    _put(connection, number, budgets, [(place, run) for place in budgets])
     return lent
 
 
@@ -114,19 +115,19 @@ def settle(connection: Connection, node: str, run: str, moved: Iterable[Moved]) 
     ``moved`` is what it knows that they moved at most; a loan of which it knows nothing counts as used.
     """
     number = _turn(connection)
-    places = [Place(*row) for row in connection.execute(_OLD_LOANS, (node, run)).fetchall()]
-    known = {(one.run, _place(one)): one.moved for one in moved}
-    budgets = _budgets(connection, places)
-    over = [
-        (place, old)
-        for place, budget in budgets.items()
-        for old, loan in budget.loans.items()
-        if loan.node == node and old != run
-    ]
-    for place, old in over:
-        budgets[place].settle(old, known.get((old, place)))
-    _put(connection, number, budgets)
-    connection.executemany(_DROP_LOAN, [(*place, old) for place, old in over])
+    known = {(one.run, _place(one)): one.moved for one in moved if one.run != run}
+    old = connection.execute(_OLD_LOANS, (node, run)).fetchall()
+    places = dict.fromkeys([*(Place(*row) for row in old), *(place for _, place in known)])
+    budgets = _budgets(connection, list(places))
+    # What it moved while the database was away stands nowhere yet.
+    over = {(place, name): None for name, place in known}
+    for place, budget in budgets.items():
+        over |= {
+            (place, name): None for name, loan in budget.loans.items() if loan.node == node and name != run
+        }
+    for place, name in over:
+        budgets[place].settle(node, name, known.get((name, place)))
+    _put(connection, number, budgets, over)
 
 
 def changed(connection: Connection, run: str, seen: int, now: float) -> tuple[list[Common], int]:
@@ -146,7 +147,7 @@ def forget(connection: Connection, now: float) -> None:
 
 def _budgets(connection: Connection, places: Sequence[Place]) -> dict[Place, Budget]:
     budgets = {place: Budget() for place in places}
-    columns = [list(column) for column in zip(*budgets, strict=True)] or [[], [], []]
+    columns = _columns(budgets) or [[], [], []]
     for *place, used, granted in connection.execute(_BUDGETS, columns):
         budget = budgets[Place(*place)]
         budget.used, budget.granted = used, granted
@@ -156,13 +157,22 @@ def _budgets(connection: Connection, places: Sequence[Place]) -> dict[Place, Bud
     return budgets
 
 
-def _put(connection: Connection, number: int, budgets: dict[Place, Budget]) -> None:
-    rows = [(*place, budget.used, budget.granted, number) for place, budget in budgets.items()]
-    connection.executemany(_PUT_BUDGET, rows)
+def _put(
+    connection: Connection, number: int, budgets: Mapping[Place, Budget], loans: Iterable[tuple[Place, str]]
+) -> None:
+    rows = [(*place, budget.used, budget.granted) for place, budget in budgets.items()]
+    if rows:
+        connection.execute(_PUT_BUDGETS, (number, *_columns(rows)))
+        lent = [(*place, run, *_counts(budgets[place].loans[run])) for place, run in loans]
+        connection.execute(_PUT_LOANS, _columns(lent))
 
 
-def _columns(loan: NodeLoan) -> tuple[Any, ...]:
+def _counts(loan: NodeLoan) -> tuple[Any, ...]:
     return loan.node, loan.granted, loan.moved, loan.returned, loan.wants
+
+
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _place(one: NodeAsked | Moved) -> Place:

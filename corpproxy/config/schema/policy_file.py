@@ -41,7 +41,8 @@ class PolicyFile(Table):
     time_zone: TimeZone | None = optional("The time zone of calendars, tests and pages; UTC when left out.")
     day_begins: Clock = Field(
         default=DAY_BEGINS,
-        description="When a day begins for quotas and usage; what moves in the night is of the day before.",
+        description="When a day begins for quotas, usage and reports (there at the whole hour); what "
+        "moves in the night is of the day before.",
     )
     contact: ContactTable = Field(default=ContactTable(), description="Whom people ask.")
     logo: Text | None = optional(

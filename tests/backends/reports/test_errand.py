@@ -16,6 +16,7 @@ from corpproxy.backends.afterwork.job import AfterworkJob, decoded, encoded
 from corpproxy.backends.afterwork.run import do_afterwork
 from corpproxy.backends.records.deed_spool import left
 from corpproxy.backends.reports.errand import Came, ReportErrand
+from corpproxy.policy.days import Days
 from corpproxy.reports.period import Every, last_over
 from corpproxy.reports.scheduled import MailSettings, Scheduled
 from tests.audit.test_record import a_record
@@ -45,7 +46,7 @@ class DueTests(SynchronousTestCase):
     def test_due(self, now, every, period) -> None:
         """It is due at its time on the day behind the period, in the time of the site."""
         report = replace(WEEK, every=every)
-        self.assertEqual(report.due(datetime.fromisoformat(now).timestamp(), LONDON).name, period)
+        self.assertEqual(report.due(datetime.fromisoformat(now).timestamp(), Days(LONDON, 0)).name, period)
 
     @rows(
         plain=("the week", "the-week-2026-W48.html"),
@@ -54,7 +55,7 @@ class DueTests(SynchronousTestCase):
     )
     def test_file_name(self, name, written) -> None:
         """The name of a file is one of a file in its folder, whatever the report is called."""
-        period = last_over(Every.WEEK, MONDAY, UTC)
+        period = last_over(Every.WEEK, MONDAY, Days(UTC, 0))
         self.assertEqual(Scheduled(name, Every.WEEK).file_name(period, "html"), written)
 
 
@@ -79,7 +80,7 @@ class ErrandCase(SynchronousTestCase):
 
     def make(self, report: Scheduled, now: float, mail: MailSettings | None = None) -> list[str]:
         """Let the service look whether it is due; gives what could not be done."""
-        return ReportErrand(self.state, "Hillside", mail, now).make_due([report], UTC)
+        return ReportErrand(self.state, "Hillside", mail, now).make_due([report], Days(UTC, 0))
 
     def files(self) -> list[str]:
         """What stands in the folder."""
@@ -127,7 +128,7 @@ class FolderTests(ErrandCase):
         """A report of a group has that group alone."""
         staff = replace(self.report, group="staff")
         ReportErrand(self.state, "Hillside", None, MONDAY).deliver(
-            staff, last_over(Every.WEEK, MONDAY, UTC), Came("")
+            staff, last_over(Every.WEEK, MONDAY, Days(UTC, 0)), Came("")
         )
         self.assertNotIn("amir", (self.folder / "the-week-2026-W48.html").read_text())
 
@@ -230,5 +231,7 @@ class MailTests(ErrandCase):
         """The name of a site or a report makes no further fields of the head."""
         server, mail = self.serve()
         errand = ReportErrand(self.state, "Hill\r\nBcc: x@y.example", mail, MONDAY)
-        self.assertEqual(errand.deliver(self.report, last_over(Every.WEEK, MONDAY, UTC), Came("")), [])
+        self.assertEqual(
+            errand.deliver(self.report, last_over(Every.WEEK, MONDAY, Days(UTC, 0)), Came("")), []
+        )
         self.assertIsNone(server.mails[0][1]["Bcc"])

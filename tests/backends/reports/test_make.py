@@ -11,12 +11,13 @@ from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends.reports.make import ReportOrder, figures_of, make_report
 from corpproxy.backends.store.schema import open_store
+from corpproxy.policy.days import Days
 from corpproxy.reports.figures import Figures, Harm
 from corpproxy.reports.period import Every, period_with
 from tests.audit.test_record import a_record
 
 NOW = datetime(2026, 11, 30, 6, tzinfo=UTC).timestamp()
-WEEK = period_with(Every.WEEK, date(2026, 11, 23), UTC)
+WEEK = period_with(Every.WEEK, date(2026, 11, 23), Days(UTC, 0))
 FIRST = "records-20261116T080000Z-0001.jsonl"
 GAMES, REFUSED = "games wait", {"result": ResultCode.BLOCKED, "rule": "games wait"}
 
