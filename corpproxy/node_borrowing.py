@@ -82,6 +82,20 @@ class NodeBorrowing:
         if rows:
             self._file.keep_moved(rows).addErrback(_not_kept)
 
+    async def begin_anew(self) -> None:
+        """
+        Account for all that was on loan, and borrow anew.
+
+        For when the clock was set back: what was borrowed of a time that counts again is not borrowed twice.
+        """
+        while self._turn is not None:
+            await deferLater(self._service.reactor, SOON_SECONDS)
+        self.keep(self.quotas.members())
+        self.quotas.begin_anew()
+        self._is_settled, self._before = False, None
+        await self._service.store.begin_anew()
+        self._file.load_moved().addCallbacks(self._loaded, self._not_loaded)
+
     async def stop(self) -> None:
         """Tell all, give all back, and borrow no more."""
         if self._loop is not None and self._loop.running:

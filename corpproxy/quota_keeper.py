@@ -230,6 +230,8 @@ class QuotaKeeper:
         self._tell_damage("begins anew")
         now = self._service.now()
         if self._turns_back:
+            if self.borrowing is not None:
+                await self.borrowing.begin_anew()
             for _ in self.quotas.turn_back(kept, now):
                 await deferLater(self._service.reactor, 0)
         else:

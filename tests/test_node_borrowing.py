@@ -39,10 +39,16 @@ class Store:
         self.is_away = False
         self.answer: Deferred | None = None
 
+    def begin_anew(self) -> Deferred[None]:
+        self.run = "run 3"
+        return succeed(None)
+
     def settle(self, moved) -> Deferred[None]:
         if self.is_away:
             return fail(AWAY)
         self.settled.append(moved)
+        for one in moved:
+            self.budget.settle("node", one.run, one.moved)
         return succeed(None)
 
     def borrow(self, asked) -> Deferred:
@@ -205,6 +211,35 @@ class AnewTests(BorrowingCase):
         self.clock.advance(TURN_SECONDS)
         self.assertEqual(len(self.store.settled), 1)
         self.assertEqual({one.run for one in self.moved()}, {"run 2"})
+
+    def test_turned_back(self) -> None:
+        """When the clock was set back what was on loan is accounted for, and it is borrowed anew."""
+        self.ask(wants=1000)
+        self.clock.advance(SOON_SECONDS)
+        granted = self.lent[0].granted
+        self.ask(seen=granted, moved=700)
+        self.store.settled.clear()
+        turning = Deferred.fromCoroutine(self.borrowing.begin_anew())
+        self.successResultOf(turning)
+        # What the worker holds may be used by now.
+        self.assertEqual(self.store.settled, [[Moved("run 2", "day", "amir", self.until, granted)]])
+        self.assertEqual(self.store.budget.used, granted)
+        self.borrowing.quotas.count("day", "amir", 50, NOW)
+        self.clock.advance(TURN_SECONDS)
+        self.assertEqual(self.store.budget.used, granted + 50)
+
+    def test_turned_back_meanwhile(self) -> None:
+        """A question that is under way then is waited for: what it brings belongs to the run before."""
+        self.store.answer = answer = Deferred()
+        self.ask(wants=1000)
+        self.clock.advance(SOON_SECONDS)
+        turning = Deferred.fromCoroutine(self.borrowing.begin_anew())
+        self.assertNoResult(turning)
+        answer.callback(None)
+        self.clock.advance(SOON_SECONDS)
+        self.successResultOf(turning)
+        (old,) = self.store.budget.loans.values()
+        self.assertEqual((old.granted - old.returned - old.moved, self.store.run), (0, "run 3"))
 
     def test_damaged(self) -> None:
         """A file that is damaged is said loudly; nothing is known of what runs before moved."""

@@ -214,6 +214,18 @@ class NodeQuotas(Quotas):
                 found.append(Moved(run, *member, holding.until, holding.borrower.moved + lent))
         return found
 
+    def members(self) -> list[Member]:
+        """Those of whom anything was borrowed or told."""
+        return list(self._holdings)
+
+    def begin_anew(self) -> None:
+        """Hold nothing from now on, and count from nothing: another run accounts for what was."""
+        for known in (self._holdings, self._due, self._resting, self._waiting, self._periods):
+            known.clear()
+        self._shut.clear()
+        self._next_end = math.inf
+        self.is_urgent = False
+
     def end(self) -> None:
         """Give all back with the next question."""
         for member, holding in self._holdings.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corpproxy.destination.classifier import Answer
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import ProtocolError
@@ -46,8 +47,29 @@ def _tunnel(exchange: Exchange, target: Target) -> Destination:
     if not target.port:
         raise ProtocolError("bad-port", "CONNECT asks for a port from 1 to 65535")
     scheme = "http" if target.port == HTTP_PORT else "https"
-    categories, matches = exchange.in_force.classifier.classify(host, scheme, target.port, "")
-    return Destination(host, target.port, scheme, "", categories, matches)
+    answer = exchange.in_force.classifier.classify(host, scheme, target.port, "")
+    return _tunnels.to(host, target.port, scheme, answer)
+
+
+class _Tunnels(dict[tuple[str, int], Destination]):
+    """Destinations of tunnels: those to one port of a host share one, for as long as each of them is open."""
+
+    BOUND = 1024
+
+    def to(self, host: Host, port: int, scheme: str, answer: Answer) -> Destination:
+        """Give the destination for what the lists say now."""
+        key = host.name, port
+        found = self.get(key)
+        # The lists are asked each time: their answer is one object for as long as it is the same.
+        if found is not None and (found.categories, found.matches) == answer:
+            return found
+        if len(self) >= self.BOUND:
+            self.clear()
+        made = self[key] = Destination(host, port, scheme, "", *answer)
+        return made
+
+
+_tunnels = _Tunnels()
 
 
 def _ours(exchange: Exchange, target: Target) -> Destination:

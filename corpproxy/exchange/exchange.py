@@ -148,9 +148,11 @@ class Exchange:
         """
         A tunnel is open: of the request for it the User-Agent stays, which its closing record names.
 
-        A head is as large as all else that an idle tunnel keeps together.
+        A head is as large as all else that an idle tunnel keeps together; the facts that decided on it were
+        for others like it, which have had their turn.
         """
         self.head, self.target = _NO_HEAD, _NO_TARGET
+        self.method, self.lasts = _CONNECT, None
         fields = self.fields
         if fields is not None:
             notes = fields.outline.notes
@@ -180,4 +182,6 @@ class _Agents(dict[bytes, Fields]):
 
 _agents = _Agents()
 _NO_HEAD = RequestHead(b"", b"", 11, _agents[b""], 0)
+# One for all tunnels; that of a head is a piece of what was read.
+_CONNECT = b"CONNECT"
 _NO_TARGET = Target(Form.AUTHORITY, "", b"", 0, b"")

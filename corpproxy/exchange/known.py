@@ -122,8 +122,8 @@ def remember(exchange: Exchange) -> None:
     """
     Keep what an exchange found out, if it will be the same for the next one like it.
 
-    Of the first one only that it came is kept: most that come once come no more, and what is kept for nobody
-    costs time and memory.
+    Of the first one only that it came is kept, as a number: most that come once come no more, and what is
+    kept for nobody costs time and memory.  Where two have the same number, one is kept too early, no more.
     """
     head, destination, decision, lasts = (
         exchange.head,
@@ -140,8 +140,9 @@ def remember(exchange: Exchange) -> None:
     path = target[cut:]
     key = (head.method, target[:cut], exchange.client, exchange.listener)
     remembered = head.fields.outline.known
-    if key not in remembered:
-        _put(remembered, key, None)
+    came = hash(key)
+    if key not in remembered and came not in remembered:
+        _put(remembered, came, None)
         return
     if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
@@ -153,6 +154,7 @@ def remember(exchange: Exchange) -> None:
         return
     known = Known(in_force.sections, destination, exchange.identity, again, decision, lasts)
     exchange.known = known
+    remembered.pop(came, None)
     _put(remembered, key, known)
 
 

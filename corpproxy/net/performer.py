@@ -25,7 +25,7 @@ from corpproxy.net.reach import Reach
 from corpproxy.net.relay import ContentRelay
 from corpproxy.net.run import PENDING, Run
 from corpproxy.net.upload import Gather, Waste
-from corpproxy.net.upstream import Server, Upstream
+from corpproxy.net.upstream import Server, Upstream, servers
 from corpproxy.pages.page import Page
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Performer:
         proxy.admission.open_tunnel(downstream)
         exchange, classes = downstream.exchange, command.addresses
         reach = Reach(proxy, exchange, classes, self, pooled=False)
-        server = _server((command.dial.name, command.port))
+        server = servers[command.dial.name, command.port]
         if exchange.in_force.limiting is not None:
 
             def go_on() -> None:

@@ -49,6 +49,21 @@ class Server(NamedTuple):
     port: int
 
 
+class _Servers(dict[tuple[str, int], Server]):
+    """Servers as tunnels keep them: all to the same one keep one."""
+
+    BOUND = 4096
+
+    def __missing__(self, place: tuple[str, int]) -> Server:
+        if len(self) >= self.BOUND:
+            self.clear()
+        made = self[place] = Server(*place)
+        return made
+
+
+servers = _Servers()
+
+
 class Keeper(Protocol):
     """Keeps connections between exchanges: the pool."""
 

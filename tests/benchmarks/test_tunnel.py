@@ -8,7 +8,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.tunnel import BATCH, Bench, by_part, kept_octets, profiled, timed
+from benchmarks.tunnel import BATCH, CONNECTS, Bench, by_part, kept_octets, profiled, timed
 from corpproxy.net.downstream import Downstream
 from corpproxy.net.engine.pump import PIPES
 from corpproxy.net.splice import Tunnel
@@ -31,7 +31,7 @@ CALLS = {
 
 # Octets of ours, and the records of some exchanges, which are written together.  They are what the
 # interpreter says, and differ a little from one version to another.
-TUNNEL_OCTETS = 2_800
+TUNNEL_OCTETS = 2_500
 CONNECTION_OCTETS = 1_300
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
@@ -88,6 +88,21 @@ class TunnelCostTests(SynchronousTestCase):
         one, other = (downstream.exchange.fields for downstream in self.bench.proxy.admission.tunnels)
         self.assertIs(one, other)
         self.assertEqual(one.names, [b"user-agent"])
+
+    def test_first_ones_share(self) -> None:
+        """The first tunnels to a server share what they found out, and keep nothing that deciding needed."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        bench = Bench(folder)
+        # The same host twice; none is remembered before the third.
+        for number in (0, len(CONNECTS)):
+            bench.open(number)
+        one, other = bench.proxy.admission.tunnels
+        self.assertIsNone(one.exchange.known)
+        self.assertIsNone(one.exchange.lasts)
+        self.assertIs(one.exchange.destination, other.exchange.destination)
+        self.assertIs(one.exchange.method, other.exchange.method)
+        self.assertIs(one.upstream.server, other.upstream.server)
 
     def test_idle_connection(self) -> None:
         """A kept connection of a client keeps less."""

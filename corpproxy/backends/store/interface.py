@@ -59,13 +59,11 @@ class Store(Protocol):
     Keeps accounts, grants and requests.  Every Deferred fails with :class:`StoreError`.
 
     :ivar is_shared: whether other nodes have it, too.
-    :ivar run: the name by which it knows this run of the node.
     :ivar hides: whether there is one among some hosts that nothing that is kept may name; grants and requests
         about it are not kept.
     """
 
     is_shared: bool
-    run: str
     hides: Callable[[Iterable[str]], bool]
 
     @property
@@ -101,6 +99,13 @@ class Store(Protocol):
 
     def grow_old(self, group: str, moment: float) -> Deferred[int]:
         """Take hosts (``where``) or people (``who``) out of the sums of before a moment; gives how many."""
+
+    @property
+    def run(self) -> str:
+        """The name by which it knows this run of the node."""
+
+    def begin_anew(self) -> Deferred[None]:
+        """Be another run of this node from now on, with loans of its own."""
 
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
         """Charge members of quotas, in a store that is shared: all of it, once."""

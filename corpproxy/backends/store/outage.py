@@ -122,6 +122,11 @@ class PatientDatabase(Database):
         """Forget what an erasure is about; what waits for the database goes in first."""
         return super().erase(erasure, counts_only=counts_only)
 
+    def begin_anew(self) -> None:
+        """Be another run of this node from now on, that has read nothing yet."""
+        self.run = secrets.token_hex(8)
+        self._seen = store_quotas.NOTHING_SEEN
+
     def tend(self) -> None:
         """Bring in what waits, if it is time to ask again; called each second."""
         if self._has_waiting or self.outage is not None:

@@ -43,13 +43,21 @@ class PostgresqlStore(ThreadedStore):
             PatientDatabase(address, now),
             lambda question: read_postgresql(address, lambda connection: read_usage(connection, question)),
         )
-        self.run = self._database.run
         self._loop = every(TEND_SECONDS, self._tend, reactor)
 
     @property
     def outage(self) -> Outage | None:
         """What is known of the database being away; None when it is there and nothing waits."""
         return self._database.outage
+
+    @property
+    def run(self) -> str:  # type: ignore[override]
+        """The name by which the database knows this run of the node."""
+        return self._database.run
+
+    def begin_anew(self) -> Deferred[None]:
+        """Be another run of this node from now on."""
+        return self._writer.run(self._database.begin_anew)
 
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
         """Charge members of quotas: all of it, once."""

@@ -94,6 +94,10 @@ class ThreadedStore:
         """Take hosts (``where``) or people (``who``) out of the sums of before a moment; gives how many."""
         return self._writer.run(lambda: self._database.grow_old(group, moment))
 
+    def begin_anew(self) -> Deferred[None]:
+        """Nobody shares it."""
+        return succeed(None)
+
     def charge(self, charges: Sequence[Charge]) -> Deferred[None]:
         """Nobody shares it."""
         return succeed(None)

@@ -27,6 +27,9 @@ from corpproxy.net.dial import Caller, failure_of
 from corpproxy.net.engine.loop import ENDING, READABLE, Engine
 from corpproxy.net.engine.transport import Transport
 
+# Places that are remembered; a school knows fewer servers at a time.
+MAX_PLACES = 4096
+
 # As an integer: the members of the enum are looked up each time.
 _STREAM = int(SOCK_STREAM | SOCK_NONBLOCK)
 
@@ -221,6 +224,8 @@ class EngineReactor:
         self._make_socket = make_socket
         self.seconds = engine.reactor.seconds
         self.callLater = engine.reactor.callLater
+        # Each connection keeps where it leads to: all that lead to one place keep one.
+        self._places: dict[tuple[str, int], tuple[str, int]] = {}
 
     def connectTCP(
         self,
@@ -239,7 +244,10 @@ class EngineReactor:
         self, address: str, port: int, caller: Caller[Any], timeout: float, bind: tuple[str, int] | None
     ) -> Dial:
         """Connect to the only address that a caller has; it hears of the end later than this returns."""
-        dial = Dial(self._engine, (address, port), caller)
+        place = address, port
+        if len(self._places) >= MAX_PLACES:
+            self._places.clear()
+        dial = Dial(self._engine, self._places.setdefault(place, place), caller)
         dial.start(self._make_socket, timeout, bind)
         return dial
 

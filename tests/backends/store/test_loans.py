@@ -120,6 +120,13 @@ class LoansTests(SynchronousTestCase):
         self.one.settle("3", [Moved("1", "day", "amir", UNTIL, 600), Moved("3", "day", "amir", UNTIL, 9)])
         self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 600, 0)])
 
+    def test_anew(self) -> None:
+        """Another run of a node is told what the run before used as what others did."""
+        self.one.borrow(self.store.run, [asked(moved=1000)])
+        self.assertEqual(self.common()[0].elsewhere, 0)
+        self.store.begin_anew()
+        self.assertEqual(self.common()[0].elsewhere, 1000)
+
     def test_granted(self) -> None:
         """What an administrator grants on any node is lent by all."""
         self.one.borrow("1", [asked(moved=MIB)])

@@ -182,6 +182,17 @@ class MigrationTests(OnPostgresql, test_interface.FileTestCase):
         self.assertEqual(self.sums(), {"amir": 600, "beth": 100})
         self.assertEqual(do("SELECT value FROM meta WHERE name = 'schema'"), [(len(MIGRATIONS) + 1,)])
 
+    def test_quotas(self) -> None:
+        """What was used of quotas stands for each time that they are made good, as it did for the last."""
+        before = postgresql_schema.MIGRATIONS
+        self.patch(postgresql_schema, "MIGRATIONS", before[:1])
+        self.node("old").add_usage([AMIR])
+        do("INSERT INTO quota VALUES ('day', 'amir', 1795485600, 700, 50, 3)")
+        self.patch(postgresql_schema, "MIGRATIONS", before)
+        self.node("new").add_usage([AMIR])
+        do("INSERT INTO quota VALUES ('day', 'amir', 1795572000, 1, 0, 4)")
+        self.assertEqual(do("SELECT used, granted FROM quota ORDER BY until"), [(700, 50), (1, 0)])
+
     def test_contracted(self) -> None:
         """One for which the tables have become too new changes nothing, and says what to do."""
         self.file.add_usage([AMIR])
