@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from corpproxy.resident import give_back_files
+from corpproxy.resident import give_back_files, give_back_free
 
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
 # look at the young objects after each seven hundred new ones, which is every tenth exchange.
@@ -24,3 +24,13 @@ def set_interpreter() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
     give_back_files()
+
+
+def settle_memory() -> None:
+    """
+    Much was taken up that stays: the collector need not look at it, and what it took to read is free again.
+
+    Nothing is collected: that would look at all of it once more, and keep others waiting.
+    """
+    gc.freeze()
+    give_back_free()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -16,10 +16,12 @@ from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.interpreter import settle_memory
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
 from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
+from corpproxy.slices import Slices
 from corpproxy.steady import JUMP_SECONDS
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ log = Logger()
 
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
+# So many members are told, or kept, in one turn of the reactor.
+AT_ONCE = 500
+# How often it is looked in memory for what was made good: it counts no more, and takes some room until then.
+LOOK_SECONDS = 60.0
 # What was made good days ago is forgotten after so long.
 FORGET_SECONDS = 3_600.0
 # While it cannot be read what was used, people are told to come back after so long.
@@ -72,6 +78,10 @@ class QuotaKeeper:
         self._latest = 0.0
         self._turns_back = False
         self._is_reading = False
+        # What is about everybody, and what is told: in slices, each without waiting for the other.
+        self._work = Slices(service.reactor)
+        self._tells = Slices(service.reactor)
+        self._looked = 0.0
         self._loop: LoopingCall | None = None
         self.problem = ""
 
@@ -89,7 +99,10 @@ class QuotaKeeper:
         if self._loop is not None:
             self._loop.stop()
             self._forgetting.stop()
+        self._tells.finish()
+        self._work.finish()
         self._keep()
+        self._work.finish()
         self._file.close()
 
     def define(self) -> None:
@@ -125,8 +138,7 @@ class QuotaKeeper:
     def bury(self, borrower: str) -> None:
         """A process is over, and nobody accounts for what it was lent."""
         self._ways.pop(borrower, None)
-        self.quotas.bury(borrower)
-        self.tell()
+        self._work.add(self._burying(borrower))
 
     def grant(self, limit: str, whom: str, more: float) -> Standing | None:
         """Give a member more."""
@@ -148,10 +160,8 @@ class QuotaKeeper:
 
     def tell(self) -> None:
         """Tell all processes who stands otherwise."""
-        changed = self.quotas.changed(self._service.now())
-        if changed:
-            self._unkept |= changed.keys()
-            self._service.take_standings(changed)
+        if not self._tells:
+            self._tells.add(self._telling())
 
     def charges(self) -> list[Charge]:
         """Give what administrators gave and took back, for those who have the quotas, too."""
@@ -202,25 +212,49 @@ class QuotaKeeper:
             if not self._is_reading:
                 self._load()
             return
-        self._keep_now()
+        if not self._work:
+            self._work.add(self._keeping())
         now, before = self._service.now(), self._latest
         self._latest = now
         if now < before - JUMP_SECONDS:
             # What counts now is that of a time that was before: it stands on the disk.
+            self._work.finish()
             self._is_known, self._turns_back = False, True
             self._load()
 
-    def _keep_now(self) -> None:
-        unkept, self._unkept = self._unkept, set()
-        self.quotas.forget(self._service.now())
-        self._charging.forget(self._service.now())
-        self._service.lasting.standings.forget(self._service.now())
+    def _keeping(self) -> Iterator[None]:
+        unkept, self._unkept = list(self._unkept), set()
+        for at in range(0, len(unkept), AT_ONCE):
+            self._keep_these(set(unkept[at : at + AT_ONCE]))
+            if at + AT_ONCE < len(unkept):
+                yield
+        now = self._service.now()
+        self._charging.forget(now)
+        # A clock that was set back must not make it remember for ever.
+        if abs(now - self._looked) >= LOOK_SECONDS:
+            self._looked = now
+            yield from self.quotas.forgetting(now)
+            yield from self._service.lasting.standings.forgetting(now)
+
+    def _keep_these(self, unkept: set[Member]) -> None:
         if self.borrowing is not None:
             self.borrowing.keep(unkept)
-        if unkept:
-            self._file.keep(self.quotas.reserved(unkept)).addCallbacks(
-                self._kept, self._not_kept, errbackArgs=(unkept,)
-            )
+        self._file.keep(self.quotas.reserved(unkept)).addCallbacks(
+            self._kept, self._not_kept, errbackArgs=(unkept,)
+        )
+
+    def _telling(self) -> Iterator[None]:
+        while self.quotas.has_changed:
+            changed = self.quotas.changed(self._service.now(), AT_ONCE)
+            self._unkept |= changed.keys()
+            if changed:
+                self._service.take_standings(changed)
+            if self.quotas.has_changed:
+                yield
+
+    def _burying(self, borrower: str) -> Iterator[None]:
+        yield from self.quotas.burying(borrower)
+        self.tell()
 
     def _forget(self) -> None:
         """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
@@ -228,20 +262,25 @@ class QuotaKeeper:
 
     async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")
-        now = self._service.now()
-        if self._turns_back:
-            if self.borrowing is not None:
-                await self.borrowing.begin_anew()
-            for _ in self.quotas.turn_back(kept, now):
-                await deferLater(self._service.reactor, 0)
-        else:
-            self.quotas.load(kept, now)
+        if self._turns_back and self.borrowing is not None:
+            await self.borrowing.begin_anew()
+        self._work.add(self._taking_up(kept))
+
+    def _taking_up(self, kept: list[Kept]) -> Iterator[None]:
+        is_long, now = len(kept) > AT_ONCE, self._service.now()
+        take_up = self.quotas.turn_back if self._turns_back else self.quotas.loading
+        for _ in take_up(_drained(kept), now):
+            self.tell()
+            yield
         self._is_known, self._is_reading, self._turns_back = True, False, False
         if self.problem:
             log.warn("what was used of quotas can be read again")
             self.problem = ""
-            self._service.take_standings({UNKNOWN: Standing(0.0, 1.0, now)})
+            self._service.take_standings({UNKNOWN: Standing(0.0, 1.0, self._service.now())})
         self.tell()
+        if is_long:
+            yield
+            settle_memory()
 
     def _not_loaded(self, failure: Failure) -> None:
         self._is_reading = False
@@ -271,3 +310,9 @@ class QuotaKeeper:
             said = "what is used of quotas counts, but cannot be kept over a restart"
             self.problem = f"{said}: {failure.getErrorMessage()}"
             log.critical("{problem}", problem=self.problem)
+
+
+def _drained(rows: list[Kept]) -> Iterator[Kept]:
+    """Give rows and forget them: to forget a hundred thousand at once would keep others waiting."""
+    while rows:
+        yield rows.pop()

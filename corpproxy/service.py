@@ -276,10 +276,7 @@ class CorpproxyService(Making, Holding, Service):
 
     def look(self, question: Question) -> Deferred[Present]:
         """Fire with what runs now, for whoever looks."""
-        watching = self.proxy.watching
-        return watching.look(question).addCallback(
-            lambda seen: watching.slices.take(together([seen], question))
-        )
+        return self.proxy.watching.look(question).addCallback(lambda seen: together([seen], question))
 
     def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
         """End what an administrator chose of what runs; fires with what was ended."""

@@ -12,7 +12,7 @@ What is not lent (minutes, and what is only recorded) is told in the same way, a
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
@@ -64,7 +64,6 @@ class NodeQuotas(Quotas):
         # Those who have nothing more because what lends is away.
         self._shut: set[Member] = set()
         # When something is made good next, and the times of each limit: since when is known until when.
-        self._next_end = math.inf
         self._periods: dict[str, tuple[float, float]] = {}
         self._seconds = 0.0
         # Since when the lender has not answered; None when it has.
@@ -89,9 +88,9 @@ class NodeQuotas(Quotas):
             self._note_unmet(member, holding, borrower, asked, now, seconds)
         return lent._replace(calls_back=lent.calls_back or seconds < holding.called_until)
 
-    def bury(self, borrower: str) -> None:
+    def burying(self, borrower: str) -> Iterator[None]:
         """A process is over: what it was lent counts as used."""
-        super().bury(borrower)
+        yield from super().burying(borrower)
         for member in list(self._waiting):
             self._waits_no_more(member, borrower)
 
@@ -246,7 +245,10 @@ class NodeQuotas(Quotas):
         holding.telling, holding.told_at = (borrower.moved, borrower.returned), seconds
         waiting = seconds - holding.unmet if holding.unmet is not None else 0.0
         allowed = quota.allowed if quota is not None else 0
-        return NodeAsked(*member, holding.until, allowed, *borrower.ask(wants), waiting)
+        minutes = holding.minutes
+        holding.telling_minute = minutes.last
+        asking = borrower.ask(wants)
+        return NodeAsked(*member, holding.until, allowed, *asking, waiting, minutes.last, minutes.bits)
 
     def _is_to_be_told(self, holding: Holding, row: Row, quota: Quota | None, seconds: float) -> bool:
         borrower = holding.borrower
@@ -254,7 +256,7 @@ class NodeQuotas(Quotas):
             seconds < holding.called_until or borrower.until - seconds < NODE_TERM_SECONDS / 2
         ):
             return True
-        is_near = quota is None or row.used >= NEAR * (quota.allowed + row.granted)
+        is_near = quota is None or quota.minutes > 0 or row.used >= NEAR * (quota.allowed + row.granted)
         is_late = is_near or seconds - holding.told_at >= TELL_SECONDS
         return not holding.is_told and (is_late or holding.told[1] != borrower.returned)
 
@@ -283,6 +285,7 @@ class NodeQuotas(Quotas):
         borrower.take(Reply(lent.granted, NODE_TERM_SECONDS), asked_at, borrower.holds)
         borrower.returned = max(borrower.returned, lent.returned)
         holding.told = holding.telling
+        holding.minutes = holding.minutes.since(holding.telling_minute)
         if lent.calls_back:
             self._call(member, holding)
         if holding.is_over != lent.is_over or holding.shut_until:
@@ -338,19 +341,24 @@ class NodeQuotas(Quotas):
         super().define(limits)
         self._periods.clear()
 
-    def forget(self, now: float) -> None:
+    def forgetting(self, now: float) -> Iterator[None]:
         """Forget what was made good again."""
-        super().forget(now)
-        if now < self._next_end:
-            return
-        for member in [member for member, holding in self._holdings.items() if holding.until <= now]:
-            self._forget_holding(member)
-        self._next_end = min((holding.until for holding in self._holdings.values()), default=math.inf)
+        yield from super().forgetting(now)
+        pauses = Pauses()
+        for member in list(self._holdings):
+            holding = self._holdings.get(member)
+            if holding is not None and holding.until <= now:
+                self._forget_holding(member)
+            if pauses.is_due():
+                yield
 
     def _use(self, member: Member, row: Row, amount: int) -> None:
         super()._use(member, row, amount)
         holding = self._held(member, row)
         holding.borrower.move(amount)
+        quota = self._quotas.get(member[0])
+        if quota is not None and quota.minutes:
+            holding.minutes.count(row.minute)
         self._touch(member, holding, self._seconds)
 
     def _left(self, member: Member, row: Row, quota: Quota, seconds: float) -> float:
@@ -382,7 +390,6 @@ class NodeQuotas(Quotas):
             self._waiting.pop(member, None)
             holding = self._holdings[member] = Holding(row.until, self._seconds)
             self._shut.discard(member)
-            self._next_end = min(self._next_end, row.until)
         return holding
 
     def _free(self, member: Member, holding: Holding) -> int:

@@ -8,9 +8,9 @@ tab that is left open sends a little now and then, and costs nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.leases import TERM_SECONDS, Asking, Lender, Reply
@@ -95,17 +95,29 @@ class Row:
 
 
 class Quotas:
-    """All that is used; ``changed`` are the members that stand otherwise since that was asked."""
+    """
+    All that is used; ``changed`` are the members that stand otherwise since that was asked.
+
+    What is about everybody (`loading`, `burying`, `forgetting`) is done a slice at each step, because that
+    may be a hundred thousand; between two steps anything may happen.
+    """
 
     def __init__(self) -> None:
         self._quotas: dict[str, Quota] = {}
         self._rows: dict[Member, Row] = {}
         self._changed: set[Member] = set()
+        # Limits whose quotas are others than before, and the members that are not looked through for it yet.
+        self._redefined: set[str] = set()
+        self._unseen: list[Member] = []
 
     def define(self, limits: Limits) -> None:
         """Count for these limits from now on; what is used stays used."""
+        before = self._quotas
         self._quotas = {one.name: one.quota for one in limits.limits if one.quota is not None}
-        self._changed |= self._rows.keys()
+        others = {name for name, quota in self._quotas.items() if quota != before.get(name)}
+        if others:
+            self._redefined |= others
+            self._unseen = list(self._rows)
 
     def count(self, limit: str, whom: str, octets: int, now: float) -> None:
         """A member moved octets just now."""
@@ -152,10 +164,15 @@ class Quotas:
             self._changed.add(member)
         return reply
 
-    def bury(self, borrower: str) -> None:
+    def burying(self, borrower: str) -> Iterator[None]:
         """A process is over: what it was lent counts as used."""
-        for member, row in self._rows.items():
-            self._settle(member, row, borrower)
+        pauses = Pauses()
+        for member in list(self._rows):
+            row = self._rows.get(member)
+            if row is not None:
+                self._settle(member, row, borrower)
+            if pauses.is_due():
+                yield
 
     def _settle(self, member: Member, row: Row, borrower: str) -> None:
         lender = row.lender
@@ -199,7 +216,8 @@ class Quotas:
         quota, row = self._quotas.get(limit), self._rows.get((limit, whom))
         if quota is None or row is None or row.until <= now:
             return None
-        allowed = quota.allowed + row.granted
+        # Most were granted nothing, and have one number in common.
+        allowed = quota.allowed + row.granted if row.granted else quota.allowed
         return Standing(max(row.used, allowed) if row.is_over else row.used, allowed, row.until)
 
     def all(self, now: float) -> dict[Member, Standing]:
@@ -207,11 +225,30 @@ class Quotas:
         found = {member: self.standing(*member, now) for member in self._rows}
         return {member: standing for member, standing in found.items() if standing is not None}
 
-    def changed(self, now: float) -> dict[Member, Standing]:
-        """How those stand who stand otherwise since this was asked the last time."""
-        changed, self._changed = self._changed, set()
+    @property
+    def has_changed(self) -> bool:
+        """Whether `changed` has anybody to give, perhaps."""
+        return bool(self._changed or self._unseen)
+
+    def changed(self, now: float, most: int = 1 << 60) -> dict[Member, Standing]:
+        """How those stand who stand otherwise since this was asked the last time: of so many at most."""
+        self._see(most)
+        changed = self._changed
+        if most < len(changed):
+            changed = {self._changed.pop() for _ in range(most)}
+        else:
+            self._changed = set()
         found = {member: self.standing(*member, now) for member in changed}
         return {member: standing for member, standing in found.items() if standing is not None}
+
+    def _see(self, most: int) -> None:
+        """See of so many members whether their quotas were defined anew."""
+        for _ in range(min(most, len(self._unseen))):
+            member = self._unseen.pop()
+            if member[0] in self._redefined:
+                self._changed.add(member)
+        if not self._unseen:
+            self._redefined.clear()
 
     def kept(self, members: Iterable[Member]) -> list[Kept]:
         """What is to be kept of these."""
@@ -225,13 +262,23 @@ class Quotas:
         """The same with what is lent: who dies with it may have used it."""
         return [one._replace(used=self._rows[one.limit, one.whom].charged) for one in self.kept(members)]
 
-    def load(self, kept: Iterable[Kept], now: float) -> None:
+    def loading(self, kept: Iterable[Kept], now: float) -> Iterator[None]:
         """Take up what was kept; what has begun to be counted already is added."""
-        for one in _counting(kept, now).values():
-            row = self._rows.setdefault((one.limit, one.whom), Row(one.until))
+        pauses = Pauses()
+        counting = yield from _counting(kept, now, pauses)
+        # Names and times that many have in common are there once.
+        common: dict[object, Any] = {}
+        while counting:
+            _, one = counting.popitem()
+            member = common.setdefault(one.limit, one.limit), one.whom
+            row = self._rows.get(member)
+            if row is None:
+                row = self._rows[member] = Row(common.setdefault(one.until, one.until))
             row.used += one.used
             row.granted += one.granted
-            self._changed.add((one.limit, one.whom))
+            self._changed.add(member)
+            if pauses.is_due():
+                yield
 
     def turn_back(self, kept: Iterable[Kept], now: float) -> Generator[None]:
         """
@@ -239,7 +286,8 @@ class Quotas:
 
         ``kept`` is what was kept of all times.  It is done in slices.
         """
-        known, pauses = _counting(kept, now), Pauses()
+        pauses = Pauses()
+        known = yield from _counting(kept, now, pauses)
         ends = {name: quota.ends(now) for name, quota in self._quotas.items()}
         for member in {**known, **self._rows}:
             until, row, before = ends.get(member[0], math.inf), self._rows.get(member), known.get(member)
@@ -251,11 +299,16 @@ class Quotas:
             if pauses.is_due():
                 yield
 
-    def forget(self, now: float) -> None:
+    def forgetting(self, now: float) -> Iterator[None]:
         """Forget what was made good again."""
-        for member in [member for member, row in self._rows.items() if row.until <= now]:
-            del self._rows[member]
-            self._changed.discard(member)
+        pauses = Pauses()
+        for member in list(self._rows):
+            row = self._rows.get(member)
+            if row is not None and row.until <= now:
+                del self._rows[member]
+                self._changed.discard(member)
+            if pauses.is_due():
+                yield
 
     def quotas(self) -> Mapping[str, Quota]:
         """The quotas by the names of their limits."""
@@ -287,13 +340,15 @@ class Quotas:
         return row
 
 
-def _counting(kept: Iterable[Kept], now: float) -> dict[Member, Kept]:
+def _counting(kept: Iterable[Kept], now: float, pauses: Pauses) -> Generator[None, None, dict[Member, Kept]]:
     """What counts at a time: of each member what is made good first, as a clock may have been set forward."""
     found: dict[Member, Kept] = {}
     for one in kept:
         before = found.get((one.limit, one.whom))
         if one.until > now and (before is None or one.until < before.until):
             found[one.limit, one.whom] = one
+        if pauses.is_due():
+            yield
     return found
 
 

@@ -10,10 +10,10 @@ is one person.  The parts of all add up to the rate, always.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Hashable, Mapping
+from collections.abc import Generator, Hashable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import SLICE, Pauses
 
 # What a process that asks for nothing has of a rate, so that somebody who comes there need not wait for long.
 RESERVE = 1 / 64
@@ -83,10 +83,11 @@ class Sharing(Generic[_Process]):
                     yield
         changed: dict[_Process, dict[BucketKey, float]] = {}
         for key, asking in by_bucket.items():
-            for process, part in share(asking).items():
+            parts = yield from sharing(asking, pauses)
+            for process, part in parts.items():
                 if abs(asking[process].has - part) > LEAST * part:
                     changed.setdefault(process, {})[key] = part
-            if pauses.is_due(1 + sum(len(wanted.eager) for wanted in asking.values())):
+            if pauses.is_due():
                 yield
         return changed
 
@@ -97,10 +98,16 @@ class Sharing(Generic[_Process]):
         for buckets in list(self._wanted.values()):
             people: set[str] = set()
             for wanted in buckets.values():
-                people.update(wanted.eager)
-                if pauses.is_due(1 + len(wanted.eager)):
+                for some in _slices(wanted.eager):
+                    people.update(some)
+                    if pauses.is_due(len(some)):
+                        yield
+                if pauses.is_due():
                     yield
-            counted.update(people)
+            for one in people:
+                counted[one] += 1
+                if pauses.is_due():
+                    yield
         return {person: count for person, count in counted.items() if count > 1}
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
@@ -113,15 +120,25 @@ class Sharing(Generic[_Process]):
         return {name: tuple(people) for name, people in found.items()}
 
 
-def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
-    """Give each process its part of one bucket."""
+def sharing(
+    asking: Mapping[_Process, Wanted], pauses: Pauses
+) -> Generator[None, None, dict[_Process, float]]:
+    """Give each process its part of one bucket; for which thousands may wait, so it is done in slices."""
     whole = min(wanted.whole for wanted in asking.values())
     if len(asking) == 1:
         return dict.fromkeys(asking, whole)
-    counted = Counter(person for wanted in asking.values() for person in wanted.eager)
-    eager = {
-        process: sum(1 / counted[person] for person in wanted.eager) for process, wanted in asking.items()
-    }
+    counted: Counter[str] = Counter()
+    for wanted in asking.values():
+        for some in _slices(wanted.eager):
+            counted.update(some)
+            if pauses.is_due(len(some)):
+                yield
+    eager = dict.fromkeys(asking, 0.0)
+    for process, wanted in asking.items():
+        for some in _slices(wanted.eager):
+            eager[process] += sum(1 / counted[person] for person in some)
+            if pauses.is_due(len(some)):
+                yield
     reserve = whole * RESERVE
     drawn = {process: wanted.drawn for process, wanted in asking.items()}
     level = _level(whole - reserve * len(asking), asking, eager)
@@ -131,6 +148,22 @@ def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
     }
     spare = (whole - sum(parts.values())) / len(parts)
     return {process: part + spare for process, part in parts.items()}
+
+
+def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
+    """Give each process its part of one bucket, at once."""
+    steps = sharing(asking, Pauses())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            parts: dict[_Process, float] = end.value
+            return parts
+
+
+def _slices(people: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for at in range(0, len(people), SLICE):
+        yield people[at : at + SLICE]
 
 
 def _level(rate: float, asking: Mapping[_Process, Wanted], eager: Mapping[_Process, float]) -> float:

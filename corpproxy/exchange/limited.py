@@ -118,3 +118,17 @@ def told_of(in_force: InForce, limited: tuple[Applied, ...], now: float) -> tupl
         if applied.limit.quota is not None and standing is not None and standing.is_noticed:
             found.append(f"{applied.limit.name} {standing.percent}%")
     return tuple(found)
+
+
+def with_notice(exchange: Exchange, head: bytes) -> bytes:
+    """
+    The head of an answer with how much of a quota is used, where that is nearly all.
+
+    A 2xx to CONNECT may have fields, but for those about a content (RFC 9110, section 9.3.6).
+    """
+    told = told_of(exchange.in_force, exchange.limited, exchange.started)
+    if not told:
+        return head
+    # A name of the policy may be in any script; a field value is not (RFC 9110, section 5.5).
+    value = ", ".join(told).encode("ascii", "replace")
+    return b"%bQuota-Used: %b\r\n\r\n" % (head[:-2], value)

@@ -10,11 +10,12 @@ it is empty waits for an answer and not for a clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import SLICE, Pauses
 from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Borrower, Reply
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.accounting.rates import Bucket
@@ -159,7 +160,10 @@ class Borrowing:
             self._look(member, held, now, seconds)
             if pauses.is_due():
                 yield
-        self._ask()
+        self._ask_some(now)
+        while self._due:
+            yield
+            self._ask_some(now)
 
     def take(self, lent: Iterable[Lent]) -> None:
         """What was asked for, or less."""
@@ -200,9 +204,15 @@ class Borrowing:
 
     def _ask(self) -> None:
         self._call = None
-        due, self._due = self._due, {}
-        now = self._pacer.seconds()
-        asked = [self._asked(member, now) for member in due if self._may_ask(member, now)]
+        self._ask_some(self._pacer.seconds())
+        if self._due and self._call is None:
+            self._call = self._clock.callLater(0, self._ask)
+
+    def _ask_some(self, now: float) -> None:
+        some = list(islice(self._due, SLICE))
+        for member in some:
+            del self._due[member]
+        asked = [self._asked(member, now) for member in some if self._may_ask(member, now)]
         if asked:
             self.send(asked)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from typing import NamedTuple
 from corpproxy.policy.amounts import amount_text, rates_in_words
 from corpproxy.policy.conditions import When
 from corpproxy.policy.days import DAY_BEGINS, Days, Unit
+
+# So many members are looked at in one slice.
+SLICE = 500
 
 # The part from which on a person is told.
 NOTICE = 0.8
@@ -167,8 +170,16 @@ class Standings:
         """When something that is used up is made good again."""
         return min((until for until in self._spent.values() if until > at), default=math.inf)
 
-    def forget(self, at: float) -> None:
-        """Forget what was made good again."""
-        for member in [member for member, standing in self.all.items() if standing.until <= at]:
-            del self.all[member]
-            self._spent.pop(member, None)
+    def in_order(self) -> list[Member]:
+        """All members, those first who have nothing left: who is told of them one after the other."""
+        return [*self._spent, *(member for member in self.all if member not in self._spent)]
+
+    def forgetting(self, at: float) -> Iterator[None]:
+        """Forget what was made good again, a slice at each step."""
+        for number, member in enumerate(list(self.all), 1):
+            standing = self.all.get(member)
+            if standing is not None and standing.until <= at:
+                del self.all[member]
+                self._spent.pop(member, None)
+            if number % SLICE == 0:
+                yield

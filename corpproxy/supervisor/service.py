@@ -39,6 +39,7 @@ from corpproxy.policy.quota import Member, Standing
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService
+from corpproxy.slices import Slices
 from corpproxy.supervisor.board import Board
 from corpproxy.supervisor.crew import Crew
 from corpproxy.supervisor.employment import FIRST_SOCKET, Employment
@@ -59,7 +60,7 @@ from corpproxy.supervisor.messages import (
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
-from corpproxy.supervisor.quotas import batches
+from corpproxy.supervisor.quotas import batches, telling
 from corpproxy.supervisor.rates import Dealing
 from corpproxy.supervisor.seat import Seat
 from corpproxy.supervisor.spawning import Spawner
@@ -191,6 +192,7 @@ class Supervisor(CorpproxyService):
         self._key = secrets.token_bytes(KEY_OCTETS)
         self._process = secrets.randbelow(1 << 20)
         self.dealing = Dealing(lambda seat, parts: self.crew.tell_one(seat, Deal, parts), self.reactor)
+        self._standings_told = Slices(self.reactor)
         self._closing_lost: set[Deferred[None]] = set()
         self.crew = Crew([self._seat(number) for number in range(1, self.workers + 1)], self.reactor)
 
@@ -255,8 +257,8 @@ class Supervisor(CorpproxyService):
         link = seat.employment.link
         link.ask(TakeLists).addErrback(_not_told)
         link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(_not_told)
-        for standings in batches(self.lasting.standings.all):
-            link.ask(Stand, standings).addErrback(_not_told)
+        tell = partial(self.crew.tell_one, seat, Stand)
+        self._standings_told.add(telling(self.lasting.standings, tell))
         self.granting.tell(seat)
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
@@ -338,8 +340,7 @@ class Supervisor(CorpproxyService):
     def look(self, question: Question) -> Deferred[Present]:
         """Fire with what runs now in all workers together."""
         seen = self.crew.gather(Look, question, LOOK_SECONDS)
-        slices = self.proxy.watching.slices
-        return seen.addCallback(lambda told: slices.take(together(told, question)))
+        return seen.addCallback(together, question)
 
     def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
         """End what an administrator chose of what runs in all workers."""
@@ -400,6 +401,7 @@ class Supervisor(CorpproxyService):
         self._close_shared()
         await self.crew.stop(self.configuration.timeouts.drain)
         self.dealing.stop()
+        self._standings_told.finish()
         if self.template is not None:
             self.template.close()
         for closing in list(self._closing_lost):

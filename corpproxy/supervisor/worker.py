@@ -158,7 +158,11 @@ class Worker(CorpproxyService):
     def _make_quota_keeper(self) -> CountedElsewhere:
         link = self._link
         return CountedElsewhere(
-            lambda counted: link.ask(Count, counted), lambda asked: link.ask(Borrow, asked)
+            lambda counted: link.ask(Count, counted),
+            lambda asked: link.ask(Borrow, asked),
+            self.lasting.standings,
+            self.reactor,
+            self.now,
         )
 
     def _make_errands(self) -> Any:

@@ -124,7 +124,8 @@ class Node:
 
     def replace(self, number: int) -> None:
         """A worker is killed, and another begins in its place."""
-        self.quotas.bury(self.workers[number].name)
+        for _ in self.quotas.burying(self.workers[number].name):
+            pass
         self.buried += 1
         self.workers[number] = Worker(f"{self.run}.r{self.buried}")
 
@@ -410,6 +411,18 @@ class NodeTests(SynchronousTestCase):
         self.site.pass_time(10)
         self.assertEqual(worker.moved, 90 * MIB)
 
+    def test_minutes(self) -> None:
+        """Minutes are told at once; one in which somebody moves on both nodes is one, and both know it."""
+        self.site = Site(0, minutes=45)
+        self.one, self.two = self.site.nodes
+        for minute, nodes in ((0, self.site.nodes), (1, [self.one]), (2, self.site.nodes)):
+            for node in nodes:
+                node.quotas.count(*MEMBER, 40 * KIB, NOW + 60 * minute)
+            self.site.pass_time(1)
+        self.assertEqual(self.site.database.budget.used, 3)
+        used = [node.quotas.standing(*MEMBER, NOW).used for node in self.site.nodes]
+        self.assertEqual(used, [3, 3])
+
     def test_wrong_clock(self) -> None:
         """What a node counted whose clock is a day ahead is not taken for today, nor what is of yesterday."""
         self.wants(self.one, MIB)
@@ -428,7 +441,7 @@ class NodeTests(SynchronousTestCase):
         self.wants(self.one, MIB)
         self.site.pass_time(2)
         quotas, until = self.one.quotas, self.site.quota.ends(NOW)
-        quotas.forget(until - 1)
+        finish(quotas.forgetting(until - 1))
         self.assertEqual(len(quotas.moved_at_most([MEMBER], "run")), 1)
-        quotas.forget(until)
+        finish(quotas.forgetting(until))
         self.assertEqual((quotas.moved_at_most([MEMBER], "run"), finish(quotas.asking(2000.0))), ([], []))

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.accounting.dividing import SLICE
 from corpproxy.accounting.leases import TERM_SECONDS
 from corpproxy.accounting.quotas import ACTIVE_OCTETS, Asked, Quotas
 from corpproxy.policy.limits import Limit, Limits
@@ -96,7 +97,8 @@ class LentTests(QuotasCase):
         """What a process held that died counts as used; of others nothing changes."""
         granted = self.ask("one", wants=50_000).granted
         self.ask("two", moved=5)
-        self.quotas.bury("one")
+        for _ in self.quotas.burying("one"):
+            pass
         self.assertEqual((self.used(), self.quotas.lent("day", "amir")), (granted + 5, 0))
 
     def test_over(self):
@@ -235,8 +237,87 @@ class ByHandTests(QuotasCase):
         kept = self.quotas.kept([("day", "amir"), ("day", "nobody")])
         again = self.defined(DAY)
         again.count("day", "amir", 1, NOW)
-        again.load(kept, NOW)
+        for _ in again.loading(kept, NOW):
+            pass
         self.assertEqual(again.standing("day", "amir", NOW).used, 701)
         late = self.defined(DAY)
-        late.load(kept, kept[0].until)
+        for _ in late.loading(kept, kept[0].until):
+            pass
         self.assertEqual(late.all(kept[0].until), {})
+
+
+class ManyTests(QuotasCase):
+    """Hundreds of people: what is about all of them is done in slices, with turns for others between."""
+
+    PEOPLE = 3 * SLICE
+
+    def setUp(self):
+        super().setUp()
+        for number in range(self.PEOPLE):
+            self.quotas.count("day", f"p{number}", number + 1, NOW)
+        self.until = self.quotas.standing("day", "p0", NOW).until
+        self.quotas.changed(NOW)
+
+    def steps(self, work):
+        return sum(1 for _ in work)
+
+    def test_told(self):
+        """Who stands otherwise is told a few at a time, nobody twice and nobody never."""
+        for number in range(self.PEOPLE):
+            self.quotas.count("day", f"p{number}", 1, NOW)
+        told = []
+        while self.quotas.has_changed:
+            some = self.quotas.changed(NOW, 400)
+            self.assertLessEqual(len(some), 400)
+            told += some
+        self.assertEqual(sorted(told), sorted(("day", f"p{number}") for number in range(self.PEOPLE)))
+
+    def test_same_policy(self):
+        """A policy with the same quotas is news for nobody."""
+        self.quotas.define(Limits([DAY, MINUTES]))
+        self.assertFalse(self.quotas.has_changed)
+
+    def test_other_quota(self):
+        """Where a quota is another one all its members are told, a few at a time, and no others."""
+        self.quotas.count("film", "amir", MORE, NOW)
+        self.quotas.changed(NOW)
+        self.quotas.define(Limits([Limit("day", quota=Quota(volume=5000)), MINUTES]))
+        told = {}
+        while self.quotas.has_changed:
+            some = self.quotas.changed(NOW, 400)
+            self.assertLessEqual(len(some), 400)
+            told |= some
+        self.assertEqual(len(told), self.PEOPLE)
+        self.assertEqual(told["day", "p0"], Standing(1, 5000, self.until))
+
+    def test_loading(self):
+        """What was kept is taken up in slices; who counts meanwhile has both."""
+        kept = self.quotas.kept([("day", f"p{number}") for number in range(self.PEOPLE)])
+        again = self.defined(DAY)
+        steps = 0
+        for _ in again.loading(kept, NOW):
+            again.count("day", "p0", 7, NOW)
+            steps += 1
+        self.assertGreaterEqual(steps, 3)
+        self.assertEqual(again.standing("day", "p0", NOW).used, 1 + 7 * steps)
+        self.assertEqual(len(again.all(NOW)), self.PEOPLE)
+
+    def test_forgetting(self):
+        """What was made good is forgotten in slices; who began anew meanwhile is not."""
+        steps = 0
+        for _ in self.quotas.forgetting(self.until):
+            steps += 1
+            self.quotas.count("day", f"p{self.PEOPLE - 1}", 9, self.until)
+        self.assertEqual(steps, 3)
+        self.assertEqual(self.quotas.all(self.until).keys(), {("day", f"p{self.PEOPLE - 1}")})
+
+    def test_burying(self):
+        """What was lent to a process that died is charged in slices; what is lent to others stays lent."""
+        for borrower in ("one", "two"):
+            for number in range(self.PEOPLE):
+                asked = Asked("day", f"p{number}", self.until, 0.0, 1 << 40, 0, 0, 10)
+                self.quotas.lend(borrower, asked, NOW, 5.0)
+        self.assertEqual(self.steps(self.quotas.burying("one")), 3)
+        self.quotas.changed(NOW)
+        self.assertEqual(self.steps(self.quotas.burying("one")), 3)
+        self.assertFalse(self.quotas.has_changed)

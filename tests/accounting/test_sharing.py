@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.accounting.dividing import SLICE, Pauses
 from corpproxy.accounting.rates import Rates
-from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted, share
+from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted, share, sharing
 from tests.accounting.test_rates import MIB, TICK, Download, Line, steps_of
 
 LINE = BucketKey("the line", "", 0)
@@ -64,6 +65,15 @@ class ShareTests(SynchronousTestCase):
         parts = self.parts(wanted(drawn=14.0 * MIB, content=9), wanted(drawn=14.0 * MIB, content=3), wanted())
         self.assertGreater(min(parts), 0)
         self.assertLess(abs(parts[0] / parts[1] - 3), 0.2)
+
+    def test_slices(self):
+        """Where thousands wait for one bucket its parts are worked out in slices, and are the same."""
+        people = tuple(f"p{number}" for number in range(3 * SLICE))
+        asking = {"one": Wanted(1e6, 0.0, 0.0, 0, people), "two": Wanted(1e6, 0.0, 0.0, 0, people[:SLICE])}
+        steps = sharing(asking, Pauses())
+        count = sum(1 for _ in steps)
+        self.assertGreaterEqual(count, 8)
+        self.assertGreater(share(asking)["one"], 4 * share(asking)["two"])
 
     def test_nobody(self):
         """Where nobody wants anything each has the same."""

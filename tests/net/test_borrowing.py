@@ -155,7 +155,8 @@ class BorrowingTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.workers.remove(one)
         one.is_heard = False
-        self.quotas.bury(one.name)
+        for _ in self.quotas.burying(one.name):
+            pass
         self.wait(20)
         self.assertLessEqual(one.moved + two.moved, 10 * MIB)
         self.assertTrue(self.is_spent())

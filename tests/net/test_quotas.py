@@ -181,6 +181,17 @@ class OtherThenTests(QuotaCase):
         self.assertIn(b"\r\nQuota-Used: day 87%\r\n\r\nmore", got)
         self.assertEqual(self.site.records[-1].quotas, ("day 87%",))
 
+    def test_notice_tunnel(self):
+        """So does the answer that opens a tunnel, which has no other field."""
+        self.begin(day(MIB))
+        first = self.tunnel(host=CLIENT)
+        first.server.send(bytes(900 * KIB))
+        self.within_a_second()
+        client = self.site.client()
+        client.send(request(b"CONNECT", b"games.example:443"))
+        self.site.server()
+        self.assertEqual(client.take(), b"HTTP/1.1 200 Connection established\r\nQuota-Used: day 87%\r\n\r\n")
+
 
 class CountTests(QuotaCase):
     """What is counted."""

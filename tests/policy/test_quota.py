@@ -79,7 +79,8 @@ class StandingsTests(SynchronousTestCase):
         self.assertEqual(standings.next_end(1000.0), 5000.0)
         self.assertTrue(standings.of("day", "amir", 4999.0).is_spent)
         self.assertIsNone(standings.of("day", "amir", 5000.0))
-        standings.forget(5000.0)
+        for _ in standings.forgetting(5000.0):
+            pass
         self.assertEqual(standings.all, {})
 
     def test_notice(self):

@@ -84,6 +84,33 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(found.top_people[0].before.exchanges, 1)
         self.assertEqual(len(self.figures(top=1).top_people), 1)
 
+    def test_trends(self) -> None:
+        """Rows and the whole come with the last eight weeks, the earliest first."""
+        self.add(2, 8, "amir", "www.bbc.example", groups=("staff", "pupils"))
+        found = self.figures()
+        self.assertEqual([slot.name for slot in found.trend][-2:], ["2026-W47", "2026-W48"])
+        self.assertEqual([slot.now.exchanges for slot in found.trend], [0, 0, 0, 0, 1, 0, 1, 9])
+        self.assertEqual(found.trend[-1].now.refused, 5)
+        trends = {row.name: row.trend[4:] for row in (*found.top_people, *found.top_groups, *found.top_hosts)}
+        self.assertEqual(trends["amir"], (1, 0, 1, 4))
+        self.assertEqual(trends["staff"], (1, 0, 0, 1))
+        self.assertEqual(trends["games.example"], (0, 0, 0, 4))
+        news = next(row for row in found.top_categories if row.name == "news")
+        self.assertEqual(news.trend[4:], (0, 0, 1, 4))
+
+    def test_new_and_gone(self) -> None:
+        """Hosts that are new, and those that nobody asks for any more, are told apart."""
+        self.add(17, 8, "amir", "old.example")
+        found = self.figures()
+        self.assertEqual([row.name for row in found.new_hosts], ["games.example"])
+        self.assertEqual([(row.name, row.before.exchanges) for row in found.gone_hosts], [("old.example", 1)])
+
+    def test_nothing_before(self) -> None:
+        """Where nothing is known of before there is no trend, and nothing is new."""
+        self.lines = [line for line in self.lines if b"2026-11-16" not in line]
+        found = self.figures()
+        self.assertEqual((found.trend, found.new_hosts, found.gone_hosts), ((), (), ()))
+
     def test_over_blocking(self) -> None:
         """Who tried again, asked or was let through was hurt; who left it at that was not."""
         self.assertEqual(self.figures().harms, (Harm("games.example", GAMES, 2, 3, 1, 1, 0),))

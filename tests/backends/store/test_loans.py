@@ -78,6 +78,12 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual({one.granted for one in lent}, {7 + (MIB - 7) // 2})
         self.assertEqual({one.elsewhere for one in self.common()}, {9.0})
 
+    def test_minutes(self) -> None:
+        """A minute that two nodes count is one."""
+        for node, run in ((self.one, "1"), (self.two, "2"), (self.two, "2")):
+            node.borrow(run, [asked(moved=1, minute=29_923_845, minutes=(1 << 63) - 1)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 1, 0)])
+
     def test_days(self) -> None:
         """Each day is counted for itself."""
         self.one.borrow("1", [asked(moved=MIB)])
