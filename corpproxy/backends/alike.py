@@ -24,7 +24,7 @@ MAX_DECIDED = 512
 # What `copy.copy` comes to in the end.
 copied: Callable[[Record], Record] = methodcaller("__copy__")
 # What of a path may have to be left out.
-_HAS_MORE = re.compile("[?;#]").search
+HAS_MORE = re.compile("[?;#]").search
 _FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
 
 
@@ -71,7 +71,7 @@ class Decided:
         record.source, record.exemption = identity.source, identity.exempt_by
         record.host, record.port = destination.host.name, destination.port
         record.agent = self._agent(exchange)
-        return forwarded(record, exchange, path)
+        return _forwarded(record, exchange, path)
 
 
 def is_common(exchange: Exchange) -> bool:
@@ -92,7 +92,7 @@ def is_common(exchange: Exchange) -> bool:
     )
 
 
-def forwarded(record: Record, exchange: Exchange, path: str) -> Record:
+def _forwarded(record: Record, exchange: Exchange, path: str) -> Record:
     """A record like this one, with what each answer has for itself."""
     record.path = path
     record.status = exchange.status
@@ -126,7 +126,7 @@ def like(other: Record, exchange: Exchange, now: float) -> Record:
 
 def is_short(path: str) -> bool:
     """Whether a path is recorded as it is; most are."""
-    return len(path) < SHORT_PATH and not _HAS_MORE(path)
+    return len(path) < SHORT_PATH and not HAS_MORE(path)
 
 
 def milliseconds(seconds: float) -> int | None:

@@ -19,7 +19,16 @@ from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, re
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
-from corpproxy.backends.alike import Decided, copied, forwarded, is_common, is_short, like, milliseconds
+from corpproxy.backends.alike import (
+    HAS_MORE,
+    SHORT_PATH,
+    Decided,
+    copied,
+    is_common,
+    is_short,
+    like,
+    milliseconds,
+)
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
@@ -265,11 +274,17 @@ class Books:
         next.
         """
         path = exchange.destination.path if exchange.destination is not None else ""
-        if not is_short(path):
+        # As `is_short` and `forwarded` do it: most exchanges pass here.
+        if len(path) >= SHORT_PATH or HAS_MORE(path):
             return self._record(exchange, Kind.EXCHANGE, exchange.result)
         if known.record is None:
             return self._keep(self._record(exchange, Kind.EXCHANGE, exchange.result), known)
-        return forwarded(like(known.record, exchange, now), exchange, path)
+        record = like(known.record, exchange, now)
+        record.path = path
+        record.status = exchange.status
+        seconds = exchange.first_octet_seconds
+        record.first_octet_ms = int(seconds * 1000 + 0.5) if seconds >= 0 else None
+        return record
 
     def _keep(self, record: Record, known: Known) -> Record:
         """Remember the record for those like it that follow; gives the record."""
