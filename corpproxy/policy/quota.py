@@ -140,7 +140,11 @@ def _name(occasion: When | None) -> str:
 
 
 class Standing(NamedTuple):
-    """How one member stands: ``until`` is when it is made good again, in POSIX seconds."""
+    """
+    How one member stands: ``until`` is when it is made good again, in POSIX seconds.
+
+    Where nothing is ``allowed``, it is not known until then what is left, and nothing is.
+    """
 
     used: float
     allowed: float
@@ -150,6 +154,11 @@ class Standing(NamedTuple):
     def is_spent(self) -> bool:
         """Whether nothing is left."""
         return self.used >= self.allowed
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what is left."""
+        return self.allowed > 0
 
     @property
     def is_noticed(self) -> bool:
