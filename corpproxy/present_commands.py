@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.task import coiterate
 
-from corpproxy.accounting.present import Person, Question, QuotaUse, Sort, ordered
+from corpproxy.accounting.present import Person, Present, Question, QuotaUse, Sort, ordered
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
 from corpproxy.net.by_hand import Chosen, Ended
@@ -58,12 +57,14 @@ class PresentDesk:
         return self._service.end_by_hand(chosen).addCallback(self._ended, chosen)
 
     async def _show(self, question: Question) -> dict[str, Any]:
+        take = self._service.proxy.watching.turns.take
         present = await self._service.look(question)
         if question.sort is Sort.QUOTA:
-            present = ordered(replace(present, people=await self._with_quotas(present.people)), question)
+            present = await take(self._with_quotas(present))
+            present = await take(ordered(present, question))
         else:
-            present = ordered(present, question)
-            present = replace(present, people=await self._with_quotas(present.people))
+            present = await take(ordered(present, question))
+            present = await take(self._with_quotas(present))
         told: dict[str, Any] = msgspec.to_builtins(present)
         return {"now": self._service.now(), **told}
 
@@ -86,21 +87,17 @@ class PresentDesk:
         service.books.deed(deed, service.configuration.version)
         return {"count": ended.count, "whom": ended.shown, "hosts": list(ended.hosts)}
 
-    async def _with_quotas(self, people: Sequence[Person]) -> tuple[Person, ...]:
-        """Add to people how they stand with the quota of theirs of which least is left."""
-        limiting, told = self._service.proxy.in_force.limiting, []
+    def _with_quotas(self, present: Present) -> Generator[None, None, Present]:
+        """Add to people how they stand with the quota of theirs of which least is left; in steps."""
+        limiting = self._service.proxy.in_force.limiting
         limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
         if not limits:
-            return tuple(people)
-
-        def tell() -> Iterator[None]:
-            for person in people:
-                told.append(replace(person, quota=self._quota(person, limits)))
-                yield
-
-        # Others have their turn in between: there may be thousands.
-        await coiterate(tell())
-        return tuple(told)
+            return present
+        people = []
+        for person in present.people:
+            people.append(replace(person, quota=self._quota(person, limits)))
+            yield
+        return replace(present, people=tuple(people))
 
     def _quota(self, person: Person, limits: Sequence[Limit]) -> QuotaUse | None:
         quotas, now = self._service.quota_keeper.quotas, self._service.now()

@@ -276,7 +276,10 @@ class CorpproxyService(Making, Holding, Service):
 
     def look(self, question: Question) -> Deferred[Present]:
         """Fire with what runs now, for whoever looks."""
-        return self.proxy.watching.look(question).addCallback(lambda seen: together([seen], question))
+        watching = self.proxy.watching
+        return watching.look(question).addCallback(
+            lambda seen: watching.turns.take(together([seen], question))
+        )
 
     def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
         """End what an administrator chose of what runs; fires with what was ended."""
@@ -410,6 +413,7 @@ class CorpproxyService(Making, Holding, Service):
             self.lists.stop,
             clients,
             self._drain,
+            proxy.watching.stop,
             proxy.rounds.stop,
             proxy.pacer.stop,
             self.limit_keeper.stop,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from corpproxy.accounting.leases import Asking, Lender, Loan
+from corpproxy.accounting.minutes import Minutes
 
 # How long a node may use a loan without hearing from what lends it: as long as a database may be away before
 # somebody who needs little notices.  Who released what a dead node was lent any sooner could lend it twice.
@@ -24,7 +25,8 @@ class NodeAsked(NamedTuple):
     What a node tells and asks of one member: see `corpproxy.accounting.leases.Asking`.
 
     ``allowed`` is what its policy allows, without what was granted; ``waiting`` for how many seconds somebody
-    there has wanted more.
+    there has wanted more.  Where minutes are counted, ``minute`` is the last and ``minutes`` has a bit for
+    each that was not told yet (`corpproxy.accounting.minutes`).
     """
 
     limit: str
@@ -36,6 +38,8 @@ class NodeAsked(NamedTuple):
     returned: int
     wants: int
     waiting: float = 0.0
+    minute: int = 0
+    minutes: int = 0
 
 
 class NodeLent(NamedTuple):
@@ -111,10 +115,15 @@ class NodeLoan:
 
 @dataclass(slots=True)
 class Budget:
-    """How a member stands: what all used in all, what was granted, and loans by the runs of nodes."""
+    """
+    How a member stands: what all used in all, what was granted, and loans by the runs of nodes.
+
+    ``minutes`` are the last that count, where minutes are counted.
+    """
 
     used: float = 0.0
     granted: float = 0.0
+    minutes: Minutes = field(default_factory=Minutes)
     loans: dict[str, NodeLoan] = field(default_factory=dict)
 
     def lend(self, node: str, run: str, asked: NodeAsked) -> NodeLent:
@@ -126,12 +135,21 @@ class Budget:
         asking = Asking(asked.seen, asked.moved, asked.returned, asked.wants)
         lender.budget = max(0, int(asked.allowed + self.granted - self.used) + before)
         reply = lender.hear(run, asking, 0.0, patience)
-        self.used += lender.used - before
+        self.used += self._more(asked, lender.used - before)
         mine.take(lender.loans[run])
         is_over = mine.wants > 0 and lender.is_over(0.0)
         return NodeLent(
             asked.limit, asked.whom, asked.until, reply.granted, mine.returned, reply.calls_back, is_over
         )
+
+    def _more(self, asked: NodeAsked, moved: int) -> int:
+        """How much more is used by what a node told: a minute that counts already is no other one."""
+        if not asked.minute or moved <= 0:
+            return moved
+        told = Minutes(asked.minute, asked.minutes)
+        # Those before the first that is told by its number.
+        before = max(0, moved - told.bits.bit_count())
+        return min(moved, before + self.minutes.take_in(told))
 
     def settle(self, node: str, run: str, moved: int | None) -> None:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from corpproxy.accounting.leases import Borrower
+from corpproxy.accounting.minutes import Minutes
 
 # The pace is not told by what moved in less.
 PACE_SECONDS = 0.5
@@ -24,10 +25,12 @@ class Holding:
         "called_until",
         "is_over",
         "looked_at",
+        "minutes",
         "moved_before",
         "pace",
         "shut_until",
         "telling",
+        "telling_minute",
         "told",
         "told_at",
         "touched",
@@ -40,6 +43,9 @@ class Holding:
         self.borrower = Borrower()
         self.told = self.telling = (0, 0)
         self.told_at = -math.inf
+        # Those that are not told, where minutes are counted; and the last that is being told.
+        self.minutes = Minutes()
+        self.telling_minute = 0
         self.touched = -math.inf
         self.looked_at = seconds
         self.unmet: float | None = None

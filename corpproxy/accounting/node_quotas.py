@@ -245,7 +245,10 @@ class NodeQuotas(Quotas):
         holding.telling, holding.told_at = (borrower.moved, borrower.returned), seconds
         waiting = seconds - holding.unmet if holding.unmet is not None else 0.0
         allowed = quota.allowed if quota is not None else 0
-        return NodeAsked(*member, holding.until, allowed, *borrower.ask(wants), waiting)
+        minutes = holding.minutes
+        holding.telling_minute = minutes.last
+        asking = borrower.ask(wants)
+        return NodeAsked(*member, holding.until, allowed, *asking, waiting, minutes.last, minutes.bits)
 
     def _is_to_be_told(self, holding: Holding, row: Row, quota: Quota | None, seconds: float) -> bool:
         borrower = holding.borrower
@@ -253,7 +256,7 @@ class NodeQuotas(Quotas):
             seconds < holding.called_until or borrower.until - seconds < NODE_TERM_SECONDS / 2
         ):
             return True
-        is_near = quota is None or row.used >= NEAR * (quota.allowed + row.granted)
+        is_near = quota is None or quota.minutes > 0 or row.used >= NEAR * (quota.allowed + row.granted)
         is_late = is_near or seconds - holding.told_at >= TELL_SECONDS
         return not holding.is_told and (is_late or holding.told[1] != borrower.returned)
 
@@ -282,6 +285,7 @@ class NodeQuotas(Quotas):
         borrower.take(Reply(lent.granted, NODE_TERM_SECONDS), asked_at, borrower.holds)
         borrower.returned = max(borrower.returned, lent.returned)
         holding.told = holding.telling
+        holding.minutes = holding.minutes.since(holding.telling_minute)
         if lent.calls_back:
             self._call(member, holding)
         if holding.is_over != lent.is_over or holding.shut_until:
@@ -314,16 +318,21 @@ class NodeQuotas(Quotas):
         standing = super().standing(limit, whom, now)
         holding = self._holdings.get((limit, whom))
         if standing is not None and holding is not None and holding.shut_until > now:
-            used, until = max(standing.used, standing.allowed), min(standing.until, holding.shut_until)
-            return standing._replace(used=used, until=until)
+            return Standing(0.0, 0.0, min(standing.until, holding.shut_until))
         return standing
+
+    def all(self, now: float) -> dict[Member, Standing]:
+        """How everybody stands who used anything, as far as is known here."""
+        found = {member: super(NodeQuotas, self).standing(*member, now) for member in self._rows}
+        return {member: standing for member, standing in found.items() if standing is not None}
 
     def grant(self, limit: str, whom: str, more: float, now: float) -> Standing | None:
         """Give a member more, until it is made good again."""
         holding = self._holdings.get((limit, whom))
         if holding is not None:
             holding.is_over = False
-        return super().grant(limit, whom, more, now)
+        super().grant(limit, whom, more, now)
+        return super().standing(limit, whom, now)
 
     def reset(self, limit: str, whom: str | None, now: float) -> int:
         """Begin anew for a member, or for all of a limit."""
@@ -352,6 +361,9 @@ class NodeQuotas(Quotas):
         super()._use(member, row, amount)
         holding = self._held(member, row)
         holding.borrower.move(amount)
+        quota = self._quotas.get(member[0])
+        if quota is not None and quota.minutes:
+            holding.minutes.count(row.minute)
         self._touch(member, holding, self._seconds)
 
     def _left(self, member: Member, row: Row, quota: Quota, seconds: float) -> float:

@@ -6,7 +6,7 @@ Each process tells what it sees itself; `together` makes one answer of what seve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -205,15 +205,19 @@ class Present(Struct, frozen=True):
     pseudonyms: bool = False
 
 
-def together(seen: Sequence[Present], question: Question) -> Present:
+def together(seen: Sequence[Present], question: Question) -> Generator[None, None, Present]:
     """
-    Make one answer of what several processes saw.
+    Make one answer of what several processes saw, in steps.
 
     What runs is in order, as it is asked for.  People are all there: `ordered` chooses among them once more
     is known of them.
     """
-    people = _add_up(one.people for one in seen)
-    running = first_of((row for one in seen for row in one.running), question)
+    people = yield from _add_up(one.people for one in seen)
+    firsts: Firsts[Running] = Firsts(question)
+    for one in seen:
+        for row in one.running:
+            firsts.add(row)
+            yield
     return Present(
         max((one.seconds for one in seen), default=0.0),
         sum(one.connections for one in seen),
@@ -225,19 +229,25 @@ def together(seen: Sequence[Present], question: Question) -> Present:
         sum(one.refused for one in seen),
         sum(one.found for one in seen),
         tuple(people),
-        tuple(running),
+        tuple(firsts.rows()),
         len(seen),
         sum(map(_is_active, people)),
         any(one.pseudonyms for one in seen),
     )
 
 
-def ordered(present: Present, question: Question) -> Present:
-    """Keep the people who are asked for, in order."""
+def ordered(present: Present, question: Question) -> Generator[None, None, Present]:
+    """Keep the people who are asked for, in order; in steps."""
     if question.view is not View.PEOPLE:
         return present
-    matching = [person for person in present.people if matches(person, question)]
-    return replace(present, found=len(matching), people=tuple(first_of(matching, question)))
+    firsts: Firsts[Person] = Firsts(question)
+    found = 0
+    for person in present.people:
+        if matches(person, question):
+            found += 1
+            firsts.add(person)
+        yield
+    return replace(present, found=found, people=tuple(firsts.rows()))
 
 
 def matches(row: Person | Running, question: Question) -> bool:
@@ -276,14 +286,6 @@ class Firsts(Generic[_Row]):
     def rows(self) -> list[_Row]:
         """The first of those that came, in order."""
         return sorted(self._rows, key=self._key, reverse=self._largest_first)[: self._limit]
-
-
-def first_of(rows: Iterable[_Row], question: Question) -> list[_Row]:
-    """The first of some rows, in the order that is asked for."""
-    firsts: Firsts[_Row] = Firsts(question)
-    for row in rows:
-        firsts.add(row)
-    return firsts.rows()
 
 
 def _is_active(person: Person) -> bool:
@@ -345,13 +347,14 @@ _FROM_THE_FIRST_LETTER = frozenset(
 )
 
 
-def _add_up(told: Iterable[Iterable[Person]]) -> list[Person]:
+def _add_up(told: Iterable[Iterable[Person]]) -> Generator[None, None, list[Person]]:
     """One row for each person, whichever processes have something of them."""
     found: dict[tuple[str, bool], Person] = {}
     for people in told:
         for person in people:
             before = found.get((person.who, person.named))
             found[person.who, person.named] = person if before is None else _both(before, person)
+            yield
     return list(found.values())
 
 

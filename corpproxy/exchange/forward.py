@@ -9,7 +9,7 @@ from corpproxy.exchange.commands import Answer, Fetch, Relay
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
-from corpproxy.exchange.limited import told_of
+from corpproxy.exchange.limited import with_notice
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
 from corpproxy.http1.forward import forward_request, forward_response, recipe_for
@@ -161,18 +161,8 @@ def _relay(exchange: Exchange, answer: Answer, limit: int) -> Relay:
     except ProtocolError as error:
         raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
     if exchange.limited:
-        head = _with_notice(exchange, head)
+        head = with_notice(exchange, head)
     return Relay(answer, head, framing, limit)
-
-
-def _with_notice(exchange: Exchange, head: bytes) -> bytes:
-    """The head of an answer with how much of a quota is used, where that is nearly all."""
-    told = told_of(exchange.in_force, exchange.limited, exchange.started)
-    if not told:
-        return head
-    # A name of the policy may be in any script; a field value is not (RFC 9110, section 5.5).
-    value = ", ".join(told).encode("ascii", "replace")
-    return b"%bQuota-Used: %b\r\n\r\n" % (head[:-2], value)
 
 
 def _upgrade(exchange: Exchange) -> bytes | None:

@@ -94,6 +94,10 @@ def spent_decision(limiting: Limits, applied: Applied, now: float) -> Decision:
     assert quota is not None
     standing = limiting.standings.of(limit.name, applied.whom, now)
     until = clock(standing.until, quota.time_zone) if standing is not None else "soon"
+    if standing is not None and not standing.is_known:
+        reason = f"what is left of the quota of '{limit.name}' is not known; it is looked again at {until}"
+        said = f"What is left of your quota cannot be told just now. Try again at {until}."
+        return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=said)
     used = quota.amount(standing.allowed if standing is not None else quota.allowed)
     reason = f"the quota of '{limit.name}' ({used}) is used up until {until}"
     said = limit.say or "Your quota is used up."
@@ -118,3 +122,17 @@ def told_of(in_force: InForce, limited: tuple[Applied, ...], now: float) -> tupl
         if applied.limit.quota is not None and standing is not None and standing.is_noticed:
             found.append(f"{applied.limit.name} {standing.percent}%")
     return tuple(found)
+
+
+def with_notice(exchange: Exchange, head: bytes) -> bytes:
+    """
+    The head of an answer with how much of a quota is used, where that is nearly all.
+
+    A 2xx to CONNECT may have fields, but for those about a content (RFC 9110, section 9.3.6).
+    """
+    told = told_of(exchange.in_force, exchange.limited, exchange.started)
+    if not told:
+        return head
+    # A name of the policy may be in any script; a field value is not (RFC 9110, section 5.5).
+    value = ", ".join(told).encode("ascii", "replace")
+    return b"%bQuota-Used: %b\r\n\r\n" % (head[:-2], value)

@@ -14,6 +14,7 @@ from corpproxy.destination.host import normal_host
 from corpproxy.errors import ProtocolError
 from corpproxy.exchange.commands import Connection, Establish, OpenTunnel, Peek, Upgrade
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.limited import with_notice
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, TunnelEnded
 from corpproxy.policy.model import TunnelContent
@@ -39,11 +40,17 @@ async def tunnel(exchange: Exchange) -> ResultCode:
         raise address_refusal(exchange, refused) from refused
     exchange.status = 200
     exchange.opened = True
-    await _ESTABLISH
+    await (_establish(exchange) if exchange.limited else _ESTABLISH)
     exchange.forget_head()
     if decision.safety.tunnel_content is TunnelContent.ANY or await _begins_well(exchange, connection):
         exchange.splices = True
     return ResultCode.TUNNELLED
+
+
+def _establish(exchange: Exchange) -> Establish:
+    """Open the tunnel of somebody with limits, who is told when a quota is nearly used up."""
+    head = with_notice(exchange, ESTABLISHED)
+    return _ESTABLISH if head is ESTABLISHED else Establish(head)
 
 
 async def _begins_well(exchange: Exchange, connection: Connection) -> bool:

@@ -10,13 +10,12 @@ pseudonyms) is not told here either.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import Cooperator
 
 from corpproxy.accounting.present import (
     MAX_ADDRESSES,
@@ -31,6 +30,7 @@ from corpproxy.accounting.present import (
 )
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.exchange import Exchange
+from corpproxy.net.turns import Turns
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 PASS_SECONDS = 0.9
 # Nobody looks any more who has not looked for so long.
 KEPT_SECONDS = 15.0
-# How long a look goes on before others have their turn.
-SLICE_SECONDS = 0.001
 
 _REFUSED = frozenset({ResultCode.BLOCKED, ResultCode.WARNED, ResultCode.LIMITED})
 
@@ -101,18 +99,15 @@ class Watching:
     """
     Sees what runs.
 
-    ``worker`` is the number of this process.  ``seconds`` is the clock of slices.
+    ``worker`` is the number of this process.  ``seconds`` is the clock of its ``turns``.
     """
 
     def __init__(self, proxy: Proxy, seconds: Callable[[], float] = time.perf_counter) -> None:
         self._proxy = proxy
-        self._seconds = seconds
         self.worker = 0
         self._forget()
         self._forgetting: IDelayedCall | None = None
-        self._slices = Cooperator(
-            terminationPredicateFactory=self._slice, scheduler=lambda go_on: proxy.reactor.callLater(0, go_on)
-        )
+        self.turns = Turns(proxy.reactor, seconds)
 
     def _forget(self) -> None:
         self._moved: dict[Exchange, Moved] = {}
@@ -147,7 +142,7 @@ class Watching:
         if question.view is View.PEOPLE:
             return _with(self._now, people=await self._tell_people(question.who))
         found = _Found(question)
-        await self._slices.coiterate(self._see(question, found))
+        await self.turns.take(self._see(question, found))
         return _with(self._now, found=found.count, running=tuple(found.rows.rows()))
 
     def _begin_or_stay(self) -> None:
@@ -156,10 +151,6 @@ class Watching:
             self._forgetting = self._proxy.reactor.callLater(KEPT_SECONDS, self.stop)
         else:
             self._forgetting.reset(KEPT_SECONDS)
-
-    def _slice(self) -> Callable[[], bool]:
-        until = self._seconds() + SLICE_SECONDS
-        return lambda: self._seconds() >= until
 
     # A pass.
 
@@ -172,13 +163,13 @@ class Watching:
             if self._passed and over < PASS_SECONDS:
                 return
             self._passed = began
-            passing = self._passing = self._slices.coiterate(self._visits(over))
+            passing = self._passing = self.turns.take(self._visits(over))
             passing.addBoth(self._is_over, passing)
         waited: Deferred[None] = Deferred()
         passing.addBoth(_fire, waited)
         await waited
 
-    def _visits(self, over: float) -> Iterator[None]:
+    def _visits(self, over: float) -> Generator[None, None, None]:
         for sums in self._people.values():
             sums.begin()
         admission = self._proxy.admission
@@ -223,7 +214,7 @@ class Watching:
             moved.waited = waited
             sums.slowed.update(moved.slowed)
 
-    def _finish(self, over: float) -> Iterator[None]:
+    def _finish(self, over: float) -> Generator[None, None, None]:
         received = sent = 0.0
         for whom, sums in list(self._people.items()):
             sums.finish(over)
@@ -278,17 +269,16 @@ class Watching:
     # What is told.
 
     async def _tell_people(self, who: str) -> tuple[Person, ...]:
-        told: list[Person] = []
+        return tuple(await self.turns.take(self._people_of(who)))
 
-        def tell() -> Iterator[None]:
-            for whom, sums in list(self._people.items()):
-                person = self._person(whom, sums)
-                if who in ("", person.who):
-                    told.append(person)
-                yield
-
-        await self._slices.coiterate(tell())
-        return tuple(told)
+    def _people_of(self, who: str) -> Generator[None, None, list[Person]]:
+        told = []
+        for whom, sums in list(self._people.items()):
+            person = self._person(whom, sums)
+            if who in ("", person.who):
+                told.append(person)
+            yield
+        return told
 
     def _person(self, whom: _Whom, sums: Sums) -> Person:
         who, named = whom
@@ -313,7 +303,7 @@ class Watching:
             slowed=tuple(sorted(sums.slowed)),
         )
 
-    def _see(self, question: Question, found: _Found) -> Iterator[None]:
+    def _see(self, question: Question, found: _Found) -> Generator[None, None, None]:
         for exchange, moved in list(self._moved.items()):
             # One that has ended meanwhile is not there any more.
             if exchange in self._moved:

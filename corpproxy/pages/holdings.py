@@ -49,8 +49,24 @@ def _card(words: Catalogue, site: Site, holding: Holding) -> Card:
         lead=_lead(words, holding),
         quote=limit.say if is_spent else "",
         facts=tuple(_facts(words, site, holding)),
-        tone=Tone.STOP if holding.applied.blocks else Tone.PLAIN,
+        tone=_tone(holding),
+        percent=_percent(holding),
     )
+
+
+def _tone(holding: Holding) -> Tone:
+    """What goes no further is seen first, what is slow or nearly used up next."""
+    standing = holding.standing
+    if holding.applied.blocks:
+        return Tone.STOP
+    return Tone.WARN if standing is not None and standing.is_noticed else Tone.PLAIN
+
+
+def _percent(holding: Holding) -> int | None:
+    """How much of a quota is used; more than all of it fills the bar."""
+    if holding.applied.limit.quota is None:
+        return None
+    return 0 if holding.standing is None else min(100, holding.standing.percent)
 
 
 def _lead(words: Catalogue, holding: Holding) -> str:
@@ -71,7 +87,7 @@ def _facts(words: Catalogue, site: Site, holding: Holding) -> list[Fact]:
         rate = applied.rate(way)
         if rate:
             facts.append(Fact(name, words.say(f"limits.{name}"), rate_text(rate)))
-    if quota is not None:
+    if quota is not None and (standing is None or standing.is_known):
         allowed = standing.allowed if standing is not None else quota.allowed
         used = standing.used if standing is not None else 0.0
         told = words.say("limits.of", used=quota.amount(used), allowed=quota.amount(allowed))

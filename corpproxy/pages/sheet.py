@@ -74,7 +74,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One entry of a list, such as a past refusal."""
+    """One entry of a list, such as a past refusal; ``percent`` is drawn as a bar, where there is one."""
 
     title: str
     lead: str = ""
@@ -83,6 +83,7 @@ class Card:
     links: tuple[Link, ...] = ()
     form: Form | None = None
     tone: Tone = Tone.PLAIN
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

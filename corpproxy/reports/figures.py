@@ -23,16 +23,21 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One person, group, host or category, and the same in the period before."""
+    """
+    One person, group, host or category, and the same in the period before.
+
+    ``trend`` are its exchanges in the last periods, the earliest first and this one last.
+    """
 
     name: str
     now: Counts
     before: Counts = field(default_factory=Counts)
+    trend: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An hour or a day."""
+    """An hour or a day; or, of a trend, a whole period."""
 
     name: str
     now: Counts
@@ -87,7 +92,8 @@ class Figures:
     All numbers of a report.
 
     ``group`` and ``user`` are whom it keeps to, empty for everybody.  ``people`` and ``hosts`` are how many
-    there were; ``top_...`` are the first of them, the others are not named.
+    there were; ``top_...`` are the first of them, the others are not named.  ``trend`` has the last periods.
+    ``new_hosts`` were asked for in none of them but this one, ``gone_hosts`` in the one before and not now.
     """
 
     site: str
@@ -102,10 +108,13 @@ class Figures:
     hosts: int
     hosts_before: int
     slots: tuple[Slot, ...]
+    trend: tuple[Slot, ...]
     top_people: tuple[Row, ...]
     top_groups: tuple[Row, ...]
     top_hosts: tuple[Row, ...]
     top_categories: tuple[Row, ...]
+    new_hosts: tuple[Row, ...]
+    gone_hosts: tuple[Row, ...]
     refusals: tuple[Refusal, ...]
     harms: tuple[Harm, ...]
     limited: tuple[Limited, ...]

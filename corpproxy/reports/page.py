@@ -27,6 +27,8 @@ _SLOT_WORDS = {
     "week": ("day", "the week before"),
     "month": ("day", "the month before"),
 }
+# How high the small bars of a trend are at most.
+SPARK_HEIGHT = 12
 
 
 def as_page(figures: Figures) -> str:
@@ -57,6 +59,8 @@ def as_page(figures: Figures) -> str:
         made=f"{made:%Y-%m-%d %H:%M}",
         plots=_plots(figures.slots),
         change=words.change,
+        trend=_both(figures.trend, lambda counts: counts.exchanges, lambda counts: counts.refused),
+        sparks=sparks,
         share=words.share,
         width=_width,
         most=_most,
@@ -80,6 +84,12 @@ def _both(
 ) -> tuple[Plot, Plot]:
     bars = [Bar(slot.name, value(slot.now), part(slot.now), value(slot.before)) for slot in slots]
     return plot(bars, *_WIDE), plot(bars, *_NARROW)
+
+
+def sparks(trend: Sequence[int]) -> list[tuple[int, float]]:
+    """The small bars of a trend: where each stands, and how high it is."""
+    most = max(trend, default=0)
+    return [(5 * place, SPARK_HEIGHT * value / most if most else 0.0) for place, value in enumerate(trend)]
 
 
 def _width(value: int, most: int) -> str:

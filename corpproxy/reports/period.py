@@ -55,6 +55,13 @@ class Period:
         """The one before."""
         return period_with(self.every, self.first - timedelta(days=1), self.days)
 
+    def last(self, count: int) -> tuple[Period, ...]:
+        """So many periods up to this one, the earliest first."""
+        found = [self]
+        while len(found) < count:
+            found.append(found[-1].before)
+        return tuple(reversed(found))
+
     @property
     def name(self) -> str:
         """What it is called in the names of files: ``2026-11-23``, ``2026-W48``, ``2026-11``."""

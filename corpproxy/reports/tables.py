@@ -13,7 +13,8 @@ from corpproxy.audit.times import utc_text
 from corpproxy.reports import words
 from corpproxy.reports.figures import Figures, Row
 
-Cell = str | int
+# A trend is a cell of its own: numbers of exchanges, the earliest period first.
+Cell = str | int | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ def tables(figures: Figures) -> tuple[Table, ...]:
         Table("total", "All together", ("what", "now", "before"), total),
         Table("time", "Over time", ("time", *_COUNTED), over_time),
         Table(
+            "trend",
+            "Period by period",
+            ("period", "exchanges", "octets", "refused"),
+            tuple((one.name, one.now.exchanges, one.now.octets, one.now.refused) for one in figures.trend),
+        ),
+        Table(
             "overblocking",
             "Blocked by mistake?",
             ("host", "rule", "people", "times", "tried_again", "asked", "let_through"),
@@ -67,6 +74,20 @@ def tables(figures: Figures) -> tuple[Table, ...]:
         _counted("hosts", "Hosts", "host", figures.top_hosts),
         _counted("categories", "Categories", "category", figures.top_categories),
         Table(
+            "new_hosts",
+            "New hosts",
+            ("host", "exchanges", "octets", "refused"),
+            tuple(
+                (one.name, one.now.exchanges, one.now.octets, one.now.refused) for one in figures.new_hosts
+            ),
+        ),
+        Table(
+            "gone_hosts",
+            "Hosts that nobody asked for any more",
+            ("host", "before"),
+            tuple((one.name, one.before.exchanges) for one in figures.gone_hosts),
+        ),
+        Table(
             "limits",
             "At their limits",
             ("person", "rule", "times"),
@@ -79,9 +100,9 @@ def _counted(name: str, title: str, what: str, rows: Sequence[Row]) -> Table:
     return Table(
         name,
         title,
-        (what, *_COUNTED),
+        (what, *_COUNTED, "trend"),
         tuple(
-            (row.name, row.now.exchanges, row.before.exchanges, row.now.octets, row.now.refused)
+            (row.name, row.now.exchanges, row.before.exchanges, row.now.octets, row.now.refused, row.trend)
             for row in rows
         ),
     )
@@ -99,7 +120,13 @@ def _csv_lines(figures: Figures) -> Iterator[str]:
         yield csv_line([table.title, figures.period.name])
         yield csv_line(table.columns)
         for row in table.rows:
-            yield csv_line(printable(cell) if isinstance(cell, str) else cell for cell in row)
+            yield csv_line(map(_csv_cell, row))
+
+
+def _csv_cell(cell: Cell) -> str | int:
+    if isinstance(cell, tuple):
+        return " ".join(map(str, cell))
+    return printable(cell) if isinstance(cell, str) else cell
 
 
 def as_json(figures: Figures) -> str:
@@ -136,7 +163,7 @@ def _aligned(table: Table) -> str:
     lines = [tuple(column.replace("_", " ") for column in table.columns)]
     lines += [tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:10]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [isinstance(cell, str) for cell in table.rows[0]]
+    texts = [not isinstance(cell, int) for cell in table.rows[0]]
     return "".join(
         "  "
         + "  ".join(
@@ -151,5 +178,7 @@ def _aligned(table: Table) -> str:
 def _cell(table: Table, column: int, cell: Cell) -> str:
     if isinstance(cell, str):
         return words.shown(cell, "-")
+    if isinstance(cell, tuple):
+        return words.spark(cell)
     is_octets = table.columns[column] == "octets"
     return words.octets(cell) if is_octets else words.number(cell)

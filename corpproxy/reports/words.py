@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.audit.line import printable
 
@@ -53,3 +55,14 @@ def change(now: int, before: int) -> str:
     if percent > 999:
         return f"{now / before:.0f} times"
     return f"{percent:+.0f} %".replace("-", "−")
+
+
+def spark(trend: Sequence[int]) -> str:
+    """Draw a trend with signs as high as its numbers; one that is nought has a point."""
+    most = max(trend, default=0)
+    return "".join(
+        _BARS[max(1, round(value / most * (len(_BARS) - 1)))] if value else _BARS[0] for value in trend
+    )
+
+
+_BARS = "\u00b7\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"

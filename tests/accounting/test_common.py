@@ -78,6 +78,18 @@ class BudgetTests(SynchronousTestCase):
         budget.loans["2"].silent = NODE_TERM_SECONDS
         self.assertTrue(self.lend(budget, wants=KIB).is_over)
 
+    def test_minutes(self) -> None:
+        """A minute in which somebody moves through two nodes counts once; those told late count, too."""
+        budget = Budget()
+        self.lend(budget, moved=2, minute=101, minutes=0b11)
+        self.lend(budget, run="2", moved=2, minute=102, minutes=0b11)
+        self.assertEqual(budget.used, 3)
+        # The answer was lost: it is told once more, with what came since.
+        self.lend(budget, run="2", moved=3, minute=103, minutes=0b111)
+        self.assertEqual(budget.used, 4)
+        self.lend(budget, run="3", moved=70, minute=103, minutes=0b1)
+        self.assertEqual(budget.used, 4 + 69)
+
     def test_dead(self) -> None:
         """What was lent to a node that is gone stays charged until somebody accounts for it."""
         budget = Budget()

@@ -351,6 +351,8 @@ class NodeTests(SynchronousTestCase):
         self.site.pass_time(1.5)
         self.assertTrue(self.one.is_spent)
         self.assertEqual(self.one.quotas.shut, 1)
+        self.assertFalse(self.one.quotas.standing(*MEMBER, NOW).is_known)
+        self.assertEqual(self.one.quotas.all(NOW)[MEMBER].used, MIB + held)
         self.one.is_away = False
         self.site.pass_time(2)
         self.assertEqual((self.one.is_spent, self.one.quotas.shut), (False, 0))
@@ -410,6 +412,18 @@ class NodeTests(SynchronousTestCase):
         self.site.database.budget.release()
         self.site.pass_time(10)
         self.assertEqual(worker.moved, 90 * MIB)
+
+    def test_minutes(self) -> None:
+        """Minutes are told at once; one in which somebody moves on both nodes is one, and both know it."""
+        self.site = Site(0, minutes=45)
+        self.one, self.two = self.site.nodes
+        for minute, nodes in ((0, self.site.nodes), (1, [self.one]), (2, self.site.nodes)):
+            for node in nodes:
+                node.quotas.count(*MEMBER, 40 * KIB, NOW + 60 * minute)
+            self.site.pass_time(1)
+        self.assertEqual(self.site.database.budget.used, 3)
+        used = [node.quotas.standing(*MEMBER, NOW).used for node in self.site.nodes]
+        self.assertEqual(used, [3, 3])
 
     def test_wrong_clock(self) -> None:
         """What a node counted whose clock is a day ahead is not taken for today, nor what is of yesterday."""

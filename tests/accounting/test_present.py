@@ -15,12 +15,28 @@ from corpproxy.accounting.present import (
     Running,
     Sort,
     View,
-    first_of,
     matches,
     ordered,
     together,
 )
 from tests.support.rows import rows, tabular
+
+
+def taken(steps):
+    """What steps come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def first_of(kind, question):
+    """The first of some rows."""
+    firsts = Firsts(question)
+    for one in kind:
+        firsts.add(one)
+    return firsts.rows()
 
 
 def person(who="amir", **more):
@@ -134,21 +150,21 @@ class TogetherTests(SynchronousTestCase):
             2.0, 3, 1, 2, 5.0, 6.0, people=(person(sent=5, addresses=("10.0.0.2",)), person("beth"))
         )
         other = Present(1.9, 4, 0, 1, 1.0, 1.0, people=(person(sent=7, running=1, addresses=("10.0.0.1",)),))
-        seen = together([one, other], Question())
+        seen = taken(together([one, other], Question()))
         self.assertEqual((seen.seconds, seen.connections, seen.tunnels, seen.exchanges), (2.0, 7, 1, 3))
         self.assertEqual((seen.received_rate, seen.sent_rate, seen.workers, seen.active), (6.0, 7.0, 2, 1))
-        first = ordered(seen, Question(limit=1))
+        first = taken(ordered(seen, Question(limit=1)))
         self.assertEqual((first.found, [one.who for one in first.people]), (2, ["amir"]))
         self.assertEqual((first.people[0].sent, first.people[0].addresses), (12, ("10.0.0.1", "10.0.0.2")))
 
     def test_running(self):
         """What runs comes in one order, however it is spread, and all that was found is counted."""
         parts = [Present(found=40, running=(one,)) for one in RUNNING]
-        seen = together(parts, Question(View.RUNNING, Sort.MOVED, limit=2))
+        seen = taken(together(parts, Question(View.RUNNING, Sort.MOVED, limit=2)))
         self.assertEqual((seen.running[0].reference, len(seen.running)), ("3", 2))
         self.assertEqual(seen.found, 120)
 
     def test_nobody(self):
         """Where no process answers there is nothing, and no rate."""
-        seen = together([], Question())
+        seen = taken(together([], Question()))
         self.assertEqual((seen.workers, seen.seconds, seen.people), (0, 0.0, ()))

@@ -10,7 +10,7 @@ from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.net.rounds import TICK_SECONDS
 from corpproxy.policy.limits import Limit, Per
-from corpproxy.policy.quota import Every, Quota, Then
+from corpproxy.policy.quota import Every, Quota, Standing, Then
 from tests.net.test_limiting import KIB, LimitingCase
 from tests.support.builders import CLIENT, domain, request, response
 
@@ -105,6 +105,19 @@ class BlockTests(QuotaCase):
         self.assertEqual((record.decision, record.rule), ("block", "day"))
         self.assertEqual((record.result, record.failure), (ResultCode.BLOCKED, "quota-spent"))
 
+    def test_not_known(self):
+        """While it is not known what is left, the page does not say that it is used up."""
+        self.begin(day(MIB, say="That was all."))
+        self.limits.standings.take({("day", CLIENT): Standing(0.0, 0.0, self.site.now() + 60)})
+        client = self.site.client()
+        page = client.asks(request(b"GET", b"http://www.example.com/", b"Accept: text/plain"))
+        self.assertIn(b"403", page.partition(b"\r\n")[0])
+        self.assertIn(
+            b"What is left of your quota cannot be told just now. Try again at Mon 2026-11-23", page
+        )
+        self.assertNotIn(b"That was all", page)
+        self.assertEqual(self.site.records[-1].failure, "quota-spent")
+
     def test_counted(self):
         """Reports count the refused page and the ended tunnel alike: as a quota that somebody met."""
         self.begin(day(MIB))
@@ -180,6 +193,17 @@ class OtherThenTests(QuotaCase):
         got = self.again(server)
         self.assertIn(b"\r\nQuota-Used: day 87%\r\n\r\nmore", got)
         self.assertEqual(self.site.records[-1].quotas, ("day 87%",))
+
+    def test_notice_tunnel(self):
+        """So does the answer that opens a tunnel, which has no other field."""
+        self.begin(day(MIB))
+        first = self.tunnel(host=CLIENT)
+        first.server.send(bytes(900 * KIB))
+        self.within_a_second()
+        client = self.site.client()
+        client.send(request(b"CONNECT", b"games.example:443"))
+        self.site.server()
+        self.assertEqual(client.take(), b"HTTP/1.1 200 Connection established\r\nQuota-Used: day 87%\r\n\r\n")
 
 
 class CountTests(QuotaCase):

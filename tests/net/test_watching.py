@@ -7,6 +7,7 @@ from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.net.by_hand import Chosen, end_by_hand
 from corpproxy.net.watching import KEPT_SECONDS, Watching
+from tests.accounting.test_present import taken
 from tests.net.test_limiting import KIB, SIGNED_IN, LimitingCase, held
 from tests.support.builders import AMIR, BASIC, CLIENT, request, response
 
@@ -22,7 +23,7 @@ class WatchingCase(LimitingCase):
         self.site.reactor.advance(1)
         asked = self.site.proxy.watching.look(question)
         self.site.reactor.pump([0] * 10)
-        return ordered(together([self.successResultOf(asked)], question), question)
+        return taken(ordered(taken(together([self.successResultOf(asked)], question)), question))
 
     def close(self):
         self.site.proxy.watching.stop()

@@ -22,13 +22,13 @@ BLOCK = Limit("films", quota=Quota(minutes=30, every=Every.DAY))
 RATE = Limit("each", download=2 * MIB, upload=MIB)
 
 
-def page(*holdings: Holding) -> str:
-    """The start page of somebody with these limits, as text."""
+def page(*holdings: Holding, accept: bytes = b"text/plain") -> str:
+    """The start page of somebody with these limits, as text or as a page."""
     portal = Portal(
         pages(), compile_pac(TABLE), Refusals(), SIGNER.seal, SIGNER.open, holdings=lambda *asked: holdings
     )
     asked = PortalRequest(
-        "GET", "/", "0nk4x7a2k40001", MONDAY, AMIR, "10.1.2.3", "rooms", True, accept=b"text/plain"
+        "GET", "/", "0nk4x7a2k40001", MONDAY, AMIR, "10.1.2.3", "rooms", True, accept=accept
     )
     answer = portal.answer(asked)
     return answer.content.decode()
@@ -59,6 +59,31 @@ class PageTests(SynchronousTestCase):
         text = page(holding)
         for one in told:
             self.assertIn(one, text)
+
+    @rows(
+        unused=(Holding(Applied(BLOCK, "amir")), 'value="0"', "plain"),
+        some=(Holding(Applied(BLOCK, "amir"), Standing(12, 30, MONDAY + 3600)), 'value="40"', "plain"),
+        nearly=(Holding(Applied(BLOCK, "amir"), Standing(25, 30, MONDAY + 3600)), 'value="83"', "warn"),
+        slowed=(
+            Holding(Applied(SLOW, "amir", is_spent=True), Standing(2000 * MIB, 1000 * MIB, MONDAY + 3600)),
+            'value="100"',
+            "warn",
+        ),
+        blocked=(
+            Holding(Applied(BLOCK, "amir", is_spent=True), Standing(30, 30, MONDAY + 3600)),
+            'value="100"',
+            "stop",
+        ),
+    )
+    def test_bar(self, holding, value, tone):
+        """A bar shows how much of a quota is used, in the tone of what it means."""
+        shown = page(holding, accept=b"text/html")
+        self.assertIn(f'<progress max="100" {value}', shown)
+        self.assertIn(f'<div class="card {tone}">', shown)
+
+    def test_no_bar(self):
+        """A rate is not used up: it has none."""
+        self.assertNotIn("<progress", page(Holding(Applied(RATE, "amir")), accept=b"text/html"))
 
     def test_without(self):
         """Who has no limits reads nothing of limits."""

@@ -16,7 +16,7 @@ MADE_AT = 1_796_000_000.0
 def figures(name: str = "amir", **changed: Any) -> Figures:
     """Figures in which this name stands wherever a name may stand."""
     counts, before = Counts(1200, 5 * 1024 * 1024, 30), Counts(600, 1024, 10)
-    row = (Row(name, counts, before),)
+    row = (Row(name, counts, before, (0, 300, 600, 1200)),)
     made = Figures(
         site=name,
         period=period_with(Every.WEEK, date(2026, 11, 23), Days(UTC, 0)),
@@ -30,6 +30,13 @@ def figures(name: str = "amir", **changed: Any) -> Figures:
         hosts=7,
         hosts_before=7,
         slots=(Slot("Mon 23", counts, before), Slot("Tue 24", Counts(), Counts())),
+        trend=(
+            Slot("2026-W46", Counts(), Counts()),
+            Slot("2026-W47", before, Counts()),
+            Slot("2026-W48", counts, Counts()),
+        ),
+        new_hosts=(Row(name, Counts(9, 1024, 1)),),
+        gone_hosts=(Row(name, Counts(), Counts(8, 10, 0)),),
         top_people=row,
         top_groups=row,
         top_hosts=row,

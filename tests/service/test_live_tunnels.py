@@ -30,6 +30,8 @@ rules:
   - {{name: everything else, do: allow}}
 """
 NO_LESSON = "00:00-00:01"
+# Two workers take a policy up, and tunnels are opened, within this time on a busy machine.
+BEGIN_SECONDS = 15
 SECONDS_FOR_A_CHANGE = 1.0
 
 
@@ -93,6 +95,9 @@ class LiveTunnels:
 
     async def test_hours(self) -> None:
         """A lesson begins: its tunnels end within the second, and say why; others go on."""
+        if self.now() % 60 > 60 - BEGIN_SECONDS:
+            # The lesson would begin before the tunnels are open.
+            await self.advance_to_the_minute()
         minute = datetime.fromtimestamp(self.now() + 60, UTC).strftime("%H:%M")
         await self.take(hours=f"{minute}-{minute[:3]}59" if minute[3:] != "59" else f"{minute}-23:59")
         games, others = await self.opened("games.test"), await self.opened("origin.test")

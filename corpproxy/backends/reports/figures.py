@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from corpproxy.accounting.rollup import LIMITS, REFUSED
+from corpproxy.backends.reports.trends import Trends, gone
 from corpproxy.backends.store.sql import Connection
 from corpproxy.identity.grants import GROUP
 from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Row, Slot
@@ -52,6 +53,7 @@ class About:
 def read_figures(connection: Connection, about: About) -> Figures:
     """Read the figures of a period and of the one before."""
     reading = _Reading(connection, about)
+    trends = Trends(connection, about.period, _COUNTS, reading.where)
     now, before = about.period, about.period.before
     people, people_before = (
         reading.by("hourly_person", "user", now),
@@ -74,10 +76,15 @@ def read_figures(connection: Connection, about: About) -> Figures:
         hosts=sum(1 for name in hosts if name),
         hosts_before=sum(1 for name in hosts_before if name),
         slots=tuple(reading.slots()),
-        top_people=_first(people, people_before, about.top),
-        top_groups=_first(groups, groups_before, about.top),
-        top_hosts=_first(hosts, hosts_before, about.top),
-        top_categories=_first(categories, categories_before, about.top),
+        trend=trends.periods(),
+        top_people=trends.along("hourly_person", "user", _first(people, people_before, about.top)),
+        top_groups=trends.along("hourly_place", "groups", _first(groups, groups_before, about.top)),
+        top_hosts=trends.along("hourly_place", "host", _first(hosts, hosts_before, about.top)),
+        top_categories=trends.along(
+            "hourly_place", "categories", _first(categories, categories_before, about.top)
+        ),
+        new_hosts=trends.new(hosts, about.top),
+        gone_hosts=gone(hosts, hosts_before, about.top),
         refusals=_most_refused(refusals, about.top),
         harms=tuple(_harms(refusals, reading.deeds(), about.top)),
         limited=tuple(_limited(refusals, about.top)),
@@ -109,7 +116,7 @@ class _Reading:
 
     def by(self, table: str, column: str, period: Period) -> dict[str, Counts]:
         """The counts by one thing."""
-        sums = f"SELECT {column} AS number, {_COUNTS} FROM {table} WHERE {self._where} GROUP BY {column}"
+        sums = f"SELECT {column} AS number, {_COUNTS} FROM {table} WHERE {self.where} GROUP BY {column}"
         query = f"SELECT text, sums.* FROM ({sums}) AS sums JOIN term ON term.id = number"
         rows = self._connection.execute(query, _bounds(period))
         return {text: Counts(*counts) for text, _, *counts in rows}
@@ -136,7 +143,7 @@ class _Reading:
         query = (
             "SELECT users.text, groupings.text, hosts.text, rules.text, results.text, times, most FROM ("
             "  SELECT user, groups, host, rule, result, SUM(times) AS times, MAX(times) AS most"
-            f"  FROM hourly_refusal WHERE {self._where} GROUP BY user, groups, host, rule, result"
+            f"  FROM hourly_refusal WHERE {self.where} GROUP BY user, groups, host, rule, result"
             ") AS sums JOIN term AS users ON users.id = user JOIN term AS groupings ON groupings.id = groups "
             "JOIN term AS hosts ON hosts.id = host JOIN term AS rules ON rules.id = rule "
             "JOIN term AS results ON results.id = result"
@@ -157,11 +164,12 @@ class _Reading:
         return found
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The rows of a span of time that are wanted."""
         return _IN + (" AND groups IN (SELECT id FROM wanted)" if self._about.group else "")
 
     def _hours(self, period: Period) -> dict[int, Counts]:
-        query = f"SELECT hour, {_COUNTS} FROM hourly_person WHERE {self._where} GROUP BY hour"
+        query = f"SELECT hour, {_COUNTS} FROM hourly_person WHERE {self.where} GROUP BY hour"
         return {hour: Counts(*counts) for hour, *counts in self._connection.execute(query, _bounds(period))}
 
 

@@ -22,6 +22,7 @@ from corpproxy.backends.afterwork.job import AfterworkJob, zone_name
 from corpproxy.backends.afterwork.now import afterwork_now
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.reports.figures import TOP, About, read_figures
+from corpproxy.backends.reports.trends import PERIODS
 from corpproxy.backends.search.index import INDEX_KEY
 from corpproxy.backends.search.search import Search
 from corpproxy.backends.store.opening import read_at
@@ -86,11 +87,11 @@ def figures_of(order: ReportOrder, now: float, complain: Callable[[str], None]) 
 
 
 def _of_person(order: ReportOrder, complain: Callable[[str], None]) -> sqlite3.Connection:
-    """Roll-ups of one person, of the period and of the one before, in memory."""
+    """Roll-ups of one person, of the period and of those before it, in memory."""
     folder = order.state / RECORDS_FOLDER
     query = RecordQuery(
         user=order.user,
-        since=utc_text(order.period.before.begins),
+        since=utc_text(order.period.last(PERIODS)[0].begins),
         until=utc_text(order.period.ends),
     )
     try:

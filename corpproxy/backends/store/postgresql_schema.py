@@ -112,6 +112,14 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         oldest=2,
     ),
+    # Which of the last minutes count: the number of the last, and a bit for it and each before it.
+    Migration(
+        (
+            "ALTER TABLE quota ADD COLUMN minute bigint NOT NULL DEFAULT 0, "
+            "ADD COLUMN minutes bigint NOT NULL DEFAULT 0",
+        ),
+        oldest=2,
+    ),
 )
 
 

@@ -21,7 +21,9 @@ from corpproxy.accounting.common import (
     NodeLent,
     NodeLoan,
 )
+from corpproxy.accounting.minutes import Minutes
 from corpproxy.accounting.quotas import Charge
+from corpproxy.backends.store.quota_file import KEPT_SECONDS
 from corpproxy.backends.store.sql import Connection
 
 NOTHING_SEEN = -1
@@ -49,7 +51,7 @@ GROUP BY quota."limit", quota.whom, quota.until
 
 _MEMBERS = "unnest(?::text[], ?::text[], ?::float8[]) AS member (named, person, ends)"
 _BUDGETS = f"""
-SELECT "limit", whom, until, used, granted FROM quota
+SELECT "limit", whom, until, used, granted, minute, minutes FROM quota
 JOIN {_MEMBERS} ON "limit" = named AND whom = person AND until = ends
 """
 _LOANS = f"""
@@ -61,9 +63,12 @@ SELECT DISTINCT "limit", whom, until FROM loan WHERE node = ? AND run <> ?
 """
 # All rows go in with one statement: a third of what one for each costs.
 _PUT_BUDGETS = """
-INSERT INTO quota ("limit", whom, until, used, granted, changed)
-SELECT *, ?::bigint FROM unnest(?::text[], ?::text[], ?::float8[], ?::float8[], ?::float8[])
-ON CONFLICT ("limit", whom, until) DO UPDATE SET used = excluded.used, changed = excluded.changed
+INSERT INTO quota ("limit", whom, until, used, granted, minute, minutes, changed)
+SELECT *, ?::bigint FROM unnest(
+    ?::text[], ?::text[], ?::float8[], ?::float8[], ?::float8[], ?::bigint[], ?::bigint[]
+)
+ON CONFLICT ("limit", whom, until) DO UPDATE SET
+    used = excluded.used, minute = excluded.minute, minutes = excluded.minutes, changed = excluded.changed
 """
 _PUT_LOANS = f"""
 INSERT INTO loan ("limit", whom, until, run, node, granted, moved, returned, wants, heard)
@@ -140,17 +145,22 @@ def changed(connection: Connection, run: str, seen: int, now: float) -> tuple[li
 
 
 def forget(connection: Connection, now: float) -> None:
-    """Forget what was made good again."""
-    connection.execute("DELETE FROM loan WHERE until <= ?", (now,))
-    connection.execute("DELETE FROM quota WHERE until <= ?", (now,))
+    """
+    Forget what was made good days ago.
+
+    It must be over by the clock of the database, too: a node whose clock is far ahead would take from all the
+    others what they count by.
+    """
+    for table in ("loan", "quota"):
+        connection.execute(f"DELETE FROM {table} WHERE until <= least(?, {_NOW})", (now - KEPT_SECONDS,))
 
 
 def _budgets(connection: Connection, places: Sequence[Place]) -> dict[Place, Budget]:
     budgets = {place: Budget() for place in places}
     columns = _columns(budgets) or [[], [], []]
-    for *place, used, granted in connection.execute(_BUDGETS, columns):
+    for *place, used, granted, minute, minutes in connection.execute(_BUDGETS, columns):
         budget = budgets[Place(*place)]
-        budget.used, budget.granted = used, granted
+        budget.used, budget.granted, budget.minutes = used, granted, Minutes(minute, minutes)
     for *place, run, node, granted, moved, returned, wants, silent in connection.execute(_LOANS, columns):
         loan = NodeLoan(node, granted, moved, returned, wants, silent)
         budgets[Place(*place)].loans[run] = loan
@@ -160,7 +170,9 @@ def _budgets(connection: Connection, places: Sequence[Place]) -> dict[Place, Bud
 def _put(
     connection: Connection, number: int, budgets: Mapping[Place, Budget], loans: Iterable[tuple[Place, str]]
 ) -> None:
-    rows = [(*place, budget.used, budget.granted) for place, budget in budgets.items()]
+    rows = [
+        (*place, one.used, one.granted, one.minutes.last, one.minutes.bits) for place, one in budgets.items()
+    ]
     if rows:
         connection.execute(_PUT_BUDGETS, (number, *_columns(rows)))
         lent = [(*place, run, *_counts(budgets[place].loans[run])) for place, run in loans]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.backends.reports.make import ReportOrder, figures_of, make_report
@@ -28,6 +29,7 @@ class ReportTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.state = Path(self.mktemp())
         (self.state / "records").mkdir(parents=True)
+        self.address = self.made()
         self.said: list[str] = []
         self.lines: list[bytes] = []
         for hour in (8, 9, 10):
@@ -44,6 +46,14 @@ class ReportTests(SynchronousTestCase):
         self.deed("access-asked", "amir", "amir", "games.example")
         self.deed("grant-given", "carol", "group:pupils", "other.example")
 
+    def made(self) -> StoreAddress | None:
+        """Where the store is, which is not made yet: None for the file of the state folder."""
+        return None
+
+    def order(self, group: str = "", **more) -> ReportOrder:
+        """A report of the week."""
+        return ReportOrder("Hillside", self.state, WEEK, group, store=self.address, **more)
+
     def add(self, day: int, hour: int, user: str, host: str, minute: int = 0, **fields) -> None:
         """Record an exchange."""
         fields = {"groups": ("pupils",), "received": 10, "sent": 90, **fields}
@@ -59,7 +69,7 @@ class ReportTests(SynchronousTestCase):
     def figures(self, **more) -> Figures:
         """The figures of the week."""
         (self.state / "records" / FIRST).write_bytes(b"".join(self.lines))
-        return figures_of(ReportOrder("Hillside", self.state, WEEK, **more), NOW, self.said.append)
+        return figures_of(self.order(**more), NOW, self.said.append)
 
     def test_totals(self) -> None:
         """What was in the week counts, beside the week before; what came behind it does not."""
@@ -83,6 +93,33 @@ class ReportTests(SynchronousTestCase):
         )
         self.assertEqual(found.top_people[0].before.exchanges, 1)
         self.assertEqual(len(self.figures(top=1).top_people), 1)
+
+    def test_trends(self) -> None:
+        """Rows and the whole come with the last eight weeks, the earliest first."""
+        self.add(2, 8, "amir", "www.bbc.example", groups=("staff", "pupils"))
+        found = self.figures()
+        self.assertEqual([slot.name for slot in found.trend][-2:], ["2026-W47", "2026-W48"])
+        self.assertEqual([slot.now.exchanges for slot in found.trend], [0, 0, 0, 0, 1, 0, 1, 9])
+        self.assertEqual(found.trend[-1].now.refused, 5)
+        trends = {row.name: row.trend[4:] for row in (*found.top_people, *found.top_groups, *found.top_hosts)}
+        self.assertEqual(trends["amir"], (1, 0, 1, 4))
+        self.assertEqual(trends["staff"], (1, 0, 0, 1))
+        self.assertEqual(trends["games.example"], (0, 0, 0, 4))
+        news = next(row for row in found.top_categories if row.name == "news")
+        self.assertEqual(news.trend[4:], (0, 0, 1, 4))
+
+    def test_new_and_gone(self) -> None:
+        """Hosts that are new, and those that nobody asks for any more, are told apart."""
+        self.add(17, 8, "amir", "old.example")
+        found = self.figures()
+        self.assertEqual([row.name for row in found.new_hosts], ["games.example"])
+        self.assertEqual([(row.name, row.before.exchanges) for row in found.gone_hosts], [("old.example", 1)])
+
+    def test_nothing_before(self) -> None:
+        """Where nothing is known of before there is no trend, and nothing is new."""
+        self.lines = [line for line in self.lines if b"2026-11-16" not in line]
+        found = self.figures()
+        self.assertEqual((found.trend, found.new_hosts, found.gone_hosts), ((), (), ()))
 
     def test_over_blocking(self) -> None:
         """Who tried again, asked or was let through was hurt; who left it at that was not."""
@@ -124,7 +161,7 @@ class ReportTests(SynchronousTestCase):
         found = self.figures(group="staff")
         self.assertEqual([row.name for row in found.top_people], ["carol"])
         self.assertEqual((found.total.exchanges, found.harms, found.refusals), (1, (), ()))
-        self.assertNotIn("amir", make_report(ReportOrder("Hillside", self.state, WEEK, "staff"), NOW, print))
+        self.assertNotIn("amir", make_report(self.order("staff"), NOW, print))
         self.assertEqual(self.figures(group="nobody").total.exchanges, 0)
 
     def test_person(self) -> None:

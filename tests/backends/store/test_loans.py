@@ -78,6 +78,12 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual({one.granted for one in lent}, {7 + (MIB - 7) // 2})
         self.assertEqual({one.elsewhere for one in self.common()}, {9.0})
 
+    def test_minutes(self) -> None:
+        """A minute that two nodes count is one."""
+        for node, run in ((self.one, "1"), (self.two, "2"), (self.two, "2")):
+            node.borrow(run, [asked(moved=1, minute=29_923_845, minutes=(1 << 63) - 1)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 1, 0)])
+
     def test_days(self) -> None:
         """Each day is counted for itself."""
         self.one.borrow("1", [asked(moved=MIB)])
@@ -149,8 +155,8 @@ class LoansTests(SynchronousTestCase):
 
     def test_made_good(self) -> None:
         """What was made good long ago is forgotten with its loans."""
-        self.one.borrow("1", [asked(wants=1000), asked(limit="week", until=NOW + 9e5)])
-        self.store.shared(NOW + 8000)
+        self.one.borrow("1", [asked(wants=1000, until=1e9), asked(limit="week", until=NOW + 9e5)])
+        self.store.shared(NOW)
         self.assertEqual(do('SELECT "limit" FROM loan'), [("week",)])
 
     def test_away(self) -> None:
