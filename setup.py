@@ -42,6 +42,13 @@ setup(
             "corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(
+            "corpproxy._section",
+            ["native/section.c"],
+            extra_compile_args=FLAGS,
+            depends=HEADERS,
+            optional=True,
+        ),
+        Extension(
             "corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
     ],

@@ -9,7 +9,7 @@ names are taken off in lower case, because hop-by-hop fields must be found among
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from corpproxy import twins
@@ -59,6 +59,10 @@ class _LowerNames(dict[bytes, bytes]):
 
 
 lower_names = _LowerNames()
+
+# Three lines are asked for of a section that came for the first time: ``native/section.c`` finds them among
+# the octets.
+_value: Callable[[bytes, bytes], bytes | None] | None = None if twins.section is None else twins.section.value
 
 
 # Notes on one section: it is sent to one host, seldom to two.
@@ -176,6 +180,8 @@ class Fields:
         """
         The value of the first field of that (lower-case) name, without space around it; None without one.
         """
+        if self._index is None and _value is not None:
+            return _value(self.section, name)
         line = self.index.get(name)
         if line is None:
             return None
