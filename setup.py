@@ -18,7 +18,12 @@ setup(
             "corpproxy._ahead", ["native/ahead.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(
-            "corpproxy._apr1", ["native/apr1.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+            "corpproxy._apr1",
+            ["native/apr1.c"],
+            libraries=["crypto"],
+            extra_compile_args=FLAGS,
+            depends=HEADERS,
+            optional=True,
         ),
         Extension(
             "corpproxy._chain",
