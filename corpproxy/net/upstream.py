@@ -188,8 +188,7 @@ class Upstream(Wire):
 
     def octets(self, data: bytes) -> None:
         """Take octets of an answer's head; between exchanges, octets that nobody asked for."""
-        asker = self.asker
-        if asker is None:
+        if self.asker is None:
             # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
             # octets must never become the next answer.
             if not self.closing:
@@ -200,7 +199,7 @@ class Upstream(Wire):
         try:
             head = reader.feed(data)
             while head is not None and head.status < 200 and head.is_interim:
-                head = self._interim(asker, head)
+                head = self._interim(head)
             if head is None:
                 return
             body, keep, self.challenges = answer_framing(head, self._method)
@@ -211,7 +210,8 @@ class Upstream(Wire):
                 )
             )
             return
-        self.asker = None
+        # After a 1xx it may be another one, whose road began with that (`corpproxy.net.ahead`).
+        asker = self.asked_no_more()
         self.keep = keep
         self.deadline = NEVER
         rest = reader.rest
@@ -223,15 +223,18 @@ class Upstream(Wire):
         if self.sink is waiting:
             self.hold(UNTAKEN)
 
-    def _interim(self, asker: Asker, head: ResponseHead) -> ResponseHead | None:
+    def _interim(self, head: ResponseHead) -> ResponseHead | None:
         """Tell of a 1xx; gives the head that came behind it, if one did and is waited for."""
         self._interim_octets += head.octets
         if self._interim_octets > MAX_INTERIM_OCTETS:
             raise ProtocolError("too-many-interim", "1xx answers without end")
-        asker.interim(head)
-        if self.asker is not asker:
-            return None
-        return self._reader.feed(self._reader.take_rest())
+        assert self.asker is not None
+        self.asker.interim(head)
+        return self._reader.feed(self._reader.take_rest()) if self._is_asked() else None
+
+    def _is_asked(self) -> bool:
+        """Whether somebody waits for an answer still, whoever it is."""
+        return self.asker is not None
 
     def half_closed(self) -> None:
         """The server closed its side without an answer, or between exchanges: it is of no more use."""

@@ -21,6 +21,7 @@ from tests.support.rows import rows, tabular
 from tests.support.wires import Site
 
 WARM = 4
+HEAD = response(200, b"Content-Length: 8", framed=False)
 AGAIN = st.sampled_from([("send", 0), ("answer", 0)])
 
 
@@ -99,6 +100,8 @@ class OtherwiseTests(SynchronousTestCase):
         long=(response(200, b"Content-Length: 8", framed=False) + b"half", b"half"),
         chunked=(response(200, b"Transfer-Encoding: chunked", framed=False) + b"4\r\nhalf\r\n", b"half"),
         early=(response(103, framed=False), b"HTTP/1.1 103 "),
+        early_and_head=(response(103, framed=False) + HEAD, b"Content-Length: 8"),
+        two_early=(response(103, framed=False) * 2 + HEAD + b"half", b"half"),
         more=(response(content=b"hello") + b"HTTP/1.1 200", b"hello"),
     )
     def test_answer(self, answer, expected):
@@ -106,6 +109,12 @@ class OtherwiseTests(SynchronousTestCase):
         self.server.send(answer)
         self.assertIn(expected, self.client.take())
         self.assertIsNot(type(self.client.protocol.run), Ahead)
+
+    def test_early_whole(self):
+        """What comes whole behind a 1xx goes to the client as ever."""
+        self.server.send(response(103, framed=False) + response(content=b"hello"))
+        self.assertTrue(self.client.take().endswith(b"hello"))
+        self.assert_recorded(ResultCode.FORWARDED)
 
     @rows(challenge=(407, "foreign-challenge"), switch=(101, "upgrade-not-asked"))
     def test_steering(self, status, failure):

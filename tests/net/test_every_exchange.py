@@ -70,6 +70,7 @@ ANSWERS = [
     b"HTTP/1.1 200 OK\r\nCont",
     b"x" * 70_000,
     b"0\r\n\r\n",
+    response(103, framed=False) + response(content=b"hello"),
 ]
 
 STEPS = st.one_of(
