@@ -18,7 +18,12 @@ setup(
             "corpproxy._ahead", ["native/ahead.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
         ),
         Extension(
-            "corpproxy._apr1", ["native/apr1.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+            "corpproxy._apr1",
+            ["native/apr1.c"],
+            libraries=["crypto"],
+            extra_compile_args=FLAGS,
+            depends=HEADERS,
+            optional=True,
         ),
         Extension(
             "corpproxy._chain",
@@ -40,6 +45,13 @@ setup(
         ),
         Extension(
             "corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
+        ),
+        Extension(
+            "corpproxy._section",
+            ["native/section.c"],
+            extra_compile_args=FLAGS,
+            depends=HEADERS,
+            optional=True,
         ),
         Extension(
             "corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True

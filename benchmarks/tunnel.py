@@ -218,15 +218,19 @@ class Bench:
         on.ended = True
         self.happens(on, LEFT)
 
-    def open(self, number: int) -> tuple[Socket, Socket]:
+    def open(self, number: int, head: bytes = b"") -> tuple[Socket, Socket]:
         """Open a tunnel, and let the first octets go both ways."""
         client = self.accept()
-        self.comes(client, CONNECTS[number & 15])
+        self.comes(client, head or CONNECTS[number & 15])
         server = self.kernel.made.popleft()
         self.happens(server, select.EPOLLOUT)
         self.comes(client, HELLOS[number & 15])
         self.comes(server, TLS_ANSWER)
         return client, server
+
+    def open_first(self, number: int) -> tuple[Socket, Socket]:
+        """Open a tunnel that is the first of its kind: nobody came with such a program before."""
+        return self.open(number, CONNECTS[number & 15].replace(b"Firefox/", b"Firefox/%d." % number))
 
     def tunnel(self, number: int) -> None:
         """One tunnel from accept to close."""
@@ -327,7 +331,8 @@ def _show_profile(bench: Bench, tunnels: int) -> None:
 
 
 def _show_memory(bench: Bench, count: int) -> None:
-    for title, make in (("tunnel", bench.open), ("connection", bench.connection)):
+    kinds = (("tunnel", bench.open), ("first tunnel", bench.open_first), ("connection", bench.connection))
+    for title, make in kinds:
         total, rows = kept_octets(bench, make, count)
         print(f"{total:,.0f} octets of ours for an idle {title}")
         for name, octets, allocations in rows:

@@ -15,7 +15,7 @@ from corpproxy.accounting.common import Common
 from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
 from corpproxy.interpreter import settle_memory
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
@@ -78,6 +78,9 @@ class QuotaKeeper:
         self._latest = 0.0
         self._turns_back = False
         self._is_reading = False
+        # How far the clock is from one that nobody sets; and until when, by that one, it is doubted.
+        self._difference = service.now() - service.reactor.seconds()
+        self._doubts_until = 0.0
         # What is about everybody, and what is told: in slices, each without waiting for the other.
         self._work = Slices(service.reactor)
         self._tells = Slices(service.reactor)
@@ -257,8 +260,18 @@ class QuotaKeeper:
         self.tell()
 
     def _forget(self) -> None:
-        """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
-        self._file.forget(self._service.now()).addErrback(lambda _: None)
+        """
+        Forget on the disk what was made good days ago; what cannot be forgotten is so the next time.
+
+        Not while the clock was set forward: it may be wrong, and be set back to a day that is not over.
+        """
+        now, seconds = self._service.now(), self._service.reactor.seconds()
+        difference, before = now - seconds, self._difference
+        self._difference = difference
+        if difference - before >= JUMP_SECONDS:
+            self._doubts_until = seconds + KEPT_SECONDS
+        if seconds >= self._doubts_until:
+            self._file.forget(now).addErrback(lambda _: None)
 
     async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")

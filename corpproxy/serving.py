@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import select
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from corpproxy.assembly import assemble
 from corpproxy.audit.reference import References
+from corpproxy.backends.open_files import open_files_limit
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.transports import Transports
 from corpproxy.exchange.exchange import Mode
@@ -44,13 +46,26 @@ def make_proxy(service: CorpproxyService, references: References) -> Proxy:
         in_force=assemble(configuration, service.index, service.lasting),
         deadlines=Deadlines(reactor),
         names=Names(reactor, configuration.names),
-        pool=Pool(reactor, configuration.connections, configuration.timeouts.connect),
+        pool=Pool(
+            reactor,
+            configuration.connections,
+            configuration.timeouts.connect,
+            _share_of_descriptors(service.engine),
+        ),
         books=service.books,
         sign_in=service.reception,
         grants=service.store,
         references=references,
         now=service.now,
     )
+
+
+def _share_of_descriptors(engine: Engine | None) -> Callable[[], float]:
+    """Say how many of the descriptors are in use; without an engine nobody counts, and it may be all."""
+    if engine is None:
+        return lambda: 1.0
+    limit = open_files_limit()
+    return lambda: len(engine) / limit
 
 
 def factory_of(service: CorpproxyService, listener: Listener, token: str | None) -> Any:

@@ -42,6 +42,8 @@ heads = _compiled("_heads")
 preface = _compiled("_preface")
 # Drives exchanges on their road.
 road = _compiled("_road")
+# Looks into sections that came for the first time.
+section = _compiled("_section")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
@@ -52,6 +54,7 @@ PARTS = {
     "heads": heads,
     "preface": preface,
     "road": road,
+    "section": section,
     "wire": wire,
 }
 

@@ -19,6 +19,7 @@ from corpproxy.node_borrowing import SOON_SECONDS, TURN_SECONDS
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standings
 from corpproxy.quota_keeper import FORGET_SECONDS, KEEP_SECONDS, QuotaKeeper
+from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
 
 MIB = 1024 * 1024
@@ -26,6 +27,7 @@ DAY_SECONDS = 86_400.0
 TEXT = b"this is no database at all, but rather some kind of text" * 100
 
 
+@tabular
 class KeeperTests(SynchronousTestCase):
     """Two people below a quota."""
 
@@ -35,6 +37,7 @@ class KeeperTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1795428010)
         self.set_by = 0.0
+        self.quota = Quota(volume=MIB, every=Every.DAY)
         self.patch(quota_keeper, "OneThread", lambda reactor, name: DirectThread())
         self.seen = []
         globalLogPublisher.addObserver(self.seen.append)
@@ -43,7 +46,7 @@ class KeeperTests(SynchronousTestCase):
     def keeper(self):
         """A keeper as of after a start, whose disk answers at once."""
         standings = Standings()
-        limits = Limits([Limit("day", quota=Quota(volume=MIB, every=Every.DAY))], standings=standings)
+        limits = Limits([Limit("day", quota=self.quota)], standings=standings)
         service = SimpleNamespace(
             state=self.state,
             store=SimpleNamespace(is_shared=False),
@@ -176,6 +179,41 @@ class KeeperTests(SynchronousTestCase):
         keeper.count({("day", "amir"): 1000})
         self.clock.advance(KEEP_SECONDS)
         for _ in range(4 * 24):
+            self.clock.advance(FORGET_SECONDS)
+        keeper.stop()
+        self.assertNotIn(b"amir", (self.state / QUOTA_FILE).read_bytes())
+
+    @rows(
+        hour=(Every.HOUR, 3_600, 5),
+        day=(Every.DAY, DAY_SECONDS, 5),
+        month=(Every.MONTH, 31 * DAY_SECONDS, 5),
+        years=(Every.DAY, 1000 * DAY_SECONDS, 40),
+    )
+    def test_wrong_for_long(self, every, away, hours):
+        """However far and long a clock was ahead: the time that comes again knows what was used of it."""
+        self.quota = Quota(volume=MIB, every=every)
+        keeper = self.keeper()
+        began = self.now()
+        keeper.count({("day", "amir"): MIB})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(away)
+        for _ in range(hours):
+            keeper.count({("day", "amir"): 1})
+            self.clock.pump([KEEP_SECONDS, FORGET_SECONDS, 0])
+        self.set_clock(began + 60 - self.now())
+        self.clock.pump([KEEP_SECONDS, 0, 0])
+        self.assertEqual(self.used(keeper), {"amir": MIB})
+        self.assertTrue(keeper._service.lasting.standings.of("day", "amir", self.now()).is_spent)
+        keeper.stop()
+        self.assertEqual(self.used(self.keeper()), {"amir": MIB})
+
+    def test_forgotten_after_all(self):
+        """A clock that was set forward and stays so is believed after two days."""
+        keeper = self.keeper()
+        keeper.count({("day", "amir"): 1000})
+        self.clock.advance(KEEP_SECONDS)
+        self.set_clock(1000 * DAY_SECONDS)
+        for _ in range(3 * 24):
             self.clock.advance(FORGET_SECONDS)
         keeper.stop()
         self.assertNotIn(b"amir", (self.state / QUOTA_FILE).read_bytes())

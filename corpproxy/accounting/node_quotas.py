@@ -318,16 +318,21 @@ class NodeQuotas(Quotas):
         standing = super().standing(limit, whom, now)
         holding = self._holdings.get((limit, whom))
         if standing is not None and holding is not None and holding.shut_until > now:
-            used, until = max(standing.used, standing.allowed), min(standing.until, holding.shut_until)
-            return standing._replace(used=used, until=until)
+            return Standing(0.0, 0.0, min(standing.until, holding.shut_until))
         return standing
+
+    def all(self, now: float) -> dict[Member, Standing]:
+        """How everybody stands who used anything, as far as is known here."""
+        found = {member: super(NodeQuotas, self).standing(*member, now) for member in self._rows}
+        return {member: standing for member, standing in found.items() if standing is not None}
 
     def grant(self, limit: str, whom: str, more: float, now: float) -> Standing | None:
         """Give a member more, until it is made good again."""
         holding = self._holdings.get((limit, whom))
         if holding is not None:
             holding.is_over = False
-        return super().grant(limit, whom, more, now)
+        super().grant(limit, whom, more, now)
+        return super().standing(limit, whom, now)
 
     def reset(self, limit: str, whom: str | None, now: float) -> int:
         """Begin anew for a member, or for all of a limit."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from operator import methodcaller
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -21,6 +19,16 @@ from corpproxy.audit.redact import left_out, recorded_agent, recorded_method, re
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.audit.times import utc_text
+from corpproxy.backends.alike import (
+    HAS_MORE,
+    SHORT_PATH,
+    Decided,
+    copied,
+    is_common,
+    is_short,
+    like,
+    milliseconds,
+)
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import NOWHERE
 from corpproxy.exchange.ending import Ending
@@ -35,17 +43,12 @@ log = Logger()
 # costs no more than this of it.
 PROGRESS_SECONDS = 300.0
 
-SHORT_PATH = 256
 # The last moment that records can write.
 MAX_MOMENT = 253_402_300_799.0
 _UNRESOLVED = ("none",)
 _KEPT = AuditSettings()
 _FORWARDED, _EXCHANGE = ResultCode.FORWARDED, Kind.EXCHANGE
 _TUNNELLED, _CLOSING = ResultCode.TUNNELLED, Kind.CLOSING
-# What `copy.copy` comes to in the end.
-_copied: Callable[[Record], Record] = methodcaller("__copy__")
-# What of a path may have to be left out.
-_HAS_MORE = re.compile("[?;#]").search
 _ENDS = frozenset({Kind.EXCHANGE, Kind.CLOSING})
 # Deeds of these sources were done by who administers the machine, or by nobody.
 _ABOUT_PSEUDONYMS = frozenset({DeedName.REVEALED, DeedName.REVEAL_ENDED})
@@ -90,6 +93,7 @@ class Books:
         self.naming: Naming | None = None
         self.forgotten: tuple[Erasure, ...] = ()
         self.look: Callable[[Exchange], None] | None = None
+        self._decided = Decided(self._record, self._agent)
         self._methods = _Texts(recorded_method)
         self._agents = _Texts(lambda agent: recorded_agent(agent, _KEPT))
 
@@ -107,7 +111,7 @@ class Books:
         elif known.record is None:
             record = self._keep(self._record(exchange, Kind.OPENING, ResultCode.OPEN), known)
         else:
-            record = self._like(known.record, exchange, self._now())
+            record = like(known.record, exchange, self._now())
         # A call saved is worth a look: most sites keep names and are discreet about nothing.
         if self.naming is not None or exchange.in_force.discretion.levels or self.forgotten:
             record = self._kept(record, exchange)
@@ -253,11 +257,13 @@ class Books:
                 and exchange.ended is None
             ):
                 return self._closing(known.record, exchange, now)
+        if exchange.result is _FORWARDED and is_common(exchange):
+            return self._decided.record(exchange, now)
         return self._record(exchange, _CLOSING if exchange.opened else _EXCHANGE, exchange.result)
 
     def _closing(self, opening: Record, exchange: Exchange, now: float) -> Record:
         """The closing record of a tunnel: as the opening one of a tunnel like it, but for what came after."""
-        record = self._like(opening, exchange, now)
+        record = like(opening, exchange, now)
         record.kind, record.result = _CLOSING, _TUNNELLED
         record.status, record.server_name = exchange.status, exchange.server_name
         return record
@@ -268,11 +274,12 @@ class Books:
         next.
         """
         path = exchange.destination.path if exchange.destination is not None else ""
-        if len(path) >= SHORT_PATH or _HAS_MORE(path):
+        # As `is_short` and `forwarded` do it: most exchanges pass here.
+        if len(path) >= SHORT_PATH or HAS_MORE(path):
             return self._record(exchange, Kind.EXCHANGE, exchange.result)
         if known.record is None:
             return self._keep(self._record(exchange, Kind.EXCHANGE, exchange.result), known)
-        record = self._like(known.record, exchange, now)
+        record = like(known.record, exchange, now)
         record.path = path
         record.status = exchange.status
         seconds = exchange.first_octet_seconds
@@ -281,29 +288,7 @@ class Books:
 
     def _keep(self, record: Record, known: Known) -> Record:
         """Remember the record for those like it that follow; gives the record."""
-        known.record = _copied(record)
-        return record
-
-    def _like(self, other: Record, exchange: Exchange, now: float) -> Record:
-        """The record of an exchange that is like another one, but for what each has for itself."""
-        account = exchange.account
-        record = _copied(other)
-        record.id = exchange.reference
-        record.at = utc_text(exchange.started)
-        seconds = now - exchange.started
-        # As `round` does it, at a third of its price.
-        record.seconds = int(seconds * 1e6 + 0.5) / 1e6 if seconds > 0 else 0.0
-        record.received = account.received
-        record.sent = account.sent
-        record.up_sent = exchange.up_sent
-        record.up_received = exchange.up_received
-        record.upstream = exchange.upstream
-        # Most come over a connection that was there.
-        record.connect_ms = record.resolve_ms = None
-        if exchange.connect_seconds >= 0:
-            record.connect_ms = _milliseconds(exchange.connect_seconds)
-        if exchange.resolve_seconds >= 0:
-            record.resolve_ms = _milliseconds(exchange.resolve_seconds)
+        known.record = copied(record)
         return record
 
     def _bare(self, exchange: Exchange, kind: Kind) -> Record:
@@ -362,9 +347,9 @@ class Books:
             upstream=exchange.upstream,
             server_name=exchange.server_name,
             agent=self._agent(exchange),
-            first_octet_ms=_milliseconds(exchange.first_octet_seconds),
-            connect_ms=_milliseconds(exchange.connect_seconds),
-            resolve_ms=_milliseconds(exchange.resolve_seconds),
+            first_octet_ms=milliseconds(exchange.first_octet_seconds),
+            connect_ms=milliseconds(exchange.connect_seconds),
+            resolve_ms=milliseconds(exchange.resolve_seconds),
         )
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
@@ -463,10 +448,6 @@ _NO_DESTINATION = Destination(Host(""), 0, "", "")
 _EFFECTS = {effect: effect.value for effect in Effect}
 
 
-def _milliseconds(seconds: float) -> int | None:
-    return round(seconds * 1000) if seconds >= 0 else None
-
-
 def _add_evidence(record: Record, category: str, destination: Destination) -> None:
     """Say which list and which entry of it put the destination into the category that decided."""
     record.category = category
@@ -483,6 +464,6 @@ def _until(at: float) -> str:
 
 def _path(path: str, settings: AuditSettings) -> str:
     """The path as it is recorded; most have nothing that must be left out."""
-    if len(path) < SHORT_PATH and not _HAS_MORE(path):
+    if is_short(path):
         return path
     return recorded_path(path, settings)

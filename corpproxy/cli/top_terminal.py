@@ -127,7 +127,7 @@ class Terminal:
             self._say(_what_ended(told))
             self._next = 0.0
         elif told.answer is None:
-            self._trouble = f"{told.problem} (asked again until it answers)"
+            self._trouble = f"no answer, asked again: {told.problem}"
         elif _is_same(told.about, self._state.question(self._page)):
             if self._trouble:
                 self._say("the service answers again")

@@ -14,7 +14,6 @@ can differ, is never remembered; nor are categories that the path has a say in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
@@ -139,10 +138,12 @@ def remember(exchange: Exchange) -> None:
     cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
     path = target[cut:]
     key = (head.method, target[:cut], exchange.client, exchange.listener)
-    remembered = head.fields.outline.known
-    came = hash(key)
-    if key not in remembered and came not in remembered:
-        _put(remembered, came, None)
+    outline, came = head.fields.outline, hash(key)
+    if outline.came != came and key not in outline.known and came not in outline.known:
+        if not outline.came:
+            outline.came = came
+        else:
+            outline.know(came, None, MAX_KNOWN)
         return
     if exchange.target.form not in _FORMS or exchange.target.path != path:
         return
@@ -154,14 +155,8 @@ def remember(exchange: Exchange) -> None:
         return
     known = Known(in_force.sections, destination, exchange.identity, again, decision, lasts)
     exchange.known = known
-    remembered.pop(came, None)
-    _put(remembered, key, known)
-
-
-def _put(remembered: dict[Any, Known | None], key: object, known: Known | None) -> None:
-    if len(remembered) >= MAX_KNOWN:
-        remembered.clear()
-    remembered[key] = known
+    outline.known.pop(came, None)
+    outline.know(key, known, MAX_KNOWN)
 
 
 def _again(exchange: Exchange, path: bytes) -> Callable[[float], Identity | None] | None:

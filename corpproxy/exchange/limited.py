@@ -94,6 +94,10 @@ def spent_decision(limiting: Limits, applied: Applied, now: float) -> Decision:
     assert quota is not None
     standing = limiting.standings.of(limit.name, applied.whom, now)
     until = clock(standing.until, quota.time_zone) if standing is not None else "soon"
+    if standing is not None and not standing.is_known:
+        reason = f"what is left of the quota of '{limit.name}' is not known; it is looked again at {until}"
+        said = f"What is left of your quota cannot be told just now. Try again at {until}."
+        return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=said)
     used = quota.amount(standing.allowed if standing is not None else quota.allowed)
     reason = f"the quota of '{limit.name}' ({used}) is used up until {until}"
     said = limit.say or "Your quota is used up."

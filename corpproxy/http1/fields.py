@@ -9,7 +9,7 @@ names are taken off in lower case, because hop-by-hop fields must be found among
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from corpproxy import twins
@@ -60,9 +60,17 @@ class _LowerNames(dict[bytes, bytes]):
 
 lower_names = _LowerNames()
 
+# Three lines are asked for of a section that came for the first time: ``native/section.c`` finds them among
+# the octets.
+_value: Callable[[bytes, bytes], bytes | None] | None = None if twins.section is None else twins.section.value
+
 
 # Notes on one section: it is sent to one host, seldom to two.
 MAX_NOTES = 16
+
+
+# What is known of a section of which nothing is; nobody writes to it.
+NOTHING: dict[Any, Any] = {}
 
 
 class Outline:
@@ -71,17 +79,25 @@ class Outline:
 
     ``lines`` is their number.  ``is_plain`` is what `corpproxy.http1.steering.is_plain` found, None before it
     was asked.  ``notes`` is where those who read the fields keep what they made of them, ``known`` where an
-    exchange keeps what it found out about its like.  No value that is a secret may stand in either: this
-    outlives the exchange.
+    exchange keeps what it found out about its like, and ``came`` the number of the first one that came, 0
+    before one did.  No value that is a secret may stand in any of them: this outlives the exchange.
     """
 
-    __slots__ = ("is_plain", "known", "lines", "notes")
+    __slots__ = ("came", "is_plain", "known", "lines", "notes")
 
     def __init__(self, lines: int) -> None:
         self.lines = lines
         self.is_plain: bool | None = None
         self.notes: dict[Any, Any] = {}
-        self.known: dict[Any, Any] = {}
+        # Most sections come once: a dictionary of its own has one of which something is known.
+        self.known = NOTHING
+        self.came = 0
+
+    def know(self, key: object, what: object, most: int) -> None:
+        """Keep what is known under a key; there is room for so many."""
+        if self.known is NOTHING or len(self.known) >= most:
+            self.known = {}
+        self.known[key] = what
 
     def note(self, key: object, what: object) -> None:
         """Keep what was made of the fields; there is room for some notes."""
@@ -164,6 +180,8 @@ class Fields:
         """
         The value of the first field of that (lower-case) name, without space around it; None without one.
         """
+        if self._index is None and _value is not None:
+            return _value(self.section, name)
         line = self.index.get(name)
         if line is None:
             return None

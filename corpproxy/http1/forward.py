@@ -8,6 +8,7 @@ understood, so that the next hop meets no spelling that it could understand othe
 
 from __future__ import annotations
 
+from corpproxy import twins
 from corpproxy.http1.answer import answer_head
 from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import NO_BODY, Body, Framing
@@ -40,6 +41,7 @@ DROPPED_FROM_ANSWERS = frozenset({b"alt-svc"})
 
 _REQUEST_DROP = HOP_BY_HOP | {b"x-forwarded-for"}  # written anew, with one address more
 _ANONYMOUS_DROP = HOP_BY_HOP | CLIENT_ADDRESS
+_ANONYMOUS_DROP_NAMES = tuple(_ANONYMOUS_DROP)
 _RESPONSE_DROP = HOP_BY_HOP | DROPPED_FROM_ANSWERS
 _FRAMING_FIELDS = frozenset({b"content-length", b"transfer-encoding"})
 _CHUNKED_LINE = b"Transfer-Encoding: chunked"
@@ -80,7 +82,10 @@ def forward_request(
     recipe: Recipe | bool = notes.get(key, False)
     if isinstance(recipe, Recipe):
         return line + recipe.write(head.fields.section)
-    written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
+    if twins.section is not None and head.fields.outline.is_plain and forwarded_for is None and keep:
+        written = _plain_fields(head, host, via)
+    else:
+        written = _request_fields(head, host, body, via, forwarded_for, upgrade, keep, max_forwards)
     # True for one that came once: most of those come no more, and a recipe costs as much as writing.
     head.fields.outline.note(key, recipe_of(head.fields, written) if recipe else True)
     return line + written
@@ -92,6 +97,20 @@ def recipe_for(
     """What `forward_request` writes the fields of such a head by, once it has written them twice."""
     recipe = head.fields.outline.notes.get((head.version, host, via, forwarded_for, upgrade, True))
     return recipe if isinstance(recipe, Recipe) else None
+
+
+def _plain_fields(head: RequestHead, host: bytes, via: bytes | None) -> bytes:
+    """
+    Write what `_request_fields` does, of a head that is plain (`corpproxy.http1.steering.is_plain`).
+
+    Nothing frames content in it, no name is repeated, and Connection names nothing.
+    """
+    assert twins.section is not None
+    via_line = b"" if via is None else b"Via: 1.%d %b" % (head.version - 10, via)
+    written: bytes = twins.section.forward(
+        head.fields.section, _ANONYMOUS_DROP_NAMES, b"Host: " + host, via_line
+    )
+    return written
 
 
 def _request_fields(

@@ -4,6 +4,7 @@ What a head asks of the hops it passes: Upgrade, Expect, Max-Forwards (RFC 9110,
 
 from __future__ import annotations
 
+from corpproxy import twins
 from corpproxy.http1.head import RequestHead, ResponseHead
 from corpproxy.http1.refusals import refuse
 from corpproxy.http1.signing_in import signs_in_connection
@@ -12,6 +13,9 @@ _DIGITS = b"0123456789"
 # What makes a request other than the plain ones that browsers send all day.
 _STEERING = frozenset(b"content-length transfer-encoding expect upgrade te max-forwards".split())
 _PLAINLY_ALIVE = (None, b"Connection: keep-alive", b"Connection: Keep-Alive")
+# For ``native/section.c``, which does not read schemes.
+_NEVER_PLAIN = (*_STEERING, b"authorization")
+_PLAINLY_ALIVE_LINES = tuple(line for line in _PLAINLY_ALIVE if line is not None)
 # No road has a thousand million hops; this only keeps numbers small.
 _MAX_FORWARDS_DIGITS = 9
 
@@ -25,6 +29,10 @@ def is_plain(head: RequestHead) -> bool:
     """
     outline = head.fields.outline
     plain = outline.is_plain
+    if plain is None and twins.section is not None:
+        surely: bool = twins.section.is_plain(head.fields.section, _NEVER_PLAIN, _PLAINLY_ALIVE_LINES)
+        # What it does not say for sure is worked out below.
+        plain = outline.is_plain = True if surely else None
     if plain is None:
         index = head.fields.index
         plain = outline.is_plain = (
@@ -43,6 +51,8 @@ def upgrade_protocol(head: RequestHead | ResponseHead) -> bytes | None:
     None unless Connection names the field too and the version is 1.1 (RFC 9110, section 7.8).
     """
     fields = head.fields
+    if fields.outline.is_plain:
+        return None  # its names were looked at
     if b"upgrade" not in fields.index or head.version < 11:
         return None
     if b"upgrade" not in fields.tokens(b"connection"):
@@ -56,6 +66,8 @@ def expects_continue(head: RequestHead) -> bool:
 
     ProtocolError (417) for any other expectation.  In HTTP/1.0 the field means nothing.
     """
+    if head.fields.outline.is_plain:
+        return False  # its names were looked at
     if b"expect" not in head.fields.index or head.version < 11:
         return False
     expectations = head.fields.tokens(b"expect")

@@ -124,7 +124,8 @@ def _host_field(head: RequestHead) -> _Authority:
         if head.version >= 11:
             raise refuse("no-host")
         return b"", None
-    if len(fields.index) != len(fields.names) and fields.names.count(b"host") > 1:
+    # In a plain one no name is repeated.
+    if not fields.outline.is_plain and fields.names.count(b"host") > 1:
         raise refuse("many-hosts")
     if not value:
         return b"", None

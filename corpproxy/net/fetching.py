@@ -135,7 +135,8 @@ class Fetching:
         exchange.upstream = upstream.address
         upstream.asked_at = downstream.proxy.reactor.seconds()
         head = exchange.head
-        if exchange.known is None and signs_in_connection(head.fields, b"authorization"):
+        fields = head.fields
+        if not fields.outline.is_plain and signs_in_connection(fields, b"authorization"):
             downstream.pin(upstream)
         upload = downstream.upload
         is_whole = upload is None or upload.over

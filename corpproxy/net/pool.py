@@ -8,6 +8,7 @@ client signed in on it.  An exchange that finds its server at the bound waits it
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,9 +18,19 @@ from corpproxy.errors import UpstreamError
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.net.upstream import Server, Upstream
 
-# Kept connections to all servers together.  A school at work has a few hundred servers warm; past this the
-# one kept longest is closed.
+# Kept connections to all servers together, on any machine.  A school at work has a few hundred servers warm.
 MAX_KEPT = 4_000
+# As many where descriptors are left for them: beside 50,000 hosts that come again and again each of these
+# spares a new connection, which is a third of the price of such an exchange.  One costs some 2 KiB.
+MOST_KEPT = 16_000
+# What is kept has so long to be used again: one that comes while all are younger is not kept instead of one
+# of them.  If each took the place of the oldest, many hosts in turn would find nothing but what was closed a
+# moment ago.
+KEPT_AT_LEAST_SECONDS = 30.0
+# The share of the descriptors that are in use up to which more are kept than every machine has, and from
+# which on these go for what is used.  Between the two nothing is closed, or each that comes would close one.
+ROOM_SHARE = 0.75
+CROWDED_SHARE = 0.875
 
 Turn = Deferred[Upstream | None]
 
@@ -37,10 +48,21 @@ class _Line:
 
 
 class Pool:
-    """Keeps connections between exchanges; ``reused`` and ``opened`` count for the metrics."""
+    """
+    Keeps connections between exchanges; ``reused`` and ``opened`` count for the metrics.
 
-    def __init__(self, clock: IReactorTime, limits: ConnectionLimits, wait_seconds: float) -> None:
+    ``used`` gives the share of this process's descriptors that are in use.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: ConnectionLimits,
+        wait_seconds: float,
+        used: Callable[[], float] = lambda: 1.0,
+    ) -> None:
         self._clock = clock
+        self._used = used
         self.limits = limits
         self.wait_seconds = wait_seconds
         self._lines: dict[Server, _Line] = {}
@@ -107,6 +129,7 @@ class Pool:
     def opened_tunnel(self) -> None:
         """A connection was made that never comes here: that of a tunnel, which its client alone may have."""
         self.opened += 1
+        self._make_room()
 
     def opened_one(self, upstream: Upstream) -> None:
         """A connection that was being dialled is there."""
@@ -116,6 +139,7 @@ class Pool:
         if line is None:
             line = self._lines[upstream.server] = _Line()
         line.open.add(upstream)
+        self._make_room()
 
     def dialled_in_vain(self, server: Server) -> None:
         """A connection that was being dialled will not come."""
@@ -135,10 +159,14 @@ class Pool:
         if len(line.kept) >= self.limits.kept_per_server:
             upstream.discard()
             return
+        if self._is_full:
+            oldest = next(iter(self._kept))
+            if upstream.deadline - oldest.deadline < KEPT_AT_LEAST_SECONDS:
+                upstream.discard()
+                return
+            oldest.discard()
         line.kept.append(upstream)
         self._kept[upstream] = None
-        if len(self._kept) > MAX_KEPT:
-            next(iter(self._kept)).discard()
 
     def closed(self, upstream: Upstream) -> None:
         """Forget a connection; who waits for its server may open another."""
@@ -152,6 +180,17 @@ class Pool:
         """Close all that is kept."""
         for upstream in list(self._kept):
             upstream.discard()
+
+    @property
+    def _is_full(self) -> bool:
+        kept = len(self._kept)
+        return kept >= MAX_KEPT and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
+
+    def _make_room(self) -> None:
+        """Connections that are used need the descriptors of those that are kept: two go for each."""
+        for _ in range(2):
+            if len(self._kept) > MAX_KEPT and self._used() >= CROWDED_SHARE:
+                next(iter(self._kept)).discard()
 
     def _forget(self, line: _Line, upstream: Upstream) -> Upstream:
         line.open.discard(upstream)

@@ -87,7 +87,7 @@ def _facts(words: Catalogue, site: Site, holding: Holding) -> list[Fact]:
         rate = applied.rate(way)
         if rate:
             facts.append(Fact(name, words.say(f"limits.{name}"), rate_text(rate)))
-    if quota is not None:
+    if quota is not None and (standing is None or standing.is_known):
         allowed = standing.allowed if standing is not None else quota.allowed
         used = standing.used if standing is not None else 0.0
         told = words.say("limits.of", used=quota.amount(used), allowed=quota.amount(allowed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
@@ -22,6 +22,7 @@ from corpproxy.pages.page import COMMON, Fields, Page
 from corpproxy.pages.plain import as_json, as_text
 from corpproxy.pages.sheet import Form, Sheet, Tone
 from corpproxy.pages.site import Site
+from corpproxy.pages.stencil import Stencils
 from corpproxy.policy.model import Decision, Effect
 
 # The form that asks for access to what was refused; it may lie open for two lessons.
@@ -64,6 +65,7 @@ class Pages:
         self.site = site
         self._seal = seal
         self._words, self._style, self._template = _looks(load)
+        self._stencils = {language: Stencils(partial(self._rendered, language)) for language in self._words}
         digest = base64.b64encode(hashlib.sha256(self._style.encode("utf-8")).digest()).decode("ascii")
         self._policies = _content_policies(site, digest)
 
@@ -166,15 +168,18 @@ class Pages:
             return as_text(sheet, self.site), b"default-src 'none'"
         if audience.media is Media.JSON:
             return as_json(sheet, self.site), b"default-src 'none'"
-        html = self._template.render(
+        html = self._stencils[audience.language].write(sheet, self._mail(sheet, audience))
+        return html, self._policies[bool(sheet.forms)]
+
+    def _rendered(self, language: str, sheet: Sheet, mail: str) -> str:
+        return self._template.render(
             sheet=sheet,
             site=self.site,
-            words=self.words(audience),
+            words=self._words[language],
             style=self._style,
-            mail=self._mail(sheet, audience),
+            mail=mail,
             Tone=Tone,
         )
-        return html, self._policies[bool(sheet.forms)]
 
     def _mail(self, sheet: Sheet, audience: Audience) -> str:
         """Give the mailto: URI (RFC 6068) of a person who asks about this page."""

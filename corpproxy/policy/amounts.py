@@ -59,10 +59,11 @@ def parse_amount(written: str) -> int:
 
 
 def amount_text(octets: int) -> str:
-    """Octets for people: in the largest unit of which there is at least one."""
+    """Octets for people: in the largest unit of which there is at least one, with three digits or so."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         if octets >= _OCTETS[unit]:
-            return f"{octets / _OCTETS[unit]:.1f}".removesuffix(".0") + f" {unit}"
+            amount = octets / _OCTETS[unit]
+            return f"{amount:.{1 if amount < 100 else 0}f}".removesuffix(".0") + f" {unit}"
     return f"{octets} octets"
 
 

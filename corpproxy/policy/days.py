@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+from corpproxy.policy.calendar import clock_change
+
 # When days begin, in minutes after midnight, where the policy says nothing: nobody is up, and nobody saves up
 # for it.
 DAY_BEGINS = 4 * 60
@@ -66,9 +68,12 @@ class Days:
         put a moment into neither day, or into both.
         """
         day = datetime.fromtimestamp(at, self.zone).date()
-        if at < self.beginning(day):
-            return _after(day, -1)
-        return day if at < self.beginning(_after(day, 1)) else _after(day, 1)
+        # Two steps back where a whole day was left out, as in Samoa once: that day is nobody's.
+        while at < self.beginning(day):
+            day = _after(day, -1)
+        while at >= self.beginning(_after(day, 1)):
+            day = _after(day, 1)
+        return day
 
     def beginning(self, day: date) -> float:
         """When a day begins, in POSIX seconds."""
@@ -81,7 +86,15 @@ class Days:
     def _hour(self, at: float) -> Span:
         local = datetime.fromtimestamp(int(at // 1), self.zone)
         begins = at // 1 - local.minute * 60 - local.second
-        return Span(f"{local:%Y-%m-%d %H}:00 {local:%z}", begins, begins + 3600)
+        ends = begins + 3600
+        if self._offset(begins) != local.utcoffset() or self._offset(ends - 1) != local.utcoffset():
+            # A clock that is changed by half an hour ends one hour of its own, and begins another.
+            for change in clock_change(begins, self.zone):
+                begins, ends = (begins, min(ends, change)) if at < change else (max(begins, change), ends)
+        return Span(f"{local:%Y-%m-%d %H}:00 {local:%z}", begins, ends)
+
+    def _offset(self, at: float) -> timedelta | None:
+        return datetime.fromtimestamp(at, self.zone).utcoffset()
 
 
 def clock_text(minutes: int) -> str:

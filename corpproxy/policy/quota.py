@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, date, tzinfo
 from typing import NamedTuple
 
 from corpproxy.policy.amounts import amount_text, rates_in_words
+from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.conditions import When
 from corpproxy.policy.days import DAY_BEGINS, Days, Unit
 
@@ -69,6 +70,10 @@ class Quota:
     time_zone: tzinfo = UTC
     day_begins: int = DAY_BEGINS
     goes_on: bool = False
+    # Since when until when the same end was given last: all members ask for the same one.
+    _last: list[float] = field(
+        default_factory=lambda: [math.inf, -math.inf], init=False, repr=False, compare=False
+    )
 
     @property
     def allowed(self) -> int:
@@ -85,10 +90,22 @@ class Quota:
         return self.occasion is None or self.occasion.hours.contains(at)
 
     def ends(self, at: float) -> float:
-        """When what is used at a time is made good again."""
+        """
+        When what is used at a time is made good again.
+
+        It is the same for all times in between, whoever asks: members are counted by it, on all nodes.
+        """
+        since, until = self._last
+        if not since <= at < until:
+            since, until = at, self._end(at)
+            self._last[:] = since, until
+        return until
+
+    def _end(self, at: float) -> float:
+        days = Days(self.time_zone, self.day_begins)
         if self.occasion is not None:
-            return self.occasion.hours.next_change(at)
-        return Days(self.time_zone, self.day_begins).span(Unit((self.every or Every.DAY).value), at).ends
+            return _change(self.occasion.hours, at, days)
+        return days.span(Unit((self.every or Every.DAY).value), at).ends
 
     def amount(self, used: float) -> str:
         """So much of it, for people."""
@@ -102,12 +119,32 @@ class Quota:
         return f"{self.amount(self.allowed)} {every}, then {self.then}{rates}"
 
 
+def _change(hours: Calendar, at: float, days: Days) -> float:
+    """
+    When a calendar begins to hold or ceases to: it looks some days ahead by itself, and terms are longer.
+
+    One that does neither before the year after next is taken to change with the year: the end must not
+    depend on when it is asked for.
+    """
+    year, holds = days.day(at).year, hours.contains(at)
+    change, last = at, days.beginning(date(year + 2, 1, 1))
+    while change < last:
+        change = hours.next_change(change)
+        if hours.contains(change) != holds:
+            return change
+    return days.beginning(date(year + 1, 1, 1))
+
+
 def _name(occasion: When | None) -> str:
     return occasion.name if occasion is not None else ""
 
 
 class Standing(NamedTuple):
-    """How one member stands: ``until`` is when it is made good again, in POSIX seconds."""
+    """
+    How one member stands: ``until`` is when it is made good again, in POSIX seconds.
+
+    Where nothing is ``allowed``, it is not known until then what is left, and nothing is.
+    """
 
     used: float
     allowed: float
@@ -117,6 +154,11 @@ class Standing(NamedTuple):
     def is_spent(self) -> bool:
         """Whether nothing is left."""
         return self.used >= self.allowed
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what is left."""
+        return self.allowed > 0
 
     @property
     def is_noticed(self) -> bool:

@@ -351,6 +351,8 @@ class NodeTests(SynchronousTestCase):
         self.site.pass_time(1.5)
         self.assertTrue(self.one.is_spent)
         self.assertEqual(self.one.quotas.shut, 1)
+        self.assertFalse(self.one.quotas.standing(*MEMBER, NOW).is_known)
+        self.assertEqual(self.one.quotas.all(NOW)[MEMBER].used, MIB + held)
         self.one.is_away = False
         self.site.pass_time(2)
         self.assertEqual((self.one.is_spent, self.one.quotas.shut), (False, 0))

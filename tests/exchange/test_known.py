@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.commands import CheckCredentials, Fetch, OpenTunnel, Relay
+from corpproxy.http1.fields import NOTHING
 from corpproxy.http1.head import RequestReader
 from corpproxy.identity.model import Identity
 from corpproxy.policy.calendar import Hours, parse_days, parse_spans
@@ -63,11 +64,23 @@ class KnownTests(SynchronousTestCase):
         others = Others()
         first_fetch, first = others.first()
         self.assertIsNone(first.known)
-        self.assertEqual(list(first.head.fields.outline.known.values()), [None])
+        self.assertIs(first.head.fields.outline.known, NOTHING)
         fetch, second = others.first()
         self.assertEqual(fetch, first_fetch)
         self.assertEqual(list(second.head.fields.outline.known.values()), [second.known])
         self.assertIsNotNone(second.known)
+        self.assertEqual(NOTHING, {})
+
+    def test_first_ones_between_each_other(self):
+        """Clients with the same browser take turns: of each the second exchange is kept."""
+        others = Others()
+        clients = ["10.9.9.1", "10.9.9.2", "10.9.9.3"]
+        firsts = [others.first(client=client)[1] for client in clients]
+        self.assertEqual([one.known for one in firsts], [None] * 3)
+        seconds = [others.first(client=client)[1] for client in clients]
+        thirds = [others.first(client=client)[1] for client in clients]
+        self.assertEqual([one.known for one in thirds], [one.known for one in seconds])
+        self.assertNotIn(None, [one.known for one in seconds])
 
     @rows(
         plain=((), {}),

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import AddressClass
 from corpproxy.exchange.limits import ConnectionLimits, Timeouts
+from corpproxy.net import pool
 from corpproxy.policy.model import Effect, Safety
 from tests.support.builders import domain, request, response, rule
 from tests.support.rows import rows, tabular
@@ -158,6 +159,76 @@ class KeptTests(SynchronousTestCase):
         site.pool.limits = ConnectionLimits(per_server=1)
         ask(site), ask(site)
         self.assertEqual(len(site.dialling), 1)
+
+
+class FullTests(SynchronousTestCase):
+    """A pool that has as many as it may keep."""
+
+    def setUp(self):
+        self.patch(pool, "MAX_KEPT", 2)
+        self.patch(pool, "MOST_KEPT", 4)
+        self.site = Site()
+        self.used = 0.5
+        self.site.pool._used = lambda: self.used
+
+    def server(self, number):
+        """A new client asks a server of its own, which answers; gives its side of the connection."""
+        ask(self.site, b"http://h%d.example.com/" % number)
+        server = self.site.server()
+        server.send(response())
+        self.site.settle()
+        return server
+
+    def closed(self, servers):
+        """Which of the servers' connections were closed."""
+        return [number for number, server in enumerate(servers) if server.closed]
+
+    def test_with_room(self):
+        """Where descriptors are left more are kept, and none takes the place of another at once."""
+        servers = [self.server(number) for number in range(6)]
+        self.assertEqual(self.closed(servers), [4, 5])
+        self.assertEqual(self.site.pool.kept, 4)
+
+    def test_without_room(self):
+        """Where they are not, as many are kept as on any machine."""
+        self.used = 0.8
+        servers = [self.server(number) for number in range(4)]
+        self.assertEqual(self.closed(servers), [2, 3])
+
+    def test_had_its_time(self):
+        """What was kept for half a minute and not used makes room for what comes."""
+        servers = [self.server(number) for number in range(4)]
+        self.site.wait(31)
+        servers.append(self.server(4))
+        self.assertEqual(self.closed(servers), [0])
+        self.assertEqual(self.site.pool.kept, 4)
+
+    def test_crowded(self):
+        """When few descriptors are left, those that come take what was kept longest, down to the bound."""
+        servers = [self.server(number) for number in range(4)]
+        self.used = 0.9
+        ask(self.site, b"http://more.example.com/")
+        self.site.server()
+        self.site.settle()
+        self.assertEqual(self.closed(servers), [0, 1])
+
+    def test_crowded_by_tunnels(self):
+        """Tunnels take them, too."""
+        servers = [self.server(number) for number in range(3)]
+        self.used = 0.9
+        self.site.client().send(request(b"CONNECT", b"www.example.com:443"))
+        self.site.server()
+        self.site.settle()
+        self.assertEqual(self.closed(servers), [0])
+
+    def test_neither(self):
+        """Between the two nothing that is kept is closed."""
+        servers = [self.server(number) for number in range(4)]
+        self.used = 0.8
+        ask(self.site, b"http://more.example.com/")
+        self.site.server()
+        self.site.settle()
+        self.assertEqual(self.closed(servers), [])
 
 
 @tabular

@@ -10,7 +10,7 @@ from corpproxy.audit.record import encode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.net.rounds import TICK_SECONDS
 from corpproxy.policy.limits import Limit, Per
-from corpproxy.policy.quota import Every, Quota, Then
+from corpproxy.policy.quota import Every, Quota, Standing, Then
 from tests.net.test_limiting import KIB, LimitingCase
 from tests.support.builders import CLIENT, domain, request, response
 
@@ -104,6 +104,19 @@ class BlockTests(QuotaCase):
         record = self.site.records[-1]
         self.assertEqual((record.decision, record.rule), ("block", "day"))
         self.assertEqual((record.result, record.failure), (ResultCode.BLOCKED, "quota-spent"))
+
+    def test_not_known(self):
+        """While it is not known what is left, the page does not say that it is used up."""
+        self.begin(day(MIB, say="That was all."))
+        self.limits.standings.take({("day", CLIENT): Standing(0.0, 0.0, self.site.now() + 60)})
+        client = self.site.client()
+        page = client.asks(request(b"GET", b"http://www.example.com/", b"Accept: text/plain"))
+        self.assertIn(b"403", page.partition(b"\r\n")[0])
+        self.assertIn(
+            b"What is left of your quota cannot be told just now. Try again at Mon 2026-11-23", page
+        )
+        self.assertNotIn(b"That was all", page)
+        self.assertEqual(self.site.records[-1].failure, "quota-spent")
 
     def test_counted(self):
         """Reports count the refused page and the ended tunnel alike: as a quota that somebody met."""

@@ -11,7 +11,7 @@ from corpproxy.destination.host import normal_host
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.settings import IdentitySettings
-from corpproxy.policy.amounts import parse_rate, rate_text
+from corpproxy.policy.amounts import amount_text, parse_rate, rate_text
 from corpproxy.policy.calendar import Hours, parse_spans
 from corpproxy.policy.cases import Case, run_cases
 from corpproxy.policy.conditions import What, When, Who
@@ -31,6 +31,22 @@ AFTERNOON = When("afternoon", Hours(spans=parse_spans("13:00-15:00"), time_zone=
 
 def facts(identity=AMIR, client=CLIENT, host="films.example", categories=("films",), at=MONDAY):
     return Facts(identity, client, "rooms", "GET", "http", normal_host(host), 80, "/", categories, at)
+
+
+@tabular
+class AmountTests(SynchronousTestCase):
+    """Amounts of octets for people."""
+
+    @rows(
+        few=(1023, "1023 octets"),
+        whole=(1 << 20, "1 MiB"),
+        small=(1536, "1.5 KiB"),
+        three_digits=(317_850, "310 KiB"),
+        large=(5 << 41, "10 TiB"),
+    )
+    def test_amount(self, octets, expected):
+        """They have three digits or so, in the largest unit of which there is one."""
+        self.assertEqual(amount_text(octets), expected)
 
 
 @tabular

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.policy.calendar import Hours, parse_spans
+from corpproxy.policy.calendar import Hours, parse_dates, parse_spans
 from corpproxy.policy.conditions import When
 from corpproxy.policy.quota import Every, Quota, Standing, Standings, Then
 from tests.support.rows import rows, tabular
@@ -46,6 +48,67 @@ class EndTests(SynchronousTestCase):
         self.assertTrue(quota.holds(at("2026-11-23T09:30", UTC)))
         self.assertFalse(quota.holds(at("2026-11-23T10:30", UTC)))
         self.assertEqual(quota.ends(at("2026-11-23T09:30", UTC)), at("2026-11-23T10:00", UTC))
+
+
+TERM = When("term", Hours(dates=(parse_dates("2026-09-01/2026-12-18"),), time_zone=LONDON))
+ALWAYS = When("always", Hours(time_zone=LONDON))
+
+
+@tabular
+class LongTests(SynchronousTestCase):
+    """Occasions that are longer than a calendar looks ahead."""
+
+    @rows(
+        first=("2026-09-01T08:00", "2026-12-19T00:00"),
+        middle=("2026-10-25T12:00", "2026-12-19T00:00"),
+        last=("2026-12-18T23:59", "2026-12-19T00:00"),
+        before=("2026-05-01T12:00", "2026-09-01T00:00"),
+    )
+    def test_term(self, now, end):
+        """A quota for a term is made good with its end, whenever in it somebody begins to use it."""
+        quota = Quota(volume=1, every=None, occasion=TERM)
+        self.assertEqual(quota.ends(at(now)), at(end))
+
+    def test_asked_anew(self):
+        """It says the same whatever it was asked before, as the clock goes on and back."""
+        quota = Quota(volume=1, every=None, occasion=TERM)
+        moments = (
+            "2026-09-02T08:00",
+            "2026-12-01T08:00",
+            "2026-12-19T08:00",
+            "2026-08-31T08:00",
+            "2026-09-01T00:00",
+        )
+        said = [quota.ends(at(one)) for one in moments]
+        self.assertEqual(said, [Quota(volume=1, every=None, occasion=TERM).ends(at(one)) for one in moments])
+
+    @rows(january=("2026-01-05T00:00",), june=("2026-06-05T12:00",), december=("2026-12-31T23:59",))
+    def test_always(self, now):
+        """One whose calendar has no end is made good with the year."""
+        quota = Quota(volume=1, every=None, occasion=ALWAYS, time_zone=LONDON)
+        self.assertEqual(quota.ends(at(now)), at("2027-01-01T04:00"))
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.sampled_from(
+            ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]
+        ),
+        st.sampled_from(["01:30-02:15", "02:00-03:00", "02:30-02:45", "22:00-02:30", "00:00-24:00"]),
+        st.sampled_from([1774746000.0, 1772953200.0, 1775314800.0, 1791041400.0, 1792890000.0]),
+        st.floats(-2e5, 2e5),
+    )
+    def test_changed_clocks(self, zone, hours, change, away):
+        """All moments of an occasion have the same end, which is behind them, while clocks are changed."""
+        where = ZoneInfo(zone)
+        calendar = Hours(days=frozenset(range(6)), spans=parse_spans(hours), time_zone=where)
+        now = change + away
+        end = Quota(volume=1, every=None, occasion=When("hours", calendar), time_zone=where).ends(now)
+        self.assertGreater(end, now)
+        self.assertNotEqual(calendar.contains(end), calendar.contains(now))
+        for part in (0.25, 0.5, 0.99):
+            between = now + (end - now) * part
+            fresh = Quota(volume=1, every=None, occasion=When("hours", calendar), time_zone=where)
+            self.assertEqual(fresh.ends(between), end)
 
 
 class WordsTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 # Texts, and the words that mean something else to PostgreSQL.
 _WORDS = re.compile(
-    r"('[^']*')|(\?)|(?<!:):([a-z_]+)|(%)|(?<![\w\".])(user)(?![\w\"(])|\b([a-z_]+)\.(user)\b"
+    r"('[^']*')|(\?)|(?<!:):([a-z_][a-z_0-9]*)|(%)|(?<![\w\".])(user)(?![\w\"(])|\b([a-z_]+)\.(user)\b"
 )
 
 

@@ -150,8 +150,7 @@ class PatientDatabase(Database):
     def _changed(self, connection: Connection, now: float) -> Shared:
         if now >= self._forget_at:
             self._forget_at = now + FORGET_SECONDS
-            # A node whose clock is behind may still charge to what was made good just now.
-            store_quotas.forget(connection, now - FORGET_SECONDS)
+            store_quotas.forget(connection, now)
         rows, self._seen = store_quotas.changed(connection, self.run, self._seen, now)
         (number,) = connection.execute("SELECT value FROM meta WHERE name = 'granted'").fetchone()
         if number == self._granted:

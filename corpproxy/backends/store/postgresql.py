@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from corpproxy.accounting.store_address import StoreAddress
+from corpproxy.backends.store.advice import with_advice
 from corpproxy.backends.store.database import Database
 from corpproxy.backends.store.dialect import translated
 from corpproxy.backends.store.interface import StoreError
@@ -219,7 +220,8 @@ def connected(address: StoreAddress) -> Any:
         raise StoreError("store-failed", said) from None
     more: dict[str, Any] = {}
     if address.password:
-        more["password"] = Path(address.password).read_text(encoding="utf-8").strip()
+        # A password may begin or end with a space, and no line end belongs to it.
+        more["password"] = Path(address.password).read_text(encoding="utf-8").rstrip("\r\n")
     if address.authorities:
         more |= {"sslrootcert": address.authorities, "sslmode": "verify-full"}
     if address.certificate:
@@ -265,14 +267,20 @@ def told(address: StoreAddress) -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
-        said = f"the store {address.written}: the password cannot be read: {error.strerror}"
+        said = (
+            f"the store {address.written}: the password cannot be read: {address.password}: {error.strerror}"
+        )
         raise StoreError("store-away", said) from error
+    except UnicodeDecodeError as error:
+        said = f"the store {address.written}: the password cannot be read: {address.password}: "
+        raise StoreError("store-away", said + "it is no text in UTF-8") from error
     except Exception as error:
         if not type(error).__module__.startswith("psycopg"):
             raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
         code = "store-away" if _passes(error) else "store-failed"
-        raise StoreError(code, f"the store {address.written}: the database says: {lines[0]}") from error
+        said = with_advice(f"the store {address.written}: the database says: {lines[0]}")
+        raise StoreError(code, said) from error
 
 
 def _passes(error: Exception) -> bool:

@@ -155,8 +155,8 @@ class LoansTests(SynchronousTestCase):
 
     def test_made_good(self) -> None:
         """What was made good long ago is forgotten with its loans."""
-        self.one.borrow("1", [asked(wants=1000), asked(limit="week", until=NOW + 9e5)])
-        self.store.shared(NOW + 8000)
+        self.one.borrow("1", [asked(wants=1000, until=1e9), asked(limit="week", until=NOW + 9e5)])
+        self.store.shared(NOW)
         self.assertEqual(do('SELECT "limit" FROM loan'), [("week",)])
 
     def test_away(self) -> None:

@@ -17,8 +17,9 @@ from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.erasure import Erasure
 from corpproxy.backends.store.interface import StoreError
-from corpproxy.backends.store.outage import FORGET_SECONDS, PatientDatabase
+from corpproxy.backends.store.outage import PatientDatabase
 from corpproxy.backends.store.postgresql import read_postgresql
+from corpproxy.backends.store.quota_file import KEPT_SECONDS
 from corpproxy.backends.store.spool import SPOOL_FILE
 from corpproxy.backends.store.usage import read_usage
 from corpproxy.identity.grants import Grant
@@ -26,6 +27,8 @@ from tests.backends.store.test_interface import AMIR, BETH, NOW
 from tests.support.postgresql import do, empty_store, server
 
 NOWHERE = "postgresql://postgres@127.0.0.1:1/postgres"
+# Moments that are over, and are not, by any clock that a database has.
+LONG_AGO, FAR_AHEAD = 1e9, 4e9
 
 
 class OutageTestCase(SynchronousTestCase):
@@ -200,13 +203,21 @@ class SharedTests(OutageTestCase):
         )
 
     def test_made_good(self) -> None:
-        """What was made good long ago is in the tables no more, and so is the name in it."""
+        """What was made good days ago is in the tables no more, and so is the name in it."""
         self.store.charge(
-            [Charge("day", "amir", NOW + 60, 5.0, 0.0), Charge("month", "beth", NOW + 9e5, 7.0, 0.0)]
+            [Charge("day", "amir", LONG_AGO, 5.0, 0.0), Charge("month", "beth", NOW + 9e5, 7.0, 0.0)]
         )
+        self.store.shared(LONG_AGO + KEPT_SECONDS - 1)
+        self.assertEqual(sorted(do("SELECT whom FROM quota")), [("amir",), ("beth",)])
         self.store.shared(NOW)
-        self.store.shared(NOW + FORGET_SECONDS + 61)
         self.assertEqual(do("SELECT whom FROM quota"), [("beth",)])
+
+    def test_far_ahead(self) -> None:
+        """A node whose clock is years ahead forgets nothing that the others still count by."""
+        self.store.charge([Charge("day", "amir", FAR_AHEAD, 5.0, 0.0)])
+        self.store.shared(FAR_AHEAD + 10 * KEPT_SECONDS)
+        other = self.node()
+        self.assertEqual(other.shared(NOW).quotas, [Common("day", "amir", FAR_AHEAD, 5.0, 0.0)])
 
     def test_grants(self) -> None:
         """A grant that one node gives, or ends, is told to the other, once."""

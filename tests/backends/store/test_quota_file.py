@@ -93,6 +93,20 @@ class DamageTests(FileCase):
         self.assertIsNotNone(self.file.damaged)
         self.assertEqual(self.load(), ROWS)
 
+    def test_full(self):
+        """A full disk is no damage: what was kept stays, and more is kept when there is room again."""
+        self.keep(ROWS)
+        connection = self.file._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        many = [Kept("day", f"p{number:04}", LATER, 1.0, 0.0) for number in range(2000)]
+        failure = self.failureResultOf(self.file.keep(many), sqlite3.OperationalError)
+        self.assertIn("full", failure.getErrorMessage())
+        self.assertEqual((self.load(), self.file.damaged), (ROWS, None))
+        connection.execute("PRAGMA max_page_count = 1000000")
+        self.keep(many)
+        self.assertEqual(len(self.load()), 2002)
+
     def test_not_damaged(self):
         """A file that cannot be opened is no damaged one: it is left alone, and the failure told."""
         self.path.mkdir()

@@ -1,0 +1,539 @@
+"""
+How a fleet grows, from two hundred people to a million: ``python -m benchmarks.fleet``.
+
+A real PostgreSQL, made for it and thrown away, is measured first (`benchmarks.fleet_database`).  Then the
+busiest minutes of a day are played on a simulated clock: two nodes run the real code of the proxy (limits,
+meters, loans between worker, node and database, ledger, bookkeeper, spool), and the network and the database
+are simulated, with the times that were measured.  Where a fleet has more nodes, or a node more people, than
+are played, each that is played stands for several: what it costs the database is multiplied.
+
+In the middle the database is away for a while.  At the end a budget that all nodes have in common is used up
+by downloads on both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from benchmarks.fleet_database import Measured, NoPostgresql, measure
+from corpproxy import node_borrowing
+from corpproxy.accounting.accounts import Account, Accounts
+from corpproxy.accounting.common import CALL_SECONDS, Budget, Common, Moved, NodeAsked, NodeLent
+from corpproxy.accounting.ledger import Ledger, Usage
+from corpproxy.accounting.quotas import Asked, Lent
+from corpproxy.backends.bookkeeping import Bookkeeper
+from corpproxy.backends.intake import Intake
+from corpproxy.backends.store.interface import StoreError
+from corpproxy.backends.store.spool import Added, Entry, Spool
+from corpproxy.destination.model import Host
+from corpproxy.identity.model import Identity
+from corpproxy.net.borrowing import Borrowing
+from corpproxy.net.counting import Counter
+from corpproxy.net.limiting import Limiting
+from corpproxy.net.pacing import TURN_SECONDS, Pacer
+from corpproxy.policy.limits import Limit, Limits, Per
+from corpproxy.policy.model import Facts
+from corpproxy.policy.quota import Every, Quota
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+# Monday at noon.
+BEGINS = 1795435200.0
+# What people do in the busiest hour: so many of them at a time, an exchange each few seconds, each with one
+# of the hosts that they go to.
+ACTIVE = 0.3
+EXCHANGES_A_SECOND = 0.25
+HOSTS = 2_000
+EXCHANGE_OCTETS = 40 * KIB
+# And over a day, for what is on the disk: hours of it, and different hosts in a quarter of an hour.
+HOURS_A_DAY, DAYS_A_MONTH, HOSTS_A_QUARTER = 4, 22, 12
+# So many people of a node are played, at most; the others are like them.
+PLAYED = 1_500
+# The whole takes so long; in its second quarter the database is away.
+ALL_SECONDS = 80.0
+# The network between node and database, both ways.
+NETWORK_SECONDS = 0.001
+# What all have in common ends in the last part.
+BUDGET = 2 * GIB
+DOWNLOADS, DOWNLOAD_OCTETS = 8, 4 * MIB
+
+DAY = Limit("day", quota=Quota(volume=2 * GIB, every=Every.DAY))
+FILM = "film"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A fleet; with several databases people and nodes are divided between them."""
+
+    people: int
+    nodes: int
+    workers: int
+    databases: int = 1
+
+
+SIZES = (
+    Size(200, 1, 1),
+    Size(2_000, 1, 2),
+    Size(10_000, 2, 2),
+    Size(50_000, 4, 4),
+    Size(200_000, 10, 4),
+    Size(200_000, 12, 4, 4),
+    Size(1_000_000, 50, 4),
+    Size(1_000_000, 60, 4, 20),
+)
+# A budget of which so much moved is at its end.
+ENDED = 0.98
+# A database is enough while it has a third of its time left.
+FULL = 0.67
+
+
+class Database:
+    """
+    What the nodes have in common: budgets as in the real one, and the time that it takes.
+
+    ``likes`` says for how many nodes each of those played stands.  Turns of quotas wait for each other, as
+    they do in the real one; sums of usage do so as far as it was measured.
+    """
+
+    def __init__(self, clock: Clock, measured: Measured, scale: float, likes: float, folder: Path) -> None:
+        self.clock = clock
+        self.measured = measured
+        self.scale, self.likes = scale, likes
+        self.is_away = False
+        self.budgets: dict[tuple[str, str, float], Budget] = {}
+        self.heard: dict[tuple[tuple[str, str, float], str], float] = {}
+        self.changed: dict[tuple[str, str, float], int] = {}
+        self.number = 0
+        self.free = {"usage": 0.0, "quotas": 0.0, "follow": 0.0}
+        self.busy = dict.fromkeys(self.free, 0.0)
+        self.statements = 0.0
+        self.rows = self.members = 0
+        self.turn_seconds: list[float] = []
+        self.spool = Spool(folder / "spool.db", 1 << 40)
+        self.waited, self.in_again = 0, 0.0
+        best = max(measured.usage_rows.values())
+        self.writers = max(1.0, best / measured.usage_rows["1"])
+
+    def after(self, what: str, milliseconds: float, parallel: float = 1.0) -> float:
+        """Give after how many seconds something is done that takes the database so long."""
+        now, seconds = self.clock.seconds(), milliseconds / 1000
+        begins = max(now, self.free[what])
+        occupied = seconds * self.likes / parallel
+        self.free[what] = begins + occupied
+        self.busy[what] += occupied
+        return begins - now + seconds + NETWORK_SECONDS
+
+    def write(self, rows: int) -> float:
+        """Give after how many seconds a batch is written."""
+        each, known = rows * self.scale, self.measured
+        self.rows += rows
+        self.statements += self.likes * (known.usage_statements + each * known.usage_row_statements)
+        return self.after("usage", known.usage_ms + each * known.usage_row_ms, self.writers)
+
+    def lend(self, node: str, run: str, asked: Sequence[NodeAsked]) -> tuple[float, list[NodeLent]]:
+        """Lend to a node, and say after how many seconds it knows."""
+        now, known = self.clock.seconds(), self.measured
+        self.number += 1
+        lent = []
+        for one in asked:
+            place = one.limit, one.whom, one.until
+            budget = self.budgets.setdefault(place, Budget())
+            for other, loan in budget.loans.items():
+                loan.silent = now - self.heard[place, other]
+            lent.append(budget.lend(node, run, one))
+            self.heard[place, run] = now
+            self.changed[place] = self.number
+        self.members += len(asked)
+        each = len(asked) * self.scale
+        self.statements += self.likes * (known.turn_statements + each * known.turn_member_statements)
+        seconds = self.after("quotas", known.turn_ms + each * known.turn_member_ms)
+        self.turn_seconds.append(seconds)
+        return seconds, lent
+
+    def follow(self, run: str, seen: int) -> tuple[float, list[Common], int]:
+        """What changed since a number, after how many seconds that is known, and the number of now."""
+        now, found = self.clock.seconds(), []
+        for place, number in self.changed.items():
+            if number > seen:
+                budget = self.budgets[place]
+                mine = budget.loans.get(run)
+                lent = sum(max(0, one.granted - one.returned - one.moved) for one in budget.loans.values())
+                wanted = sum(
+                    one.wants for other, one in budget.loans.items()
+                    if other != run and now - self.heard[place, other] < CALL_SECONDS
+                )  # fmt: skip
+                used = budget.used - (mine.moved if mine is not None else 0)
+                found.append(Common(*place, used, budget.granted, lent, wanted))
+        known = self.measured
+        # What all nodes changed is read by each.
+        milliseconds = known.follow_ms + len(found) * self.scale * self.likes * known.follow_row_ms
+        self.statements += self.likes * 4
+        return self.after("follow", milliseconds, self.writers), found, self.number
+
+
+class Store:
+    """The store of one node, over the simulated network; what waits goes into a real spool."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self.run = f"run of {name}"
+        self.name = name
+        self._database = database
+        self._clock = database.clock
+        self._delivers = False
+        self._number = 0
+
+    def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
+        """Add a batch, now or when the database is back."""
+        database = self._database
+        self._number += 1
+        if not database.is_away and not database.spool.entries:
+            return self._later(database.write(len(batch)), None)
+        database.spool.add(Entry(self.run, self._number, Added(list(batch))))
+        database.waited = max(database.waited, database.spool.octets)
+        self.deliver()
+        return succeed(None)
+
+    def deliver(self) -> None:
+        """Bring in what waits, one batch after the other."""
+        database = self._database
+        if database.is_away or self._delivers:
+            return
+        entry = database.spool.first()
+        if entry is None:
+            return
+        self._delivers = True
+        assert isinstance(entry.what, Added)
+        rows = len(entry.what.rows)
+        database.spool.drop_first()
+
+        def over() -> None:
+            self._delivers = False
+            if not database.spool.entries:
+                database.in_again = self._clock.seconds()
+            self.deliver()
+
+        self._clock.callLater(database.write(rows), over)
+
+    def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
+        """Nothing was lent before."""
+        return succeed(None)
+
+    def borrow(self, asked: Sequence[NodeAsked]) -> Deferred[list[NodeLent]]:
+        """Borrow of quotas."""
+        if self._database.is_away:
+            return fail(StoreError("store-away", "the database is away"))
+        return self._later(*self._database.lend(self.name, self.run, asked))
+
+    def _later(self, seconds: float, outcome: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self._clock.callLater(seconds, done.callback, outcome)
+        return done
+
+
+class NoFile:
+    """A disk that takes all and has nothing."""
+
+    damaged = None
+
+    def __getattr__(self, name: str) -> Callable[..., Deferred[list[Moved]]]:
+        return lambda *_: succeed([])
+
+
+class Node:
+    """One node with one worker, and the people who are active there."""
+
+    def __init__(self, name: str, people: int, database: Database, budget: int, folder: Path) -> None:
+        chance = random.Random(name)
+        clock = self.clock = database.clock
+        self.name, self._database, self._chance = name, database, chance
+        self.limits = Limits((DAY,))
+        self.store = Store(database, name)
+        self._seen = -1
+        service = SimpleNamespace(state=folder, reactor=clock, now=clock.seconds, store=self.store)
+        self.node = _on_no_disk(lambda: node_borrowing.NodeBorrowing(service, self._lend_again))
+        self.node._file = NoFile()
+        self.quotas = self.node.quotas
+        film = Limit(FILM, per=Per.SITE, quota=Quota(volume=budget, every=Every.DAY))
+        self.quotas.define(Limits((DAY, film)))
+        pacer = Pacer(clock)
+        self.proxy = SimpleNamespace(pacer=pacer, counter=Counter(clock), borrowing=Borrowing(pacer, clock))
+        borrowing = self.proxy.borrowing
+        pacer.looked, pacer.lacking = borrowing.turning, borrowing.lack
+        self.proxy.counter.send = borrowing.count
+        borrowing.send = self._lend
+        self.accounts = Accounts(Ledger())
+        intake = Intake(self.store, clock.seconds)
+        self.bookkeeper = Bookkeeper(clock, self.accounts, intake, now=clock.seconds)
+        self.people = [Identity(f"{name}-person{number}", ("staff",)) for number in range(people)]
+        self.downloads: list[Download] = []
+        self.exchanges = 0
+        self.node.start()
+        self.bookkeeper.start()
+
+    def live(self, seconds: float) -> None:
+        """Let people do what they do in so many seconds."""
+        self.exchanges_due = len(self.people) * EXCHANGES_A_SECOND * seconds
+        for _ in range(_rounded(self.exchanges_due, self._chance)):
+            self._exchange(self._chance.choice(self.people))
+        for one in self.downloads:
+            one.move(seconds)
+
+    def follow(self) -> None:
+        """Take up what others changed; called each second."""
+        database = self._database
+        if not database.is_away:
+            seconds, rows, self._seen = database.follow(self.store.run, self._seen)
+            self.clock.callLater(seconds, self._take, rows)
+            self.store.deliver()
+
+    def _take(self, rows: Iterable[Common]) -> None:
+        for row in rows:
+            self.quotas.put_common(row, self.clock.seconds())
+        self.quotas.changed(self.clock.seconds())
+
+    def _exchange(self, person: Identity) -> None:
+        now, host = self.clock.seconds(), f"www{int(self._chance.paretovariate(0.8)) % HOSTS}.example"
+        account = Account()
+        facts = Facts(person, "10.1.2.3", "rooms", "GET", "http", Host(host), 80, "/", (), now)
+        exchange = SimpleNamespace(account=account, identity=person, client="10.1.2.3")
+        limiting = Limiting(SimpleNamespace(proxy=self.proxy, exchange=exchange))
+        limiting.take(self.limits.find(facts), begins=True)
+        account.sent += int(self._chance.expovariate(1 / EXCHANGE_OCTETS))
+        account.received += 600
+        limiting.close()
+        self.accounts.count(account, now, person.name, person.groups, (), host, "10.1.2.3", "everybody")
+        self.exchanges += 1
+
+    def _lend(self, asked: Iterable[Asked]) -> None:
+        self.proxy.borrowing.take([self._lend_one(one) for one in asked])
+        self.node.hasten()
+
+    def _lend_again(self, waiting: Iterable[tuple[str, Asked]]) -> None:
+        self.proxy.borrowing.take([self._lend_one(asked) for _, asked in waiting])
+
+    def _lend_one(self, asked: Asked) -> Lent:
+        now = self.clock.seconds()
+        return self.quotas.lend("worker", asked, now, now)
+
+
+class Download:
+    """A download below the quota that all have in common, as fast as it is let."""
+
+    def __init__(self, node: Node, number: int) -> None:
+        self.moved = 0
+        self._proxy = node.proxy
+        self._member = FILM, ""
+        key = node.proxy.borrowing.key(self._member)
+        self._claim = node.proxy.pacer.join(f"down {node.name}{number}", [(key, 0.0)], lambda: None)
+
+    def move(self, seconds: float) -> None:
+        """Move what may be moved in so many seconds."""
+        left = int(DOWNLOAD_OCTETS * seconds)
+        while left > 0 and (may := self._proxy.pacer.ask(self._claim)) > 0:
+            octets = min(may, left)
+            self._claim.allowance -= octets
+            self._proxy.borrowing.count({self._member: octets})
+            self.moved += octets
+            left -= octets
+
+
+@dataclass(slots=True)
+class Found:
+    """
+    What became of a fleet: of all its nodes and databases together, but for what is said of a node.
+
+    ``load`` is how much of its time a database is busy with each kind of work.  ``budget`` is what moved of
+    the budget that all have in common, None where it was not at its end when the time was over.
+    ``in_again_seconds`` is how long after an outage all that waited was in, None where it was not.
+    """
+
+    people: int
+    nodes: int
+    workers: int
+    databases: int
+    exchanges: float
+    usage_rows: float = 0.0
+    members: float = 0.0
+    statements_a_node: float = 0.0
+    load: dict[str, float] = field(default_factory=dict)
+    turn_ms: float = 0.0
+    turn_ms_most: float = 0.0
+    budget: float | None = None
+    spool_mib_a_node: float = 0.0
+    in_again_seconds: float | None = None
+    connections_a_database: int = 0
+    gib_a_month: float = 0.0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the databases have time left."""
+        return max(self.load.values(), default=0.0) < FULL
+
+    @property
+    def serves(self) -> int:
+        """
+        How many people one database serves, from what its load is here.
+
+        Sums and loans grow with the people; what is followed grows with the nodes as well.
+        """
+        share = self.people / self.databases
+        by = {"usage": 1.0, "quotas": 1.0, "follow": 0.5}
+        return int(min(share * (FULL / load) ** by[what] for what, load in self.load.items()))
+
+
+def play(
+    size: Size, measured: Measured, folder: Path, seconds: float = ALL_SECONDS, budget: int = BUDGET
+) -> Found:
+    """Play the busiest minutes of a fleet."""
+    clock = Clock()
+    clock.rightNow = BEGINS
+    people, nodes_each = size.people / size.nodes, size.nodes / size.databases
+    playing = int(min(nodes_each, 2))
+    played = min(people, PLAYED)
+    database = Database(clock, measured, people / played, nodes_each / playing, folder)
+    active = max(1, int(played * ACTIVE))
+    nodes = [Node(f"node{number}", active, database, budget, folder) for number in range(playing)]
+    passed = 0.0
+    while passed < seconds:
+        database.is_away = seconds / 4 <= passed < seconds / 2
+        if passed == seconds / 2:
+            for node in nodes:
+                node.downloads = [Download(node, number) for number in range(DOWNLOADS)]
+        for node in nodes:
+            node.live(TURN_SECONDS)
+            if passed % 1.0 == 0:
+                node.follow()
+        clock.advance(TURN_SECONDS)
+        passed += TURN_SECONDS
+    return _found(size, database, nodes, seconds, budget)
+
+
+def _found(size: Size, database: Database, nodes: Sequence[Node], seconds: float, budget: int) -> Found:
+    scale, there = database.scale * database.likes * size.databases, seconds * 3 / 4
+    exchanges = sum(node.exchanges for node in nodes) * scale / seconds
+    found = Found(size.people, size.nodes, size.workers, size.databases, exchanges)
+    rows_a_month = size.people * HOURS_A_DAY * 4 * HOSTS_A_QUARTER * DAYS_A_MONTH
+    found.gib_a_month = rows_a_month * database.measured.row_octets / GIB
+    found.usage_rows = database.rows * scale / seconds
+    if size.nodes > 1:
+        turns = sorted(database.turn_seconds)
+        found.spool_mib_a_node = database.waited * database.scale / len(nodes) / MIB
+        found.in_again_seconds = database.in_again - BEGINS - seconds / 2 if database.in_again else None
+        found.members = database.members * scale / there
+        found.statements_a_node = database.statements * size.databases / there / size.nodes
+        found.load = {what: busy / there for what, busy in database.busy.items()}
+        found.turn_ms, found.turn_ms_most = 1000 * turns[len(turns) // 2], 1000 * turns[-1]
+        moved = sum(one.moved for node in nodes for one in node.downloads)
+        found.budget = moved / budget if moved > ENDED * budget else None
+        # One for sums, one for loans, one while a report is read.
+        found.connections_a_database = 3 * size.nodes // size.databases
+    return found
+
+
+def _on_no_disk(make: Callable[[], Any]) -> Any:
+    before = node_borrowing.OneThread
+    node_borrowing.OneThread = lambda *_: SimpleNamespace(run=lambda work: succeed(work()), stop=None)
+    try:
+        return make()
+    finally:
+        node_borrowing.OneThread = before
+
+
+def _rounded(number: float, chance: random.Random) -> int:
+    return int(number) + (chance.random() < number % 1)
+
+
+def show(measured: Measured, found: Sequence[Found]) -> None:
+    """Print it."""
+    for name, fixed, each in (
+        ("a batch of usage", measured.usage_ms, measured.usage_row_ms),
+        ("a turn of quotas", measured.turn_ms, measured.turn_member_ms),
+        ("to follow", measured.follow_ms, measured.follow_row_ms),
+    ):
+        print(f"measured: {name:16} {fixed:5.1f} ms, and {1000 * each:4.0f} us for each row or member")
+    for name, by_nodes in (("usage rows", measured.usage_rows), ("turns of 300 members", measured.turns)):
+        told = ", ".join(f"{number:,.0f} by {count}" for count, number in by_nodes.items())
+        print(f"measured: {name} a second, by how many nodes: {told}")
+    print()
+    print(" | ".join(f"{title:>{width}}" for title, width, _ in COLUMNS))
+    for one in found:
+        print(" | ".join(f"{text(one):>{width}}" for _, width, text in COLUMNS))
+    enough = [one for one in found if one.load and one.is_enough]
+    if enough:
+        serves = min(enough, key=lambda one: abs(one.serves - one.people / one.databases)).serves
+        print(f"\none database as measured serves about {round(serves, -3):,} people")
+
+
+def _percent(what: str) -> Callable[[Found], str]:
+    return lambda one: f"{100 * one.load[what]:.0f} %" if one.load else "-"
+
+
+def _again(one: Found) -> str:
+    if not one.load:
+        return "-"
+    return f"{one.in_again_seconds:.0f} s" if one.in_again_seconds is not None else "not yet"
+
+
+COLUMNS: tuple[tuple[str, int, Callable[[Found], str]], ...] = (
+    ("people", 9, lambda one: f"{one.people:,}"),
+    ("nodes", 5, lambda one: str(one.nodes)),
+    ("databases", 9, lambda one: str(one.databases) if one.load else "SQLite"),
+    ("exchanges/s", 11, lambda one: f"{one.exchanges:,.0f}"),
+    ("rows/s", 7, lambda one: f"{one.usage_rows:,.0f}"),
+    ("members/s", 9, lambda one: f"{one.members:,.0f}"),
+    ("statements/s a node", 19, lambda one: f"{one.statements_a_node:,.0f}"),
+    ("sums", 6, _percent("usage")),
+    ("loans", 6, _percent("quotas")),
+    ("following", 9, _percent("follow")),
+    ("turn ms", 7, lambda one: f"{one.turn_ms:,.0f}"),
+    ("budget", 8, lambda one: f"{100 * one.budget:.2f} %" if one.budget is not None else "-"),
+    ("spool MiB a node", 16, lambda one: f"{one.spool_mib_a_node:.1f}"),
+    ("in again", 8, _again),
+    ("connections", 11, lambda one: str(one.connections_a_database)),
+    ("GiB a month", 11, lambda one: f"{one.gib_a_month:,.1f}"),
+    ("", 8, lambda one: "" if one.is_enough else "too much"),
+)
+
+
+def main() -> None:
+    """Measure, play, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__.splitlines()[1])
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--measured", type=Path, help="take what was measured from this file, or keep it there"
+    )
+    parser.add_argument(
+        "--no-fsync", action="store_true", help="measure a database that keeps nothing for good"
+    )
+    options = parser.parse_args()
+    if options.measured is not None and options.measured.exists():
+        measured = Measured(**json.loads(options.measured.read_text()))
+    else:
+        try:
+            measured = measure(is_synced=not options.no_fsync)
+        except NoPostgresql as problem:
+            raise SystemExit(str(problem)) from None
+        if options.measured is not None:
+            options.measured.write_text(json.dumps(asdict(measured), indent=1) + "\n")
+    found = []
+    for size in SIZES:
+        with tempfile.TemporaryDirectory(prefix="corpproxy-fleet-") as folder:
+            found.append(play(size, measured, Path(folder)))
+    if options.json:
+        print(json.dumps({"measured": asdict(measured), "found": [asdict(one) for one in found]}, indent=1))
+    else:
+        show(measured, found)
+
+
+if __name__ == "__main__":
+    main()
