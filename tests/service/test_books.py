@@ -115,7 +115,7 @@ class OctetsTests(BooksCase):
         def broken(*arguments):
             raise ZeroDivisionError
 
-        self.patch(self.service.books, "_record", broken)
+        self.patch(self.service.books, "_ending", broken)
         client = self.client("amir")
         self.assertEqual((await self.thread(client.ask, "GET", self.url())).status, 200)
         (record,) = await self.closed(1)
