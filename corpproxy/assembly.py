@@ -24,7 +24,7 @@ from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
 from corpproxy.identity.settings import IdentitySettings
 from corpproxy.pages.desk import Access
-from corpproxy.pages.holdings import Holding
+from corpproxy.pages.holdings import Holding, holding
 from corpproxy.pages.pac import PacTable, compile_pac
 from corpproxy.pages.portal import Portal
 from corpproxy.pages.refusals import Refusals
@@ -141,7 +141,7 @@ def _holdings(
     if limiting is None:
         return ()
     found = limiting.of(identity, client, listener, at)
-    return tuple(Holding(one, standings.of(one.limit.name, one.whom, at)) for one in found)
+    return tuple(holding(one, standings, at) for one in found)
 
 
 def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:

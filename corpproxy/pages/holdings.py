@@ -12,7 +12,7 @@ from corpproxy.pages.shown import shown
 from corpproxy.pages.site import Site
 from corpproxy.policy.amounts import rate_text
 from corpproxy.policy.limits import Applied
-from corpproxy.policy.quota import Standing, Then
+from corpproxy.policy.quota import Standing, Standings, Then
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,15 @@ class Holding:
 
     applied: Applied
     standing: Standing | None = None
+
+
+def holding(applied: Applied, standings: Standings, at: float) -> Holding:
+    """Give one limit of a person; who has used nothing yet of a quota has all of it until its end."""
+    quota = applied.limit.quota
+    standing = standings.of(applied.limit.name, applied.whom, at)
+    if standing is None and quota is not None and quota.holds(at):
+        standing = Standing(0.0, quota.allowed, quota.ends(at))
+    return Holding(applied, standing)
 
 
 # Gives the limits of somebody: identity, client, listener, and the time in POSIX seconds.

@@ -64,7 +64,7 @@ def amount_text(octets: int) -> str:
         if octets >= _OCTETS[unit]:
             amount = octets / _OCTETS[unit]
             return f"{amount:.{1 if amount < 100 else 0}f}".removesuffix(".0") + f" {unit}"
-    return f"{octets} octets"
+    return f"{octets} B"
 
 
 def rates_in_words(download: int, upload: int) -> str:

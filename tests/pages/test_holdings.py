@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.pages.holdings import Holding
+from corpproxy.pages.holdings import Holding, holding
 from corpproxy.pages.pac import compile_pac
 from corpproxy.pages.portal import Portal, PortalRequest
 from corpproxy.pages.refusals import Refusals
@@ -80,6 +80,12 @@ class PageTests(SynchronousTestCase):
         shown = page(holding, accept=b"text/html")
         self.assertIn(f'<progress max="100" {value}', shown)
         self.assertIn(f'<div class="card {tone}">', shown)
+
+    def test_unused(self):
+        """Who has used nothing yet reads until when there is how much."""
+        text = page(holding(Applied(BLOCK, "amir"), Standings(), MONDAY))
+        for told in ("0 min of 30 min", "New again: 24 November 2026, 04:00"):
+            self.assertIn(told, text)
 
     def test_no_bar(self):
         """A rate is not used up: it has none."""

@@ -38,7 +38,7 @@ class AmountTests(SynchronousTestCase):
     """Amounts of octets for people."""
 
     @rows(
-        few=(1023, "1023 octets"),
+        few=(1023, "1023 B"),
         whole=(1 << 20, "1 MiB"),
         small=(1536, "1.5 KiB"),
         three_digits=(317_850, "310 KiB"),
