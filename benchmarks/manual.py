@@ -38,7 +38,8 @@ def section(kept: Mapping[str, Any], rows: Sequence[Row]) -> str:
         f"Measured {kept['at'][:10]} on {machine['cpu']}, {machine['memory']}, Linux {machine['kernel']}.",
         f"Runs of {options['secs']} s, the median of {options['runs']}.",
         f"Latencies were taken at {kept['pace']:,.0f} requests a second.",
-        *(f"{version}." for version in kept["versions"].values()),
+        # Names are theirs: some hold words that are not ours.
+        *(f"``{version}``." for version in kept["versions"].values()),
         *kept["notes"],
     )
     return "\n".join([*told, "", *FIGURE, "", table.manual(rows)])
