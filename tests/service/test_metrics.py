@@ -62,6 +62,8 @@ class MetricsTests(ReloadCase):
         loaded = await self.metric("corpproxy_policy_loaded_timestamp_seconds")
         self.assertLess(abs(loaded - self.now()), 30)
         await self.closed(4)
+        # They count as written once the disk has said so.
+        await self.until(lambda: self.service.writer.written >= 5)
         self.assertEqual(await self.metric("corpproxy_records_written_total"), 5)
         tunnel.socket.close()
         await self.closed(5)
