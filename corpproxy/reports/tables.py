@@ -11,7 +11,7 @@ from corpproxy.audit.cells import csv_line
 from corpproxy.audit.line import printable
 from corpproxy.audit.times import utc_text
 from corpproxy.reports import words
-from corpproxy.reports.figures import Figures, Row
+from corpproxy.reports.figures import Figures, Row, Slot
 
 # A trend is a cell of its own: numbers of exchanges, the earliest period first.
 Cell = str | int | tuple[int, ...]
@@ -28,65 +28,21 @@ class Table:
 
 
 _COUNTED = ("exchanges", "before", "octets", "refused")
+# The same where there is nothing to compare with.
+_ALONE = ("exchanges", "octets", "refused")
 
 
 def tables(figures: Figures) -> tuple[Table, ...]:
     """All tables of a report, in the order in which they are read."""
-    now, before = figures.total, figures.total_before
-    total = (
-        ("exchanges", now.exchanges, before.exchanges),
-        ("people", figures.people, figures.people_before),
-        ("hosts", figures.hosts, figures.hosts_before),
-        ("octets", now.octets, before.octets),
-        ("refused", now.refused, before.refused),
-    )
-    over_time = tuple(
-        (slot.name, slot.now.exchanges, slot.before.exchanges, slot.now.octets, slot.now.refused)
-        for slot in figures.slots
-    )
-    harms = tuple(
-        (one.host, one.rule, one.people, one.times, one.retried, one.asked, one.let_through)
-        for one in figures.harms
-    )
     return (
-        Table("total", "All together", ("what", "now", "before"), total),
-        Table("time", "Over time", ("time", *_COUNTED), over_time),
-        Table(
-            "trend",
-            "Period by period",
-            ("period", "exchanges", "octets", "refused"),
-            tuple((one.name, one.now.exchanges, one.now.octets, one.now.refused) for one in figures.trend),
-        ),
-        Table(
-            "overblocking",
-            "Blocked by mistake?",
-            ("host", "rule", "people", "times", "tried_again", "asked", "let_through"),
-            harms,
-        ),
-        Table(
-            "refused",
-            "Refused most",
-            ("host", "rule", "times", "people"),
-            tuple((one.host, one.rule, one.times, one.people) for one in figures.refusals),
-        ),
+        _total(figures),
+        *_over_time(figures),
+        *_refused(figures),
         _counted("people", "People", "person", figures.top_people),
         _counted("groups", "Groups", "group", figures.top_groups),
         _counted("hosts", "Hosts", "host", figures.top_hosts),
         _counted("categories", "Categories", "category", figures.top_categories),
-        Table(
-            "new_hosts",
-            "New hosts",
-            ("host", "exchanges", "octets", "refused"),
-            tuple(
-                (one.name, one.now.exchanges, one.now.octets, one.now.refused) for one in figures.new_hosts
-            ),
-        ),
-        Table(
-            "gone_hosts",
-            "Hosts that nobody asked for any more",
-            ("host", "before"),
-            tuple((one.name, one.before.exchanges) for one in figures.gone_hosts),
-        ),
+        *_changed_hosts(figures),
         Table(
             "limits",
             "At their limits",
@@ -94,6 +50,56 @@ def tables(figures: Figures) -> tuple[Table, ...]:
             tuple((one.name, one.rule, one.times) for one in figures.limited),
         ),
     )
+
+
+def _total(figures: Figures) -> Table:
+    now, before = figures.total, figures.total_before
+    rows = (
+        ("exchanges", now.exchanges, before.exchanges),
+        ("people", figures.people, figures.people_before),
+        ("hosts", figures.hosts, figures.hosts_before),
+        ("octets", now.octets, before.octets),
+        ("refused", now.refused, before.refused),
+    )
+    return Table("total", "All together", ("what", "now", "before"), rows)
+
+
+def _over_time(figures: Figures) -> tuple[Table, Table]:
+    slots = tuple(
+        (slot.name, slot.now.exchanges, slot.before.exchanges, slot.now.octets, slot.now.refused)
+        for slot in figures.slots
+    )
+    periods = tuple((one.name, *_counts(one)) for one in figures.trend)
+    return (
+        Table("time", "Over time", ("time", *_COUNTED), slots),
+        Table("trend", "Period by period", ("period", *_ALONE), periods),
+    )
+
+
+def _refused(figures: Figures) -> tuple[Table, Table]:
+    harms = tuple(
+        (one.host, one.rule, one.people, one.times, one.retried, one.asked, one.let_through)
+        for one in figures.harms
+    )
+    most = tuple((one.host, one.rule, one.times, one.people) for one in figures.refusals)
+    columns = ("host", "rule", "people", "times", "tried_again", "asked", "let_through")
+    return (
+        Table("overblocking", "Blocked by mistake?", columns, harms),
+        Table("refused", "Refused most", ("host", "rule", "times", "people"), most),
+    )
+
+
+def _changed_hosts(figures: Figures) -> tuple[Table, Table]:
+    new = tuple((one.name, *_counts(one)) for one in figures.new_hosts)
+    gone = tuple((one.name, one.before.exchanges) for one in figures.gone_hosts)
+    return (
+        Table("new_hosts", "New hosts", ("host", *_ALONE), new),
+        Table("gone_hosts", "Hosts that nobody asked for any more", ("host", "before"), gone),
+    )
+
+
+def _counts(one: Row | Slot) -> tuple[int, int, int]:
+    return one.now.exchanges, one.now.octets, one.now.refused
 
 
 def _counted(name: str, title: str, what: str, rows: Sequence[Row]) -> Table:
