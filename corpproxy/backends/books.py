@@ -351,6 +351,13 @@ class Books:
             connect_ms=milliseconds(exchange.connect_seconds),
             resolve_ms=milliseconds(exchange.resolve_seconds),
         )
+        self._tell_details(record, exchange, kind)
+        return record
+
+    def _tell_details(self, record: Record, exchange: Exchange, kind: Kind) -> None:
+        """Tell in a record what few exchanges have: an end, limits, what the policy looked at."""
+        in_force, decision = exchange.in_force, exchange.decision or _NO_DECISION
+        destination = exchange.destination or _NO_DESTINATION
         if exchange.ended is not None and kind in _ENDS:
             _tell_ending(record, exchange.ended)
         if exchange.held is not None:
@@ -374,7 +381,6 @@ class Books:
             record.grant = decision.grant
         if not in_force.audit.user_agent or "?" in destination.path:
             record.left_out = left_out(destination.path, in_force.audit)
-        return record
 
     def _agent(self, exchange: Exchange) -> str:
         if exchange.fields is None:
