@@ -10,51 +10,30 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = ["native/form.h", "native/slots.h"]
+HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots")]
+
+
+def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
+    """A part, whose module is made in the file of its name; ``more`` names further files of it."""
+    return Extension(
+        f"corpproxy._{name}",
+        [f"native/{file}.c" for file in (name, *more)],
+        libraries=list(libraries),
+        extra_compile_args=FLAGS,
+        depends=HEADERS,
+        optional=True,
+    )
+
 
 setup(
     ext_modules=[
-        Extension(
-            "corpproxy._ahead", ["native/ahead.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
-        ),
-        Extension(
-            "corpproxy._apr1",
-            ["native/apr1.c"],
-            libraries=["crypto"],
-            extra_compile_args=FLAGS,
-            depends=HEADERS,
-            optional=True,
-        ),
-        Extension(
-            "corpproxy._chain",
-            ["native/chain.c"],
-            libraries=["crypto"],
-            extra_compile_args=FLAGS,
-            depends=HEADERS,
-            optional=True,
-        ),
-        Extension(
-            "corpproxy._heads", ["native/heads.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
-        ),
-        Extension(
-            "corpproxy._preface",
-            ["native/preface.c"],
-            extra_compile_args=FLAGS,
-            depends=HEADERS,
-            optional=True,
-        ),
-        Extension(
-            "corpproxy._road", ["native/road.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
-        ),
-        Extension(
-            "corpproxy._section",
-            ["native/section.c"],
-            extra_compile_args=FLAGS,
-            depends=HEADERS,
-            optional=True,
-        ),
-        Extension(
-            "corpproxy._wire", ["native/wire.c"], extra_compile_args=FLAGS, depends=HEADERS, optional=True
-        ),
+        part("ahead", "answer"),
+        part("apr1", libraries=("crypto",)),
+        part("chain", libraries=("crypto",)),
+        part("heads", "digest"),
+        part("preface"),
+        part("road"),
+        part("section"),
+        part("wire"),
     ],
 )

@@ -22,7 +22,7 @@ from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import Requests
-from corpproxy.identity.settings import IdentitySettings
+from corpproxy.identity.settings import Ask, IdentitySettings
 from corpproxy.pages.desk import Access
 from corpproxy.pages.holdings import Holding, holding
 from corpproxy.pages.pac import PacTable, compile_pac
@@ -32,6 +32,7 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Site
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.limits import Limits
+from corpproxy.policy.question import Surroundings
 from corpproxy.policy.quota import Standings
 from corpproxy.policy.set_limits import SetLimits
 
@@ -177,6 +178,19 @@ def people_of(settings: IdentitySettings) -> People:
     except OSError:
         # The check of the policy tells of a file that is missing.
         return People(settings)
+
+
+def surroundings_of(configuration: Configuration, classifier: Classifier) -> Surroundings:
+    """What questions to a policy that does not run are answered with."""
+    forward = configuration.listening(Purpose.FORWARD)
+    return Surroundings(
+        classifier.classify,
+        people_of(configuration.identity),
+        forward[0].name if forward else "",
+        asks_to_sign_in=bool(configuration.identity.methods),
+        asks_always=configuration.identity.ask is Ask.ALWAYS,
+        exemptions=configuration.exemptions.with_missing(classifier.missing),
+    )
 
 
 def with_lists(in_force: InForce, configuration: Configuration, index: CategoryIndex) -> InForce:

@@ -6,18 +6,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from corpproxy.assembly import classifier_of, people_of
+from corpproxy.assembly import classifier_of, surroundings_of
 from corpproxy.backends.geography import geography_problems
 from corpproxy.config.configuration import Configuration
-from corpproxy.config.listeners import Purpose
 from corpproxy.destination.classifier import unread
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Problem
-from corpproxy.identity.settings import Ask
 from corpproxy.policy.cases import Case, Failure, run_cases
 from corpproxy.policy.overdue import overdue
-from corpproxy.policy.question import Surroundings
 from corpproxy.policy.reasons import both
 
 # The code of such a problem.
@@ -45,14 +42,7 @@ def _failing(configuration: Configuration, index: CategoryIndex | None, at: floa
     """The tests that fail."""
     index = index if configuration.lists else None
     classifier = classifier_of(configuration, index)
-    forward = configuration.listening(Purpose.FORWARD)
-    surroundings = Surroundings(
-        classifier.classify,
-        people_of(configuration.identity),
-        forward[0].name if forward else "",
-        asks_to_sign_in=bool(configuration.identity.methods),
-        asks_always=configuration.identity.ask is Ask.ALWAYS,
-    )
+    surroundings = surroundings_of(configuration, classifier)
 
     def failures(cases: Sequence[Case], missing: Iterable[str]) -> tuple[Failure, ...]:
         exemptions = configuration.exemptions.with_missing(frozenset(missing))

@@ -8,16 +8,12 @@
  *
  * passlib has the twin, which makes and takes what has another shape; see corpproxy/backends/people/passwords.py.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include "module.h"
 /* libcrypto would rather have its general functions called. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/md5.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "form.h"
 
 enum { ROUNDS = 1000, DIGEST = MD5_DIGEST_LENGTH, MOST_SALT = 8, WRITTEN = 22, MOST_PASSWORD = 4096 };
 
@@ -106,21 +102,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int begin(PyObject *module)
-{
-    return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM);
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._apr1", "The password hash apr1.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__apr1(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(apr1, "The password hash apr1.", nothing_more)

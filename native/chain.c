@@ -6,9 +6,7 @@
  * which knows what to say about it: link() returns None.
  */
 #define _GNU_SOURCE
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include "form.h"
+#include "module.h"
 #include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
@@ -261,21 +259,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int begin(PyObject *module)
-{
-    return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM);
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._chain", "The chain of records.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__chain(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(chain, "The chain of records.", nothing_more)

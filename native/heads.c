@@ -6,14 +6,12 @@
  * or past a limit gives None, and the twin says what it is.
  */
 #define _GNU_SOURCE
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include "form.h"
+#include "digest.h"
 #include "slots.h"
 #include <stdint.h>
 #include <string.h>
 
-enum { METHOD_OCTETS = 64, DIGEST_OCTETS = 16, KEY_OCTETS = 16 };
+enum { METHOD_OCTETS = 64 };
 
 /* ---- What octets may stand where: RFC 9110, sections 5.5 and 5.6.2; RFC 9112, section 3.2 ---- */
 
@@ -45,110 +43,6 @@ static int is_crlf(Place at, Place end)
 {
     return end - at >= 2 && at[0] == '\r' && at[1] == '\n';
 }
-
-/* ---- The digest of a section: SipHash-2-4 of 128 bits, a keyed function made for this ---- */
-
-typedef struct {
-    PyObject_HEAD
-    uint64_t key[2];
-} Digest;
-
-#define TURN(x, by) (((x) << (by)) | ((x) >> (64 - (by))))
-
-static void sip_rounds(uint64_t v[4], int many)
-{
-    while (many--) {
-        v[0] += v[1]; v[1] = TURN(v[1], 13); v[1] ^= v[0]; v[0] = TURN(v[0], 32);
-        v[2] += v[3]; v[3] = TURN(v[3], 16); v[3] ^= v[2];
-        v[0] += v[3]; v[3] = TURN(v[3], 21); v[3] ^= v[0];
-        v[2] += v[1]; v[1] = TURN(v[1], 17); v[1] ^= v[2]; v[2] = TURN(v[2], 32);
-    }
-}
-
-static uint64_t little_endian(const unsigned char *octets, int many)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < many; i++) number |= (uint64_t)octets[i] << (8 * i);
-    return number;
-}
-
-static void digest_of(const uint64_t key[2], const unsigned char *octets, size_t many, unsigned char *out)
-{
-    uint64_t v[4] = {
-        key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
-        key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573),
-    };
-    size_t whole = many & ~(size_t)7;
-    for (size_t at = 0; at < whole; at += 8) {
-        uint64_t word = little_endian(octets + at, 8);
-        v[3] ^= word;
-        sip_rounds(v, 2);
-        v[0] ^= word;
-    }
-    uint64_t last = little_endian(octets + whole, (int)(many & 7)) | (uint64_t)many << 56;
-    v[3] ^= last;
-    sip_rounds(v, 2);
-    v[0] ^= last;
-    v[2] ^= 0xee;
-    sip_rounds(v, 4);
-    for (int half = 0; half < 2; half++) {
-        uint64_t word = v[0] ^ v[1] ^ v[2] ^ v[3];
-        for (int i = 0; i < 8; i++) *out++ = (unsigned char)(word >> (8 * i));
-        if (!half) {
-            v[1] ^= 0xdd;
-            sip_rounds(v, 4);
-        }
-    }
-}
-
-static PyObject *digest_bytes(const Digest *self, const unsigned char *octets, Py_ssize_t many)
-{
-    unsigned char made[DIGEST_OCTETS];
-    digest_of(self->key, octets, (size_t)many, made);
-    return PyBytes_FromStringAndSize((const char *)made, DIGEST_OCTETS);
-}
-
-static int digest_init(Digest *self, PyObject *args, PyObject *names)
-{
-    const char *key;
-    Py_ssize_t octets;
-    if (!PyArg_ParseTuple(args, "y#", &key, &octets)) return -1;
-    if (octets != KEY_OCTETS) {
-        PyErr_SetString(PyExc_ValueError, "the key has 16 octets");
-        return -1;
-    }
-    self->key[0] = little_endian((const unsigned char *)key, 8);
-    self->key[1] = little_endian((const unsigned char *)key + 8, 8);
-    return 0;
-}
-
-static PyObject *digest_method(Digest *self, PyObject *octets)
-{
-    if (!PyBytes_Check(octets)) {
-        PyErr_SetString(PyExc_TypeError, "a digest is one of bytes");
-        return NULL;
-    }
-    return digest_bytes(self, (const unsigned char *)PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets));
-}
-
-static PyMethodDef digest_methods[] = {
-    {"of", (PyCFunction)digest_method, METH_O, "The keyed digest of some octets."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot digest_slots[] = {
-    {Py_tp_doc, "Keyed digests of 16 octets (SipHash-2-4)."},
-    {Py_tp_init, digest_init},
-    {Py_tp_methods, digest_methods},
-    {0, NULL},
-};
-
-static PyType_Spec digest_spec = {
-    .name = "corpproxy._heads.Digest",
-    .basicsize = sizeof(Digest),
-    .flags = Py_TPFLAGS_DEFAULT,
-    .slots = digest_slots,
-};
 
 /* ---- What the twins hand in: their classes, and where these keep their attributes ---- */
 
@@ -541,31 +435,12 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int begin(PyObject *module)
+static int add_digest(PyObject *module)
 {
-    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
     make_kinds();
-    if (!twin.keep && !(twin.keep = PyUnicode_InternFromString("keep"))) return -1;
-    if (!twin.again && !(twin.again = PyUnicode_InternFromString("_again"))) return -1;
-    if (!twin.put && !(twin.put = PyUnicode_InternFromString("_put"))) return -1;
-    if (!twin.lines && !(twin.lines = PyUnicode_InternFromString("lines"))) return -1;
-    PyObject *type = PyType_FromModuleAndSpec(module, &digest_spec, NULL);
-    if (!type) return -1;
-    int added = PyModule_AddType(module, (PyTypeObject *)type);
-    Py_XSETREF(twin.digest, (PyTypeObject *)type);
-    return added;
+    if (keep_name(&twin.keep, "keep") || keep_name(&twin.again, "_again")) return -1;
+    if (keep_name(&twin.put, "_put") || keep_name(&twin.lines, "lines")) return -1;
+    return add_type(module, &digest_spec, &twin.digest);
 }
 
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._heads", "Heads, read in one pass.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__heads(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(heads, "Heads, read in one pass.", add_digest)

@@ -4,9 +4,7 @@
  * corpproxy/preface/client_hello.py has the twin, `quick_server_name`, and says what is right: whatever is not
  * exactly so raises LookupError here as it does there, and is then read by those that say what is wrong.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include "form.h"
+#include "module.h"
 #include <stdint.h>
 #include <string.h>
 
@@ -126,21 +124,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int begin(PyObject *module)
-{
-    return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM);
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._preface", "The first octets of a tunnel.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__preface(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(preface, "The first octets of a tunnel.", nothing_more)

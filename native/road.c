@@ -3,9 +3,7 @@
  *
  * corpproxy/net/run.py and corpproxy/exchange/commands.py say what is done here and why, and have the twins.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include "form.h"
+#include "module.h"
 #include <structmember.h>
 #include <stddef.h>
 
@@ -342,40 +340,12 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
+static int add_names_and_types(PyObject *module)
 {
-    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
-    if (!type) return -1;
-    int added = PyModule_AddType(module, (PyTypeObject *)type);
-    if (kept)
-        Py_XSETREF(*kept, (PyTypeObject *)type);
-    else
-        Py_DECREF(type);
-    return added;
-}
-
-static int begin(PyObject *module)
-{
-    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
-    if (!name_performer && !(name_performer = PyUnicode_InternFromString("performer"))) return -1;
-    if (!name_perform && !(name_perform = PyUnicode_InternFromString("perform"))) return -1;
-    if (!name_ended && !(name_ended = PyUnicode_InternFromString("ended"))) return -1;
-    if (!name_throw && !(name_throw = PyUnicode_InternFromString("throw"))) return -1;
-    if (add_type(module, &once_spec, &once_type)) return -1;
-    if (add_type(module, &awaited_spec, NULL)) return -1;
+    if (keep_name(&name_performer, "performer") || keep_name(&name_perform, "perform")) return -1;
+    if (keep_name(&name_ended, "ended") || keep_name(&name_throw, "throw")) return -1;
+    if (add_type(module, &once_spec, &once_type) || add_type(module, &awaited_spec, NULL)) return -1;
     return add_type(module, &run_spec, NULL);
 }
 
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._road", "The driver of the road.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__road(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(road, "The driver of the road.", add_names_and_types)

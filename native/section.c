@@ -7,12 +7,8 @@
  *
  * A section is sound: lines that each have a name, CR LF between them and none behind the last.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include "module.h"
 #include <string.h>
-
-#include "form.h"
 
 /* More lines than a browser sends are for the twin, which does not compare each with each. */
 enum { MOST_LINES = 40 };
@@ -206,21 +202,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int begin(PyObject *module)
-{
-    return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM);
-}
-
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._section", "A header section, as octets.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__section(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(section, "A header section, as octets.", nothing_more)

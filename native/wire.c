@@ -8,9 +8,7 @@
  * microseconds is to stand in line behind the thread that writes records.
  */
 #define _GNU_SOURCE
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include "form.h"
+#include "module.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -460,11 +458,10 @@ static const struct {
     {&name_leaving, "leaving"},
 };
 
-static int begin(PyObject *module)
+static int add_transport(PyObject *module)
 {
-    if (PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM)) return -1;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!*names[i].name && !(*names[i].name = PyUnicode_InternFromString(names[i].text))) return -1;
+        if (keep_name(names[i].name, names[i].text)) return -1;
     if (!socket_type) {
         PyObject *sockets = PyImport_ImportModule("_socket");
         if (!sockets) return -1;
@@ -472,23 +469,7 @@ static int begin(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    PyObject *type = PyType_FromModuleAndSpec(module, &transport_spec, NULL);
-    if (!type) return -1;
-    int added = PyModule_AddType(module, (PyTypeObject *)type);
-    Py_DECREF(type);
-    return added;
+    return add_type(module, &transport_spec, NULL);
 }
 
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, begin},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "corpproxy._wire", "The transport of one socket.", 0, functions, module_slots, NULL, NULL, NULL,
-};
-
-PyMODINIT_FUNC PyInit__wire(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PART(wire, "The transport of one socket.", add_transport)

@@ -6,15 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpproxy.assembly import classifier_of, people_of
+from corpproxy.assembly import classifier_of, surroundings_of
 from corpproxy.backends.lists.files import existing_index, is_current
 from corpproxy.backends.policies.files import DISK
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.config.configuration import Configuration
-from corpproxy.config.listeners import Purpose
 from corpproxy.config.load import load_policy
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.identity.settings import Ask
 from corpproxy.policy.decide import Policy
 from corpproxy.policy.question import Surroundings
 
@@ -46,17 +44,8 @@ def asked_policy(path: Path) -> AskedPolicy:
     if not is_current(configuration.lists, index):
         print("the lists are not in the index as they stand; run 'corpproxy lists build'", file=sys.stderr)
     classifier = classifier_of(configuration, index)
-    forward = configuration.listening(Purpose.FORWARD)
-    surroundings = Surroundings(
-        classifier.classify,
-        people_of(configuration.identity),
-        forward[0].name if forward else "",
-        asks_to_sign_in=bool(configuration.identity.methods),
-        asks_always=configuration.identity.ask is Ask.ALWAYS,
-        exemptions=configuration.exemptions.with_missing(classifier.missing),
-    )
     policy = configuration.policy.with_missing(classifier.missing)
-    return AskedPolicy(path, configuration, policy, surroundings, index)
+    return AskedPolicy(path, configuration, policy, surroundings_of(configuration, classifier), index)
 
 
 def _known_categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | None:

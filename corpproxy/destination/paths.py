@@ -49,7 +49,10 @@ def covers(beginning: str, path: str) -> bool:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return "".join(f"%{octet:02X}" for octet in match[0].encode("utf-8", "surrogatepass"))
+    # An octet of the wire that is no UTF-8 was read as a lone surrogate; any other stands for itself.
+    is_octet = "\udc80" <= match[0] <= "\udcff"
+    octets = match[0].encode("utf-8", "surrogateescape" if is_octet else "surrogatepass")
+    return "".join(f"%{octet:02X}" for octet in octets)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -88,7 +88,7 @@ def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
 
 
 class AheadInPython:
-    """Takes the answer; ``native/ahead.c`` is made after it, where the head of the answer came before."""
+    """Takes the answer; ``native/answer.c`` is made after it, where the head of the answer came before."""
 
     __slots__ = ("_downstream", "_upstream")
 

@@ -80,14 +80,10 @@ class Calendar:
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf(Calendar):
-    """What holds while one of several does."""
+class Several(Calendar):
+    """Calendars that hold together in some way."""
 
     calendars: tuple[Calendar, ...]
-
-    def contains(self, at: float) -> bool:
-        """Whether one of them holds."""
-        return any(one.contains(at) for one in self.calendars)
 
     def edges(self, at: float) -> Iterator[float]:
         """Those of all of them."""
@@ -100,23 +96,21 @@ class AnyOf(Calendar):
 
 
 @dataclass(frozen=True, slots=True)
-class AllOf(Calendar):
-    """What holds while several do at once."""
+class AnyOf(Several):
+    """What holds while one of several does."""
 
-    calendars: tuple[Calendar, ...]
+    def contains(self, at: float) -> bool:
+        """Whether one of them holds."""
+        return any(one.contains(at) for one in self.calendars)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Several):
+    """What holds while several do at once."""
 
     def contains(self, at: float) -> bool:
         """Whether all of them hold."""
         return all(one.contains(at) for one in self.calendars)
-
-    def edges(self, at: float) -> Iterator[float]:
-        """Those of all of them."""
-        for one in self.calendars:
-            yield from one.edges(at)
-
-    def names_at(self, at: float) -> tuple[str, ...]:
-        """Those of the ones that hold."""
-        return tuple(name for one in self.calendars if one.contains(at) for name in one.names_at(at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from corpproxy.destination.model import Host
+from corpproxy.destination.paths import normal_path
 from corpproxy.policy.column import Bits, Column, Mask, any_of, asked_values, one_of
 from corpproxy.policy.conditions import Conditions, UrlPrefix
 from corpproxy.policy.model import Facts
-from corpproxy.policy.target import normal_path
 
 
 def domain(rows: Sequence[Conditions]) -> Column | None:

@@ -18,10 +18,10 @@ import re2
 
 from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass
+from corpproxy.destination.paths import normal_path
 from corpproxy.errors import ProtocolError
 from corpproxy.policy.calendar import Calendar
 from corpproxy.policy.networks import IpNetwork
-from corpproxy.policy.target import normal_path
 
 
 @dataclass(frozen=True, slots=True)

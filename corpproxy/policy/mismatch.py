@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from corpproxy.destination.model import AddressClass, Match
+from corpproxy.destination.paths import normal_path
 from corpproxy.policy.clauses import Clause
 from corpproxy.policy.column import BY_NETWORK
 from corpproxy.policy.columns_address import is_inside
@@ -21,7 +22,7 @@ from corpproxy.policy.conditions import (
 from corpproxy.policy.model import Facts
 from corpproxy.policy.networks import IpNetwork, Networks, client_address, ranges_of
 from corpproxy.policy.reasons import asked_in_words, both, clock, either, missing_in_words
-from corpproxy.policy.target import extensions_of, normal_path, target_uri
+from corpproxy.policy.target import extensions_of, target_uri
 
 _Said = Callable[[Conditions, Facts], str]
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 
+from corpproxy.destination.paths import normal_path
 from corpproxy.policy.columns import EVERY_CATEGORY
 from corpproxy.policy.conditions import Conditions, Entry, What, Who
 from corpproxy.policy.decide import Found, Policy
 from corpproxy.policy.model import Facts
 from corpproxy.policy.table import Table
-from corpproxy.policy.target import normal_path
 
 _NESTING = ("all_", "any_", "not_")
 _Part = Who | What

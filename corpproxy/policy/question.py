@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.host import normal_host, parse_authority
 from corpproxy.destination.model import AddressClass, Host, Match
+from corpproxy.destination.paths import normal_path
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.model import ANONYMOUS, EXEMPT, GroupSource, Identity
 from corpproxy.identity.names import normal_name
@@ -15,7 +16,6 @@ from corpproxy.identity.people import People
 from corpproxy.policy.exempt import NO_EXEMPTIONS, Exemption, Exemptions
 from corpproxy.policy.model import Answer, Facts
 from corpproxy.policy.networks import client_address
-from corpproxy.policy.target import normal_path
 
 # Host, scheme, port and path to the categories and the evidence behind them.
 Classify = Callable[[Host, str, int, str], tuple[tuple[str, ...], tuple[Match, ...]]]

@@ -29,10 +29,22 @@ class PathTests(SynchronousTestCase):
         umlaut=("/ü", "/%C3%BC"),
         space=("/a b", "/a%20b"),
         double_slash=("//a//b", "//a//b"),
+        half_escape=("/%6", "/%6"),
+        hidden_file=("/.well-known/x", "/.well-known/x"),
+        asterisk=("*", "*"),
+        raw_octet=("/\udcff", "/%FF"),
     )
     def test_normal(self, path: str, expected: str) -> None:
         """One URL has one spelling (RFC 3986, section 6.2.2)."""
         self.assertEqual(normal_path(path), expected)
+
+    @given(st.text(st.characters(codec="utf-8"), max_size=30), st.sampled_from(["", "/"]))
+    def test_once(self, written: str, slash: str) -> None:
+        """The normal form of a normal form is itself, unless undoing an escape made a new one."""
+        once = normal_path(slash + written)
+        self.assertTrue(once.isascii())
+        if "%25" not in once and "%" not in written:
+            self.assertEqual(normal_path(once), once)
 
     @rows(
         case=("/News/Today", "/news/today"),

@@ -7,11 +7,12 @@ from ipaddress import ip_address, ip_network
 import re2
 
 from corpproxy.destination.model import AddressClass
+from corpproxy.destination.paths import normal_path
 from corpproxy.policy.conditions import PortRange, What, Who
 from corpproxy.policy.decide import Found
 from corpproxy.policy.model import NO_CONTENT
 from corpproxy.policy.staged import is_in_share, person_of
-from corpproxy.policy.target import normal_path, target_uri
+from corpproxy.policy.target import target_uri
 from tests.policy.builders import NETWORKS
 
 

@@ -30,7 +30,6 @@ from corpproxy.policy.conditions import (
 )
 from corpproxy.policy.model import NO_CONTENT, Answer, Effect
 from corpproxy.policy.table import Table
-from corpproxy.policy.target import normal_path
 from tests.policy.builders import CAROL, LABS, LESSONS, NETWORKS, facts, local, rule
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
@@ -333,36 +332,3 @@ class ParseTests(SynchronousTestCase):
         """Only what is asked is a key; false is asked too."""
         asked = rule(who=Who(anonymous=False), what=What(port=(80,)), when=(LESSONS,))
         self.assertEqual(asked_keys(asked), {"anonymous", "port", "when"})
-
-
-@tabular
-class NormalPathTests(SynchronousTestCase):
-    """One spelling for each path."""
-
-    @rows(
-        tunnel=("", ""),
-        plain=("/a/b?c=d", "/a/b?c=d"),
-        needless_escape=("/%61%2D", "/a-"),
-        needed_escape=("/a%2fb%3f", "/a%2Fb%3F"),
-        half_escape=("/%6", "/%6"),
-        dots=("/a/./b/../c", "/a/c"),
-        dots_at_end=("/a/b/..", "/a/"),
-        dots_above_root=("/../../a", "/a"),
-        hidden_file=("/.well-known/x", "/.well-known/x"),
-        dots_in_query=("/a?b=/../c", "/a?b=/../c"),
-        asterisk=("*", "*"),
-        raw_octet=("/\udcff", "/%FF"),
-        unicode=("/é", "/%C3%A9"),
-    )
-    def test_normal_path(self, written, expected):
-        """Escapes and dot segments do not hide a path from a rule (RFC 3986, section 6.2.2)."""
-        self.assertEqual(normal_path(written), expected)
-
-    @EXAMPLES
-    @given(st.text(st.characters(codec="utf-8"), max_size=30), st.sampled_from(["", "/"]))
-    def test_idempotent(self, written, slash):
-        """The normal form of a normal form is itself, unless undoing an escape made a new one."""
-        once = normal_path(slash + written)
-        self.assertTrue(once.isascii())
-        if "%25" not in once and "%" not in written:
-            self.assertEqual(normal_path(once), once)
