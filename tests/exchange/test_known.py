@@ -153,10 +153,9 @@ class KnownTests(SynchronousTestCase):
         self.assertIsNone(others.fetched(NEWS, field)[1].known)
         self.assertIsNone(others.fetched(NEWS, field)[1].known)
 
-
     @rows(upper=(b"Connection: Close",), lower=(b"Connection: close",))
     def test_last(self, field):
-        """The last request on its connection is known again as others are; its server is told nothing of it."""
+        """The last request on its connection is known again as others are."""
         others = Others()
         others.fetched(NEWS, field)
         first, second = others.fetched(NEWS, field), others.fetched(NEWS, field)
