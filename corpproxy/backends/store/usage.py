@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -52,14 +54,15 @@ class Terms:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._known = 0
 
     def number(self, kind: str, text: str) -> int:
         """Give the number of a term."""
-        known = self._numbers.get((kind, text))
+        known = self._numbers[kind].get(text)
         if known is None:
             self.learn(((kind, text),))
-            known = self._numbers[kind, text]
+            known = self._numbers[kind][text]
         return known
 
     def learn(self, terms: Iterable[tuple[str, str]]) -> None:
@@ -69,35 +72,40 @@ class Terms:
         New ones are made in one order, whoever makes them: two that wait for each other would wait for ever.
         """
         wanted = set(terms)
-        if len(self._numbers) + len(wanted) > MAX_TERMS:
+        if self._known + len(wanted) > MAX_TERMS:
             self.forget()
-        unknown = sorted(wanted - self._numbers.keys())
+        unknown = sorted(self._unknown(wanted))
         self._find(unknown)
-        new = [term for term in unknown if term not in self._numbers]
+        new = self._unknown(unknown)
         if new:
             self._connection.executemany(_MAKE_TERM, new)
             self._find(new)
+
+    def _unknown(self, terms: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        numbers = self._numbers
+        return [(kind, text) for kind, text in terms if text not in numbers[kind]]
 
     def _find(self, terms: Sequence[tuple[str, str]]) -> None:
         for at in range(0, len(terms), _TERMS_AT_ONCE):
             some = terms[at : at + _TERMS_AT_ONCE]
             query = _FIND_TERMS.format(pairs=", ".join(["(?, ?)"] * len(some)))
             values = [value for term in some for value in term]
-            self._numbers.update(
-                ((kind, text), id) for kind, text, id in self._connection.execute(query, values)
-            )
+            for kind, text, id in self._connection.execute(query, values):
+                self._numbers[kind][text] = id
+                self._known += 1
 
     def forget(self) -> None:
         """Forget the numbers at hand: a transaction that made some of them was undone."""
         self._numbers.clear()
+        self._known = 0
 
 
 def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> None:
     """Add a batch of sums inside a transaction of the caller's."""
-    named = [(row, _terms_of(row)) for row in batch]
-    terms.learn(term for _, some in named for term in some)
+    # A batch may have some ten thousand rows: what is made of each is made when it is needed, not kept.
+    terms.learn(term for row in batch for term in _terms_of(row))
     # In one order: rows that several writers add to are never waited for crosswise.
-    connection.executemany(_ADD, sorted(_numbered(terms, row, some) for row, some in named))
+    connection.executemany(_ADD, sorted(_numbered(terms, row) for row in batch))
 
 
 def _terms_of(row: Usage) -> tuple[tuple[str, str], ...]:
@@ -111,8 +119,8 @@ def _terms_of(row: Usage) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _numbered(terms: Terms, row: Usage, named: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-    numbers = (terms.number(*term) for term in named)
+def _numbered(terms: Terms, row: Usage) -> tuple[int, ...]:
+    numbers = (terms.number(kind, text) for kind, text in _terms_of(row))
     return slot_of(row.minute), *numbers, row.received, row.sent, row.exchanges, row.minutes
 
 
@@ -199,6 +207,8 @@ def _literal(text: str) -> str:
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
+# A site has few sets of groups and of categories.
+@lru_cache(maxsize=1024)
 def groups_text(names: tuple[str, ...]) -> str:
     """Write a set of groups or categories as the text of a term."""
     return msgspec.json.encode([storable(name) for name in names]).decode()
@@ -206,4 +216,4 @@ def groups_text(names: tuple[str, ...]) -> str:
 
 def storable(text: str) -> str:
     """Spell out half characters, which no database can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
