@@ -119,6 +119,7 @@ def _portal(configuration: Configuration, pages: Pages, lasting: Lasting) -> Por
         pac_uri=pac_uri(configuration),
         access=Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people),
         holdings=lambda *asked: _holdings(lasting, *asked),
+        has_days=True,
     )
 
 
@@ -142,7 +143,12 @@ def _holdings(
     if limiting is None:
         return ()
     found = limiting.of(identity, client, listener, at)
-    return tuple(holding(one, standings, at) for one in found)
+    by_hand = {one.name: one.until for one in lasting.set_limits.entries}
+    ends = [(by_hand.get(one.limit.name, 0.0), one.limit.holds_until(at)) for one in found]
+    return tuple(
+        holding(one, standings, at, min((end for end in both if end), default=0.0))
+        for one, both in zip(found, ends, strict=True)
+    )
 
 
 def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:

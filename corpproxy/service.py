@@ -175,6 +175,7 @@ class CorpproxyService(Making, Holding, Service):
         proxy, keeper = self.proxy, self.quota_keeper
         proxy.counter.send = lambda counts: keeper.count(proxy.borrowing.count(counts))
         proxy.borrowing.send = keeper.borrow
+        proxy.allowances = self.allowances = self._make_allowances()
         self.books.hides = self.hides
         self._name_people()
         self.reloading = self._make_reloading()

@@ -7,6 +7,7 @@ from corpproxy.exchange.commands import (
     ChangePassword,
     EndGrant,
     ReadContent,
+    ReadDays,
     RecordDeed,
     Respond,
     SaveGrant,
@@ -112,6 +113,8 @@ async def _perform(exchange: Exchange, request: PortalRequest, action: portal.Ac
     if isinstance(action, portal.ConfirmWarning):
         await SaveGrant(action.grant)
         return pages.confirmed(request, action)
+    if isinstance(action, portal.ReadDays):
+        return pages.start(request, await ReadDays(action.user))
     if not isinstance(action, portal.ChangePassword):
         return await _at_the_desk(pages.desk, request, action)
     try:

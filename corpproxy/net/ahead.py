@@ -106,8 +106,8 @@ class AheadInPython:
 if TYPE_CHECKING or twins.ahead is None:
     _Ahead = AheadInPython
     _send = send_in_python
-    # What a note of an answer stands under.
-    _NOTE = ""
+    # What notes of answers stand under.
+    _NOTE = _NOTE_AT_END = ""
 else:
 
     class _Ahead(twins.ahead.Ahead):
@@ -116,7 +116,7 @@ else:
         __slots__ = ()
         _octets_in_python = AheadInPython.octets
 
-    _NOTE = twins.ahead.NOTE
+    _NOTE, _NOTE_AT_END = twins.ahead.NOTE, twins.ahead.NOTE_AT_END
 
     def _send(downstream: Downstream, exchange: Exchange) -> bool:
         sent = twins.ahead.send(downstream, exchange)
@@ -158,7 +158,7 @@ class Ahead(_Ahead):
         written = forward_response(head, framing=framing, via=via, keep_alive=keep, client_version=11)
         if _NOTE:
             note = (exchange.method, via, keep, len(content), head.status, upstream.keep, written)
-            head.fields.outline.note(_NOTE, note)
+            head.fields.outline.note(_NOTE if keep else _NOTE_AT_END, note)
         octets = written + content
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         exchange.status = head.status

@@ -213,7 +213,7 @@ class Downstream(Wire):
         self.upload = None
         if is_plain(head):
             exchange.body = NO_BODY
-            exchange.keep = not proxy.stopping
+            exchange.keep = not (proxy.stopping or head.fields.outline.closes)
         else:
             try:
                 body = exchange.body = request_body(head, exchange.in_force.limits)

@@ -104,6 +104,13 @@ class Performer:
         proxy.in_force.requests.keep(command.request)
         return self._await(proxy.grants.save_request(command.request).addErrback(_not_kept))
 
+    def _read_days(self, command: commands.ReadDays) -> Any:
+        return self._await(self._downstream.proxy.allowances.days(command.user))
+
+    def _grant_quota(self, command: commands.GrantQuota) -> Any:
+        allowances = self._downstream.proxy.allowances
+        return self._await(allowances.grant(command.limit, command.whom, command.more))
+
     def _record_deed(self, command: commands.RecordDeed) -> Any:
         downstream = self._downstream
         downstream.proxy.books.deed(command.deed, downstream.exchange.in_force.version)
@@ -287,6 +294,8 @@ class Performer:
         commands.EndGrant: _end_grant,
         commands.SaveRequest: _save_request,
         commands.RecordDeed: _record_deed,
+        commands.ReadDays: _read_days,
+        commands.GrantQuota: _grant_quota,
         commands.Resolve: _resolve,
         commands.Fetch: _fetch,
         commands.Relay: _relay,

@@ -74,6 +74,7 @@ from corpproxy.supervisor.wire import (
     Deal,
     EndByHand,
     EndGrant,
+    GrantQuota,
     Hear,
     KeepGrant,
     KeepRequest,
@@ -81,6 +82,7 @@ from corpproxy.supervisor.wire import (
     Link,
     Look,
     NotStored,
+    ReadDays,
     SetLimits,
     Stand,
     TakeLists,
@@ -121,6 +123,16 @@ class SupervisorLink(Link):
     def counted(self, value: tuple[Counted, ...]) -> dict[str, Any]:
         self._supervisor.quota_keeper.count({(one.limit, one.whom): one.octets for one in value})
         return {}
+
+    @ReadDays.responder
+    def read_days(self, value: str) -> Deferred[dict[str, Any]]:
+        days: Deferred[Any] = self._supervisor.allowances.days(value)
+        return days.addCallback(_answer)
+
+    @GrantQuota.responder
+    def grant_quota(self, value: tuple[str, str, float]) -> Deferred[dict[str, Any]]:
+        given: Deferred[Any] = self._supervisor.allowances.grant(*value)
+        return given.addCallback(_answer)
 
     @Borrow.responder
     def borrowed(self, value: tuple[Asked, ...]) -> dict[str, Any]:
@@ -437,6 +449,10 @@ class Supervisor(CorpproxyService):
 def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
     """The answer to a worker that has something kept; the notice of it comes by itself."""
     return keeping.addCallbacks(lambda _: {}, _not_stored)
+
+
+def _answer(value: object) -> dict[str, Any]:
+    return {"value": value}
 
 
 def _borrower(seat: Seat) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import Place
 from corpproxy.identity.forms import Signer
@@ -21,6 +23,7 @@ from corpproxy.identity.requests import AccessRequest, State
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
 from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
 from corpproxy.pages.desk import Access
+from corpproxy.pages.holdings import Holding
 from corpproxy.pages.negotiate import Audience, Media
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import PacTable, compile_pac
@@ -31,7 +34,9 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Contact, Logo, Site
 from corpproxy.policy.approvals import Approval, Approvals
 from corpproxy.policy.conditions import Who
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.limits import Applied, Limit, Per
+from corpproxy.policy.model import Decision, Effect, Spent
+from corpproxy.policy.quota import Every, Quota, Standing, Then
 
 LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">
 <rect width="40" height="40" rx="9" fill="#28603f"/>
@@ -172,8 +177,48 @@ def _portal_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     )
     yield "portal-password-changed", mine.password_changed(request(language=language))
     form = mine.answer(request("/why/0nk4x7a2k40009", language=language, accept=b"application/json"))
+    held = holding_portal(*HOLDINGS)
+    yield "portal-start-limits", held.start(request(language=language), DAYS)
+    yield "portal-start-unread", held.start(request(language=language), None)
+    spent = replace(decision(rule="films", category=""), spent=Spent("films", "30 min", NOW + 62_100), say="")
+    yield "blocked-spent", pages().refused(spent, occasion(), Audience(language.decode(), Media.HTML))
     yield from _access_pages(language)
     yield "portal-confirmed", mine.confirmed(request(language=language), confirmation(mine, _page(form)))
+
+
+DAYS = tuple(
+    DayUse(f"2026-11-{10 + number:02d}", octets << 18, octets << 20)
+    for number, octets in enumerate((310, 480, 22, 0, 0, 512, 390, 700, 654, 120, 9, 0, 431, 266))
+)
+HOLDINGS = (
+    Holding(
+        Applied(
+            Limit("pupils' day", quota=Quota(2 << 30, then=Then.SLOW, download=256 << 10, upload=256 << 10)),
+            "amir",
+            is_spent=True,
+        ),
+        Standing((2 << 30) + (512 << 20), (2 << 30) + (512 << 20), NOW + 62_100),
+        since=NOW - 24_300,
+    ),
+    Holding(
+        Applied(Limit("films", quota=Quota(minutes=30), say="Films are for later."), "amir", is_spent=True),
+        Standing(30, 30, NOW + 62_100),
+    ),
+    Holding(Applied(Limit("class 9b", per=Per.GROUP, download=4 << 20), "9b"), until=NOW + 17_100),
+    Holding(
+        Applied(Limit("week", quota=Quota(10 << 30, every=Every.WEEK)), "amir"),
+        Standing(3 << 30, 10 << 30, NOW + 500_000),
+        since=NOW - 24_300,
+    ),
+)
+
+
+def holding_portal(*holdings: Holding, **more: Any) -> Portal:
+    """The portal of a school where people are held to limits, and see what they used."""
+    return Portal(
+        pages(), compile_pac(TABLE), past_refusals(), SIGNER.seal, SIGNER.open,
+        holdings=lambda *asked: holdings, has_days=True, **more,
+    )  # fmt: skip
 
 
 BETH = Identity("beth", ("teachers",))

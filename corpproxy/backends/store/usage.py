@@ -11,6 +11,9 @@ from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, slot_of
 from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, report_per
 from corpproxy.backends.store.sql import Connection
 
+# So many slots are sought one by one: those of a month.
+MAX_SOUGHT = 31 * 96
+
 # Numbers of terms kept at hand; a school of a thousand visits some ten thousand hosts a day.
 MAX_TERMS = 50_000
 
@@ -45,6 +48,14 @@ _COLUMNS = {
 _SUMS = "SUM(received) AS received, SUM(sent) AS sent, SUM(exchanges) AS exchanges, SUM(minutes) AS minutes"
 _WHERE = "slot >= :first AND slot < :end"
 _ONE = "{column} IN (SELECT id FROM term WHERE kind = '{column}' AND text = :{column})"
+# The slots of a span, one by one: where one person is asked for, each is found by the key of the table, and
+# the rows of all others are not read.
+_SLOTS = f"""
+WITH RECURSIVE span (place) AS (
+    SELECT CAST(:first AS BIGINT)
+    UNION ALL SELECT place + {SLOT_SECONDS} FROM span WHERE place + {SLOT_SECONDS} < :end
+)
+"""
 _BELOW = "host IN (SELECT id FROM term WHERE kind = 'host' AND (text = :host OR text LIKE :below ESCAPE '!'))"
 
 
@@ -155,7 +166,8 @@ class _Asking:
     def __init__(self, connection: Connection, question: UsageQuestion) -> None:
         self._connection = connection
         self._question = question
-        self._where = " AND ".join([_WHERE, *self._conditions()])
+        self._only = tuple(self._conditions())
+        self._where = " AND ".join([_WHERE, *self._only])
         self._names = {name: getattr(question, name) for name in ("user", "device", "rule", "host")}
         if question.host is not None:
             self._names["below"] = "%." + _literal(question.host)
@@ -163,6 +175,10 @@ class _Asking:
     def by_time(self) -> Iterator[NamedSums]:
         """Sums by the hours, days and so on of slots, in their order."""
         query = f"SELECT slot, {_SUMS} FROM usage WHERE {self._where} GROUP BY slot ORDER BY slot"
+        if self._question.user is not None and self._question.slots <= MAX_SOUGHT:
+            where = " AND ".join(["slot = place", *self._only])
+            found = f"SELECT slot, {_SUMS} FROM span CROSS JOIN usage WHERE {where}"
+            query = f"{_SLOTS} {found} GROUP BY slot ORDER BY slot"
         for slot, *sums in self._connection.execute(query, self._bounds()):
             yield (self._question.span(slot).name,), *sums
 
