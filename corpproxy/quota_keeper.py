@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.charging import Charging
-from corpproxy.accounting.common import Common
+from corpproxy.accounting.common import Common, Ledgered
 from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
@@ -152,14 +152,42 @@ class QuotaKeeper:
         self.tell()
         return standing
 
-    def reset(self, limit: str, whom: str | None) -> int:
-        """Begin anew."""
+    async def reset(self, limit: str, whom: str | None) -> int:
+        """
+        Begin anew; how many do.
+
+        :raises StoreError: when it is with others who used what, and they do not answer.
+        """
+        now, members = self._service.now(), set()
         if self.borrowing is not None:
-            found = [one for one in self.quotas.all(self._service.now()) if one[0] == limit]
-            self._charging.reset(self.quotas.kept(one for one in found if whom in (None, one[1])))
-        count = self.quotas.reset(limit, whom, self._service.now())
+            for row in (await self.ledgered(limit, whom)).members:
+                standing = self.borrowing.quotas.common_standing(row, now)
+                if standing is not None:
+                    members.add(row.whom)
+                    self._charging.reset([Kept(limit, row.whom, row.until, standing.used, row.granted)])
+        members |= self.quotas.reset(limit, whom, now)
         self.tell()
-        return count
+        return len(members)
+
+    async def ledgered(self, limit: str | None, whom: str | None) -> Ledgered:
+        """
+        How members stand in what nodes have in common: all, or those of a limit or of one name.
+
+        :raises StoreError: when it is away.
+        """
+        found = await self._service.store.ledgered(limit, whom, self._service.now())
+        return found._replace(members=[self._charging.on_top(row) for row in found.members])
+
+    def standings(self, ledgered: Ledgered) -> dict[Member, Standing]:
+        """How everybody stands who used anything: by what is known here, and what nodes have in common."""
+        now = self._service.now()
+        found = self.quotas.all(now)
+        if self.borrowing is not None:
+            for row in ledgered.members:
+                standing = self.borrowing.quotas.common_standing(row, now)
+                if standing is not None:
+                    found[row.limit, row.whom] = standing
+        return found
 
     def tell(self) -> None:
         """Tell all processes who stands otherwise."""

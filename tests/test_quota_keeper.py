@@ -12,12 +12,12 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy import node_borrowing, quota_keeper
-from corpproxy.accounting.common import Budget, Common
+from corpproxy.accounting.common import Budget, Common, Ledgered
 from corpproxy.accounting.quotas import Asked, Charge
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.node_borrowing import SOON_SECONDS, TURN_SECONDS
 from corpproxy.policy.limits import Limit, Limits
-from corpproxy.policy.quota import Every, Quota, Standings
+from corpproxy.policy.quota import Every, Quota, Standing, Standings
 from corpproxy.quota_keeper import FORGET_SECONDS, KEEP_SECONDS, QuotaKeeper
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -277,7 +277,13 @@ class SharedTests(SynchronousTestCase):
                 lasting=SimpleNamespace(standings=standings),
                 take_standings=standings.take,
                 store=SimpleNamespace(
-                    is_shared=True, run="run", settle=lambda moved: succeed(None), borrow=self.borrow
+                    is_shared=True,
+                    run="run",
+                    settle=lambda moved: succeed(None),
+                    borrow=self.borrow,
+                    ledgered=lambda limit, whom, now: succeed(
+                        Ledgered([row for row in self.rows if whom in (None, row.whom)])
+                    ),
                 ),
             )
         )
@@ -323,7 +329,8 @@ class SharedTests(SynchronousTestCase):
         self.assertEqual(self.keeper.quotas.standing("day", "amir", self.clock.seconds()).allowed, MIB + 1000)
         self.assertEqual(self.keeper.charges(), [Charge("day", "amir", self.until, 0.0, 1000.0)])
         self.common(900 * 1024, 1000.0)
-        self.assertEqual(self.keeper.reset("day", None), 1)
+        self.rows = [Common("day", "amir", self.until, 900.0 * 1024, 1000.0)]
+        self.assertEqual(self.reset(None), 1)
         charges = self.keeper.charges()
         self.assertEqual(charges, [Charge("day", "amir", self.until, -900.0 * 1024, -1000.0)])
         self.keeper.not_charged(charges)
@@ -331,6 +338,39 @@ class SharedTests(SynchronousTestCase):
         standing = self.keeper.quotas.standing("day", "amir", self.clock.seconds())
         self.assertEqual((standing.used, standing.allowed), (0, MIB))
         self.assertEqual(self.keeper.charges(), charges)
+
+    def reset(self, whom):
+        return self.successResultOf(Deferred.fromCoroutine(self.keeper.reset("day", whom)))
+
+    def test_reset_elsewhere(self):
+        """Who begins anew does so with all that they used on any node, whatever this one knows."""
+        self.rows = [Common("day", whom, self.until, 5000.0, 0.0) for whom in ("amir", "beth")]
+        self.keeper.count({("day", "amir"): 1000})
+        self.assertEqual(self.reset("beth"), 1)
+        self.assertEqual(self.keeper.charges(), [Charge("day", "beth", self.until, -5000.0, 0.0)])
+        self.rows = self.rows[:1]
+        self.assertEqual(self.reset(None), 1)
+        charges = [
+            Charge("day", "amir", self.until, -6000.0, 0.0),
+            Charge("day", "beth", self.until, 0.0, 0.0),
+        ]
+        self.assertEqual(self.keeper.charges(), charges)
+
+    def test_standings(self):
+        """Everybody is shown as they stand for all nodes, but for those of another time."""
+        self.rows = [
+            Common("day", "amir", self.until, 5000.0, 0.0),
+            Common("day", "beth", self.until, 7000.0, 100.0),
+            Common("day", "carol", self.until + 5, 7000.0, 0.0),
+            Common("other", "amir", self.until, 7000.0, 0.0),
+        ]
+        self.keeper.count({("day", "amir"): 1000})
+        found = self.successResultOf(Deferred.fromCoroutine(self.keeper.ledgered(None, None)))
+        standings = {
+            ("day", "amir"): Standing(6000.0, MIB, self.until),
+            ("day", "beth"): Standing(7000.0, MIB + 100.0, self.until),
+        }
+        self.assertEqual(self.keeper.standings(found), standings)
 
     def test_elsewhere(self):
         """What others used counts here with what is used here, and is told to all processes."""

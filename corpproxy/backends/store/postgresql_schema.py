@@ -129,6 +129,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE INDEX quota_turn ON quota (turn)",
             "ALTER TABLE loan ADD COLUMN turn xid8 NOT NULL DEFAULT '0'",
             "CREATE INDEX loan_turn ON loan (run, turn)",
+            # The machines of nodes, for people.
+            "CREATE TABLE node (id text PRIMARY KEY, host text NOT NULL)",
             # Each row changes again and again; in its place where there is room beside it.
             "ALTER TABLE quota SET (fillfactor = 60)",
             "ALTER TABLE loan SET (fillfactor = 60)",

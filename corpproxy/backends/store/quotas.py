@@ -24,10 +24,12 @@ from corpproxy.accounting.common import (
     NODE_TERM_SECONDS,
     Budget,
     Common,
+    Ledgered,
     Moved,
     NodeAsked,
     NodeLent,
     NodeLoan,
+    OnLoan,
 )
 from corpproxy.accounting.minutes import Minutes
 from corpproxy.accounting.quotas import Charge
@@ -59,6 +61,17 @@ _TOLD = f"""
 SELECT "limit", whom, until FROM quota WHERE {_IS_NEW} AND until > ?
 UNION SELECT "limit", whom, until FROM loan WHERE run = ? AND {_IS_NEW} AND until > ?
 """
+_NAMED = """
+SELECT "limit", whom, until FROM quota
+WHERE until > ? AND "limit" = coalesce(?, "limit") AND whom = coalesce(?, whom)
+"""
+_ON_LOAN = f"""
+SELECT "limit", whom, until, node, coalesce(min(host), ''), sum(granted - returned - moved),
+    {_NOW} - max(heard), bool_or(run = ?)
+FROM ({_NAMED}) AS named JOIN loan USING ("limit", whom, until) LEFT JOIN node ON node.id = loan.node
+WHERE granted - returned > moved GROUP BY "limit", whom, until, node
+"""
+_HOST = "INSERT INTO node (id, host) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET host = excluded.host"
 _ALL = 'SELECT "limit", whom, until FROM quota WHERE until > ?'
 _CHANGED = f"""
 SELECT quota."limit", quota.whom, quota.until, quota.used - coalesce(max(moved) FILTER (WHERE run = ?), 0),
@@ -150,7 +163,7 @@ def charge(connection: Connection, charges: Sequence[Charge]) -> None:
     """
     _hold(connection, [_place(one) for one in charges])
     connection.executemany(_CHARGE, sorted(charges))
-    anew = [(*one[:3], NODE_TERM_SECONDS) for one in charges if one.used < 0]
+    anew = [(*one[:3], NODE_TERM_SECONDS) for one in charges if one.used < 0 or one.granted <= 0]
     if anew:
         connection.executemany(_RELEASE, anew)
 
@@ -204,13 +217,27 @@ def changed(connection: Connection, run: str, seen: str, now: float) -> tuple[li
     Some may be told twice: what is seen is read first, and the rows after it.
     """
     (current,) = connection.execute("SELECT CAST(pg_current_snapshot() AS text)").fetchone()
-    told, values = _TOLD, (seen, seen, now, run, seen, seen, now)
+    told = _TOLD
+    values: tuple[Any, ...] = (seen, seen, now, run, seen, seen, now)
     if seen == NOTHING_SEEN or _next(current) < _next(seen):
         # Nothing was read yet, or the database is another one: a copy of a time before, where numbers begin
         # lower.
         told, values = _ALL, (now,)
     rows = connection.execute(_CHANGED % told, (run, run, CALL_SECONDS, *values)).fetchall()
     return [Common(*row) for row in rows], current
+
+
+def ledgered(connection: Connection, run: str, limit: str | None, whom: str | None, now: float) -> Ledgered:
+    """How all stand, or those of a limit or of one name, and what is on loan of it."""
+    named = now, limit and _spelt(limit), whom and _spelt(whom)
+    rows = connection.execute(_CHANGED % _NAMED, (run, run, CALL_SECONDS, *named)).fetchall()
+    loans = connection.execute(_ON_LOAN, (run, *named)).fetchall()
+    return Ledgered([Common(*row) for row in rows], [OnLoan(*row) for row in loans])
+
+
+def name_host(connection: Connection, node: str, host: str) -> None:
+    """A node runs on this machine."""
+    connection.execute(_HOST, (node, host))
 
 
 def forget(connection: Connection, now: float) -> None:
@@ -295,7 +322,7 @@ def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _place(one: NodeAsked | Moved) -> Place:
+def _place(one: NodeAsked | Moved | Charge) -> Place:
     return Place(_spelt(one.limit), _spelt(one.whom), float(one.until))
 
 

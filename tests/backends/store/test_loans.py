@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,14 @@ from pathlib import Path
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.quotas import Charge
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.lending import LendingDatabase
 from corpproxy.backends.store.loan_file import LOAN_FILE, LoanFile
 from corpproxy.backends.store.outage import PatientDatabase
-from corpproxy.backends.store.quotas import LISTENS_SECONDS
+from corpproxy.backends.store.postgresql import read_postgresql
+from corpproxy.backends.store.quotas import LISTENS_SECONDS, ledgered
 from tests.support.postgresql import do, empty_store, server
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -251,6 +253,27 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual(self.common()[0].elsewhere, 0)
         self.store.begin_anew()
         self.assertEqual(self.common()[0].elsewhere, 1000)
+
+    def test_ledgered(self) -> None:
+        """It is known of all, or of one limit or person, what they used, and which nodes hold what of it."""
+        self.one.settle("1", [])
+        self.one.borrow("1", [asked(moved=70, wants=1000), asked(whom="beth"), asked(limit="week", moved=5)])
+        self.silent(60)
+        self.two.borrow("2", [asked(moved=30, wants=1000), asked(whom="old", until=1e9)])
+        one, two = (LendingDatabase(self.own(name))._name for name in ("one", "two"))
+        members, loans = self.ledgered(None, None)
+        self.assertEqual([(row.limit, row.whom, row.elsewhere) for row in sorted(members)], [
+            ("day", "amir", 30), ("day", "beth", 0), ("week", "amir", 5)
+        ])  # fmt: skip
+        found = {(loan.node, loan.host, loan.octets, round(loan.silent), loan.is_here) for loan in loans}
+        host = socket.gethostname()
+        self.assertEqual(found, {(one, host, 16 * 1024, 60, True), (two, "", 16 * 1024, 0, False)})
+        self.assertEqual({row.limit for row in self.ledgered("week", None).members}, {"week"})
+        self.assertEqual({row.whom for row in self.ledgered(None, "beth").members}, {"beth"})
+        self.assertEqual(self.ledgered("day", "nobody"), ([], []))
+
+    def ledgered(self, limit: str | None, whom: str | None) -> Ledgered:
+        return read_postgresql(self.address, lambda connection: ledgered(connection, "1", limit, whom, NOW))
 
     def test_granted(self) -> None:
         """What an administrator grants on any node is lent by all."""
