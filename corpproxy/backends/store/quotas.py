@@ -47,7 +47,8 @@ _TURN = "pg_current_xact_id()"
 _CHARGE = f"""
 INSERT INTO quota ("limit", whom, until, used, granted, turn) VALUES (?, ?, ?, ?, ?, {_TURN})
 ON CONFLICT ("limit", whom, until) DO UPDATE SET
-    used = quota.used + excluded.used, granted = quota.granted + excluded.granted, turn = excluded.turn
+    used = greatest(0, quota.used + excluded.used), turn = excluded.turn,
+    granted = greatest(0, quota.granted + excluded.granted)
 """
 # By the clock of the database alone, which is one for all nodes.
 _NOW = "extract(epoch FROM clock_timestamp())::float8"

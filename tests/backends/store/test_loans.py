@@ -263,7 +263,7 @@ class LoansTests(SynchronousTestCase):
         one, two = (LendingDatabase(self.own(name))._name for name in ("one", "two"))
         members, loans = self.ledgered(None, None)
         self.assertEqual([(row.limit, row.whom, row.elsewhere) for row in sorted(members)], [
-            ("day", "amir", 30), ("day", "beth", 0), ("week", "amir", 5)
+            ("day", "amir", 30), ("day", "beth", 0), ("week", "amir", 0)
         ])  # fmt: skip
         found = {(loan.node, loan.host, loan.octets, round(loan.silent), loan.is_here) for loan in loans}
         host = socket.gethostname()
@@ -294,6 +294,13 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual(lent.returned, 16 * 1024)
         (told,) = self.common()
         self.assertEqual((told.elsewhere, told.granted), (0, 0))
+
+    def test_reset_twice(self) -> None:
+        """Who begins anew twice at once, on two nodes, has not less than nothing used, nor granted."""
+        self.one.borrow("1", [asked(moved=100)])
+        for _ in range(2):
+            self.store.charge([Charge("day", "amir", UNTIL, -100.0, -5.0)])
+        self.assertEqual(do("SELECT used, granted FROM quota"), [(0, 0)])
 
     def test_made_good(self) -> None:
         """What was made good long ago is forgotten with its loans."""
