@@ -15,7 +15,7 @@ from corpproxy.accounting.common import Common, Ledgered
 from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.interpreter import settle_memory
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
@@ -78,9 +78,8 @@ class QuotaKeeper:
         self._latest = 0.0
         self._turns_back = False
         self._is_reading = False
-        # How far the clock is from one that nobody sets; and until when, by that one, it is doubted.
-        self._difference = service.now() - service.reactor.seconds()
-        self._doubts_until = 0.0
+        # When it was looked last what may be forgotten, by a clock that nobody sets; None at first.
+        self._forgot_at: float | None = None
         # What is about everybody, and what is told: in slices, each without waiting for the other.
         self._work = Slices(service.reactor)
         self._tells = Slices(service.reactor)
@@ -95,6 +94,7 @@ class QuotaKeeper:
         if self.borrowing is not None:
             self.borrowing.start()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
+        self._forget()
         self._forgetting = every(FORGET_SECONDS, self._forget, self._service.reactor)
 
     def stop(self) -> None:
@@ -288,18 +288,11 @@ class QuotaKeeper:
         self.tell()
 
     def _forget(self) -> None:
-        """
-        Forget on the disk what was made good days ago; what cannot be forgotten is so the next time.
-
-        Not while the clock was set forward: it may be wrong, and be set back to a day that is not over.
-        """
-        now, seconds = self._service.now(), self._service.reactor.seconds()
-        difference, before = now - seconds, self._difference
-        self._difference = difference
-        if difference - before >= JUMP_SECONDS:
-            self._doubts_until = seconds + KEPT_SECONDS
-        if seconds >= self._doubts_until:
-            self._file.forget(now).addErrback(lambda _: None)
+        """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
+        seconds = self._service.reactor.seconds()
+        ran = seconds - self._forgot_at if self._forgot_at is not None else 0.0
+        self._forgot_at = seconds
+        self._file.forget(self._service.now(), ran).addErrback(lambda _: None)
 
     async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")

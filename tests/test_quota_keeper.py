@@ -207,6 +207,26 @@ class KeeperTests(SynchronousTestCase):
         keeper.stop()
         self.assertEqual(self.used(self.keeper()), {"amir": MIB})
 
+    def test_started_while_wrong(self):
+        """A start while the clock is days ahead gives nobody a day anew, once the clock is right again."""
+        keeper = self.keeper()
+        began = self.now()
+        keeper.count({("day", "amir"): MIB})
+        self.clock.advance(KEEP_SECONDS)
+        for _ in range(3 * 24):
+            # It has run for so long that its clock is believed.
+            self.set_by -= FORGET_SECONDS
+            self.clock.advance(FORGET_SECONDS)
+        keeper.stop()
+        self.set_by += 9 * DAY_SECONDS
+        keeper = self.keeper()
+        for _ in range(5):
+            self.clock.pump([KEEP_SECONDS, FORGET_SECONDS, 0])
+        self.assertEqual(self.used(keeper), {})
+        self.set_clock(began + 60 - self.now())
+        self.clock.pump([KEEP_SECONDS, 0, 0])
+        self.assertEqual(self.used(keeper), {"amir": MIB})
+
     def test_forgotten_after_all(self):
         """A clock that was set forward and stays so is believed after two days."""
         keeper = self.keeper()
