@@ -33,6 +33,7 @@ from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.head import RequestHead, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.run import Run
+from corpproxy.net.tunnel_ahead import open_ahead
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.policy.model import Facts
 
@@ -62,16 +63,14 @@ def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
 def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
     """Send it; ``native/ahead.c`` is made after it."""
     in_force = exchange.in_force
-    # What waits for its turn, what the answer decides, a client that has connections of its own, a tunnel.
-    if (
-        in_force.limiting is not None
-        or in_force.needs_answer
-        or downstream.pins is not None
-        or exchange.method == b"CONNECT"
-    ):
+    # What waits for its turn, what the answer decides, a client that has connections of its own.
+    if in_force.limiting is not None or in_force.needs_answer or downstream.pins is not None:
         return False
     if not recall(exchange):
         return False
+    if exchange.method == b"CONNECT":
+        open_ahead(downstream)
+        return True
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
     proxy.admission.check_person(downstream)

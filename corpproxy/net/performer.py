@@ -242,6 +242,9 @@ class Performer:
     def _open_tunnel(self, command: commands.OpenTunnel) -> Any:
         downstream, run = self._downstream, self._run
         proxy = downstream.proxy
+        if downstream in proxy.admission.tunnels:
+            # It was dialled ahead of its road; who did that says how it went (`corpproxy.net.tunnel_ahead`).
+            return downstream.upstream or PENDING
         proxy.admission.check_person(downstream)
         proxy.admission.open_tunnel(downstream)
         exchange, classes = downstream.exchange, command.addresses
@@ -273,8 +276,9 @@ class Performer:
 
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
-        downstream.write(command.head)
-        downstream.proxy.books.opened(downstream.exchange)
+        if not downstream.exchange.answered:
+            downstream.write(command.head)
+            downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
         Peeking(self._run, self._downstream).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -64,14 +65,15 @@ class Terms:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._known = 0
 
     def number(self, kind: str, text: str) -> int:
         """Give the number of a term."""
-        known = self._numbers.get((kind, text))
+        known = self._numbers[kind].get(text)
         if known is None:
             self.learn(((kind, text),))
-            known = self._numbers[kind, text]
+            known = self._numbers[kind][text]
         return known
 
     def learn(self, terms: Iterable[tuple[str, str]]) -> None:
@@ -81,27 +83,32 @@ class Terms:
         New ones are made in one order, whoever makes them: two that wait for each other would wait for ever.
         """
         wanted = set(terms)
-        if len(self._numbers) + len(wanted) > MAX_TERMS:
+        if self._known + len(wanted) > MAX_TERMS:
             self.forget()
-        unknown = sorted(wanted - self._numbers.keys())
+        unknown = sorted(self._unknown(wanted))
         self._find(unknown)
-        new = [term for term in unknown if term not in self._numbers]
+        new = self._unknown(unknown)
         if new:
             self._connection.executemany(_MAKE_TERM, new)
             self._find(new)
+
+    def _unknown(self, terms: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        numbers = self._numbers
+        return [(kind, text) for kind, text in terms if text not in numbers[kind]]
 
     def _find(self, terms: Sequence[tuple[str, str]]) -> None:
         for at in range(0, len(terms), _TERMS_AT_ONCE):
             some = terms[at : at + _TERMS_AT_ONCE]
             query = _FIND_TERMS.format(pairs=", ".join(["(?, ?)"] * len(some)))
             values = [value for term in some for value in term]
-            self._numbers.update(
-                ((kind, text), id) for kind, text, id in self._connection.execute(query, values)
-            )
+            for kind, text, id in self._connection.execute(query, values):
+                self._numbers[kind][text] = id
+                self._known += 1
 
     def forget(self) -> None:
         """Forget the numbers at hand: a transaction that made some of them was undone."""
         self._numbers.clear()
+        self._known = 0
 
 
 def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> None:
