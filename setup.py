@@ -1,8 +1,9 @@
 """
 The parts that are compiled where that is possible; all else stands in setup.cfg.
 
-Each has a twin in Python that does the same, so that none of them is needed: without a compiler, Python's
-headers or those of OpenSSL they are left out, and pip goes on.  ``corpproxy --version`` says which are there.
+Each but ``rest`` has a twin in Python that does the same, so that none of them is needed: without a
+compiler, Python's headers or those of OpenSSL they are left out, and pip goes on.  ``corpproxy --version``
+says which are there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ setup(
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
         part("preface"),
+        part("rest"),
         part("road"),
         part("section"),
         part("wire"),
