@@ -10,7 +10,7 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots")]
+HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots", "wire")]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -34,6 +34,6 @@ setup(
         part("preface"),
         part("road"),
         part("section"),
-        part("wire"),
+        part("wire", "sockets"),
     ],
 )
