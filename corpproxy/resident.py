@@ -18,9 +18,28 @@ from pathlib import Path
 # From <sys/mman.h>; the same on all machines that Linux runs on but Alpha, where it does nothing to them.
 MADV_DONTNEED = 4
 
+# From <malloc.h>.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
+
+# How the C library (glibc) is to keep memory.  What is large has pages of its own, and gives them back when
+# freed: left to itself the library takes large pieces from its heap once one was freed, and records that
+# waited for a disk, or a list that was read, leave a hole of their size there for ever.  Threads share a
+# heap: they wait on disks, and a heap for each would hold what its thread needed once.
+KEEPING = {M_MMAP_THRESHOLD: 512 * 1024, M_TRIM_THRESHOLD: 1024 * 1024, M_ARENA_MAX: 1}
+
 _SMAPS = Path("/proc/self/smaps")
 # Mapped from a file, and nobody may write: its start and end.
 _OF_FILE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r-[x-][ps] \S+ \S+ [1-9]\d* +/")
+
+
+def keep_little() -> None:
+    """Have the C library give back what was large, where it is glibc; call it before there are threads."""
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        for what, value in KEEPING.items():
+            library.mallopt(what, value)
 
 
 def give_back_free() -> None:
@@ -28,7 +47,7 @@ def give_back_free() -> None:
     Give free memory back to the system, where the C library knows how (glibc).
 
     For a process that is going to be copied, before it is: this writes to pages, and what a copy has written
-    to is no longer shared.
+    to is no longer shared.  Or after work that took much and is done seldom.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

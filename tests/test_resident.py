@@ -1,6 +1,8 @@
 """Memory that nobody uses is given back, and nothing is lost with it."""
 
 import mmap
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -79,3 +81,38 @@ class GiveBackTests(SynchronousTestCase):
         give_back_files()
         with tempfile.TemporaryFile() as file:
             self.assertEqual(file.write(b"x"), 1)
+
+
+# What waited for a disk: it grows line by line, as a batch of records does, and others grow beside it.
+_BACKLOG = """
+import sys
+from pathlib import Path
+from corpproxy.resident import keep_little
+
+def own():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))
+
+if sys.argv[1] == "little":
+    keep_little()
+del (large := bytearray(8 << 20))[:]
+before, waits, kept = own(), bytearray(), []
+for _ in range(8000):
+    waits += bytes(700)
+    kept.append(bytes(600))
+del waits
+print(own() - before)
+"""
+
+
+class KeepLittleTests(SynchronousTestCase):
+    def grown(self, how: str) -> int:
+        """By how many kB a process is larger after records waited in it."""
+        told = subprocess.run(
+            [sys.executable, "-c", _BACKLOG, how], capture_output=True, text=True, check=True
+        )
+        return int(told.stdout)
+
+    def test_backlog(self):
+        """Memory that a backlog took is given back when it is over, although others have grown since."""
+        self.assertLess(self.grown("little"), 6500)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from corpproxy.accounting.last_days import DayUse
@@ -35,6 +35,7 @@ def start(
     waiting: int | None = None,
     holdings: tuple[Holding, ...] = (),
     days: Sequence[DayUse] | None = (),
+    more: Callable[[Holding], str] = lambda holding: "",
 ) -> Sheet:
     """
     Give the start page.
@@ -42,9 +43,10 @@ def start(
     Each refusal comes with the token that confirms it or asks for access, empty where neither can be.
     ``waiting`` is how many requests wait for this person to decide on them, None for somebody who may not.
     ``days`` are the last days, None where they cannot be read, empty where there are none to show.
+    ``more`` gives the token of the form that asks for more of a quota, empty where nobody can be asked.
     """
     asked = (own_requests(words, site, requests),) if requests else ()
-    held = (holdings_section(words, site, holdings),) if holdings else ()
+    held = (holdings_section(words, site, [(one, more(one)) for one in holdings]),) if holdings else ()
     lately = (days_section(words, days),) if days is None or any(one.octets for one in days) else ()
     return Sheet(
         status=200,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from corpproxy.identity.model import Identity
 from corpproxy.pages.catalogue import Catalogue
+from corpproxy.pages.more import more_form
 from corpproxy.pages.sheet import Card, Fact, Section, Tone
 from corpproxy.pages.shown import shown
 from corpproxy.pages.site import Site
@@ -56,16 +57,16 @@ def no_holdings(identity: Identity, client: str, listener: str, at: float) -> tu
     return ()
 
 
-def holdings_section(words: Catalogue, site: Site, holdings: tuple[Holding, ...]) -> Section:
-    """The part of the start page."""
+def holdings_section(words: Catalogue, site: Site, holdings: Sequence[tuple[Holding, str]]) -> Section:
+    """The part of the start page; each limit comes with the token that asks for more, empty for none."""
     return Section(
         title=words.say("limits.title"),
         text=(words.say("limits.lead"),),
-        cards=tuple(_card(words, site, holding) for holding in holdings),
+        cards=tuple(_card(words, site, holding, token) for holding, token in holdings),
     )
 
 
-def _card(words: Catalogue, site: Site, holding: Holding) -> Card:
+def _card(words: Catalogue, site: Site, holding: Holding, token: str) -> Card:
     limit, standing = holding.applied.limit, holding.standing
     is_spent = standing is not None and standing.is_spent
     return Card(
@@ -74,6 +75,7 @@ def _card(words: Catalogue, site: Site, holding: Holding) -> Card:
         text=_why(words, site, holding),
         quote=limit.say if is_spent else "",
         facts=tuple(_facts(words, site, holding)),
+        form=more_form(words, site, token) if token else None,
         tone=_tone(holding),
         percent=_percent(holding),
     )

@@ -23,8 +23,10 @@ from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages import account
 from corpproxy.pages.actions import DeskAction
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
-from corpproxy.pages.desk import Access, Desk, form_fields
+from corpproxy.pages.desk import Access, Desk
+from corpproxy.pages.forms import form_fields
 from corpproxy.pages.holdings import Holdings, no_holdings
+from corpproxy.pages.more_desk import MoreDesk
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import MEDIA_TYPE as PAC_TYPE
@@ -146,6 +148,7 @@ class Portal:
         self._seal = seal
         self._unseal = unseal
         self.desk = Desk(pages, refusals, access or Access(), seal, unseal)
+        self.more = MoreDesk(self.desk, holdings)
         self._open_to_all: dict[str, dict[str, _Answer]] = {
             "/proxy.pac": {"GET": self._pac_file},
             "/wpad.dat": {"GET": self._pac_file},
@@ -156,6 +159,7 @@ class Portal:
             "/confirm": {"POST": self._confirm},
             "/password": {"GET": self._password, "POST": self._change_password},
             "/ask": {"POST": self.desk.ask},
+            "/ask-more": {"POST": self.more.ask},
             "/requests": {"GET": self.desk.list},
             "/requests/let": {"POST": self.desk.let},
             "/requests/sure": {"POST": self.desk.sure},
@@ -163,6 +167,7 @@ class Portal:
             "/requests/end": {"POST": self.desk.end},
             "/requests/new": {"POST": self.desk.new},
             "/requests/many": {"POST": self.desk.many},
+            "/requests/more": {"POST": self.more.give},
         }
 
     def answer(self, request: PortalRequest) -> Page | Action:
@@ -206,7 +211,7 @@ class Portal:
             return known
         if request.path.startswith("/why/"):
             return {"GET": self._why}
-        return {"GET": self.desk.one} if request.path.startswith("/requests/") else None
+        return {"GET": self.more.one} if request.path.startswith("/requests/") else None
 
     def _unknown(self, request: PortalRequest) -> dict[str, _Answer] | None:
         if request.path == "/":
@@ -259,6 +264,7 @@ class Portal:
             waiting=len(self.desk.waiting(request)) if self.desk.may_decide(request) else None,
             holdings=self._holdings(request.identity, request.client, request.listener, request.now),
             days=days,
+            more=lambda holding: self.more.ask_token(request, holding),
         )
         return self._pages.page(sheet, request.audience)
 

@@ -32,6 +32,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.interpreter import SUPERVISOR_THRESHOLDS
 from corpproxy.net.by_hand import Chosen, Ended, all_ended
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
@@ -170,6 +171,7 @@ class Supervisor(CorpproxyService):
     # Of the bound sockets, those for clients: one for each worker of each listener.
     _shared: dict[Listener, list[socket.socket]]
     granting: SharedGranting
+    _thresholds = SUPERVISOR_THRESHOLDS
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         self._shared = {}

@@ -21,7 +21,7 @@ from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import AccessRequest, State
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
-from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
+from corpproxy.pages.actions import Ask, End, Give, GiveMore, Let, Refuse
 from corpproxy.pages.desk import Access
 from corpproxy.pages.holdings import Holding
 from corpproxy.pages.negotiate import Audience, Media
@@ -34,9 +34,9 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Contact, Logo, Site
 from corpproxy.policy.approvals import Approval, Approvals
 from corpproxy.policy.conditions import Who
-from corpproxy.policy.limits import Applied, Limit, Per
+from corpproxy.policy.limits import Applied, Limit, Limits, Per
 from corpproxy.policy.model import Decision, Effect, Spent
-from corpproxy.policy.quota import Every, Quota, Standing, Then
+from corpproxy.policy.quota import Every, Quota, Standing, Standings, Then
 
 LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">
 <rect width="40" height="40" rx="9" fill="#28603f"/>
@@ -183,6 +183,7 @@ def _portal_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     spent = replace(decision(rule="films", category=""), spent=Spent("films", "30 min", NOW + 62_100), say="")
     yield "blocked-spent", pages().refused(spent, occasion(), Audience(language.decode(), Media.HTML))
     yield from _access_pages(language)
+    yield from _more_pages(language)
     yield "portal-confirmed", mine.confirmed(request(language=language), confirmation(mine, _page(form)))
 
 
@@ -267,6 +268,47 @@ def access_request(**more: object) -> AccessRequest:
         "also": (("cdn.chess.example.net", "no games"), ("fonts.example", "no games")),
     }
     return AccessRequest(**(values | more))  # type: ignore[arg-type]
+
+
+def more_request(**more: object) -> AccessRequest:
+    """A request of Amir's for more of a quota."""
+    values: dict[str, object] = {
+        "id": "0nk4x7a2k40070",
+        "host": "",
+        "rule": "",
+        "uri": "",
+        "reason": "A film about bees.",
+        "category": "",
+        "also": (),
+        "limit": "films",
+        "member": "amir",
+    }
+    return access_request(**(values | more))
+
+
+def _more_pages(language: bytes) -> Iterator[tuple[str, Page]]:
+    pupil = {"identity": PUPIL, "language": language}
+    beth = {"identity": BETH, "language": language, "client": "10.1.9.9"}
+    films = replace(HOLDINGS[1].applied.limit)
+    standings = Standings()
+    standings.take({("films", "amir"): Standing(30, 30, NOW + 62_100)})
+    held = {"limits_now": lambda: Limits([films], standings=standings)}
+    mine = holding_portal(*HOLDINGS, access=replace(access(), **held))
+    start = mine.start(request(**pupil), DAYS)
+    yield "more-start", start
+    form = {"token": token_of(start, "/ask-more"), "reason": "A film about bees."}
+    ask = mine.answer(sent("/ask-more", form, **pupil))
+    assert isinstance(ask, Ask), ask
+    yield "more-asked", mine.more.asked(request(**pupil), ask)
+    asked = more_request()
+    theirs = holding_portal(access=replace(access(asked), **held))
+    one = _page(theirs.answer(request(f"/requests/{asked.id}", **beth)))
+    yield "more-decide", one
+    chosen = {"token": token_of(one, "/requests/more"), "amount": "15"}
+    give = theirs.answer(sent("/requests/more", chosen, **beth))
+    assert isinstance(give, GiveMore), give
+    yield "more-given", theirs.more.given(request(**beth), give, is_there=True)
+    yield "more-requests", _page(theirs.answer(request("/requests", **beth)))
 
 
 def sent(path: str, fields: dict[str, str], **more: object) -> PortalRequest:

@@ -188,6 +188,17 @@ class GrownTests(FileTestCase):
         self.file.add_usage(batch)
         return len(taken)
 
+    def test_spelled_alike(self) -> None:
+        """Names that are one when they are spelled out are added up, in one batch, too."""
+        spelled = Usage(SLOT, "\\udc80", (), (), "bbc.co.uk", 3, 4, 1)
+        self.file.add_usage([spelled._replace(user="\udc80"), spelled, BETH, spelled])
+        self.assertEqual(self.ask(), [("beth", 100, 900, 1), ("\\udc80", 9, 12, 3)])
+
+    def test_nothing(self) -> None:
+        """A second in which nobody moved anything adds nothing."""
+        self.file.add_usage([])
+        self.assertEqual(self.ask(), [])
+
     def test_new_hosts(self) -> None:
         """A host that is new costs as much among thousands of hosts as among a few."""
         batches = [
