@@ -184,7 +184,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.kernel = Kernel()
-        self.proxy, _ = make_proxy(folder)
+        self.proxy = make_proxy(folder)
         self.engine = Engine(SimpleNamespace(**_quiet(self.proxy.reactor)))
         self.engine._epoll.close()
         self.engine._epoll = self.kernel  # type: ignore[assignment]
