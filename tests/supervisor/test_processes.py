@@ -27,7 +27,9 @@ rules:
 
 
 class ServingTests(WorkersCase):
-    """Clients, and the figures about them."""
+    """Clients, and the figures about them; also of workers that are begun from nothing."""
+
+    are_copies = False
 
     async def test_both_serve(self) -> None:
         """Connections are spread over all workers; records, usage and figures are those of one proxy."""
