@@ -60,6 +60,9 @@ QUIET_SECONDS = 2.5
 MAX_GROWTH = 0.05
 MAX_DESCRIPTORS = 64
 
+# So many sums that differ are shown.
+SHOWN = 5
+
 # What the ledger has sums by, and what a record says of it.
 DIMENSIONS: dict[By, Callable[[Record], tuple[str, ...]]] = {
     By.USER: lambda record: (record.user,),
@@ -330,8 +333,11 @@ def _ledger(peer: Corpproxy, ours: Recorded) -> Iterator[Row]:
     yield _equal("octets sent, ledger and records", total.sent, named.sent)
     for by in DIMENSIONS:
         sums = {row.name: Counts(row.exchanges, row.received, row.sent) for row in reports[by].rows}
-        figures = f"{len(sums):,} and {len(ours.by[by]):,}"
-        yield f"sums by {by}, ledger and records", figures, sums == ours.by[by]
+        theirs = ours.by[by]
+        differing = [name for name in sorted(sums.keys() | theirs) if sums.get(name) != theirs.get(name)]
+        figures = [f"{len(sums):,} and {len(theirs):,}"]
+        figures += [f"{name!r} {sums.get(name)} and {theirs.get(name)}" for name in differing[:SHOWN]]
+        yield f"sums by {by}, ledger and records", "; ".join(figures), not differing
     for by, report in reports.items():
         yield _equal(f"octets by {by} in all", report.total.octets, usage.total.octets)
         if not by.may_overlap:

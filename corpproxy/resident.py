@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from corpproxy import twins
+
 # From <sys/mman.h>; the same on all machines that Linux runs on but Alpha, where it does nothing to them.
 MADV_DONTNEED = 4
 
@@ -32,6 +34,13 @@ KEEPING = {M_MMAP_THRESHOLD: 512 * 1024, M_TRIM_THRESHOLD: 1024 * 1024, M_ARENA_
 _SMAPS = Path("/proc/self/smaps")
 # Mapped from a file, and nobody may write: its start and end.
 _OF_FILE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r-[x-][ps] \S+ \S+ [1-9]\d* +/")
+# Memory that anything is kept in, of no file.
+_OF_NOBODY = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0 *(\[heap\])?$")
+# What the kernel may say of such memory without there being anything special about it: other memory must not
+# be copied with a process, or must never reach a disk.
+_PLAIN = frozenset("rd wr mr mw me ac sd nr hg nh mg um uw".split())
+# Shorter pieces are not worth a mapping.
+_SHORTEST = 256 * 1024
 
 
 def keep_little() -> None:
@@ -81,3 +90,33 @@ def untouched(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
             mapping = None
         elif "-" in line.partition(" ")[0]:
             mapping = None
+
+
+def rest(file: int) -> int:
+    """
+    Put what this process has alone in its memory into a file, and have it from there; gives how many octets.
+
+    For one that has one thread and waits, perhaps for ever.  ``file`` is a descriptor to read and write.
+
+    :raises OSError: when not all could be put there; all is in memory, or there, as it was.
+    """
+    if twins.rest is None:
+        return 0
+    with _SMAPS.open(encoding="utf-8", errors="surrogateescape") as lines:
+        ranges = tuple(of_nobody(lines))
+    moved: int = twins.rest.rest(file, ranges)
+    return moved
+
+
+def of_nobody(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Give start and octets of each long piece of plain memory, as the kernel tells them."""
+    piece: tuple[int, int] | None = None
+    for line in smaps:
+        if (found := _OF_NOBODY.match(line.rstrip("\n"))) is not None:
+            piece = int(found[1], 16), int(found[2], 16) - int(found[1], 16)
+        elif piece is not None and line.startswith("VmFlags:"):
+            if piece[1] >= _SHORTEST and _PLAIN.issuperset(line.split()[1:]):
+                yield piece
+            piece = None
+        elif "-" in line.partition(" ")[0]:
+            piece = None

@@ -19,6 +19,7 @@ from corpproxy.exchange.reach import dial_host
 from corpproxy.exchange.road import live
 from corpproxy.exchange.tunnel import ESTABLISHED
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reaching
 from corpproxy.net.run import Run
 from corpproxy.net.upstream import Upstream, servers
@@ -140,9 +141,13 @@ class TunnelAhead(Reaching):
     def _begin_road(self) -> Run:
         """Begin the road: from here on it is the one that waits."""
         downstream = self._downstream
+        deadline = downstream.deadline
         if downstream.sink is self:
             downstream.sink = downstream.held
             downstream.when_late = None
         run = downstream.run = Run(live(self._exchange), downstream)
         run.start()
+        if isinstance(downstream.sink, Peeking):
+            # The first octets are waited for since the tunnel stands.
+            downstream.deadline = deadline
         return run

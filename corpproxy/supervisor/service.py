@@ -277,6 +277,8 @@ class Supervisor(CorpproxyService):
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
         self._catch_up()
+        if self.template is not None and all(one.is_serving for one in self.crew.seats):
+            self.template.rest(self.state)
 
     def died(self, seat: Seat, began: float, how: str) -> None:
         """A worker is over: close the records of its tunnels."""

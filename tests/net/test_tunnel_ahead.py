@@ -248,6 +248,14 @@ class OpenedAheadTests(SynchronousTestCase):
         self.site.wait(TIMEOUTS.tunnel_first + 2)
         self.assert_failed(self.site.records[-1].result, "tunnel-silent")
 
+    def test_slow(self):
+        """A client that says half of it in time is waited for no longer than one that says nothing."""
+        self.open()
+        self.site.wait(TIMEOUTS.tunnel_first - 1)
+        self.client.send(HELLO[:100])
+        self.site.wait(2)
+        self.assert_failed(self.site.records[-1].result, "tunnel-silent")
+
     def test_half_closed(self):
         """A client that says nothing more before it said anything."""
         self.open()
