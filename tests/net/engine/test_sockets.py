@@ -188,8 +188,37 @@ class CompiledTests(SynchronousTestCase):
             lambda: twins.wire.accept("x"),
             lambda: twins.wire.set_socket(socket.SocketType),
             lambda: twins.wire.socket(2),
+            lambda: twins.wire.watch(1, 2),
+            lambda: twins.wire.watch("x", 2, 3),
+            lambda: twins.wire.leave((), None),
+            lambda: twins.wire.leave([]),
         ):
             self.assertRaises((TypeError, OverflowError), call)
+
+    def test_not_watched(self):
+        """What is no epoll, or is watched already, says so."""
+        epoll = select.epoll()
+        self.addCleanup(epoll.close)
+        twins.wire.watch(epoll.fileno(), self.one.fileno(), select.EPOLLIN)
+        self.assertRaises(FileExistsError, twins.wire.watch, epoll.fileno(), self.one.fileno(), 1)
+        self.assertRaises(OSError, twins.wire.watch, self.one.fileno(), epoll.fileno(), 1)
+
+    def test_leaving_fails(self):
+        """One that cannot send at the end of a turn ends alone."""
+        left, failed = [], []
+
+        class Leaves:
+            def leave(self):
+                left.append(self)
+
+        class Fails:
+            def leave(self):
+                raise ZeroDivisionError
+
+        one = Fails()
+        twins.wire.leave([one, Leaves()], lambda who, problem: failed.append((who, type(problem))))
+        self.assertEqual(failed, [(one, ZeroDivisionError)])
+        self.assertEqual(len(left), 1)
 
     def test_size(self):
         """A size below nought is refused."""
