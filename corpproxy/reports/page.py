@@ -16,6 +16,7 @@ from datetime import datetime
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from corpproxy.pages.plot import Bar, Plot, Scale, counted, in_octets, plot
+from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
 from corpproxy.reports.figures import Counts, Figures, Row, Slot
 
@@ -43,7 +44,7 @@ def as_page(figures: Figures) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=words.number, octets=words.octets, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
+        number=words.number, octets=octets_text, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
         category=_named(words.NO_CATEGORY), host=_named(words.NO_HOST), rule=_named(words.NO_RULE),
         text=_named("-"),
     )  # fmt: skip
