@@ -170,32 +170,32 @@ class NoGrants:
         return succeed(None)
 
 
-def make_proxy(folder: Path) -> tuple[Proxy, Connector]:
-    """Make the proxy of a policy, with ends that take no time."""
+def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> tuple[Proxy, Connector]:
+    """Make the proxy of a policy, and of further tables of it, with ends that take no time."""
     from passlib.hash import apr_md5_crypt
 
     users = folder / "users"
     users.write_text(f"amir:{apr_md5_crypt.hash('secret123')}\n")
     users.chmod(0o600)
     policy = folder / "policy.yaml"
-    policy.write_text(POLICY)
+    policy.write_text(POLICY + further)
     started = start_configuration(policy)
     if started.configuration is None:
         raise SystemExit("\n".join(map(str, started.problems)))
     configuration = started.configuration
-    reception = Reception(reactor, time.time, configuration.identity)
+    reception = Reception(clock, time.time, configuration.identity)
     reception._memory.remember(b"Basic " + PASSWORD, "amir", time.time())
     connector = Connector()
     accounts = Accounts(Ledger())
     books = Books(accounts, Lines(), time.time, Telemetry().exchange)
     lasting = Lasting(Grants(), Requests(), Refusals(), Signer(bytes(32)), reception)
     proxy = Proxy(
-        reactor=reactor,
+        reactor=clock,
         connector=connector,
         in_force=assemble(configuration, None, lasting),
-        deadlines=Deadlines(reactor),
-        names=Names(reactor, configuration.names),
-        pool=Pool(reactor, configuration.connections, 10.0),
+        deadlines=Deadlines(clock),
+        names=Names(clock, configuration.names),
+        pool=Pool(clock, configuration.connections, 10.0),
         books=books,
         sign_in=reception,
         grants=NoGrants(),
