@@ -3,6 +3,7 @@
 #   make run        a first proxy on this machine, in the foreground; Ctrl-C ends it
 #   make test       all tests; 'make test-deps' before it installs the programs that some need
 #   make lint types docs policies bench profile
+#   make sanitize   tests of the compiled parts, with what watches their memory compiled in
 #   make clean      take away what these made, except the site folder
 #
 # What is needed: GNU make, python3 >= 3.11 with venv.  Everything else goes into .venv.
@@ -35,7 +36,9 @@ DEBIAN_PACKAGES := ca-certificates chromium curl wget git apache2-utils libpacpa
                    e2guardian faketime zstd rsyslog rsyslog-openssl postgresql goaccess calamaris python3-dev libssl-dev iproute2 \
                    $(if $(shell command -v npm),,nodejs npm)
 
-.PHONY: run test test-parts test-outside test-pure test-service test-waiting test-programs test-deps environment node lint types docs policies bench profile clean format
+SANITIZED := $(TWINS) tests.loopback
+
+.PHONY: run test test-parts test-outside test-pure test-service test-waiting test-programs test-deps sanitize environment node lint types docs policies bench profile clean format
 
 run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
@@ -51,6 +54,25 @@ test-parts: $(ENV)/test.stamp
 test-pure: export CORPPROXY_PURE = 1
 test-pure: $(ENV)/test.stamp
 	$(TRIAL) $(TWINS)
+
+# The compiled parts once more, under the address and the undefined behaviour sanitizers of gcc, in a copy of the
+# checkout: what runs from here keeps the parts it has.  Each object has bounds of its own then, and what is found
+# ends its process and is kept in a file, whoever started that process.
+COPY := build/sanitize
+FOUND := $(CURDIR)/build/sanitizer-found
+sanitize: $(ENV)/test.stamp
+	rm -rf $(COPY) $(FOUND).*
+	mkdir -p $(COPY)
+	cp -r corpproxy twisted tests benchmarks docs policies native setup.cfg setup.py pyproject.toml README.rst LICENSE MANIFEST.in Makefile $(COPY)
+	rm -f $(COPY)/corpproxy/*.so
+	cd $(COPY) && CFLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined" \
+	    LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python -m pip wheel -q --no-deps --wheel-dir wheel .
+	cd $(COPY) && $(abspath $(BIN))/python -m zipfile -e wheel/*.whl . && ls corpproxy/*.so
+	cd $(COPY) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=detect_leaks=0:log_path=$(FOUND) UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(FOUND) \
+	    $(abspath $(BIN))/python -m twisted.trial $(SANITIZED)
+	@! cat $(FOUND).* 2>/dev/null
+	@echo "The sanitizers found nothing."
 
 test-outside: $(ENV)/test.stamp
 	$(TRIAL) $(OUTSIDE)

@@ -1,8 +1,9 @@
 """
 The parts that are compiled where that is possible; all else stands in setup.cfg.
 
-Each has a twin in Python that does the same, so that none of them is needed: without a compiler, Python's
-headers or those of OpenSSL they are left out, and pip goes on.  ``corpproxy --version`` says which are there.
+Each but ``rest`` has a twin in Python that does the same, so that none of them is needed: without a
+compiler, Python's headers or those of OpenSSL they are left out, and pip goes on.  ``corpproxy --version``
+says which are there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots")]
+HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots", "wire")]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -32,8 +33,9 @@ setup(
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
         part("preface"),
+        part("rest"),
         part("road"),
         part("section"),
-        part("wire"),
+        part("wire", "sockets"),
     ],
 )

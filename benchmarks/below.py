@@ -50,7 +50,7 @@ class Played:
     def __init__(self, folder: Path, limits: str) -> None:
         folder.mkdir()
         self.clock = Clock()
-        self.proxy, self._connector = make_proxy(folder, limits, self.clock)
+        self.proxy = make_proxy(folder, limits, self.clock)
         self._quotas = Quotas()
         self.lending_seconds = 0.0
         limiting = self.proxy.in_force.limiting
@@ -74,7 +74,7 @@ class Played:
 
     def play(self, exchanges: int) -> float:
         """So many exchanges, and what is done after them; gives microseconds for each."""
-        microseconds = run(self.proxy, self._connector, exchanges)
+        microseconds = run(self.proxy, exchanges)
         self.lending_seconds, began = 0.0, time.process_time()
         self.clock.advance(SECONDS)
         between = time.process_time() - began - self.lending_seconds

@@ -93,6 +93,7 @@ def one_run(bench: Bench, workload: Workload, peer: Peer, pace: float) -> Run:
         elif workload.kind is Kind.START:
             peer.stop()
             run.figure = peer.start()
+            peer.runs.settle()
             run.more["octets"] = peer.runs.octets()
         elif workload.kind is Kind.RELOAD:
             _reload(bench, workload, peer, run)

@@ -1,13 +1,16 @@
 """
 The road without the kernel: what one exchange costs in Python, and where.
 
-    python -m benchmarks.road [--calls] [--profile] [--books] [--exchanges N]
+    python -m benchmarks.road [--unseen] [--calls] [--profile] [--books] [--exchanges N]
 
 A client and a server that take no time stand at the two ends of the real protocols, with a real policy,
 sign-in, record and ledger.  What is left out is what only the kernel does: sockets.
 
 A time depends on the machine and on what else it does; the calls of Python functions that an exchange makes
 do not, so that a change can be judged by them anywhere.
+
+With ``--unseen`` each exchange goes to a host that nobody asked for before: all that is found out once is
+found out each time, and the connection to the server is a new one.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
+from corpproxy.interpreter import GC_THRESHOLDS
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.downstream import Downstream
 from corpproxy.net.names import Names
@@ -81,18 +85,24 @@ rules:
   - {{name: all, do: allow}}
 """
 PASSWORD = b64encode(b"amir:secret123")
-HEADS = [
-    b"GET http://h%02d.bench.test/s200 HTTP/1.1\r\n"
-    b"Host: h%02d.bench.test\r\n"
-    b"Proxy-Authorization: Basic %b\r\n"
-    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
-    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-    b"Accept-Language: en-GB,en;q=0.5\r\n"
-    b"Accept-Encoding: gzip, deflate\r\n"
-    b"Referer: http://h%02d.bench.test/\r\n"
-    b"Connection: keep-alive\r\n\r\n" % (i, i, PASSWORD, i)
-    for i in range(16)
-]
+
+
+def head_for(host: bytes) -> bytes:
+    """What a browser sends for a page of a host."""
+    return (
+        b"GET http://%b/s200 HTTP/1.1\r\n"
+        b"Host: %b\r\n"
+        b"Proxy-Authorization: Basic %b\r\n"
+        b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+        b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
+        b"Accept-Language: en-GB,en;q=0.5\r\n"
+        b"Accept-Encoding: gzip, deflate\r\n"
+        b"Referer: http://%b/\r\n"
+        b"Connection: keep-alive\r\n\r\n" % (host, host, PASSWORD, host)
+    )
+
+
+HEADS = [head_for(b"h%02d.bench.test" % i) for i in range(16)]
 ANSWER = (
     b"HTTP/1.1 200 OK\r\n"
     b"Server: nginx/1.22.1\r\n"
@@ -126,17 +136,33 @@ class Ends:
 
 
 class Connector:
-    """Connects at once; keeps the server connections it made."""
+    """Connects at once, as the engine does where a server has one address."""
+
+    def dial_one(self, address: str, port: int, caller: Any, *ignored: Any) -> Connector:
+        server = caller.build()
+        server.transport = Ends()
+        server.makeConnection(server.transport)
+        caller.arrived(server)
+        return self
+
+
+class Everywhere(Names):
+    """Knows the address of every host, as from a file of hosts."""
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        return ("127.0.0.1",)
+
+
+class Unseen:
+    """Makes heads for hosts that were never asked for."""
 
     def __init__(self) -> None:
-        self.servers: list[Any] = []
+        self._asked = 0
 
-    def connectTCP(self, host: str, port: int, factory: Any, **ignored: Any) -> Connector:
-        arrival = factory.buildProtocol(None)
-        transport = Ends()
-        arrival.makeConnection(transport)
-        self.servers.append(transport.protocol)  # type: ignore[attr-defined]
-        return self
+    def heads(self, count: int) -> list[bytes]:
+        """Make some more."""
+        self._asked += count
+        return [head_for(b"u%06d.bench.test" % i) for i in range(self._asked - count, self._asked)]
 
 
 class Lines:
@@ -170,7 +196,7 @@ class NoGrants:
         return succeed(None)
 
 
-def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> tuple[Proxy, Connector]:
+def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> Proxy:
     """Make the proxy of a policy, and of further tables of it, with ends that take no time."""
     from passlib.hash import apr_md5_crypt
 
@@ -185,16 +211,15 @@ def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> tuple[P
     configuration = started.configuration
     reception = Reception(clock, time.time, configuration.identity)
     reception._memory.remember(b"Basic " + PASSWORD, "amir", time.time())
-    connector = Connector()
     accounts = Accounts(Ledger())
     books = Books(accounts, Lines(), time.time, Telemetry().exchange)
     lasting = Lasting(Grants(), Requests(), Refusals(), Signer(bytes(32)), reception)
-    proxy = Proxy(
+    return Proxy(
         reactor=clock,
-        connector=connector,
+        connector=Connector(),
         in_force=assemble(configuration, None, lasting),
         deadlines=Deadlines(clock),
-        names=Names(clock, configuration.names),
+        names=Everywhere(clock, configuration.names),
         pool=Pool(clock, configuration.connections, 10.0),
         books=books,
         sign_in=reception,
@@ -202,29 +227,39 @@ def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> tuple[P
         references=References(1),
         now=time.time,
     )
-    return proxy, connector
 
 
-def run(proxy: Proxy, connector: Connector, exchanges: int) -> float:
-    """Run so many exchanges over kept connections; gives microseconds of processor time for each."""
+def run(proxy: Proxy, exchanges: int, unseen: Unseen | None = None) -> float:
+    """
+    Run so many exchanges, gives microseconds of processor time for each.
+
+    They go over kept connections, or to hosts that are unseen.
+    """
     clients = []
+    heads = (
+        [HEADS[number * 7 & 15] for number in range(exchanges)] if unseen is None else unseen.heads(exchanges)
+    )
     for _ in range(16):
         client = Downstream(proxy, Mode.FORWARD, "forward")
         client.makeConnection(Ends())  # type: ignore[arg-type]
         clients.append(client)
     began = time.process_time()
-    for number in range(exchanges):
+    for number, head in enumerate(heads):
         client = clients[number & 15]
-        client.dataReceived(HEADS[number * 7 & 15])
+        client.dataReceived(head)
         server = client.upstream
         assert server is not None, "the exchange waits for something"
         server.dataReceived(ANSWER)
     return (time.process_time() - began) * 1e6 / exchanges
 
 
-def calls(proxy: Proxy, connector: Connector) -> Counter[str]:
-    """Count the calls of our functions that one exchange makes, by module, when its like came before."""
-    run(proxy, connector, 64)
+def calls(proxy: Proxy, unseen: Unseen | None = None) -> Counter[str]:
+    """
+    Count the calls of our functions that one exchange makes, by module.
+
+    It is one whose like came before, or one to a host that is unseen.
+    """
+    run(proxy, 64, unseen)
     package = str(Path(corpproxy.__file__).parent)
     counted: Counter[str] = Counter()
 
@@ -233,49 +268,51 @@ def calls(proxy: Proxy, connector: Connector) -> Counter[str]:
         if event == "call" and written.startswith(package):
             counted[written[len(package) + 1 :]] += 1
 
-    # Connecting is no part of it: an exchange on connections that are there, less one on none.
+    # To connect is a part of it only for hosts that are unseen: more exchanges, less those on no connection.
     sys.setprofile(count)
     try:
-        run(proxy, connector, 16)
+        run(proxy, 16, unseen)
         counted, once = Counter(), counted
-        run(proxy, connector, 32)
+        run(proxy, 32, unseen)
     finally:
         sys.setprofile(None)
     return Counter({part: (number - once[part]) // 16 for part, number in counted.items()})
 
 
-def least(proxy: Proxy, connector: Connector, exchanges: int) -> float:
+def least(proxy: Proxy, exchanges: int, unseen: Unseen | None = None) -> float:
     """Give the least of many runs: what else the machine does only ever adds to a time."""
-    return min(run(proxy, connector, exchanges) for _ in range(60))
+    return min(run(proxy, exchanges, unseen) for _ in range(60))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--exchanges", type=int, default=50_000)
+    parser.add_argument("--unseen", action="store_true", help="each exchange goes to a host of its own")
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     parser.add_argument("--calls", action="store_true", help="print how many calls an exchange makes")
     parser.add_argument("--books", action="store_true", help="print what account and record have of it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        proxy, connector = make_proxy(Path(folder))
-        run(proxy, connector, 2_000)
+        proxy, unseen = make_proxy(Path(folder)), Unseen() if options.unseen else None
+        run(proxy, 2_000, unseen)
         gc.collect()
+        gc.set_threshold(*GC_THRESHOLDS)
         if options.calls:
-            for part, number in calls(proxy, connector).most_common():
+            for part, number in calls(proxy, unseen).most_common():
                 if number:
                     print(f"{number:4} {part}")
         if options.profile:
             profile = cProfile.Profile()
             profile.enable()
-            run(proxy, connector, options.exchanges // 5)
+            run(proxy, options.exchanges // 5, unseen)
             profile.disable()
             pstats.Stats(profile).sort_stats("tottime").print_stats(60)
         exchanges = options.exchanges // 20
-        whole = least(proxy, connector, exchanges)
+        whole = least(proxy, exchanges, unseen)
         print(f"{whole:.1f} us of Python for an exchange, the least of 60 runs")
         if options.books:
             proxy.books.close = lambda exchange: None  # type: ignore[method-assign]
-            bare = least(proxy, connector, exchanges)
+            bare = least(proxy, exchanges, unseen)
             print(f"{whole - bare:.1f} us of them for account, record, commitments and chain")
 
 

@@ -171,9 +171,10 @@ class Listening(Socket):
         super().__init__(kernel)
         self.waiting: deque[Socket] = deque()
 
-    def _accept(self) -> tuple[Any, Any]:
+    def take(self) -> tuple[Any, Any] | None:
+        """A connection that waits, as `corpproxy.net.engine.sockets.accept` gives it."""
         if not self.waiting:
-            raise BlockingIOError(errno.EAGAIN, "nothing now")
+            return None
         self.kernel.calls["accept"] += 1
         return self.waiting.popleft(), ADDRESS
 
@@ -183,16 +184,14 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.kernel = Kernel()
-        self.proxy, _ = make_proxy(folder)
+        self.proxy = make_proxy(folder)
         self.engine = Engine(SimpleNamespace(**_quiet(self.proxy.reactor)))
         self.engine._epoll.close()
         self.engine._epoll = self.kernel  # type: ignore[assignment]
         self.proxy.connector = EngineReactor(self.engine, self.kernel.socket)
         self.listening = Listening(self.kernel)
         factory = ClientFactory(self.proxy, Mode.FORWARD, "forward")
-        port = EnginePort(self.engine, self.listening, factory)  # type: ignore[arg-type]
-        # The stand-in for a listening socket gives sockets, where a kernel gives descriptors.
-        port._make_socket = lambda family, kind, protocol, accepted: accepted
+        EnginePort(self.engine, self.listening, factory, Listening.take)  # type: ignore[arg-type]
         self.servers: dict[int, Socket] = {}
         self.kernel.calls.clear()
 

@@ -117,9 +117,21 @@ def _portal(configuration: Configuration, pages: Pages, lasting: Lasting) -> Por
         signer.seal,
         signer.unseal,
         pac_uri=pac_uri(configuration),
-        access=Access(configuration.approvals, lasting.requests, lasting.grants, lambda: reception.people),
+        access=Access(
+            configuration.approvals,
+            lasting.requests,
+            lasting.grants,
+            lambda: reception.people,
+            lambda: _limits_now(lasting),
+        ),
         holdings=lambda *asked: _holdings(lasting, *asked),
+        has_days=True,
     )
+
+
+def _limits_now(lasting: Lasting) -> Limits | None:
+    """The limits in force; the proxy that has them is made later than what is first in force."""
+    return lasting.limiting()
 
 
 def reads_addresses(policy: Policy) -> bool:
@@ -138,11 +150,16 @@ def _holdings(
     lasting: Lasting, identity: Identity, client: str, listener: str, at: float
 ) -> tuple[Holding, ...]:
     """The limits of somebody, for their own page."""
-    limiting, standings = lasting.limiting(), lasting.standings
+    limiting, standings = _limits_now(lasting), lasting.standings
     if limiting is None:
         return ()
     found = limiting.of(identity, client, listener, at)
-    return tuple(holding(one, standings, at) for one in found)
+    by_hand = {one.name: one.until for one in lasting.set_limits.entries}
+    ends = [(by_hand.get(one.limit.name, 0.0), one.limit.holds_until(at)) for one in found]
+    return tuple(
+        holding(one, standings, at, min((end for end in both if end), default=0.0))
+        for one, both in zip(found, ends, strict=True)
+    )
 
 
 def with_limits(in_force: InForce, configuration: Configuration, lasting: Lasting) -> InForce:

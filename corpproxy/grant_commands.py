@@ -93,9 +93,13 @@ class Desk:
         return {"requests": [asdict(one) for one in found]}
 
     def grant_request(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
-        """Let the person of a request through, or the whole group or room that is named."""
+        """Let the person of a request through, or the whole group or room that is named; or give more."""
         service, now = self._service, self._service.now()
         request = self._waiting(arguments)
+        if request.limit:
+            return self._grant_more(request, caller, arguments)
+        if arguments.get("volume") or arguments.get("minutes"):
+            raise ControlError("bad-grant", "this request is for access: say for how long, as --for 1h")
         whole = {key: arguments[key] for key in ("group", "network") if arguments.get(key)}
         grant = Grant(
             who=self._who(whole) if whole else request.who,
@@ -119,6 +123,25 @@ class Desk:
         service.granting.keep_request(settled).addErrback(_not_kept)
         return self._given(grant, caller, request.id)
 
+    def _grant_more(
+        self, request: AccessRequest, caller: Caller, arguments: dict[str, Any]
+    ) -> Deferred[dict[str, Any]]:
+        """Give more of a quota, as ``corpproxy quota grant`` does."""
+        # That one has its words from here.
+        from corpproxy.quota_commands import QuotaDesk
+
+        told = QuotaDesk(self._service).grant_asked(request, caller, arguments)
+        settled = replace(
+            request,
+            state=State.GRANTED,
+            by=caller.name,
+            decided_at=self._service.now(),
+            until=told["standing"]["until"],
+            more=told["more"],
+        )
+        keeping = self._service.granting.keep_request(settled).addErrback(_not_kept)
+        return keeping.addCallback(lambda _: told)
+
     def refuse_request(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
         """Say no to a request."""
         service, now = self._service, self._service.now()
@@ -126,12 +149,12 @@ class Desk:
         answer = str(arguments.get("why", ""))[:MAX_WHY_CHARACTERS]
         refused = replace(request, state=State.REFUSED, by=caller.name, decided_at=now, answer=answer)
         deed = Deed(
-            DeedName.REFUSED,
+            DeedName.QUOTA_REFUSED if request.limit else DeedName.REFUSED,
             now,
             caller.name,
-            request.who,
-            (request.host,),
-            request.rule,
+            request.member if request.limit else request.who,
+            () if request.limit else (request.host,),
+            request.limit or request.rule,
             why=answer,
             request=request.id,
             source=COMMAND,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from corpproxy.allowances import Allowances
 from corpproxy.assembly import Lasting, with_limits
 from corpproxy.limit_keeper import LimitKeeper
 from corpproxy.policy.quota import Member, Standing
@@ -29,6 +30,9 @@ class Holding:
 
     def _make_quota_keeper(self) -> Any:
         return QuotaKeeper(self)  # type: ignore[arg-type]
+
+    def _make_allowances(self) -> Any:
+        return Allowances(self)  # type: ignore[arg-type]
 
     def take_limits(self, entries: tuple[SetLimit, ...]) -> None:
         """Put the limits that are set into force."""

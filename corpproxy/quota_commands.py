@@ -10,6 +10,7 @@ from corpproxy.accounting.quotas import Quotas
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.config.nearest import nearest
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
+from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.policy.limits import Limit
 from corpproxy.policy.quota import Quota, Standing
@@ -48,17 +49,30 @@ class QuotaDesk:
 
     def grant(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
         """Give a member more, until it is made good again."""
-        limit, quota = self._limit(arguments)
-        whom = self._whom(arguments)
-        more = _more(arguments, quota)
         why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
         if not why:
             raise ControlError("bad-quota", "say why: the reason stands in the record")
+        return self._grant(arguments, why, caller)
+
+    def grant_asked(
+        self, request: AccessRequest, caller: Caller, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Give a member more who asked for it."""
+        asked = {**arguments, "name": request.limit, "whom": request.member}
+        return self._grant(asked, request.reason, caller, request.id)
+
+    def _grant(
+        self, arguments: Mapping[str, Any], why: str, caller: Caller, request: str = ""
+    ) -> dict[str, Any]:
+        limit, quota = self._limit(arguments)
+        whom, more = self._whom(arguments), _more(arguments, quota)
         standing = self._service.quota_keeper.grant(limit.name, whom, more)
         if standing is None:
             raise ControlError("bad-quota", f"nothing is counted for '{limit.name}' now")
-        self._record(DeedName.QUOTA_GRANTED, limit, whom, f"{quota.amount(more)}: {why}", caller)
-        return {"standing": _told(whom, standing, self._service.quota_keeper.quotas.lent(limit.name, whom))}
+        said = f"{quota.amount(more)}: {why}"
+        self._record(DeedName.QUOTA_GRANTED, limit, whom, said, caller, request)
+        lent = self._service.quota_keeper.quotas.lent(limit.name, whom)
+        return {"standing": _told(whom, standing, lent), "more": more}
 
     def reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
         """Begin anew for a member, or for all of a limit."""
@@ -100,9 +114,20 @@ class QuotaDesk:
         whom: str,
         why: str,
         caller: Caller,
+        request: str = "",
     ) -> None:
         service = self._service
-        deed = Deed(name, service.now(), caller.name, whom, (), limit.name, 0.0, why, source=COMMAND)
+        deed = Deed(
+            name,
+            service.now(),
+            caller.name,
+            whom,
+            (),
+            limit.name,
+            why=why,
+            request=request,
+            source=COMMAND,
+        )
         service.books.deed(deed, service.configuration.version)
 
 

@@ -46,7 +46,7 @@ from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
-from corpproxy.interpreter import set_interpreter
+from corpproxy.interpreter import GC_THRESHOLDS, set_interpreter
 from corpproxy.making import Making
 from corpproxy.naming import naming_of
 from corpproxy.net.by_hand import Chosen, Ended, end_by_hand
@@ -81,6 +81,8 @@ class CorpproxyService(Making, Holding, Service):
     anything starts, and low ports work for a service that gives up its privileges.  Nothing is written
     before `startService`, when it has become who it runs as.
     """
+
+    _thresholds = GC_THRESHOLDS
 
     def __init__(
         self, policy: Path, started: Started, *, reactor: Any, now: Callable[[], float] = time.time
@@ -175,6 +177,7 @@ class CorpproxyService(Making, Holding, Service):
         proxy, keeper = self.proxy, self.quota_keeper
         proxy.counter.send = lambda counts: keeper.count(proxy.borrowing.count(counts))
         proxy.borrowing.send = keeper.borrow
+        proxy.allowances = self.allowances = self._make_allowances()
         self.books.hides = self.hides
         self._name_people()
         self.reloading = self._make_reloading()
@@ -211,7 +214,7 @@ class CorpproxyService(Making, Holding, Service):
         self.reactor.callWhenRunning(self._ends.start)
         for socket in self.sockets:
             self._listen(socket)
-        set_interpreter()
+        set_interpreter(self._thresholds)
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""

@@ -54,10 +54,12 @@ def _made(options: Options) -> IService:
 
     from corpproxy.backends.open_files import raise_open_files
     from corpproxy.errors import CorpproxyError
+    from corpproxy.resident import keep_little
     from corpproxy.service import NotStarted
     from corpproxy.start import start_service
     from corpproxy.steady import keep_steady
 
+    keep_little()
     keep_steady(reactor)
     _without_traceback(NotStarted)
     raise_open_files()

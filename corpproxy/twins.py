@@ -16,7 +16,7 @@ from types import ModuleType
 PURE = "CORPPROXY_PURE"
 
 # What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 3
+FORM = 5
 
 
 def _compiled(name: str) -> ModuleType | None:
@@ -40,6 +40,8 @@ chain = _compiled("_chain")
 heads = _compiled("_heads")
 # Reads the server name off the first octets of a tunnel.
 preface = _compiled("_preface")
+# Puts the memory of the template of workers aside; it has no twin, without it that memory stays.  For Linux.
+rest = _compiled("_rest")
 # Drives exchanges on their road.
 road = _compiled("_road")
 # Looks into sections that came for the first time.
@@ -53,6 +55,7 @@ PARTS = {
     "chain": chain,
     "heads": heads,
     "preface": preface,
+    "rest": rest,
     "road": road,
     "section": section,
     "wire": wire,

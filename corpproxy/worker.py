@@ -21,6 +21,7 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogBeginne
 from zope.interface import implementer
 
 from corpproxy.config.configuration import Configuration
+from corpproxy.resident import keep_little
 from corpproxy.steady import keep_steady
 from corpproxy.supervisor.employment import LINK_DESCRIPTOR, LogLine
 from corpproxy.supervisor.parcels import Parcels
@@ -60,6 +61,7 @@ def serve(parcels: Path, reactor: Any, configuration: Configuration | None = Non
 
     ``configuration`` was loaded already, by the process that this one is a copy of.
     """
+    keep_little()
     keep_steady(reactor)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)

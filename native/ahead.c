@@ -334,6 +334,7 @@ static int add_names_and_ahead(PyObject *module)
     NAMES(KEEP_NAME)
     if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return -1;
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
+    if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

@@ -117,7 +117,8 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
 #define NAMES(N)                                                                                                       \
     N(admission, "admission") N(check_person, "check_person") N(pool, "pool") N(take, "take") N(reactor, "reactor")    \
     N(seconds, "seconds") N(now, "now") N(write, "write") N(decide, "decide") N(release, "release") N(ended, "ended")  \
-    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(may_begin, "may_begin") N(takes, "takes")
+    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(may_begin, "may_begin") N(takes, "takes")        \
+    N(same_at_end, "same last answer")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)

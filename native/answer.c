@@ -43,7 +43,9 @@ static PyObject *noted(PyObject *exchange, PyObject *head, PyObject *content)
 {
     PyObject *fields = PyTuple_GET_ITEM(head, 3), *outline = IS(fields, fields) ? OF(fields, fields, outline) : NULL;
     PyObject *notes = IS(outline, outline) ? OF(outline, outline, notes) : NULL;
-    PyObject *note = notes && PyDict_CheckExact(notes) ? PyDict_GetItemWithError(notes, name_same) : NULL;
+    /* Clients that stay and clients that leave may have the same answers in turn. */
+    PyObject *name = OF(exchange, exchange, keep) == Py_True ? name_same : name_same_at_end;
+    PyObject *note = notes && PyDict_CheckExact(notes) ? PyDict_GetItemWithError(notes, name) : NULL;
     if (!note || !PyTuple_CheckExact(note) || PyTuple_GET_SIZE(note) != NOTED) return NULL;
     PyObject *in_force = OF(exchange, exchange, in_force);
     if (!IS(in_force, in_force) || PyTuple_GET_ITEM(note, NOTED_VIA) != OF(in_force, in_force, via)) return NULL;

@@ -122,34 +122,40 @@ static PyObject *value(PyObject *module, PyObject *const *words, Py_ssize_t many
     Py_RETURN_NONE;
 }
 
-static int is_alive(const Line *line, PyObject *alive)
+static int stands_among(const Line *line, PyObject *lines)
 {
     Py_ssize_t many = line->end - line->at;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(alive); i++) {
-        PyObject *one = PyTuple_GET_ITEM(alive, i);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(lines); i++) {
+        PyObject *one = PyTuple_GET_ITEM(lines, i);
         if (many == PyBytes_GET_SIZE(one) && !memcmp(line->at, PyBytes_AS_STRING(one), (size_t)many)) return 1;
     }
     return 0;
 }
 
+/* What is said of a section: nothing for sure, or that it is plain and the connection stays, or that it closes. */
+enum { UNSURE, STAYS, CLOSES };
+
 static PyObject *is_plain(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
     static const char connection[] = "connection";
     Line lines[MOST_LINES];
-    int there = 0;
-    if (!has_arguments(many, 3) || !is_octets(words[0]) || !are_all_octets(words[1]) || !are_all_octets(words[2]))
-        return NULL;
+    int there = 0, plainly = STAYS;
+    if (!has_arguments(many, 4) || !is_octets(words[0])) return NULL;
+    for (int i = 1; i < 4; i++)
+        if (!are_all_octets(words[i])) return NULL;
     for (Left left = lines_of(words[0]); left.next; there++) {
-        if (there == MOST_LINES) Py_RETURN_FALSE;
+        if (there == MOST_LINES) return PyLong_FromLong(UNSURE);
         Line *line = &lines[there];
         take(&left, line);
         for (int i = 0; i < there; i++)
-            if (are_alike(line, &lines[i])) Py_RETURN_FALSE;
-        if (is_one_of(line, words[1])) Py_RETURN_FALSE;
+            if (are_alike(line, &lines[i])) return PyLong_FromLong(UNSURE);
+        if (is_one_of(line, words[1])) return PyLong_FromLong(UNSURE);
         Line wanted = {(Place)connection, (Place)connection + 10, (Place)connection + 10};
-        if (are_alike(line, &wanted) && !is_alive(line, words[2])) Py_RETURN_FALSE;
+        if (!are_alike(line, &wanted) || stands_among(line, words[2])) continue;
+        if (!stands_among(line, words[3])) return PyLong_FromLong(UNSURE);
+        plainly = CLOSES;
     }
-    Py_RETURN_TRUE;
+    return PyLong_FromLong(plainly);
 }
 
 static char *put(char *to, Place from, Py_ssize_t many)
@@ -194,12 +200,18 @@ static PyMethodDef functions[] = {
     {"value", (PyCFunction)(void (*)(void))value, METH_FASTCALL,
      "value(section, name)\n\nThe value of the first line of that (lower-case) name; None without one."},
     {"is_plain", (PyCFunction)(void (*)(void))is_plain, METH_FASTCALL,
-     "is_plain(section, steering, alive)\n\nWhether no line has one of these names, or the name of another one, and\n"
-     "Connection, if there is one, is one of these lines.  False leaves the question to the twin."},
+     "is_plain(section, steering, alive, closing)\n\nWhether no line has one of these names, or the name of another\n"
+     "one, and Connection, if there is one, is one of these lines: STAYS, or CLOSES where it is of the latter; 0\n"
+     "leaves the question to the twin."},
     {"forward", (PyCFunction)(void (*)(void))forward, METH_FASTCALL,
      "forward(section, drop, host, via)\n\nThe fields of a plain request for the next hop, from the end of the\n"
      "request line on: without those of these names, with these lines of Host and, unless it is empty, Via."},
     {NULL, NULL, 0, NULL},
 };
 
-PART(section, "A header section, as octets.", nothing_more)
+static int add_answers(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "STAYS", STAYS) || PyModule_AddIntConstant(module, "CLOSES", CLOSES);
+}
+
+PART(section, "A header section, as octets.", add_answers)

@@ -8,7 +8,7 @@
  * microseconds is to stand in line behind the thread that writes records.
  */
 #define _GNU_SOURCE
-#include "module.h"
+#include "wire.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -283,12 +283,17 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
     PyObject *engine, *connection, *peer;
     if (!PyArg_ParseTuple(args, "OOO", &engine, &connection, &peer)) return -1;
-    PyObject *number = PyObject_CallMethod(connection, "fileno", NULL);
-    if (!number) return -1;
-    self->fd = (int)PyLong_AsLong(number);
-    Py_DECREF(number);
-    if (self->fd == -1 && PyErr_Occurred()) return -1;
-    self->direct = (char)PyObject_TypeCheck(connection, socket_type);
+    int is_own = PyObject_TypeCheck(connection, own_socket_type);
+    if (is_own) {
+        self->fd = ((Socket *)connection)->fd;
+    } else {
+        PyObject *number = PyObject_CallMethod(connection, "fileno", NULL);
+        if (!number) return -1;
+        self->fd = (int)PyLong_AsLong(number);
+        Py_DECREF(number);
+        if (self->fd == -1 && PyErr_Occurred()) return -1;
+    }
+    self->direct = (char)(is_own || PyObject_TypeCheck(connection, socket_type));
     Py_XSETREF(self->engine, Py_NewRef(engine));
     Py_XSETREF(self->socket, Py_NewRef(connection));
     Py_XSETREF(self->peer, Py_NewRef(peer));
@@ -428,6 +433,11 @@ static PyObject *set_sizes(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef functions[] = {
+    {"accept", accept_one, METH_O,
+     "accept(descriptor)\n\nTake a connection from a listening descriptor: a socket, and the address of the peer, which\n"
+     "is None where a text and a port are not all of it.  None where nobody waits."},
+    {"socket", (PyCFunction)(void (*)(void))make_socket, METH_FASTCALL, "socket(family, type)\n\nMake a socket."},
+    {"set_socket", set_socket, METH_O, "set_socket(type)\n\nSay of which class sockets are made."},
     {"turn", turn, METH_VARARGS,
      "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
      "raises is given to `failed`, with the exception."},
@@ -469,7 +479,7 @@ static int add_transport(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    return add_type(module, &transport_spec, NULL);
+    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, NULL);
 }
 
 PART(wire, "The transport of one socket.", add_transport)

@@ -75,6 +75,11 @@ class UsageQuestion:
         """The first slot that counts no more."""
         return 2**62 if self.until is None else -int(-self.until // SLOT_SECONDS) * SLOT_SECONDS
 
+    @property
+    def slots(self) -> int:
+        """How many slots it is about."""
+        return (self.end_slot - self.first_slot) // SLOT_SECONDS
+
     def span(self, slot: int) -> Span:
         """The hour, day and so on of a slot, by which there are rows."""
         return Days(self.zone, self.day_begins).span(self.per or _UNITS[self.by], slot)

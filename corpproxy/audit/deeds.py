@@ -34,6 +34,8 @@ class DeedName(StrEnum):
     LIMIT_SET = "limit-set"
     LIMIT_CLEARED = "limit-cleared"
     QUOTA_GRANTED = "quota-granted"
+    QUOTA_ASKED = "quota-asked"
+    QUOTA_REFUSED = "quota-refused"
     QUOTA_RESET = "quota-reset"
     RUNNING_ENDED = "running-ended"
 

@@ -104,7 +104,8 @@ FIELDS: dict[str, str] = {
     "deed": (
         "What was done: ``access-asked``, ``access-refused``, ``grant-given``, ``grant-ended``, "
         "``record-erased``, ``record-retained`` (what was too old went), ``person-revealed``, "
-        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-granted``, ``quota-reset``, "
+        "``reveal-ended``, ``limit-set``, ``limit-cleared``, ``quota-asked``, "
+        "``quota-granted``, ``quota-refused``, ``quota-reset``, "
         "``running-ended``, "
         "``policy-taken``, ``policy-refused``, "
         "``user-added``, ``user-changed``, ``user-removed``, ``password-set``, ``list-accepted``, "

@@ -29,4 +29,7 @@ class Intake:
             self._activity.undo(batch, judged)
             return failure
 
-        return adding.addErrback(undo)
+        def settle(stored: None) -> None:
+            self._activity.settle(judged)
+
+        return adding.addCallbacks(settle, undo)

@@ -61,8 +61,8 @@ def _grant(options: argparse.Namespace, site: Site) -> None:
     standing = _ask(options, "quota-grant", whom=options.of, volume=volume, minutes=options.minutes)[
         "standing"
     ]
-    unit = _minutes if options.minutes else _octets
-    print(printable(f"{options.of}: {_standing(standing, unit, site)}"))
+    told = stands(standing, site, in_minutes=bool(options.minutes))
+    print(printable(f"{options.of}: {told}"))
 
 
 def _reset(options: argparse.Namespace, site: Site) -> None:
@@ -79,14 +79,16 @@ def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
         yield "there is no such quota"
     for quota in quotas:
         yield f"{quota['name']}: {quota['says']}, per {quota['per']}  ({quota['place']})"
-        unit = _minutes if quota["minutes"] else _octets
         for member in quota["members"]:
-            yield f"    {member['whom'] or '(all)'}: {_standing(member, unit, site)}"
+            told = stands(member, site, in_minutes=bool(quota["minutes"]))
+            yield f"    {member['whom'] or '(all)'}: {told}"
         if not quota["members"]:
             yield "    nobody has used anything"
 
 
-def _standing(member: Mapping[str, Any], unit: Any, site: Site) -> str:
+def stands(member: Mapping[str, Any], site: Site, *, in_minutes: bool) -> str:
+    """Say how a member of a quota stands."""
+    unit = _minutes if in_minutes else _octets
     percent = int(100 * member["used"] / member["allowed"]) if member["allowed"] else 100
     until = clock(member["until"], site.zone)
     lent = f", {unit(member['lent'])} lent to workers" if member["lent"] else ""

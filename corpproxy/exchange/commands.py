@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from corpproxy import twins
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.audit.deeds import Deed
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.http1.framing import Body, Framing
@@ -205,6 +206,22 @@ class RecordDeed(Command[None]):
     """Record what a person did to the access of others."""
 
     deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDays(Command[tuple[DayUse, ...] | None]):
+    """Read what a person moved in the last days; None where that cannot be read now."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantQuota(Command[bool]):
+    """Give a member of a quota more until it is made good again; the outcome is whether there is one."""
+
+    limit: str
+    whom: str
+    more: float
 
 
 @dataclass(frozen=True, slots=True)

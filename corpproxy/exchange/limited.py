@@ -19,7 +19,7 @@ from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.may import PORTAL
 from corpproxy.exchange.refusal import Refusal
 from corpproxy.policy.limits import Applied, Limits
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.model import Decision, Effect, Spent
 from corpproxy.policy.reasons import clock
 
 # How the record says that a quota was used up, whether the exchange was refused for it or ended by it.
@@ -102,15 +102,16 @@ def spent_decision(limiting: Limits, applied: Applied, now: float) -> Decision:
     limit, quota = applied.limit, applied.limit.quota
     assert quota is not None
     standing = limiting.standings.of(limit.name, applied.whom, now)
-    until = clock(standing.until, quota.time_zone) if standing is not None else "soon"
+    ends = standing.until if standing is not None else 0.0
+    until = clock(ends, quota.time_zone) if ends else "soon"
     if standing is not None and not standing.is_known:
         reason = f"what is left of the quota of '{limit.name}' is not known; it is looked again at {until}"
-        said = f"What is left of your quota cannot be told just now. Try again at {until}."
-        return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=said)
-    used = quota.amount(standing.allowed if standing is not None else quota.allowed)
-    reason = f"the quota of '{limit.name}' ({used}) is used up until {until}"
-    said = limit.say or "Your quota is used up."
-    return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=f"{said} ({used}; again from {until})")
+        spent = Spent(limit.name, "", ends)
+        return Decision(Effect.BLOCK, limit.name, limit.place, reason, spent=spent)
+    allowed = quota.amount(standing.allowed if standing is not None else quota.allowed)
+    reason = f"the quota of '{limit.name}' ({allowed}) is used up until {until}"
+    spent = Spent(limit.name, allowed, ends)
+    return Decision(Effect.BLOCK, limit.name, limit.place, reason, say=limit.say, spent=spent)
 
 
 def quota_spent(exchange: Exchange, in_force: InForce, applied: Applied, now: float) -> Ending:

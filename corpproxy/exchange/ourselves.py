@@ -6,7 +6,9 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.commands import (
     ChangePassword,
     EndGrant,
+    GrantQuota,
     ReadContent,
+    ReadDays,
     RecordDeed,
     Respond,
     SaveGrant,
@@ -18,8 +20,7 @@ from corpproxy.exchange.refusal import SignInUnavailable
 from corpproxy.http1.answer import answer_head
 from corpproxy.http1.steering import max_forwards
 from corpproxy.pages import portal
-from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let
-from corpproxy.pages.desk import Desk
+from corpproxy.pages.actions import Ask, DeskAction, End, Give, GiveMore, Let
 from corpproxy.pages.forms import MAX_FORM_OCTETS
 from corpproxy.pages.page import Page
 from corpproxy.pages.portal import PortalRequest
@@ -90,8 +91,11 @@ async def _request(exchange: Exchange) -> PortalRequest:
     )
 
 
-async def _at_the_desk(desk: Desk, request: PortalRequest, action: DeskAction) -> Page:
+async def _at_the_desk(pages: portal.Portal, request: PortalRequest, action: DeskAction) -> Page:
     """Do what was asked for at the desk: the record first, which says who did it."""
+    if isinstance(action, GiveMore):
+        return await _give_more(pages, request, action)
+    desk = pages.desk
     await RecordDeed(action.deed)
     if isinstance(action, End):
         await EndGrant(action.grant.id)
@@ -103,8 +107,17 @@ async def _at_the_desk(desk: Desk, request: PortalRequest, action: DeskAction) -
         await SaveGrant(action.grant)
     await SaveRequest(action.request)
     if isinstance(action, Ask):
-        return desk.asked(request, action)
+        return (pages.more if action.request.limit else desk).asked(request, action)
     return desk.let_through(request, action) if isinstance(action, Let) else desk.refused(request, action)
+
+
+async def _give_more(pages: portal.Portal, request: PortalRequest, action: GiveMore) -> Page:
+    """Give more of a quota, if there still is one: what was not given is not recorded as given."""
+    is_there = await GrantQuota(action.limit, action.whom, action.more)
+    if is_there:
+        await RecordDeed(action.deed)
+        await SaveRequest(action.request)
+    return pages.more.given(request, action, is_there=is_there)
 
 
 async def _perform(exchange: Exchange, request: PortalRequest, action: portal.Action) -> Page:
@@ -112,8 +125,10 @@ async def _perform(exchange: Exchange, request: PortalRequest, action: portal.Ac
     if isinstance(action, portal.ConfirmWarning):
         await SaveGrant(action.grant)
         return pages.confirmed(request, action)
+    if isinstance(action, portal.ReadDays):
+        return pages.start(request, await ReadDays(action.user))
     if not isinstance(action, portal.ChangePassword):
-        return await _at_the_desk(pages.desk, request, action)
+        return await _at_the_desk(pages, request, action)
     try:
         reason = await ChangePassword(action.name, action.old, action.new)
     except SignInUnavailable as down:

@@ -78,16 +78,18 @@ class Outline:
     What is known of a section without its octets, kept for when the same section comes again.
 
     ``lines`` is their number.  ``is_plain`` is what `corpproxy.http1.steering.is_plain` found, None before it
-    was asked.  ``notes`` is where those who read the fields keep what they made of them, ``known`` where an
-    exchange keeps what it found out about its like, and ``came`` the number of the first one that came, 0
-    before one did.  No value that is a secret may stand in any of them: this outlives the exchange.
+    was asked; ``closes`` says of a plain one that nothing follows the request on its connection.
+    ``notes`` is where those who read the fields keep what they made of them, ``known`` where an exchange
+    keeps what it found out about its like, and ``came`` the number of the first one that came, 0 before one
+    did.  No value that is a secret may stand in any of them: this outlives the exchange.
     """
 
-    __slots__ = ("came", "is_plain", "known", "lines", "notes")
+    __slots__ = ("came", "closes", "is_plain", "known", "lines", "notes")
 
     def __init__(self, lines: int) -> None:
         self.lines = lines
         self.is_plain: bool | None = None
+        self.closes = False
         self.notes: dict[Any, Any] = {}
         # Most sections come once: a dictionary of its own has one of which something is known.
         self.known = NOTHING

@@ -12,10 +12,11 @@ from corpproxy.http1.signing_in import signs_in_connection
 _DIGITS = b"0123456789"
 # What makes a request other than the plain ones that browsers send all day.
 _STEERING = frozenset(b"content-length transfer-encoding expect upgrade te max-forwards".split())
-_PLAINLY_ALIVE = (None, b"Connection: keep-alive", b"Connection: Keep-Alive")
+_PLAINLY_ALIVE = (b"Connection: keep-alive", b"Connection: Keep-Alive")
+_PLAINLY_CLOSING = (b"Connection: close", b"Connection: Close")
+_PLAIN_CONNECTION = frozenset({None, *_PLAINLY_ALIVE, *_PLAINLY_CLOSING})
 # For ``native/section.c``, which does not read schemes.
 _NEVER_PLAIN = (*_STEERING, b"authorization")
-_PLAINLY_ALIVE_LINES = tuple(line for line in _PLAINLY_ALIVE if line is not None)
 # No road has a thousand million hops; this only keeps numbers small.
 _MAX_FORWARDS_DIGITS = 9
 
@@ -23,24 +24,30 @@ _MAX_FORWARDS_DIGITS = 9
 def is_plain(head: RequestHead) -> bool:
     """
     Whether a request asks nothing of the hops but to be passed on: HTTP/1.1, no content, a connection that
-    stays and that nobody signs in, no wish to change the protocol.
+    nobody signs in, no wish to change the protocol.
 
-    What this asks of the fields is asked once for all heads with the same section.
+    Whether the connection stays is in the outline then: see its ``closes``.  What this asks of the fields is
+    asked once for all heads with the same section.
     """
     outline = head.fields.outline
     plain = outline.is_plain
     if plain is None and twins.section is not None:
-        surely: bool = twins.section.is_plain(head.fields.section, _NEVER_PLAIN, _PLAINLY_ALIVE_LINES)
+        section = head.fields.section
+        surely: int = twins.section.is_plain(section, _NEVER_PLAIN, _PLAINLY_ALIVE, _PLAINLY_CLOSING)
         # What it does not say for sure is worked out below.
-        plain = outline.is_plain = True if surely else None
+        if surely:
+            plain = outline.is_plain = True
+            outline.closes = surely == twins.section.CLOSES
     if plain is None:
         index = head.fields.index
+        connection = index.get(b"connection")
         plain = outline.is_plain = (
             _STEERING.isdisjoint(index)
-            and index.get(b"connection") in _PLAINLY_ALIVE
+            and connection in _PLAIN_CONNECTION
             and len(index) == len(head.fields.names)
             and not signs_in_connection(head.fields, b"authorization")
         )
+        outline.closes = plain and connection in _PLAINLY_CLOSING
     return plain and head.version == 11
 
 

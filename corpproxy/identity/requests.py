@@ -1,5 +1,5 @@
 """
-Requests for access: a person asks for a host that a rule refuses, and somebody who may do so decides.
+Requests: a person asks for a host that a rule refuses, or for more of a quota, and somebody who may decides.
 
 What was asked, and what became of it, is kept for the person and for those who decide.  Nobody can fill the
 list: each person has few requests that wait, and asking again for the same host is the same request.
@@ -45,6 +45,9 @@ class AccessRequest:
     the same time named, each with its rule.  ``reason`` are the words of the person.  ``at`` and
     ``decided_at`` are POSIX seconds.  ``by`` decided, with ``answer`` as the words for the person; ``grant``
     is the id of the grant that came of it, which holds until ``until``.
+
+    A request for more of a quota names its ``limit`` and the ``member`` of it, and no host and no rule;
+    ``more`` is how much was given, octets or minutes, until ``until``.
     """
 
     id: str
@@ -65,6 +68,14 @@ class AccessRequest:
     answer: str = ""
     grant: str = ""
     until: float = 0.0
+    limit: str = ""
+    member: str = ""
+    more: float = 0.0
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """What it is for: asking for the same again is the same request."""
+        return self.host, self.rule, self.limit
 
     @property
     def is_waiting(self) -> bool:
@@ -107,7 +118,7 @@ class Requests:
         """
         mine = self._of(asked.who)
         for one in mine:
-            if (one.host, one.rule) == (asked.host, asked.rule):
+            if one.about == asked.about:
                 if self._waits(one, asked.at):
                     also = tuple(dict.fromkeys((*one.also, *asked.also)))[:MAX_ALSO]
                     return replace(one, at=asked.at, reason=asked.reason or one.reason, also=also)

@@ -36,6 +36,7 @@ from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.head import RequestHead, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
 from corpproxy.net.run import Run
+from corpproxy.net.tunnel_ahead import open_ahead
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.policy.model import Facts
 
@@ -68,11 +69,16 @@ def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
 def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
     """Send it; ``native/ahead.c`` is made after it."""
     in_force = exchange.in_force
-    # What the answer decides, a client that has connections of its own, a tunnel.
-    if in_force.needs_answer or downstream.pins is not None or exchange.method == b"CONNECT":
+    # What the answer decides, a client that has connections of its own, a tunnel that is held to limits.
+    if in_force.needs_answer or downstream.pins is not None:
+        return False
+    if in_force.limiting is not None and exchange.method == b"CONNECT":
         return False
     if not recall(exchange):
         return False
+    if exchange.method == b"CONNECT":
+        open_ahead(downstream)
+        return True
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
     if in_force.limiting is not None:
@@ -112,8 +118,8 @@ class AheadInPython:
 if TYPE_CHECKING or twins.ahead is None:
     _Ahead = AheadInPython
     _send = send_in_python
-    # What a note of an answer stands under.
-    _NOTE = ""
+    # What notes of answers stand under.
+    _NOTE = _NOTE_AT_END = ""
 else:
 
     class _Ahead(twins.ahead.Ahead):
@@ -122,7 +128,7 @@ else:
         __slots__ = ()
         _octets_in_python = AheadInPython.octets
 
-    _NOTE = twins.ahead.NOTE
+    _NOTE, _NOTE_AT_END = twins.ahead.NOTE, twins.ahead.NOTE_AT_END
 
     def _send(downstream: Downstream, exchange: Exchange) -> bool:
         sent = twins.ahead.send(downstream, exchange)
@@ -174,7 +180,7 @@ class Ahead(_Ahead):
         written = forward_response(head, framing=framing, via=via, keep_alive=keep, client_version=11)
         if _NOTE:
             note = (exchange.method, via, keep, len(content), head.status, upstream.keep, written)
-            head.fields.outline.note(_NOTE, note)
+            head.fields.outline.note(_NOTE if keep else _NOTE_AT_END, note)
         octets = written + content
         known = exchange.known
         if exchange.in_force.limiting is not None and known is not None and known.leeway is not None:

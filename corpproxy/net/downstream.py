@@ -35,6 +35,7 @@ from corpproxy.net.wire import GONE, UNTAKEN, Wire
 if TYPE_CHECKING:
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
+    from corpproxy.net.tunnel_ahead import TunnelAhead
     from corpproxy.net.upstream import Upstream
 
 log = Logger()
@@ -75,7 +76,7 @@ class Downstream(Wire):
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
-        self.run: Run | Ahead | None = None
+        self.run: Run | Ahead | TunnelAhead | None = None
         self.upload: Upload | None = None
         self.pins: Pins | None = None
         self.upstream: Upstream | None = None
@@ -213,7 +214,7 @@ class Downstream(Wire):
         self.upload = None
         if is_plain(head):
             exchange.body = NO_BODY
-            exchange.keep = not proxy.stopping
+            exchange.keep = not (proxy.stopping or head.fields.outline.closes)
         else:
             try:
                 body = exchange.body = request_body(head, exchange.in_force.limits)

@@ -104,6 +104,13 @@ class Performer:
         proxy.in_force.requests.keep(command.request)
         return self._await(proxy.grants.save_request(command.request).addErrback(_not_kept))
 
+    def _read_days(self, command: commands.ReadDays) -> Any:
+        return self._await(self._downstream.proxy.allowances.days(command.user))
+
+    def _grant_quota(self, command: commands.GrantQuota) -> Any:
+        allowances = self._downstream.proxy.allowances
+        return self._await(allowances.grant(command.limit, command.whom, command.more))
+
     def _record_deed(self, command: commands.RecordDeed) -> Any:
         downstream = self._downstream
         downstream.proxy.books.deed(command.deed, downstream.exchange.in_force.version)
@@ -240,6 +247,9 @@ class Performer:
     def _open_tunnel(self, command: commands.OpenTunnel) -> Any:
         downstream, run = self._downstream, self._run
         proxy = downstream.proxy
+        if downstream in proxy.admission.tunnels:
+            # It was dialled ahead of its road; who did that says how it went (`corpproxy.net.tunnel_ahead`).
+            return downstream.upstream or PENDING
         proxy.admission.check_person(downstream)
         proxy.admission.open_tunnel(downstream)
         exchange, classes = downstream.exchange, command.addresses
@@ -271,8 +281,9 @@ class Performer:
 
     def _establish(self, command: commands.Establish) -> Any:
         downstream = self._downstream
-        downstream.write(command.head)
-        downstream.proxy.books.opened(downstream.exchange)
+        if not downstream.exchange.answered:
+            downstream.write(command.head)
+            downstream.proxy.books.opened(downstream.exchange)
 
     def _peek(self, command: commands.Peek) -> Any:
         Peeking(self._run, self._downstream).start()
@@ -292,6 +303,8 @@ class Performer:
         commands.EndGrant: _end_grant,
         commands.SaveRequest: _save_request,
         commands.RecordDeed: _record_deed,
+        commands.ReadDays: _read_days,
+        commands.GrantQuota: _grant_quota,
         commands.Resolve: _resolve,
         commands.Fetch: _fetch,
         commands.Relay: _relay,

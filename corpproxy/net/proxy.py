@@ -6,8 +6,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed
 from corpproxy.audit.pseudonyms import Naming
@@ -79,6 +80,28 @@ class GrantStore(Protocol):
         """Keep a request for access as it is now."""
 
 
+class Allowances(Protocol):
+    """Knows what people used, and gives them more."""
+
+    def days(self, user: str) -> Deferred[tuple[DayUse, ...] | None]:
+        """Fire with what a person moved in the last days; with None where that cannot be read."""
+
+    def grant(self, limit: str, whom: str, more: float) -> Deferred[bool]:
+        """Give a member of a quota more until it is made good again; fires with whether there is one."""
+
+
+class NoAllowances:
+    """Nothing is known of what anybody used."""
+
+    def days(self, user: str) -> Deferred[tuple[DayUse, ...] | None]:
+        """It cannot be read."""
+        return succeed(None)
+
+    def grant(self, limit: str, whom: str, more: float) -> Deferred[bool]:
+        """There are no quotas."""
+        return succeed(False)
+
+
 class Proxy:
     """
     The collaborators of all connections.
@@ -119,6 +142,7 @@ class Proxy:
         self.heads = Heads(in_force)
         self.rounds = Rounds(self)
         self.watching = Watching(self)
+        self.allowances: Allowances = NoAllowances()
         self.pacer = Pacer(reactor)
         self.counter = Counter(reactor)
         self.borrowing = Borrowing(self.pacer, reactor)

@@ -39,7 +39,7 @@ class Seeker(Protocol):
         """This was in the way: UpstreamError or AddressRefused, or a bug."""
 
 
-class Reach:
+class Reaching:
     """
     One attempt to connect for an exchange; it measures how long each part took.
 
@@ -47,30 +47,16 @@ class Reach:
     less.
     """
 
-    __slots__ = (
-        "_allowed",
-        "_began",
-        "_exchange",
-        "_pending",
-        "_pooled",
-        "_proxy",
-        "_seeker",
-        "_server",
-    )
+    __slots__ = ("_allowed", "_began", "_exchange", "_pending", "_pooled", "_proxy", "_server", "_wanted")
 
     def __init__(
-        self,
-        proxy: Proxy,
-        exchange: Exchange,
-        allowed: frozenset[AddressClass],
-        seeker: Seeker,
-        pooled: bool = True,
+        self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], pooled: bool
     ) -> None:
         self._proxy = proxy
         self._exchange = exchange
         self._allowed = allowed
-        self._seeker: Seeker | None = seeker
         self._pooled = pooled
+        self._wanted = True
         self._pending: Deferred[Any] | Dialling | None = None
 
     def connect(self, server: Server, host: Host) -> None:
@@ -85,15 +71,23 @@ class Reach:
             self._pending = addresses
             addresses.addCallbacks(self._resolved, self.failed)
 
-    def cancel(self) -> None:
+    def give_up(self) -> None:
         """Nobody waits for the connection any more; nobody is told of its end but the pool."""
         pending, self._pending = self._pending, None
-        self._seeker = None
+        self._wanted = False
         if isinstance(pending, Deferred):
             pending.cancel()  # it fails with that, and the pool hears of it
         elif pending is not None:
             pending.give_up()
             self._in_vain()
+
+    def reached(self, upstream: Upstream) -> None:
+        """Here is the connection."""
+        raise AssertionError("an attempt knows who waits for it")
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """This was in the way."""
+        raise AssertionError("an attempt knows who waits for it")
 
     def _resolved(self, addresses: tuple[str, ...]) -> None:
         now = self._proxy.reactor.seconds()
@@ -136,18 +130,18 @@ class Reach:
                 proxy.pool.opened_one(upstream)
             else:
                 proxy.pool.opened_tunnel()
-            if self._seeker is not None:
-                self._seeker.reached(upstream)
+            if self._wanted:
+                self.reached(upstream)
         except Exception as bug:
-            if self._seeker is not None:
-                self._seeker.not_reached(bug)
+            if self._wanted:
+                self.not_reached(bug)
 
     def failed(self, problem: BaseException | Failure) -> None:
         """There is no connection."""
         self._end()
         self._in_vain()
-        if self._seeker is not None:
-            self._seeker.not_reached(problem)
+        if self._wanted:
+            self.not_reached(problem)
 
     def _in_vain(self) -> None:
         if self._pooled:
@@ -156,3 +150,32 @@ class Reach:
     def _end(self) -> None:
         self._pending = None
         self._began = -1.0
+
+
+class Reach(Reaching):
+    """An attempt for somebody who is told how it went."""
+
+    __slots__ = ("_seeker",)
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        exchange: Exchange,
+        allowed: frozenset[AddressClass],
+        seeker: Seeker,
+        pooled: bool = True,
+    ) -> None:
+        super().__init__(proxy, exchange, allowed, pooled)
+        self._seeker = seeker
+
+    def cancel(self) -> None:
+        """As with a Deferred."""
+        self.give_up()
+
+    def reached(self, upstream: Upstream) -> None:
+        """Here is the connection."""
+        self._seeker.reached(upstream)
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """This was in the way."""
+        self._seeker.not_reached(problem)

@@ -62,14 +62,22 @@ def own_requests(words: Catalogue, site: Site, requests: tuple[AccessRequest, ..
     return Section(words.say("access.own"), cards=tuple(_own(words, site, one) for one in requests))
 
 
+def title_of(words: Catalogue, request: AccessRequest) -> str:
+    """What a request is for, as the title of a card."""
+    return words.say("more.title", limit=shown(request.limit)) if request.limit else shown(request.host)
+
+
 def _own(words: Catalogue, site: Site, request: AccessRequest) -> Card:
     facts = [Fact("time", words.say("fact.time"), words.time(request.at, site.time_zone))]
     if request.by:
         facts.append(Fact("by", words.say("access.by"), shown(request.by)))
     until = words.time(request.until, site.time_zone)
+    state = _STATE[request.state]
+    if request.limit and request.state is State.GRANTED:
+        state = "more.granted"
     return Card(
-        title=shown(request.host),
-        lead=words.say(_STATE[request.state], until=until),
+        title=title_of(words, request),
+        lead=words.say(state, until=until),
         quote=sentence(request.answer),
         facts=tuple(facts),
         tone=_TONE[request.state],
@@ -107,7 +115,7 @@ def waiting(
 
 def _asking(words: Catalogue, site: Site, request: AccessRequest) -> Card:
     return Card(
-        title=shown(request.host),
+        title=title_of(words, request),
         lead=whom(words, request.who),
         quote=sentence(request.reason),
         facts=request_facts(words, site, request),
@@ -138,7 +146,8 @@ def request_facts(words: Catalogue, site: Site, request: AccessRequest) -> tuple
     if request.groups:
         facts.append(Fact("groups", words.say("access.groups"), shown(", ".join(request.groups))))
     facts.append(Fact("time", words.say("fact.time"), words.time(request.at, site.time_zone)))
-    facts.append(Fact("rule", words.say("fact.rule"), shown(request.rule)))
+    if request.rule:
+        facts.append(Fact("rule", words.say("fact.rule"), shown(request.rule)))
     return (*facts, *_also(words, tuple(host for host, _ in request.also)))
 
 
@@ -253,7 +262,10 @@ def given(words: Catalogue, site: Site, grant: Grant) -> Sheet:
 
 def refused(words: Catalogue, site: Site, request: AccessRequest) -> Sheet:
     """Say that a request is refused."""
-    lead = words.say("requests.refused_lead", who=whom(words, request.who), host=shown(request.host))
+    what = shown(request.host)
+    if request.limit:
+        what = words.say("more.title", limit=shown(request.limit))
+    lead = words.say("requests.refused_lead", who=whom(words, request.who), host=what)
     return _done(words, site, "request-refused", words.say("requests.refused_title"), lead)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.identity.model import Identity
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.pages.access import ask_form, own_requests
-from corpproxy.pages.block import confirm_form, rule_facts
+from corpproxy.pages.block import confirm_form, rule_facts, spent_lead
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Warned
+from corpproxy.pages.days import days_section
 from corpproxy.pages.holdings import Holding, holdings_section
 from corpproxy.pages.occasion import Occasion, person_facts
 from corpproxy.pages.refusals import PastRefusal
@@ -31,15 +34,20 @@ def start(
     requests: tuple[AccessRequest, ...] = (),
     waiting: int | None = None,
     holdings: tuple[Holding, ...] = (),
+    days: Sequence[DayUse] | None = (),
+    more: Callable[[Holding], str] = lambda holding: "",
 ) -> Sheet:
     """
     Give the start page.
 
     Each refusal comes with the token that confirms it or asks for access, empty where neither can be.
     ``waiting`` is how many requests wait for this person to decide on them, None for somebody who may not.
+    ``days`` are the last days, None where they cannot be read, empty where there are none to show.
+    ``more`` gives the token of the form that asks for more of a quota, empty where nobody can be asked.
     """
     asked = (own_requests(words, site, requests),) if requests else ()
-    held = (holdings_section(words, site, holdings),) if holdings else ()
+    held = (holdings_section(words, site, [(one, more(one)) for one in holdings]),) if holdings else ()
+    lately = (days_section(words, days),) if days is None or any(one.octets for one in days) else ()
     return Sheet(
         status=200,
         kind="portal",
@@ -47,7 +55,7 @@ def start(
         title=words.say("portal.title"),
         lead=(_signed_in(words, occasion),),
         links=_to_decide(words, site, waiting),
-        sections=(*asked, *held, _refusals(words, site, refusals), _more(words, site, has_password)),
+        sections=(*asked, *held, *lately, _refusals(words, site, refusals), _more(words, site, has_password)),
         subject=words.say("portal.title"),
         ask=words.say("page.help"),
     )
@@ -79,12 +87,17 @@ def _card(words: Catalogue, site: Site, past: PastRefusal, token: str) -> Card:
     return Card(
         title=past.host,
         lead=words.say(_EFFECT[past.effect]),
+        text=_spent(words, site, past),
         quote=past.say,
         facts=(*_category(words, past), _when(words, site, past), _reference(words, past)),
         links=(Link("why", why_uri(site, past.reference), words.say("portal.why")),),
         form=_form(words, site, past, token),
         tone=past.tone,
     )
+
+
+def _spent(words: Catalogue, site: Site, past: PastRefusal) -> tuple[str, ...]:
+    return () if past.spent is None else (spent_lead(words, site, past.spent),)
 
 
 def _category(words: Catalogue, past: PastRefusal) -> tuple[Fact, ...]:
@@ -130,7 +143,7 @@ def why(words: Catalogue, site: Site, occasion: Occasion, past: PastRefusal, tok
         kind="refusal",
         tone=past.tone,
         title=title,
-        lead=(words.say("why.lead", time=words.time(past.at, site.time_zone)),),
+        lead=(words.say("why.lead", time=words.time(past.at, site.time_zone)), *_spent(words, site, past)),
         quote=past.say,
         facts=(
             Fact("uri", words.say("fact.uri"), past.uri),

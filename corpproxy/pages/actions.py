@@ -50,4 +50,15 @@ class Give:
     deed: Deed
 
 
-DeskAction = Ask | Let | Give | Refuse | End
+@dataclass(frozen=True, slots=True)
+class GiveMore:
+    """Give a member of a quota more, keep what became of the request, record it; then `MoreDesk.given`."""
+
+    limit: str
+    whom: str
+    more: float
+    request: AccessRequest
+    deed: Deed
+
+
+DeskAction = Ask | GiveMore | Let | Give | Refuse | End

@@ -9,7 +9,7 @@ from corpproxy.pages.occasion import Occasion, closing_facts, person_facts
 from corpproxy.pages.sheet import Fact, Form, Link, Sheet, Tone
 from corpproxy.pages.shown import MAX_URI, sentence, shown
 from corpproxy.pages.site import Site
-from corpproxy.policy.model import Decision
+from corpproxy.policy.model import Decision, Spent
 
 
 def blocked(
@@ -25,15 +25,36 @@ def blocked(
         kind="blocked",
         tone=Tone.STOP,
         title=words.say("block.title", host=occasion.host),
-        lead=(lead(words, "block", decision.category),),
+        lead=(_blocked_lead(words, site, decision),),
         quote=sentence(decision.say),
         facts=refusal_facts(words, site, decision.category, occasion),
         form=form,
-        links=(why_link(words, site, occasion.reference),),
+        links=_blocked_links(words, site, decision, occasion),
         small=rule_facts(words, decision.rule, decision.reason, occasion.policy),
         subject=words.say("block.title", host=occasion.host),
         ask=words.say("page.ask"),
     )
+
+
+def _blocked_lead(words: Catalogue, site: Site, decision: Decision) -> str:
+    if decision.spent is not None:
+        return spent_lead(words, site, decision.spent)
+    return lead(words, "block", decision.category)
+
+
+def _blocked_links(words: Catalogue, site: Site, decision: Decision, occasion: Occasion) -> tuple[Link, ...]:
+    why = why_link(words, site, occasion.reference)
+    if decision.spent is None:
+        return (why,)
+    return Link("home", site.portal_uri, words.say("spent.portal")), why
+
+
+def spent_lead(words: Catalogue, site: Site, spent: Spent) -> str:
+    """Say which quota is used up, how much that was, and when it opens again."""
+    until = words.time(spent.until, site.time_zone) if spent.until else words.say("spent.soon")
+    key = "lead" if spent.allowed else "unknown"
+    values = {"allowed": spent.allowed} if spent.allowed else {}
+    return words.say(f"spent.{key}", limit=shown(spent.limit), until=until, **values)
 
 
 def warning(words: Catalogue, site: Site, decision: Decision, occasion: Occasion, form: Form) -> Sheet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 
@@ -42,6 +42,15 @@ class Catalogue:
             month=self.texts[f"month.{local.month}"],
             year=local.year,
             clock=f"{local:%H:%M}",
+        )
+
+    def day(self, day: date) -> str:
+        """Give a day as people write it, with its weekday."""
+        return self.say(
+            "time.day",
+            weekday=self.texts[f"weekday.{day.isoweekday()}"],
+            day=day.day,
+            month=self.texts[f"month.{day.month}"],
         )
 
     def duration(self, seconds: int) -> str:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.destination.host import normal_host
-from corpproxy.errors import ProtocolError
 from corpproxy.identity.forms import BadForm
 from corpproxy.identity.grants import ANY_RULE, GROUP, MAX_ALSO, NETWORK, Grant, Grants, grantee
 from corpproxy.identity.model import ANONYMOUS, Identity
@@ -27,12 +26,13 @@ from corpproxy.pages import access
 from corpproxy.pages.actions import Ask, DeskAction, End, Give, Let, Refuse
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Seal, Unseal
-from corpproxy.pages.forms import parse_form
+from corpproxy.pages.forms import form_fields
 from corpproxy.pages.page import Page
 from corpproxy.pages.refusals import PastRefusal, Refusals
 from corpproxy.pages.render import ASK_PURPOSE, ASK_SECONDS, Pages
 from corpproxy.pages.sheet import Choice, Form, Sheet
 from corpproxy.policy.approvals import Approvals, Party
+from corpproxy.policy.limits import Limits
 
 if TYPE_CHECKING:
     from corpproxy.pages.portal import PortalRequest
@@ -61,13 +61,15 @@ class Access:
     """
     What the desk knows: who may let whom through, what was asked, what holds, who there is.
 
-    ``people_now`` gives the people as the reception knows them at that moment.
+    ``people_now`` gives the people as the reception knows them at that moment, ``limits_now`` what they are
+    held to.
     """
 
     approvals: Approvals = field(default_factory=Approvals)
     requests: Requests = field(default_factory=Requests)
     grants: Grants = field(default_factory=Grants)
     people_now: Callable[[], People] = lambda: NOBODY
+    limits_now: Callable[[], Limits | None] = lambda: None
 
     @property
     def people(self) -> People:
@@ -80,11 +82,18 @@ class Desk:
 
     def __init__(self, pages: Pages, refusals: Refusals, access: Access, seal: Seal, unseal: Unseal) -> None:
         self._pages = pages
-        self._site = pages.site
+        self.site = pages.site
         self._refusals = refusals
         self._access = access
-        self._seal = seal
-        self._unseal = unseal
+        self.seal = seal
+        self.unseal = unseal
+        self.approvals = access.approvals
+        self.requests = access.requests
+
+    @property
+    def limits(self) -> Limits | None:
+        """What people are held to now."""
+        return self._access.limits_now()
 
     # For the person who asks.
 
@@ -92,7 +101,7 @@ class Desk:
         """Whether a person can ask for what was refused, and has not yet."""
         return (
             past.may_be_overridden
-            and self._access.approvals.may_ask(_party(request))
+            and self.approvals.may_ask(party_of(request))
             and not self._is_asked(request, past)
         )
 
@@ -111,16 +120,16 @@ class Desk:
             return ""
         values = {"host": past.host, "rule": past.rule, "uri": past.uri, "category": past.category}
         who = grantee(request.identity, request.client)
-        return self._seal(ASK_PURPOSE, {"who": who, "at": str(past.at), **values}, request.now + ASK_SECONDS)
+        return self.seal(ASK_PURPOSE, {"who": who, "at": str(past.at), **values}, request.now + ASK_SECONDS)
 
     def own(self, request: PortalRequest) -> tuple[AccessRequest, ...]:
         """Give what a person asked for."""
-        return self._access.requests.of(grantee(request.identity, request.client), request.now)
+        return self.requests.of(grantee(request.identity, request.client), request.now)
 
     def ask(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that asks."""
         fields = form_fields(request, {"token", "reason"})
-        values = self._unseal(ASK_PURPOSE, fields["token"], request.now)
+        values = self.unseal(ASK_PURPOSE, fields["token"], request.now)
         who = grantee(request.identity, request.client)
         if values.get("who") != who:
             raise BadForm("form-forged", "the form was shown to somebody else")
@@ -139,15 +148,15 @@ class Desk:
             also=self._needed(request, values["host"], float(values["at"])),
         )
         try:
-            taken = self._access.requests.taken(asked)
+            taken = self.requests.taken(asked)
         except TooMany as many:
-            return self._page(access.not_taken(self._words(request), self._site, many.code), request)
-        deed = _deed(DeedName.ASKED, request, taken.who, (taken.host,), taken.rule, why=taken.reason)
+            return self.page(access.not_taken(self.words(request), self.site, many.code), request)
+        deed = deed_of(DeedName.ASKED, request, taken.who, (taken.host,), taken.rule, why=taken.reason)
         return Ask(taken, replace(deed, request=taken.id))
 
     def asked(self, request: PortalRequest, done: Ask) -> Page:
         """Say that a request waits now."""
-        return self._page(access.asked(self._words(request), self._site, done.request), request)
+        return self.page(access.asked(self.words(request), self.site, done.request), request)
 
     def _needed(self, request: PortalRequest, host: str, at: float) -> tuple[tuple[str, str], ...]:
         """The hosts that refused requests of the same time named, each with the rule that refused it."""
@@ -163,44 +172,44 @@ class Desk:
 
     def may_decide(self, request: PortalRequest) -> bool:
         """Whether this person may let anybody through."""
-        return self._access.approvals.may_decide(_party(request))
+        return self.approvals.may_decide(party_of(request))
 
     def waiting(self, request: PortalRequest) -> tuple[AccessRequest, ...]:
         """Give the requests that this person may decide on."""
-        asked = self._access.requests.waiting(request.now)
-        return tuple(one for one in asked if self._at_most(request, one) > 0)
+        asked = self.requests.waiting(request.now)
+        return tuple(one for one in asked if self.at_most(request, one) > 0)
 
     def list(self, request: PortalRequest) -> Page:
         """Give the page of the requests that wait."""
         if not self.may_decide(request):
-            return self._failure("page-unknown", request)
+            return self.failure("page-unknown", request)
         mine = [one for one in self._access.grants.all(request.now) if _is_given_by(one, request)]
-        tokens = [self._sealed(END_PURPOSE, request, one.id) for one in mine]
+        tokens = [self.sealed(END_PURPOSE, request, one.id) for one in mine]
         sheet = access.waiting(
-            self._words(request),
-            self._site,
+            self.words(request),
+            self.site,
             self.waiting(request),
             tuple(zip(mine, tokens, strict=True)),
             self._unasked(request),
         )
-        return self._page(sheet, request)
+        return self.page(sheet, request)
 
     def _unasked(self, request: PortalRequest) -> Form:
         """The form that lets somebody through who did not ask: a person by name, a group, a room."""
-        words = self._words(request)
+        words = self.words(request)
         wholes = [(who, access.whom(words, who)) for who in self._all_wholes(request)]
         choices = (
             Choice("whom", words.say("requests.whom"), (("", words.say("requests.new_person")), *wholes)),
             Choice("seconds", words.say("requests.how_long"), _lives(words, LIVES_SECONDS[-1])),
         )
-        return access.unasked_form(words, self._site, self._sealed(NEW_PURPOSE, request, ""), choices)
+        return access.unasked_form(words, self.site, self.sealed(NEW_PURPOSE, request, ""), choices)
 
     def _all_wholes(self, request: PortalRequest) -> tuple[str, ...]:
         """The groups and rooms that this person may let through as a whole."""
-        approvals, people = self._access.approvals, self._access.people
-        if approvals.at_most_whole(_party(request)) <= 0:
+        approvals, people = self.approvals, self._access.people
+        if approvals.at_most_whole(party_of(request)) <= 0:
             return ()
-        among = set(approvals.groups_of(_party(request)))
+        among = set(approvals.groups_of(party_of(request)))
         members = people.members().values()
         groups = {group for mine in members if not among or among & set(mine) for group in mine}
         rooms = sorted(people.network_names)
@@ -209,32 +218,32 @@ class Desk:
     def new(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that lets somebody through who did not ask."""
         fields = form_fields(request, {"token", "host", "name", "why", "whom", "seconds"})
-        values = self._unseal(NEW_PURPOSE, fields["token"], request.now)
+        values = self.unseal(NEW_PURPOSE, fields["token"], request.now)
         if values.get("by") != request.identity.name or not request.identity.name:
             raise BadForm("form-forged", "the form was shown to somebody else")
         grant = self._unasked_grant(request, fields)
         if grant is None:
-            return self._page(access.not_let(self._words(request), self._site), request)
+            return self.page(access.not_let(self.words(request), self.site), request)
         if not grant.who.startswith((GROUP, NETWORK)):
             return self._give(request, grant)
         sealed = {name: fields[name] for name in ("host", "name", "why", "whom", "seconds")}
-        token = self._sealed(MANY_PURPOSE, request, "", sealed)
-        sheet = access.sure(self._words(request), self._site, grant, self._count(grant), token, "many")
-        return self._page(sheet, request)
+        token = self.sealed(MANY_PURPOSE, request, "", sealed)
+        sheet = access.sure(self.words(request), self.site, grant, self._count(grant), token, "many")
+        return self.page(sheet, request)
 
     def many(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that says once more that many are let through who did not ask."""
-        values = self._unseal(MANY_PURPOSE, form_fields(request, {"token"})["token"], request.now)
+        values = self.unseal(MANY_PURPOSE, form_fields(request, {"token"})["token"], request.now)
         if values.get("by") != request.identity.name or not request.identity.name:
             raise BadForm("form-forged", "the form was shown to somebody else")
         grant = self._unasked_grant(request, values)
         if grant is None:
-            return self._page(access.not_let(self._words(request), self._site), request)
+            return self.page(access.not_let(self.words(request), self.site), request)
         return self._give(request, grant)
 
     def _unasked_grant(self, request: PortalRequest, chosen: Mapping[str, str]) -> Grant | None:
         """The grant that was chosen; None for people whom this person may not let through."""
-        seconds, approvals, me = _number(chosen["seconds"]), self._access.approvals, _party(request)
+        seconds, approvals, me = number(chosen["seconds"]), self.approvals, party_of(request)
         who, among = chosen["whom"], approvals.groups_of(me)
         if who:
             most = approvals.at_most_whole(me) if who in self._all_wholes(request) else 0.0
@@ -257,93 +266,97 @@ class Desk:
         )
 
     def _give(self, request: PortalRequest, grant: Grant) -> Give:
-        deed = _deed(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        deed = deed_of(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
         return Give(grant, replace(deed, until=grant.until, grant=grant.id))
 
     def one(self, request: PortalRequest) -> Page:
         """Give the page of one request."""
-        found = self._access.requests.get(request.path.removeprefix("/requests/"))
-        if found is None or self._at_most(request, found) <= 0:
-            return self._failure("page-unknown", request)
+        found = self.requests.get(request.path.removeprefix("/requests/"))
+        if found is None or self.at_most(request, found) <= 0:
+            return self.failure("page-unknown", request)
         if not found.is_waiting:
-            return self._page(access.settled(self._words(request), self._site), request)
-        tokens = self._sealed(LET_PURPOSE, request, found.id), self._sealed(REFUSE_PURPOSE, request, found.id)
-        choices = self._choices(self._words(request), request, found)
-        return self._page(access.decide(self._words(request), self._site, found, tokens, choices), request)
+            return self.page(access.settled(self.words(request), self.site), request)
+        tokens = self.sealed(LET_PURPOSE, request, found.id), self.sealed(REFUSE_PURPOSE, request, found.id)
+        choices = self._choices(self.words(request), request, found)
+        return self.page(access.decide(self.words(request), self.site, found, tokens, choices), request)
 
     def let(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that lets through; before many are let through it is asked once more."""
         fields = form_fields(request, {"token", "whom", "seconds", "hosts"})
-        found = self._opened(LET_PURPOSE, fields["token"], request)
+        found = self.opened(LET_PURPOSE, fields["token"], request)
         if found is None:
-            return self._page(access.settled(self._words(request), self._site), request)
+            return self.page(access.settled(self.words(request), self.site), request)
         grant = self._grant(request, found, fields)
         if grant.who == found.who:
             return self._let(request, found, grant)
         values = {name: fields[name] for name in ("whom", "seconds", "hosts")}
-        token = self._sealed(SURE_PURPOSE, request, found.id, values)
-        sheet = access.sure(self._words(request), self._site, grant, self._count(grant), token)
-        return self._page(sheet, request)
+        token = self.sealed(SURE_PURPOSE, request, found.id, values)
+        sheet = access.sure(self.words(request), self.site, grant, self._count(grant), token)
+        return self.page(sheet, request)
 
     def sure(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that says once more that many are let through."""
         token = form_fields(request, {"token"})["token"]
-        values = self._unseal(SURE_PURPOSE, token, request.now)
-        found = self._opened(SURE_PURPOSE, token, request)
+        values = self.unseal(SURE_PURPOSE, token, request.now)
+        found = self.opened(SURE_PURPOSE, token, request)
         if found is None:
-            return self._page(access.settled(self._words(request), self._site), request)
+            return self.page(access.settled(self.words(request), self.site), request)
         return self._let(request, found, self._grant(request, found, values))
 
     def refuse(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that refuses."""
         fields = form_fields(request, {"token", "answer"})
-        found = self._opened(REFUSE_PURPOSE, fields["token"], request)
+        found = self.opened(REFUSE_PURPOSE, fields["token"], request)
         if found is None:
-            return self._page(access.settled(self._words(request), self._site), request)
+            return self.page(access.settled(self.words(request), self.site), request)
         answer = fields["answer"].strip()[:MAX_REASON_CHARACTERS]
         by = request.identity.name
         refused = replace(found, state=State.REFUSED, by=by, decided_at=request.now, answer=answer)
-        deed = _deed(DeedName.REFUSED, request, found.who, (found.host,), found.rule, why=answer)
+        if found.limit:
+            deed = deed_of(DeedName.QUOTA_REFUSED, request, found.member, (), found.limit, why=answer)
+        else:
+            deed = deed_of(DeedName.REFUSED, request, found.who, (found.host,), found.rule, why=answer)
         return Refuse(refused, replace(deed, request=found.id))
 
     def end(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that ends a grant."""
-        values = self._unseal(END_PURPOSE, form_fields(request, {"token"})["token"], request.now)
+        values = self.unseal(END_PURPOSE, form_fields(request, {"token"})["token"], request.now)
         if values.get("by") != request.identity.name:
             raise BadForm("form-forged", "the form was shown to somebody else")
         grant = self._access.grants.get(values["id"])
         if grant is None or not _is_given_by(grant, request):
-            return self._page(access.settled(self._words(request), self._site), request)
-        deed = _deed(DeedName.ENDED, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+            return self.page(access.settled(self.words(request), self.site), request)
+        deed = deed_of(DeedName.ENDED, request, grant.who, grant.hosts, grant.rule, why=grant.why)
         return End(grant, replace(deed, grant=grant.id))
 
     def let_through(self, request: PortalRequest, done: Let | Give) -> Page:
         """Say who is let through."""
-        return self._page(access.given(self._words(request), self._site, done.grant), request)
+        return self.page(access.given(self.words(request), self.site, done.grant), request)
 
     def refused(self, request: PortalRequest, done: Refuse) -> Page:
         """Say that a request is refused."""
-        return self._page(access.refused(self._words(request), self._site, done.request), request)
+        return self.page(access.refused(self.words(request), self.site, done.request), request)
 
     def ended(self, request: PortalRequest, done: End) -> Page:
         """Say that a grant is over."""
-        return self._page(access.ended(self._words(request), self._site, done.grant), request)
+        return self.page(access.ended(self.words(request), self.site, done.grant), request)
 
     # What is chosen, and what that means.
 
-    def _at_most(self, request: PortalRequest, asked: AccessRequest) -> float:
-        return self._access.approvals.at_most(_party(request), _asker(asked))
+    def at_most(self, request: PortalRequest, asked: AccessRequest) -> float:
+        """For how long somebody may let the person of a request through; 0 for not at all."""
+        return self.approvals.at_most(party_of(request), asker(asked))
 
     def _wholes(self, request: PortalRequest, asked: AccessRequest) -> tuple[str, ...]:
         """The groups and rooms of the person who asks that may be let through as a whole."""
-        if self._access.approvals.among(_party(request), _asker(asked)) is None:
+        if self.approvals.among(party_of(request), asker(asked)) is None:
             return ()
         rooms = self._access.people.networks_of(asked.client)
         return (*(GROUP + group for group in asked.groups), *(NETWORK + room for room in rooms))
 
     def _choices(self, words: Catalogue, request: PortalRequest, asked: AccessRequest) -> tuple[Choice, ...]:
         whole = [(who, access.whom(words, who)) for who in self._wholes(request, asked)]
-        most = self._at_most(request, asked)
+        most = self.at_most(request, asked)
         hosts = [("alone", words.say("requests.alone"))]
         if asked.also:
             hosts.insert(0, ("also", words.say("requests.with")))
@@ -355,14 +368,14 @@ class Desk:
 
     def _grant(self, request: PortalRequest, asked: AccessRequest, chosen: Mapping[str, str]) -> Grant:
         """The grant that was chosen; `BadForm` for a choice that was not offered."""
-        who, seconds = chosen["whom"], _number(chosen["seconds"])
-        if not 0 < seconds <= self._at_most(request, asked):
+        who, seconds = chosen["whom"], number(chosen["seconds"])
+        if not 0 < seconds <= self.at_most(request, asked):
             raise BadForm("form-forged", "it was not offered for so long")
         among: tuple[str, ...] = ()
         if who != asked.who:
             if who not in self._wholes(request, asked):
                 raise BadForm("form-forged", "it was not offered for these people")
-            among = self._access.approvals.among(_party(request), _asker(asked)) or ()
+            among = self.approvals.among(party_of(request), asker(asked)) or ()
         return Grant(
             who=who,
             host=asked.host,
@@ -385,7 +398,7 @@ class Desk:
             grant=grant.id,
             until=grant.until,
         )
-        deed = _deed(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
+        deed = deed_of(DeedName.GIVEN, request, grant.who, grant.hosts, grant.rule, why=grant.why)
         return Let(grant, settled, replace(deed, until=grant.until, grant=grant.id, request=asked.id))
 
     def _count(self, grant: Grant) -> int:
@@ -397,38 +410,34 @@ class Desk:
         members = self._access.people.members().values()
         return sum(name in groups and (not among or bool(among & set(groups))) for groups in members)
 
-    def _opened(self, purpose: str, token: str, request: PortalRequest) -> AccessRequest | None:
+    def opened(self, purpose: str, token: str, request: PortalRequest) -> AccessRequest | None:
         """The request behind a form, None when it does not wait any more."""
-        values = self._unseal(purpose, token, request.now)
+        values = self.unseal(purpose, token, request.now)
         if values.get("by") != request.identity.name or not request.identity.name:
             raise BadForm("form-forged", "the form was shown to somebody else")
-        found = self._access.requests.get(values["id"])
-        if found is None or not found.is_waiting or self._at_most(request, found) <= 0:
+        found = self.requests.get(values["id"])
+        if found is None or not found.is_waiting or self.at_most(request, found) <= 0:
             return None
         return found
 
-    def _sealed(
+    def sealed(
         self, purpose: str, request: PortalRequest, id: str, more: Mapping[str, str] | None = None
     ) -> str:
+        """Give the token of a form for the one who decides."""
         values = {"by": request.identity.name, "id": id, **(more or {})}
-        return self._seal(purpose, values, request.now + FORM_SECONDS)
+        return self.seal(purpose, values, request.now + FORM_SECONDS)
 
-    def _words(self, request: PortalRequest) -> Catalogue:
+    def words(self, request: PortalRequest) -> Catalogue:
+        """The words for whoever asks."""
         return self._pages.words(request.audience)
 
-    def _page(self, sheet: Sheet, request: PortalRequest) -> Page:
+    def page(self, sheet: Sheet, request: PortalRequest) -> Page:
+        """Give a sheet as a page for whoever asks."""
         return self._pages.page(sheet, request.audience)
 
-    def _failure(self, code: str, request: PortalRequest) -> Page:
+    def failure(self, code: str, request: PortalRequest) -> Page:
+        """Give the page of a failure."""
         return self._pages.failure(code, request.occasion, request.audience)
-
-
-def form_fields(request: PortalRequest, wanted: set[str]) -> dict[str, str]:
-    """Give the fields of a form that has exactly those wanted."""
-    fields = parse_form(request.content, request.content_type)
-    if fields.keys() != wanted:
-        raise ProtocolError("form-invalid", f"the form has exactly the fields {', '.join(sorted(wanted))}")
-    return fields
 
 
 def _lives(words: Catalogue, most: float) -> tuple[tuple[str, str], ...]:
@@ -437,8 +446,9 @@ def _lives(words: Catalogue, most: float) -> tuple[tuple[str, str], ...]:
     return tuple((str(seconds), words.duration(seconds)) for seconds in lives)
 
 
-def _number(written: str) -> int:
-    return int(written) if written.isascii() and written.isdigit() and len(written) < 9 else 0
+def number(written: str) -> int:
+    """The number that a form sends; 0 for what is none."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 17 else 0
 
 
 def _host_of(written: str) -> str:
@@ -449,11 +459,12 @@ def _host_of(written: str) -> str:
     return normal_host(authority).name
 
 
-def _party(request: PortalRequest) -> Party:
+def party_of(request: PortalRequest) -> Party:
+    """Whoever asks for a page, as approvals look at them."""
     return Party(request.identity, request.client, request.listener)
 
 
-def _asker(asked: AccessRequest) -> Party:
+def asker(asked: AccessRequest) -> Party:
     name = "" if ":" in asked.who else asked.who
     return Party(Identity(name, asked.groups), asked.client, asked.listener)
 
@@ -466,9 +477,10 @@ def _is_below(host: str, above: str) -> bool:
     return host == above or host.endswith("." + above)
 
 
-def _deed(
+def deed_of(
     name: DeedName, request: PortalRequest, whom: str, hosts: tuple[str, ...], rule: str, *, why: str
 ) -> Deed:
+    """The deed of whoever asks for a page."""
     identity = request.identity
     return Deed(
         name,

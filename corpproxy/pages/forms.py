@@ -8,8 +8,12 @@ percent signs, no field twice, nothing that is not UTF-8.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from corpproxy.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from corpproxy.pages.portal import PortalRequest
 
 # A token of a signed form is the longest thing that a field of ours holds.
 MAX_FORM_OCTETS = 16 * 1024
@@ -42,6 +46,14 @@ def parse_form(content: bytes, media_type: bytes | None = MEDIA_TYPE) -> dict[st
         if len(fields) >= MAX_FIELDS:
             raise ProtocolError("form-invalid", f"a form has at most {MAX_FIELDS} fields")
         fields[name] = value
+    return fields
+
+
+def form_fields(request: PortalRequest, wanted: set[str]) -> dict[str, str]:
+    """Give the fields of a form that has exactly those wanted."""
+    fields = parse_form(request.content, request.content_type)
+    if fields.keys() != wanted:
+        raise ProtocolError("form-invalid", f"the form has exactly the fields {', '.join(sorted(wanted))}")
     return fields
 
 

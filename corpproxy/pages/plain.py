@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from corpproxy.pages.sheet import Card, Fact, Form, Section, Sheet
+from corpproxy.pages.sheet import Card, Chart, Fact, Form, Section, Sheet
 from corpproxy.pages.site import Site
 
 
@@ -44,6 +44,8 @@ def _section_lines(section: Section) -> Iterator[str]:
     yield f"{section.title}"
     yield from section.text
     yield from _fact_lines(section.facts)
+    if section.chart is not None:
+        yield from _chart_lines(section.chart)
     for number, step in enumerate(section.steps, 1):
         yield f"{number}. {step}"
     for card in section.cards:
@@ -51,10 +53,17 @@ def _section_lines(section: Section) -> Iterator[str]:
         yield f"* {card.title}{f' ({card.lead})' if card.lead else ''}"
         if card.quote:
             yield f"  > {card.quote}"
+        yield from (f"  {line}" for line in card.text)
         yield from (f"  {line}" for line in _fact_lines(card.facts))
         yield from (f"  {link.text}: {link.uri}" for link in card.links)
     for link in section.links:
         yield f"{link.text}: {link.uri}"
+
+
+def _chart_lines(chart: Chart) -> Iterator[str]:
+    for row in chart.rows:
+        cells = (f"{column}: {cell}" for column, cell in zip(chart.columns[1:], row.cells, strict=True))
+        yield f"{row.title}: {', '.join(cells)}"
 
 
 def as_json(sheet: Sheet, site: Site) -> str:
@@ -98,6 +107,8 @@ def _form(form: Form) -> dict[str, Any]:
 def _section(section: Section) -> dict[str, Any]:
     value: dict[str, Any] = {"title": section.title, "text": [*section.text, *section.steps]}
     value |= _members(section.facts)
+    if section.chart is not None:
+        value[section.chart.name] = _rows(section.chart)
     if section.cards:
         value["entries"] = [_card(card) for card in section.cards]
     if section.form is not None:
@@ -107,11 +118,19 @@ def _section(section: Section) -> dict[str, Any]:
     return value
 
 
+def _rows(chart: Chart) -> list[dict[str, Any]]:
+    return [
+        {chart.names[0]: row.name, **dict(zip(chart.names[1:], row.values, strict=True))}
+        for row in chart.rows
+    ]
+
+
 def _card(card: Card) -> dict[str, Any]:
     value: dict[str, Any] = {
         "title": card.title,
         "effect": card.lead,
         "say": card.quote,
+        **({"text": " ".join(card.text)} if card.text else {}),
         **_members(card.facts),
     }
     value["links"] = {link.name: link.uri for link in card.links}

@@ -12,9 +12,10 @@ the page that says so.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.errors import ProtocolError
 from corpproxy.identity.forms import BadForm
 from corpproxy.identity.grants import Grant
@@ -22,8 +23,10 @@ from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages import account
 from corpproxy.pages.actions import DeskAction
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
-from corpproxy.pages.desk import Access, Desk, form_fields
+from corpproxy.pages.desk import Access, Desk
+from corpproxy.pages.forms import form_fields
 from corpproxy.pages.holdings import Holdings, no_holdings
+from corpproxy.pages.more_desk import MoreDesk
 from corpproxy.pages.negotiate import Audience, audience
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import MEDIA_TYPE as PAC_TYPE
@@ -101,7 +104,14 @@ class ChangePassword:
     new: str
 
 
-Action = ConfirmWarning | ChangePassword | DeskAction
+@dataclass(frozen=True, slots=True)
+class ReadDays:
+    """Read what ``user`` moved in the last days; then `Portal.start` gives the page."""
+
+    user: str
+
+
+Action = ConfirmWarning | ChangePassword | ReadDays | DeskAction
 _Answer = Callable[[PortalRequest], Page | Action]
 
 
@@ -110,7 +120,8 @@ class Portal:
     Answers the portal's requests.
 
     ``pac`` is the compiled PAC file; ``pac_uri`` where devices find it, empty to name the address that each
-    client itself used.  ``unseal`` opens what the ``seal`` of the pages sealed.
+    client itself used.  ``unseal`` opens what the ``seal`` of the pages sealed.  ``has_days`` says that what
+    people moved in the last days can be read.
     """
 
     def __init__(
@@ -124,8 +135,10 @@ class Portal:
         pac_uri: str = "",
         access: Access | None = None,
         holdings: Holdings = no_holdings,
+        has_days: bool = False,
     ) -> None:
         self._holdings = holdings
+        self._has_days = has_days
         self._pages = pages
         self._site = pages.site
         self._pac = pac
@@ -135,16 +148,18 @@ class Portal:
         self._seal = seal
         self._unseal = unseal
         self.desk = Desk(pages, refusals, access or Access(), seal, unseal)
+        self.more = MoreDesk(self.desk, holdings)
         self._open_to_all: dict[str, dict[str, _Answer]] = {
             "/proxy.pac": {"GET": self._pac_file},
             "/wpad.dat": {"GET": self._pac_file},
             "/setup": {"GET": self._setup},
         }
         self._for_the_known: dict[str, dict[str, _Answer]] = {
-            "/": {"GET": self._start},
+            "/": {"GET": self._begin},
             "/confirm": {"POST": self._confirm},
             "/password": {"GET": self._password, "POST": self._change_password},
             "/ask": {"POST": self.desk.ask},
+            "/ask-more": {"POST": self.more.ask},
             "/requests": {"GET": self.desk.list},
             "/requests/let": {"POST": self.desk.let},
             "/requests/sure": {"POST": self.desk.sure},
@@ -152,6 +167,7 @@ class Portal:
             "/requests/end": {"POST": self.desk.end},
             "/requests/new": {"POST": self.desk.new},
             "/requests/many": {"POST": self.desk.many},
+            "/requests/more": {"POST": self.more.give},
         }
 
     def answer(self, request: PortalRequest) -> Page | Action:
@@ -195,7 +211,7 @@ class Portal:
             return known
         if request.path.startswith("/why/"):
             return {"GET": self._why}
-        return {"GET": self.desk.one} if request.path.startswith("/requests/") else None
+        return {"GET": self.more.one} if request.path.startswith("/requests/") else None
 
     def _unknown(self, request: PortalRequest) -> dict[str, _Answer] | None:
         if request.path == "/":
@@ -229,7 +245,14 @@ class Portal:
             sheet = setup_sheet(words, pac_uri, words.say("portal.title_setup"), lead, links)
         return self._pages.page(sheet, request.audience)
 
-    def _start(self, request: PortalRequest) -> Page:
+    def _begin(self, request: PortalRequest) -> Page | Action:
+        # A device without a name may be another person's tomorrow.
+        if self._has_days and request.identity.name:
+            return ReadDays(request.identity.name)
+        return self.start(request, ())
+
+    def start(self, request: PortalRequest, days: Sequence[DayUse] | None) -> Page:
+        """Give the start page, with the last days of the person; None where they cannot be read."""
         past = self._refusals.of(request.identity, request.client, request.now)
         sheet = account.start(
             self._pages.words(request.audience),
@@ -240,6 +263,8 @@ class Portal:
             requests=self.desk.own(request),
             waiting=len(self.desk.waiting(request)) if self.desk.may_decide(request) else None,
             holdings=self._holdings(request.identity, request.client, request.listener, request.now),
+            days=days,
+            more=lambda holding: self.more.ask_token(request, holding),
         )
         return self._pages.page(sheet, request.audience)
 

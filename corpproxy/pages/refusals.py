@@ -22,7 +22,7 @@ from corpproxy.pages.confirm import Warned, warned
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.sheet import Tone
 from corpproxy.pages.shown import sentence, shown
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.model import Decision, Effect, Spent
 
 # What one person has a use for, and what a large site holds in some 30 MB.
 MAX_ENTRIES = 30
@@ -42,7 +42,8 @@ class PastRefusal:
     One refusal as the portal shows it; ``warning`` is set where the person may confirm it.
 
     ``at`` and ``reference`` are those of the last time; ``count`` says how often since the first.
-    ``may_be_overridden`` says that a grant could go past what refused it.
+    ``may_be_overridden`` says that a grant could go past what refused it.  ``spent`` is the quota that
+    was used up.
     """
 
     reference: str
@@ -58,6 +59,7 @@ class PastRefusal:
     warning: Warned | None = None
     count: int = 1
     may_be_overridden: bool = False
+    spent: Spent | None = None
 
     @property
     def tone(self) -> Tone:
@@ -188,4 +190,5 @@ def _past(decision: Decision, occasion: Occasion) -> PastRefusal:
         policy=occasion.policy,
         warning=warning,
         may_be_overridden=decision.may_be_overridden and decision.effect is Effect.BLOCK,
+        spent=decision.spent,
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from corpproxy.pages.plot import Plot
+
 
 class Tone(enum.StrEnum):
     """How a page speaks: it chooses colour and sign."""
@@ -74,16 +76,51 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One entry of a list, such as a past refusal; ``percent`` is drawn as a bar, where there is one."""
+    """
+    One entry of a list, such as a past refusal; ``percent`` is drawn as a bar, where there is one.
+
+    ``text`` says in a sentence or two what the lead says in a word.
+    """
 
     title: str
     lead: str = ""
+    text: tuple[str, ...] = ()
     quote: str = ""
     facts: tuple[Fact, ...] = ()
     links: tuple[Link, ...] = ()
     form: Form | None = None
     tone: Tone = Tone.PLAIN
     percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table: ``name`` for programs, ``title`` for people, a cell for each column behind it."""
+
+    name: str
+    title: str
+    cells: tuple[str, ...]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """
+    A plot, drawn for a wide page and for a telephone, and the same as a table.
+
+    ``label`` says what it shows to whoever does not see it; ``key`` names its two kinds of bars.  The
+    first of the ``columns`` is that of the titles of the rows; ``names`` are what programs call them.
+    """
+
+    name: str
+    label: str
+    key: tuple[str, str]
+    wide: Plot
+    narrow: Plot
+    summary: str
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +135,7 @@ class Section:
     links: tuple[Link, ...] = ()
     form: Form | None = None
     folded: bool = False
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,12 @@ class Limit:
         quota = self.quota.in_words if self.quota is not None else ""
         return "; ".join(part for part in (self.rates_in_words, quota) if part) or "as fast as it goes"
 
+    def holds_until(self, at: float) -> float:
+        """When the calendar by which it holds now ceases to; 0 where it holds at all times, or for long."""
+        hours = [one.hours for one in self.when if one.hours.contains(at)]
+        changes = [(one.next_change(at), one) for one in hours]
+        return max((change for change, one in changes if not one.contains(change)), default=0.0)
+
 
 class Applied(NamedTuple):
     """

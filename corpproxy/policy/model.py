@@ -101,6 +101,20 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """
+    A quota that is used up, for the page that says so: the name of its limit, how much there was, in words.
+
+    ``until`` is when it opens again, in POSIX seconds; 0 for soon.  ``allowed`` is empty where it is not
+    known what is left, which is looked at again then.
+    """
+
+    limit: str
+    allowed: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """
     What the policy says about one exchange, and which rule said it.
@@ -112,7 +126,7 @@ class Decision:
     stays refused in this exchange.  ``would_block`` names the first rule in shadow that would have refused
     it, ``exception`` the exception without which a rule would have.  ``granted`` is until when a grant lifts
     what the rule does, in POSIX seconds, and ``grant`` its id; 0 and empty without one.
-    ``may_be_overridden`` says that a grant could.
+    ``may_be_overridden`` says that a grant could.  ``spent`` is the quota that it is for, if it is for one.
     """
 
     effect: Effect
@@ -129,6 +143,7 @@ class Decision:
     granted: float = 0.0
     grant: str = ""
     may_be_overridden: bool = False
+    spent: Spent | None = None
     # The place as the record writes it: decisions are remembered, records are many.
     place_text: str = field(init=False, repr=False, compare=False)
 

@@ -107,6 +107,12 @@ class Quota:
             return _change(self.occasion.hours, at, days)
         return days.span(Unit((self.every or Every.DAY).value), at).ends
 
+    def began(self, at: float) -> float:
+        """Since when it counts; 0 where a calendar says so, which looks ahead alone."""
+        if self.every is None or self.occasion is not None:
+            return 0.0
+        return Days(self.time_zone, self.day_begins).span(Unit(self.every.value), at).begins
+
     def amount(self, used: float) -> str:
         """So much of it, for people."""
         return amount_text(round(used)) if self.volume else f"{round(used)} min"

@@ -15,9 +15,10 @@ from datetime import datetime
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from corpproxy.pages.plot import Bar, Plot, Scale, counted, in_octets, plot
+from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
 from corpproxy.reports.figures import Counts, Figures, Row, Slot
-from corpproxy.reports.plot import Bar, Plot, plot
 
 # The same plot for a wide page and for a telephone, where its numbers must stay legible.
 _WIDE, _NARROW = (900, 250), (360, 230)
@@ -43,7 +44,7 @@ def as_page(figures: Figures) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=words.number, octets=words.octets, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
+        number=words.number, octets=octets_text, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
         category=_named(words.NO_CATEGORY), host=_named(words.NO_HOST), rule=_named(words.NO_RULE),
         text=_named("-"),
     )  # fmt: skip
@@ -75,15 +76,18 @@ def _plots(slots: Sequence[Slot]) -> list[tuple[str, str, tuple[Plot, Plot]]]:
             "exchanges",
             _both(slots, lambda counts: counts.exchanges, lambda counts: counts.refused),
         ),
-        ("Octets", "octets", _both(slots, lambda counts: counts.octets, lambda counts: 0)),
+        ("Octets", "octets", _both(slots, lambda counts: counts.octets, lambda counts: 0, in_octets)),
     ]
 
 
 def _both(
-    slots: Sequence[Slot], value: Callable[[Counts], int], part: Callable[[Counts], int]
+    slots: Sequence[Slot],
+    value: Callable[[Counts], int],
+    part: Callable[[Counts], int],
+    scale: Scale = counted,
 ) -> tuple[Plot, Plot]:
     bars = [Bar(slot.name, value(slot.now), part(slot.now), value(slot.before)) for slot in slots]
-    return plot(bars, *_WIDE), plot(bars, *_NARROW)
+    return plot(bars, *_WIDE, scale), plot(bars, *_NARROW, scale)
 
 
 def sparks(trend: Sequence[int]) -> list[tuple[int, float]]:

@@ -10,7 +10,9 @@ import msgspec
 from corpproxy.audit.cells import csv_line
 from corpproxy.audit.line import printable
 from corpproxy.audit.times import utc_text
+from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
+from corpproxy.reports.aligned import aligned
 from corpproxy.reports.figures import Figures, Row, Slot
 
 # A trend is a cell of its own: numbers of exchanges, the earliest period first.
@@ -168,17 +170,7 @@ def as_text(figures: Figures) -> str:
 def _aligned(table: Table) -> str:
     lines = [tuple(column.replace("_", " ") for column in table.columns)]
     lines += [tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:10]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [not isinstance(cell, int) for cell in table.rows[0]]
-    return "".join(
-        "  "
-        + "  ".join(
-            cell.ljust(width) if is_text else cell.rjust(width)
-            for cell, width, is_text in zip(line, widths, texts, strict=True)
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    return aligned(lines, [not isinstance(cell, int) for cell in table.rows[0]], "  ")
 
 
 def _cell(table: Table, column: int, cell: Cell) -> str:
@@ -187,4 +179,4 @@ def _cell(table: Table, column: int, cell: Cell) -> str:
     if isinstance(cell, tuple):
         return words.spark(cell)
     is_octets = table.columns[column] == "octets"
-    return words.octets(cell) if is_octets else words.number(cell)
+    return octets_text(cell) if is_octets else words.number(cell)

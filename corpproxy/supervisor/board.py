@@ -8,9 +8,12 @@ is still worth knowing: else it would check every password again, and forgive wh
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
+
+import msgspec
 
 from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.attempts import FORGET_SECONDS
@@ -35,7 +38,10 @@ MAX_REFUSED = 30_000
 BATCH = 200
 
 _Key = tuple[object, ...]
+_Name = TypeVar("_Name")
 _Kind = TypeVar("_Kind")
+
+_UNPACK = msgspec.msgpack.Decoder(tuple[str, str, bytes, float]).decode
 
 
 class Board:
@@ -44,7 +50,8 @@ class Board:
     def __init__(self, now: Callable[[], float], remember_seconds: float) -> None:
         self._now = now
         self.remember_seconds = remember_seconds
-        self._signed_in: OrderedDict[_Key, SignedIn] = OrderedDict()
+        # By digests.  A school has thousands, for nobody but a worker that begins: they are kept packed.
+        self._signed_in: OrderedDict[bytes, bytes] = OrderedDict()
         self._mistaken: OrderedDict[_Key, Mistaken] = OrderedDict()
         self._refused: OrderedDict[_Key, RefusedOnce] = OrderedDict()
 
@@ -58,9 +65,9 @@ class Board:
                 case SignedIn():
                     # As in the memory of a worker: what was right is wrong no more, and forgives its name.
                     self._forget(notice.name, notice.address)
-                    _put(self._signed_in, (notice.digest,), notice, MAX_SIGNED_IN)
+                    _put(self._signed_in, notice.digest, _packed(notice), MAX_SIGNED_IN)
                 case Mistaken():
-                    self._signed_in.pop((notice.digest,), None)
+                    self._signed_in.pop(notice.digest, None)
                     key = (notice.name, notice.address, notice.digest)
                     # The same wrong password counts once, when it came first.
                     _put(self._mistaken, key, self._mistaken.get(key, notice), MAX_MISTAKEN)
@@ -85,7 +92,8 @@ class Board:
         now = self._now()
         # Attempts first: a later sign-in forgives them.
         yield from (one for one in self._mistaken.values() if one.at > now - FORGET_SECONDS)
-        yield from (one for one in self._signed_in.values() if one.at > now - self.remember_seconds)
+        signed_in = itertools.starmap(_unpacked, self._signed_in.items())
+        yield from (one for one in signed_in if one.at > now - self.remember_seconds)
         yield from (one for one in self._refused.values() if one.past.at > now - LIFE_SECONDS)
 
     def _forget(self, name: str, address: str) -> None:
@@ -101,7 +109,15 @@ class Board:
         _put(self._refused, key, RefusedOnce(notice.who, past, times), MAX_REFUSED)
 
 
-def _put(kept: OrderedDict[_Key, _Kind], key: _Key, notice: _Kind, limit: int) -> None:
+def _packed(notice: SignedIn) -> bytes:
+    return msgspec.msgpack.encode((notice.name, notice.address, notice.line, notice.at))
+
+
+def _unpacked(digest: bytes, packed: bytes) -> SignedIn:
+    return SignedIn(digest, *_UNPACK(packed))
+
+
+def _put(kept: OrderedDict[_Name, _Kind], key: _Name, notice: _Kind, limit: int) -> None:
     kept[key] = notice
     kept.move_to_end(key)
     if len(kept) > limit:

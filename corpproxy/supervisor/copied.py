@@ -20,12 +20,14 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Never
 
 import msgspec
 
 from corpproxy.config.configuration import Configuration
+from corpproxy.resident import rest
 
 # The template and its copies are the service's own: who looks at processes should know them apart.
 TEMPLATE_NAME = "corpproxy-seed"
@@ -53,6 +55,10 @@ class Sending(msgspec.Struct, tag="signal"):
     signal: int
 
 
+class Rest(msgspec.Struct, tag="rest"):
+    """Put what you have alone into the file that comes with this."""
+
+
 class Birth(msgspec.Struct, tag="birth"):
     """The worker of an order has this process."""
 
@@ -70,7 +76,7 @@ class Death(msgspec.Struct, tag="death"):
 
 Told = Birth | Death
 
-_ORDERS = msgspec.msgpack.Decoder(Order | Sending)
+_ORDERS = msgspec.msgpack.Decoder(Order | Sending | Rest)
 
 
 def be_template(own: socket.socket, configuration: Configuration) -> Never:
@@ -127,6 +133,8 @@ class _Template:
         order = _ORDERS.decode(octets)
         if isinstance(order, Order):
             self._make(order, descriptors)
+        elif isinstance(order, Rest):
+            self._rest(descriptors)
         elif order.pid in self._living:
             os.kill(order.pid, order.signal)
         return True
@@ -141,6 +149,13 @@ class _Template:
                 be_worker(Path(order.parcels), descriptors, self._configuration)
             self._living.add(pid)
             self._tell(Birth(order.number, pid))
+        for number in descriptors:
+            os.close(number)
+
+    def _rest(self, descriptors: Sequence[int]) -> None:
+        """A full disk is told by those who have something to write; without it memory stays as it was."""
+        with suppress(OSError):
+            rest(descriptors[0])
         for number in descriptors:
             os.close(number)
 

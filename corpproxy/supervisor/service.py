@@ -32,6 +32,7 @@ from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
+from corpproxy.interpreter import SUPERVISOR_THRESHOLDS
 from corpproxy.net.by_hand import Chosen, Ended, all_ended
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
 from corpproxy.net.pacing import TURN_SECONDS
@@ -74,6 +75,7 @@ from corpproxy.supervisor.wire import (
     Deal,
     EndByHand,
     EndGrant,
+    GrantQuota,
     Hear,
     KeepGrant,
     KeepRequest,
@@ -81,6 +83,7 @@ from corpproxy.supervisor.wire import (
     Link,
     Look,
     NotStored,
+    ReadDays,
     SetLimits,
     Stand,
     TakeLists,
@@ -122,6 +125,16 @@ class SupervisorLink(Link):
         self._supervisor.quota_keeper.count({(one.limit, one.whom): one.octets for one in value})
         return {}
 
+    @ReadDays.responder
+    def read_days(self, value: str) -> Deferred[dict[str, Any]]:
+        days: Deferred[Any] = self._supervisor.allowances.days(value)
+        return days.addCallback(_answer)
+
+    @GrantQuota.responder
+    def grant_quota(self, value: tuple[str, str, float]) -> Deferred[dict[str, Any]]:
+        given: Deferred[Any] = self._supervisor.allowances.grant(*value)
+        return given.addCallback(_answer)
+
     @Borrow.responder
     def borrowed(self, value: tuple[Asked, ...]) -> dict[str, Any]:
         self._supervisor.quota_keeper.lend(_borrower(self._seat), value, self._lend)
@@ -158,6 +171,7 @@ class Supervisor(CorpproxyService):
     # Of the bound sockets, those for clients: one for each worker of each listener.
     _shared: dict[Listener, list[socket.socket]]
     granting: SharedGranting
+    _thresholds = SUPERVISOR_THRESHOLDS
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         self._shared = {}
@@ -263,6 +277,8 @@ class Supervisor(CorpproxyService):
         for batch in self.board.batches():
             link.ask(Hear, batch).addErrback(_not_told)
         self._catch_up()
+        if self.template is not None and all(one.is_serving for one in self.crew.seats):
+            self.template.rest(self.state)
 
     def died(self, seat: Seat, began: float, how: str) -> None:
         """A worker is over: close the records of its tunnels."""
@@ -437,6 +453,10 @@ class Supervisor(CorpproxyService):
 def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
     """The answer to a worker that has something kept; the notice of it comes by itself."""
     return keeping.addCallbacks(lambda _: {}, _not_stored)
+
+
+def _answer(value: object) -> dict[str, Any]:
+    return {"value": value}
 
 
 def _borrower(seat: Seat) -> str:

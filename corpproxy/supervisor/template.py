@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from corpproxy.config.configuration import Configuration
 from corpproxy.pages.render import make_ready
 from corpproxy.resident import give_back_files, give_back_free
-from corpproxy.supervisor.copied import Birth, Death, Order, Sending, Told, be_template
+from corpproxy.supervisor.copied import Birth, Death, Order, Rest, Sending, Told, be_template
 from corpproxy.supervisor.employment import Process, Watcher, in_words
 from corpproxy.supervisor.spawning import Spawner
 from corpproxy.supervisor.wire import PairTransport
@@ -120,7 +120,26 @@ class Template(FileDescriptor):
         PairTransport(ours, copy.log, self._reactor)
         return copy
 
-    def send(self, message: Order | Sending, descriptors: Sequence[int] = ()) -> None:
+    def rest(self, folder: Path) -> None:
+        """
+        All that it made serve: let it put what only it has in memory into a file without a name.
+
+        That is some 11 MB: its copies and the supervisor write to theirs, if only by counting references.
+        """
+        try:
+            file = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log.info("the template of workers stays in memory: {reason}", reason=str(error))
+            return
+        try:
+            if self.is_alive:
+                self.send(Rest(), [file])
+        except OSError:
+            pass  # it is gone, which its socket tells
+        finally:
+            os.close(file)
+
+    def send(self, message: Order | Sending | Rest, descriptors: Sequence[int] = ()) -> None:
         """
         Tell the template something.
 

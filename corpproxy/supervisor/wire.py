@@ -19,6 +19,7 @@ from twisted.internet.tcp import Connection
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.accounting.present import Present, Question
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
@@ -215,6 +216,20 @@ class KeepRequest(amp.Command):
 
     arguments = _value(AccessRequest)
     errors = {NotStored: b"NOT-STORED"}
+
+
+class ReadDays(amp.Command):
+    """Say what this person moved in the last days; nothing where that cannot be read."""
+
+    arguments = _value(str)
+    response = _value(tuple[DayUse, ...] | None)
+
+
+class GrantQuota(amp.Command):
+    """Give a member of this limit so much more; answered with whether there is such a quota."""
+
+    arguments = _value(tuple[str, str, float])
+    response = _value(bool)
 
 
 class Count(amp.Command):

@@ -45,6 +45,7 @@ from corpproxy.reload import Objection
 from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService, NotStarted
 from corpproxy.signals import Signals
+from corpproxy.supervisor.allowances import DistantAllowances
 from corpproxy.supervisor.distant_store import DistantStore
 from corpproxy.supervisor.elsewhere import Elsewhere, KeptElsewhere, NoErrands, OpenedLists, SignedElsewhere
 from corpproxy.supervisor.messages import (
@@ -164,6 +165,9 @@ class Worker(CorpproxyService):
             self.reactor,
             self.now,
         )
+
+    def _make_allowances(self) -> DistantAllowances:
+        return DistantAllowances(self._link)
 
     def _make_errands(self) -> Any:
         return NoErrands()

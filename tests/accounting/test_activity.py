@@ -87,6 +87,34 @@ class ActivityTests(SynchronousTestCase):
             self.told(now=NOW + later)
             self.assertEqual(len(self.activity._minutes), 0)
 
+    def test_counted(self) -> None:
+        """Of a person whose minute is in the store no sums are kept, however many hosts follow."""
+        hosts = [moved(100, host=f"{one}.example") for one in range(1000)]
+        self.activity.settle(self.activity.judge([moved(ACTIVE_OCTETS + 1)], NOW))
+        self.assertEqual(self.told(*hosts), [])
+        self.assertEqual(self.activity._minutes[MINUTE].people, {"amir": None})
+
+    def test_refused_after_it_counted(self) -> None:
+        """A later batch that the store refuses takes nothing from a minute that counts already."""
+        self.activity.settle(self.activity.judge([moved(ACTIVE_OCTETS + 1)], NOW))
+        later = [moved(9)]
+        self.activity.undo(later, self.activity.judge(later, NOW))
+        self.assertEqual(self.told(*later), [])
+
+    def test_texts_once(self) -> None:
+        """What sums have in common is kept once, for each batch comes with texts of its own."""
+
+        def sent(user: str) -> Usage:
+            own = "".join  # a text that nobody else has
+            groups, categories = (own(["pup", "ils"]),), (own(["ga", "mes"]),)
+            return Usage(MINUTE, user, groups, categories, own(["a", ".example"]), 0, 9, 1, own(["10", ".0"]))
+
+        self.told(sent("amir"))
+        self.told(sent("beth"))
+        people = self.activity._minutes[MINUTE].people
+        (amir,), (beth,) = people["amir"] or (), people["beth"] or ()
+        self.assertEqual([one is other for one, other in zip(amir[1:], beth[1:], strict=True)], [True] * 5)
+
     @settings(max_examples=100, deadline=None)
     @given(
         st.lists(
@@ -95,6 +123,7 @@ class ActivityTests(SynchronousTestCase):
                 st.sampled_from(["a.example", "b.example"]),
                 st.integers(0, 5),
                 st.integers(0, 40_000),
+                st.booleans(),
                 st.booleans(),
             ),
             max_size=40,
@@ -105,11 +134,14 @@ class ActivityTests(SynchronousTestCase):
         sums: dict[tuple[str, int], int] = {}
         told: list[tuple[str, int]] = []
         activity = Activity(BEGAN)
-        for user, host, minute, octets, fails in steps:
+        for user, host, minute, octets, fails, settles in steps:
             batch = [moved(octets, user, host, MINUTE + 60 * minute)]
             if fails:
                 activity.undo(batch, activity.judge(batch, NOW))
-            told += [(row.user, row.minute) for row in activity.judge(batch, NOW)]
+            judged = activity.judge(batch, NOW)
+            if settles:
+                activity.settle(judged)
+            told += [(row.user, row.minute) for row in judged]
             key = user, MINUTE + 60 * minute
             sums[key] = sums.get(key, 0) + octets
         self.assertEqual(sorted(told), sorted(key for key, octets in sums.items() if octets > ACTIVE_OCTETS))

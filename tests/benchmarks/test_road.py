@@ -22,7 +22,7 @@ class RoadCostTests(SynchronousTestCase):
         """The calls of functions that it takes stay few, and no station is asked what is known already."""
         folder = Path(self.mktemp())
         folder.mkdir()
-        counted = calls(*make_proxy(folder))
+        counted = calls(make_proxy(folder))
         self.assertLessEqual(sum(counted.values()), MOST_CALLS)
         self.assertEqual(counted["exchange/known.py"], 0 if IS_COMPILED else 1)
         for station in ("exchange/classify.py", "exchange/identify.py", "exchange/may.py", "http1/target.py"):

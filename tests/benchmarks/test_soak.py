@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.fixtures import user_name
-from benchmarks.soak import HASTY, Counts, Recorded, Size, _growth
+from benchmarks.soak import HASTY, LOOKS, Counts, Recorded, Size, _growth
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 
@@ -66,22 +66,27 @@ class RecordedTests(SynchronousTestCase):
 
 
 class GrowthTests(SynchronousTestCase):
-    """From the half of a run to its end."""
+    """From when memories are full to the end of a run."""
 
-    def holds(self, *sizes: dict[int, Size]) -> list[bool]:
-        return [row[2] for row in _growth(list(sizes))]
+    def holds(self, full: int, *sizes: dict[int, Size]) -> list[bool]:
+        return [row[2] for row in _growth(list(sizes), full)]
 
     def test_flat(self) -> None:
-        """What grew in the first half, when memories fill, is no fault."""
+        """What grew while memories filled is no fault."""
         first, flat = {7: Size(10_000_000, 10)}, {7: Size(20_000_000, 30)}
-        self.assertEqual(self.holds(first, flat, flat, flat), [True, True])
+        self.assertEqual(self.holds(1, first, flat, flat, flat), [True, True])
 
     def test_grown(self) -> None:
         """Memory and descriptors that grow to the end are told."""
         half = {7: Size(20_000_000, 30)}
-        self.assertEqual(self.holds(half, half, {7: Size(22_000_000, 30)}), [True, False])
-        self.assertEqual(self.holds(half, half, {7: Size(20_000_000, 130)}), [True, False])
+        for end in (Size(22_000_000, 30), Size(20_000_000, 130)):
+            self.assertEqual(self.holds(1, half, half, half, *[{7: end}] * LOOKS), [True, False])
+
+    def test_under_way(self) -> None:
+        """What is under way in one look, and over in the next, is not kept."""
+        flat, busy = {7: Size(20_000_000, 30)}, {7: Size(30_000_000, 300)}
+        self.assertEqual(self.holds(1, flat, flat, flat, flat, busy, flat, busy), [True, True])
 
     def test_replaced(self) -> None:
         """A worker that died on the way is told."""
-        self.assertEqual(self.holds({7: Size(1, 1)}, {7: Size(1, 1)}, {8: Size(1, 1)}), [False])
+        self.assertEqual(self.holds(1, {7: Size(1, 1)}, {7: Size(1, 1)}, {8: Size(1, 1)}), [False])

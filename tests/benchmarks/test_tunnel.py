@@ -18,7 +18,6 @@ from corpproxy.net.upstream import Upstream
 # ends of a stream are read; our line, the hello and the answer are written; one end is passed on.
 CALLS = {
     "accept": 1,
-    "ioctl": 1,
     "socket": 1,
     "connect": 1,
     "setsockopt": 1,

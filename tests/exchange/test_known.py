@@ -144,7 +144,7 @@ class KnownTests(SynchronousTestCase):
         expects=(b"Expect: 100-continue",),
         upgrade=(b"Upgrade: websocket",),
         content=(b"Content-Length: 0",),
-        closes=(b"Connection: close",),
+        closes_and_more=(b"Connection: close, X-Own",),
         bound=(b"Authorization: NTLM abc",),
     )
     def test_steered(self, field):
@@ -152,6 +152,16 @@ class KnownTests(SynchronousTestCase):
         others = Others()
         self.assertIsNone(others.fetched(NEWS, field)[1].known)
         self.assertIsNone(others.fetched(NEWS, field)[1].known)
+
+    @rows(upper=(b"Connection: Close",), lower=(b"Connection: close",))
+    def test_last(self, field):
+        """The last request on its connection is known again as others are."""
+        others = Others()
+        others.fetched(NEWS, field)
+        first, second = others.fetched(NEWS, field), others.fetched(NEWS, field)
+        self.assertIsNotNone(first[1].known)
+        self.assertIs(second[1].known, first[1].known)
+        self.assertNotIn(b"onnection", second[0].head)
 
 
 @tabular

@@ -14,7 +14,7 @@ from corpproxy.http1.recipe import Recipe
 from corpproxy.net import ahead, downstream
 from corpproxy.net.ahead import Ahead
 from corpproxy.net.run import Run
-from tests.net.test_every_exchange import STEPS, Play
+from tests.net.test_every_exchange import STEPS, WIRES, Play
 from tests.support.builders import request, response
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
@@ -22,7 +22,8 @@ from tests.support.wires import Site
 
 WARM = 4
 HEAD = response(200, b"Content-Length: 8", framed=False)
-AGAIN = st.sampled_from([("send", 0), ("answer", 0)])
+CLOSING = 3
+AGAIN = st.sampled_from([("send", 0), ("send", CLOSING), ("come", 0), ("accept", 0), ("answer", 0)])
 
 
 def warm(site):
@@ -36,6 +37,26 @@ def warm(site):
     return client, server
 
 
+def last_of_all(site):
+    """A client whose request is the last on its connection."""
+    client = site.client()
+    client.send(WIRES[CLOSING])
+    return client
+
+
+def warm_last(site):
+    """Some clients that asked once each; gives the connection to the server that all had."""
+    last_of_all(site)
+    server = site.server()
+    server.send(response(content=b"hello"))
+    for _ in range(WARM - 1):
+        last_of_all(site)
+        server.send(response(content=b"hello"))
+        site.settle()
+    server.take()
+    return server
+
+
 def road_first(*_):
     """What says that a road has to begin first."""
     return False
@@ -47,7 +68,7 @@ def played(steps, *, sends_ahead):
         play = Play()
         one = warm(play.site)
         play.clients.append(one[0])
-        play.servers.append(one[1])
+        play.servers += [warm_last(play.site), one[1]]
         play.step("send", 0)
         for what, which in steps:
             play.step(what, which)
@@ -69,6 +90,57 @@ class SameTests(SynchronousTestCase):
         one, other = (played(steps, sends_ahead=ahead) for ahead in (True, False))
         self.assertEqual(self.flushLoggedErrors(), [])
         self.assertEqual(one, other)
+
+
+class LastTests(SynchronousTestCase):
+    """The only request on its connection, as programs send them that keep none."""
+
+    def setUp(self):
+        self.site = Site()
+        self.server = warm_last(self.site)
+        self.client = last_of_all(self.site)
+
+    def test_sent_ahead(self):
+        """It is sent ahead like others, and the connection to the server is kept."""
+        self.assertIs(type(self.client.protocol.run), Ahead)
+        self.assertEqual(self.site.dialling, [])
+        head = self.server.take()
+        self.assertTrue(head.startswith(b"GET / HTTP/1.1\r\n"))
+        self.assertNotIn(b"close", head)
+
+    def test_closed_after_it(self):
+        """The client is told that nothing follows, and its connection is closed; the server's is kept."""
+        self.server.send(response(content=b"hello"))
+        self.site.settle()
+        answer = self.client.take()
+        self.assertTrue(answer.endswith(b"\r\n\r\nhello"))
+        self.assertIn(b"\r\nConnection: close\r\n", answer)
+        self.assertTrue(self.client.closed)
+        self.assertFalse(self.client.reset)
+        self.assertFalse(self.server.closed)
+        self.assertEqual(self.site.records[-1].result, ResultCode.FORWARDED)
+
+    def test_another_behind_it(self):
+        """What comes behind it is counted, and never answered."""
+        self.client.send(request())
+        self.server.send(response(content=b"hello"))
+        self.site.settle()
+        self.assertEqual(self.client.take().count(b"HTTP/1.1 "), 1)
+        self.assertEqual(len(self.site.records), WARM + 1)
+        self.assertEqual(self.site.records[-1].received, len(WIRES[CLOSING] + request()))
+
+    def test_in_turn(self):
+        """Clients that stay and clients that leave are each told so, with the same answer."""
+        self.server.send(response(content=b"hello"))
+        staying = self.site.client()
+        for _ in range(WARM):
+            staying.send(request(b"GET", b"http://a.example/"))
+            self.server.send(response(content=b"hello"))
+            self.assertNotIn(b"Connection: close", staying.take())
+            leaving = last_of_all(self.site)
+            self.server.send(response(content=b"hello"))
+            self.assertIn(b"Connection: close", leaving.take())
+        self.assertFalse(staying.closed)
 
 
 @tabular

@@ -100,7 +100,8 @@ class BlockTests(QuotaCase):
         client = self.site.client()
         page = client.asks(request(b"GET", b"http://www.example.com/", b"Accept: text/plain"))
         self.assertIn(b"403", page.partition(b"\r\n")[0])
-        self.assertIn(b"That was all. (1 MiB; again from Mon 2026-11-23 11:00)", page)
+        self.assertIn(b"> That was all.", page)
+        self.assertIn("“day” of 1 MiB is used up. It opens again: 23 November 2026, 11:00.".encode(), page)
         self.assertEqual(self.site.dialling, [])
         record = self.site.records[-1]
         self.assertEqual((record.decision, record.rule), ("block", "day"))
@@ -114,7 +115,8 @@ class BlockTests(QuotaCase):
         page = client.asks(request(b"GET", b"http://www.example.com/", b"Accept: text/plain"))
         self.assertIn(b"403", page.partition(b"\r\n")[0])
         self.assertIn(
-            b"What is left of your quota cannot be told just now. Try again at Mon 2026-11-23", page
+            "“day” cannot be told just now. It will be looked up again: 23 November 2026, 10:46.".encode(),
+            page,
         )
         self.assertNotIn(b"That was all", page)
         self.assertEqual(self.site.records[-1].failure, "quota-spent")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 VOID = frozenset("meta link img input br".split())
-DRAWING = frozenset("svg path circle".split())
+DRAWING = frozenset("svg path circle rect line".split())
 ELEMENTS = VOID | DRAWING | frozenset(
     "html head title style body header span main div h1 h2 h3 p blockquote dl dt dd code a form label button "
-    "select option section details summary ol li strong".split()
+    "select option section details summary ol li strong "
+    "progress figure figcaption text table thead tbody tr th td".split()
 )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from corpproxy.accounting.last_days import DayUse
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import Place
 from corpproxy.identity.forms import Signer
@@ -19,8 +21,9 @@ from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
 from corpproxy.identity.requests import AccessRequest, State
 from corpproxy.identity.settings import IdentitySettings, NetworkIdentity
-from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
+from corpproxy.pages.actions import Ask, End, Give, GiveMore, Let, Refuse
 from corpproxy.pages.desk import Access
+from corpproxy.pages.holdings import Holding
 from corpproxy.pages.negotiate import Audience, Media
 from corpproxy.pages.occasion import Occasion
 from corpproxy.pages.pac import PacTable, compile_pac
@@ -31,7 +34,9 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.site import Contact, Logo, Site
 from corpproxy.policy.approvals import Approval, Approvals
 from corpproxy.policy.conditions import Who
-from corpproxy.policy.model import Decision, Effect
+from corpproxy.policy.limits import Applied, Limit, Limits, Per
+from corpproxy.policy.model import Decision, Effect, Spent
+from corpproxy.policy.quota import Every, Quota, Standing, Standings, Then
 
 LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40">
 <rect width="40" height="40" rx="9" fill="#28603f"/>
@@ -172,8 +177,49 @@ def _portal_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     )
     yield "portal-password-changed", mine.password_changed(request(language=language))
     form = mine.answer(request("/why/0nk4x7a2k40009", language=language, accept=b"application/json"))
+    held = holding_portal(*HOLDINGS)
+    yield "portal-start-limits", held.start(request(language=language), DAYS)
+    yield "portal-start-unread", held.start(request(language=language), None)
+    spent = replace(decision(rule="films", category=""), spent=Spent("films", "30 min", NOW + 62_100), say="")
+    yield "blocked-spent", pages().refused(spent, occasion(), Audience(language.decode(), Media.HTML))
     yield from _access_pages(language)
+    yield from _more_pages(language)
     yield "portal-confirmed", mine.confirmed(request(language=language), confirmation(mine, _page(form)))
+
+
+DAYS = tuple(
+    DayUse(f"2026-11-{10 + number:02d}", octets << 18, octets << 20)
+    for number, octets in enumerate((310, 480, 22, 0, 0, 512, 390, 700, 654, 120, 9, 0, 431, 266))
+)
+HOLDINGS = (
+    Holding(
+        Applied(
+            Limit("pupils' day", quota=Quota(2 << 30, then=Then.SLOW, download=256 << 10, upload=256 << 10)),
+            "amir",
+            is_spent=True,
+        ),
+        Standing((2 << 30) + (512 << 20), (2 << 30) + (512 << 20), NOW + 62_100),
+        since=NOW - 24_300,
+    ),
+    Holding(
+        Applied(Limit("films", quota=Quota(minutes=30), say="Films are for later."), "amir", is_spent=True),
+        Standing(30, 30, NOW + 62_100),
+    ),
+    Holding(Applied(Limit("class 9b", per=Per.GROUP, download=4 << 20), "9b"), until=NOW + 17_100),
+    Holding(
+        Applied(Limit("week", quota=Quota(10 << 30, every=Every.WEEK)), "amir"),
+        Standing(3 << 30, 10 << 30, NOW + 500_000),
+        since=NOW - 24_300,
+    ),
+)
+
+
+def holding_portal(*holdings: Holding, **more: Any) -> Portal:
+    """The portal of a school where people are held to limits, and see what they used."""
+    return Portal(
+        pages(), compile_pac(TABLE), past_refusals(), SIGNER.seal, SIGNER.open,
+        holdings=lambda *asked: holdings, has_days=True, **more,
+    )  # fmt: skip
 
 
 BETH = Identity("beth", ("teachers",))
@@ -222,6 +268,47 @@ def access_request(**more: object) -> AccessRequest:
         "also": (("cdn.chess.example.net", "no games"), ("fonts.example", "no games")),
     }
     return AccessRequest(**(values | more))  # type: ignore[arg-type]
+
+
+def more_request(**more: object) -> AccessRequest:
+    """A request of Amir's for more of a quota."""
+    values: dict[str, object] = {
+        "id": "0nk4x7a2k40070",
+        "host": "",
+        "rule": "",
+        "uri": "",
+        "reason": "A film about bees.",
+        "category": "",
+        "also": (),
+        "limit": "films",
+        "member": "amir",
+    }
+    return access_request(**(values | more))
+
+
+def _more_pages(language: bytes) -> Iterator[tuple[str, Page]]:
+    pupil = {"identity": PUPIL, "language": language}
+    beth = {"identity": BETH, "language": language, "client": "10.1.9.9"}
+    films = replace(HOLDINGS[1].applied.limit)
+    standings = Standings()
+    standings.take({("films", "amir"): Standing(30, 30, NOW + 62_100)})
+    held = {"limits_now": lambda: Limits([films], standings=standings)}
+    mine = holding_portal(*HOLDINGS, access=replace(access(), **held))
+    start = mine.start(request(**pupil), DAYS)
+    yield "more-start", start
+    form = {"token": token_of(start, "/ask-more"), "reason": "A film about bees."}
+    ask = mine.answer(sent("/ask-more", form, **pupil))
+    assert isinstance(ask, Ask), ask
+    yield "more-asked", mine.more.asked(request(**pupil), ask)
+    asked = more_request()
+    theirs = holding_portal(access=replace(access(asked), **held))
+    one = _page(theirs.answer(request(f"/requests/{asked.id}", **beth)))
+    yield "more-decide", one
+    chosen = {"token": token_of(one, "/requests/more"), "amount": "15"}
+    give = theirs.answer(sent("/requests/more", chosen, **beth))
+    assert isinstance(give, GiveMore), give
+    yield "more-given", theirs.more.given(request(**beth), give, is_there=True)
+    yield "more-requests", _page(theirs.answer(request("/requests", **beth)))
 
 
 def sent(path: str, fields: dict[str, str], **more: object) -> PortalRequest:

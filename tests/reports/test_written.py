@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.pages.plot import Bar, plot
 from corpproxy.reports import words
 from corpproxy.reports.figures import Counts
 from corpproxy.reports.page import as_page
-from corpproxy.reports.plot import Bar, plot
 from corpproxy.reports.tables import as_csv, as_json, as_text, tables
 from tests.reports.samples import figures
 from tests.support.rows import rows, tabular

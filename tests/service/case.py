@@ -17,10 +17,12 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
+from corpproxy import service
 from corpproxy.audit.record import Record, decode
 from corpproxy.audit.results import Kind
 from corpproxy.backends.people.htpasswd_edit import set_passwords
 from corpproxy.backends.records.segment_file import open_segment
+from corpproxy.interpreter import set_interpreter
 from corpproxy.service import CorpproxyService
 from corpproxy.start import start_service
 from tests.service.client import Answer, ask
@@ -28,6 +30,9 @@ from tests.service.origin import Origin
 from tests.support.running import free_ports, has_ipv6
 
 _T = TypeVar("_T")
+
+# All services of one run are in one process, and the first sets it: each time takes a tenth of a second.
+_set_interpreter_once = functools.cache(set_interpreter)
 
 THREADS = 16
 # How long something that happens by itself is waited for.
@@ -94,6 +99,7 @@ class ServiceCase(TestCase):
         if self.people:
             set_passwords(self.folder / "users.htpasswd", self.people)
         self.write()
+        self.patch(service, "set_interpreter", _set_interpreter_once)
         self.service: Any = None
         self._stopped: Deferred[None] = succeed(None)
         self.addCleanup(self.stop)

@@ -9,7 +9,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 class Origin:

@@ -23,6 +23,8 @@ identity:
   networks: {lab: {addresses: [127.0.0.0/8], user: lab}}
 approve:
   - {who: {user: beth}, for: {group: pupils}, at_most: 2h}
+limits:
+  - {name: day, who: {user: dan}, volume: 1MiB, every: day}
 rules:
   - {name: never, what: {domain: bets.test}, do: block, override: no}
   - {name: no games, what: {domain: [games.test, news.test]}, do: block}
@@ -239,6 +241,54 @@ class AccessOnThePortal:
         self.assertIn(f"refused by {getpass.getuser()} Read a book.", text)
         code, _, err = await self.command("refuse", "nothing")
         self.assertIn("there is no request 'nothing'", err)
+
+    async def uses_up(self) -> None:
+        """A pupil moves all that there is for the day."""
+        status = 200
+        while status == 200:
+            # The last one ends in the middle.
+            with contextlib.suppress(ConnectionResetError):
+                status = (await self.get("origin.test", user="dan", path="/octets/600000")).status
+            await self.settle()
+
+    async def test_more_of_a_quota(self) -> None:
+        """A pupil whose quota is used up asks for more; what is given holds at once; all is recorded."""
+        await self.all_serve()
+        await self.uses_up()
+        await self.shows("/ask-more", "dan")
+        start = await self.page("/", "dan")
+        form = {"token": self.hidden(start, "/ask-more"), "reason": "bees"}
+        self.assertEqual((await self.page("/ask-more", "dan", form=form)).status, 200)
+        await self.settle()
+        self.assertIn("more of 'day'\n    bees\n", (await self.command("list"))[1])
+        _, page = await self.request_page()
+        self.assertIn("dan asks for more of “day”", page.text)
+        form = {"token": self.hidden(page, "/requests/more"), "amount": str(1 << 18)}
+        given = await self.page("/requests/more", "beth", form=form)
+        self.assertIn("256 KiB more of “day”", given.text)
+        await self.shows("Given to you on top", "dan")
+        self.assertEqual((await self.get("origin.test", user="dan")).status, 200)
+        await self.until(lambda: len(self.deeds()) == 2, "both deeds are recorded")
+        self.assertEqual(
+            sorted(self.deeds()), [("quota-asked", "dan", "dan"), ("quota-granted", "beth", "dan")]
+        )
+
+    async def test_more_by_command(self) -> None:
+        """An administrator on the machine gives more of a quota, or is told how it is asked for."""
+        await self.all_serve()
+        await self.uses_up()
+        await self.shows("/ask-more", "dan")
+        start = await self.page("/", "dan")
+        form = {"token": self.hidden(start, "/ask-more"), "reason": "bees"}
+        self.assertEqual((await self.page("/ask-more", "dan", form=form)).status, 200)
+        await self.settle()
+        id = (await self.command("list"))[1].split()[0]
+        code, _, err = await self.command("grant", id, "--for", "1h")
+        self.assertEqual((code, err), (1, "say how much: --volume\n"))
+        code, out, err = await self.command("grant", id, "--volume", "1MiB")
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"^dan: .* of 2 MiB \(\d+%\)")
+        await self.shows("Given to you, until", "dan")
 
     async def test_restart(self) -> None:
         """A request that waits, and a grant that holds, outlive a restart."""

@@ -42,6 +42,9 @@ class LeakTests(ServiceCase):
         self.service.proxy.pool.close()
         await self.pause(0.2)
         descriptors = self.descriptors()
+        # What was before does not count, and other tests may have left something.
+        gc.collect()
+        gc.freeze()
         work = [self.thread(self.misuse, number) for number in range(CLIENTS)]
         for one in work:
             await one

@@ -18,7 +18,7 @@ from corpproxy.backends.store.interface import Outage
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.cli import main
 from tests.service.case import PEOPLE, SIGN_IN, ServiceCase
-from tests.service.client import Client
+from tests.service.client import Client, ask
 from tests.supervisor.case import WorkersCase
 
 KIB = 1024
@@ -117,7 +117,7 @@ class RatesAtWork(LimitsAtWork):
         """An administrator sets another rate, sees who waits, and takes it back; all is recorded."""
         clients = await self.downloads()
         told = await self.says("limit", "set", "each", "--rate", "64KiB/s", "--why", "exam in hall 2")
-        self.assertEqual(told, "each: 64KiB/s each way from now on\n")
+        self.assertEqual(told, "each: 64 KiB/s each way from now on\n")
         await self.rate(clients, 1.0)
         self.is_near(await self.rate(clients), 64 * KIB)
         each, line = json.loads(await self.says("limit", "show", "--format", "json"))
@@ -134,7 +134,7 @@ class RatesAtWork(LimitsAtWork):
         self.assertEqual(
             [(one.deed, one.user, one.rule, one.reason, one.source) for one in deeds()],
             [
-                ("limit-set", ME, "each", "64KiB/s each way: exam in hall 2", "command"),
+                ("limit-set", ME, "each", "64 KiB/s each way: exam in hall 2", "command"),
                 ("limit-cleared", ME, "each", "over", "command"),
             ],
         )
@@ -230,6 +230,13 @@ class QuotasAtWork(LimitsAtWork):
             await self.thread(self.begin, client)
         await gatherResults([self.thread(self.to_the_end, client) for client in clients])
 
+    async def own_page(self) -> str:
+        """What the portal tells the person, once what was moved is booked."""
+        asking = ask, self.forward, "http://proxy.internal/", "GET", "amir", PEOPLE["amir"]
+        while "Your last days" not in (page := await self.thread(*asking)).text:
+            await self.pause(0.2)
+        return page.text
+
     def to_the_end(self, client: Client) -> int:
         client.socket.settimeout(30)
         with contextlib.suppress(ConnectionError):
@@ -265,6 +272,9 @@ class QuotasAtWork(LimitsAtWork):
         self.assertIn("of 3 MiB", await self.says("quota", "grant", "day", *more))
         while await status() != 200:
             await self.pause(0.1)
+        page = await self.own_page()
+        self.assertIn("Given to you on top: 1 MiB, until", page)
+        self.assertRegex(page, r"Download: \d[\d.]* MiB, Upload: \d[\d.]* (KiB|B), Together: \d")
 
         def deeds():
             return [(one.deed, one.whom, one.rule) for one in self.records() if one.kind is Kind.DEED]

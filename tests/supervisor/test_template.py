@@ -59,6 +59,16 @@ class TemplateTests(SynchronousTestCase):
         self.assertEqual(name_of(template), "corpproxy-seed")
         self.assertEqual([name_of(one) for one in workers_of(self.supervisor)], ["corpproxy-work"] * 2)
 
+    def test_rests(self) -> None:
+        """Once all serve, what only the template has takes no memory; a worker is made of it all the same."""
+        (template,) = children(self.supervisor)
+        self.until(lambda: own_kilobytes(template) < 5000, "it rests")
+        before, _ = workers_of(self.supervisor)
+        os.kill(before, signal.SIGKILL)
+        self.until(lambda: before not in workers_of(self.supervisor), "it is over")
+        self.until(lambda: self.serving() == 2, "it is replaced")
+        self.assertEqual(self.answers(), {200})
+
     def test_nothing_inherited(self) -> None:
         """A worker has its own sockets, its link and its log, and nothing else of the supervisor's."""
         theirs = open_sockets(self.supervisor)
@@ -104,6 +114,12 @@ class TemplateTests(SynchronousTestCase):
         self.service.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.service.process.wait(20), 0)
         self.until(lambda: not any(map(runs, [template, *workers])), "all are gone")
+
+
+def own_kilobytes(pid: int) -> int:
+    """The memory that a process shares with no other, without the pages that a file has as well."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty"))
 
 
 def open_sockets(pid: int) -> set[str]:

@@ -27,6 +27,7 @@ from corpproxy.backends.records.segment_file import where_now
 from corpproxy.backends.records.segment_packing import closed, pack, to_pack
 from corpproxy.backends.records.segment_rewrite import Busy, sole, sync_folder
 from corpproxy.backends.records.segments import SegmentName, begins_with, segment_names
+from corpproxy.resident import give_back_free
 
 # How often it is looked what there is to do.
 SHELF_SECONDS = 10.0
@@ -127,6 +128,7 @@ class RecordShelf:
         _stand_back()
         if not self.settings.compress:
             return
+        packed = self.packed
         for name in to_pack(segment_names(self._folder), self._now()):
             if self._is_stopped.is_set():
                 return
@@ -136,6 +138,9 @@ class RecordShelf:
             except FileNotFoundError:
                 continue  # somebody moved it away, or retention was quicker
             self.packed += 1
+        if self.packed > packed:
+            # Packing takes a megabyte and more, and comes again in an hour or a day.
+            give_back_free()
 
     def _beyond_count(self) -> list[SegmentName]:
         """The oldest closed segments of each worker beyond the number that is kept; in the thread."""

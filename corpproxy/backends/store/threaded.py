@@ -74,7 +74,7 @@ class ThreadedStore:
 
     def save_request(self, request: AccessRequest) -> Deferred[None]:
         """Keep a request as it is now."""
-        if self.hides((request.host, *(host for host, _ in request.also))):
+        if self.hides((*filter(None, (request.host,)), *(host for host, _ in request.also))):
             return succeed(None)
         return self._writer.run(lambda: self._database.save_request(request))
 

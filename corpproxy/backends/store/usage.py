@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, slot_of
 from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, report_per
 from corpproxy.backends.store.sql import Connection
+
+# So many slots are sought one by one: those of a month.
+MAX_SOUGHT = 31 * 96
 
 # Numbers of terms kept at hand; a school of a thousand visits some ten thousand hosts a day.
 MAX_TERMS = 50_000
@@ -44,6 +49,14 @@ _COLUMNS = {
 _SUMS = "SUM(received) AS received, SUM(sent) AS sent, SUM(exchanges) AS exchanges, SUM(minutes) AS minutes"
 _WHERE = "slot >= :first AND slot < :end"
 _ONE = "{column} IN (SELECT id FROM term WHERE kind = '{column}' AND text = :{column})"
+# The slots of a span, one by one: where one person is asked for, each is found by the key of the table, and
+# the rows of all others are not read.
+_SLOTS = f"""
+WITH RECURSIVE span (place) AS (
+    SELECT CAST(:first AS BIGINT)
+    UNION ALL SELECT place + {SLOT_SECONDS} FROM span WHERE place + {SLOT_SECONDS} < :end
+)
+"""
 _BELOW = "host IN (SELECT id FROM term WHERE kind = 'host' AND (text = :host OR text LIKE :below ESCAPE '!'))"
 
 
@@ -52,14 +65,15 @@ class Terms:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._known = 0
 
     def number(self, kind: str, text: str) -> int:
         """Give the number of a term."""
-        known = self._numbers.get((kind, text))
+        known = self._numbers[kind].get(text)
         if known is None:
             self.learn(((kind, text),))
-            known = self._numbers[kind, text]
+            known = self._numbers[kind][text]
         return known
 
     def learn(self, terms: Iterable[tuple[str, str]]) -> None:
@@ -69,51 +83,78 @@ class Terms:
         New ones are made in one order, whoever makes them: two that wait for each other would wait for ever.
         """
         wanted = set(terms)
-        if len(self._numbers) + len(wanted) > MAX_TERMS:
+        if self._known + len(wanted) > MAX_TERMS:
             self.forget()
-        unknown = sorted(wanted - self._numbers.keys())
+        unknown = sorted(self._unknown(wanted))
         self._find(unknown)
-        new = [term for term in unknown if term not in self._numbers]
+        new = self._unknown(unknown)
         if new:
             self._connection.executemany(_MAKE_TERM, new)
             self._find(new)
+
+    def _unknown(self, terms: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        numbers = self._numbers
+        return [(kind, text) for kind, text in terms if text not in numbers[kind]]
 
     def _find(self, terms: Sequence[tuple[str, str]]) -> None:
         for at in range(0, len(terms), _TERMS_AT_ONCE):
             some = terms[at : at + _TERMS_AT_ONCE]
             query = _FIND_TERMS.format(pairs=", ".join(["(?, ?)"] * len(some)))
             values = [value for term in some for value in term]
-            self._numbers.update(
-                ((kind, text), id) for kind, text, id in self._connection.execute(query, values)
-            )
+            for kind, text, id in self._connection.execute(query, values):
+                self._numbers[kind][text] = id
+                self._known += 1
 
     def forget(self) -> None:
         """Forget the numbers at hand: a transaction that made some of them was undone."""
         self._numbers.clear()
+        self._known = 0
 
 
 def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> None:
-    """Add a batch of sums inside a transaction of the caller's."""
-    named = [(row, _terms_of(row)) for row in batch]
-    terms.learn(term for _, some in named for term in some)
-    # In one order: rows that several writers add to are never waited for crosswise.
-    connection.executemany(_ADD, sorted(_numbered(terms, row, some) for row, some in named))
+    """
+    Add a batch of sums inside a transaction of the caller's.
 
-
-def _terms_of(row: Usage) -> tuple[tuple[str, str], ...]:
-    return (
-        ("user", storable(row.user)),
-        ("groups", groups_text(row.groups)),
-        ("categories", groups_text(row.categories)),
-        ("host", storable(row.host)),
-        ("device", storable(row.device)),
-        ("rule", storable(row.rule)),
+    It is taken by columns: a busy second brings thousands of rows, of few people and rules, and what differs
+    from one row to the next is the host.
+    """
+    if not batch:
+        return
+    minutes, users, groups, categories, hosts, received, sent, exchanges, devices, rules, active = zip(
+        *batch, strict=True
     )
+    named = [
+        _Column("user", users, storable),
+        _Column("groups", groups, groups_text),
+        _Column("categories", categories, groups_text),
+        _Column("host", hosts, storable),
+        _Column("device", devices, storable),
+        _Column("rule", rules, storable),
+    ]
+    terms.learn(term for column in named for term in column.terms())
+    numbers = [column.numbers(terms) for column in named]
+    rows = zip(map(slot_of, minutes), *numbers, received, sent, exchanges, active, strict=True)
+    # In one order: rows that several writers add to are never waited for crosswise.
+    connection.executemany(_ADD, sorted(rows))
 
 
-def _numbered(terms: Terms, row: Usage, named: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-    numbers = (terms.number(*term) for term in named)
-    return slot_of(row.minute), *numbers, row.received, row.sent, row.exchanges, row.minutes
+class _Column:
+    """What a batch has of one kind of term, each written once for all rows that have it."""
+
+    __slots__ = ("_kind", "_texts", "_values")
+
+    def __init__(self, kind: str, values: tuple[Any, ...], write: Callable[[Any], str]) -> None:
+        self._kind = kind
+        self._values = values
+        self._texts = {value: write(value) for value in set(values)}
+
+    def terms(self) -> Iterator[tuple[str, str]]:
+        return ((self._kind, text) for text in self._texts.values())
+
+    def numbers(self, terms: Terms) -> Iterator[int]:
+        """The number of each value, in the order of the rows."""
+        numbers = {value: terms.number(self._kind, text) for value, text in self._texts.items()}
+        return map(numbers.__getitem__, self._values)
 
 
 def read_usage(connection: Connection, question: UsageQuestion) -> UsageReport:
@@ -132,7 +173,8 @@ class _Asking:
     def __init__(self, connection: Connection, question: UsageQuestion) -> None:
         self._connection = connection
         self._question = question
-        self._where = " AND ".join([_WHERE, *self._conditions()])
+        self._only = tuple(self._conditions())
+        self._where = " AND ".join([_WHERE, *self._only])
         self._names = {name: getattr(question, name) for name in ("user", "device", "rule", "host")}
         if question.host is not None:
             self._names["below"] = "%." + _literal(question.host)
@@ -140,6 +182,10 @@ class _Asking:
     def by_time(self) -> Iterator[NamedSums]:
         """Sums by the hours, days and so on of slots, in their order."""
         query = f"SELECT slot, {_SUMS} FROM usage WHERE {self._where} GROUP BY slot ORDER BY slot"
+        if self._question.user is not None and self._question.slots <= MAX_SOUGHT:
+            where = " AND ".join(["slot = place", *self._only])
+            found = f"SELECT slot, {_SUMS} FROM span CROSS JOIN usage WHERE {where}"
+            query = f"{_SLOTS} {found} GROUP BY slot ORDER BY slot"
         for slot, *sums in self._connection.execute(query, self._bounds()):
             yield (self._question.span(slot).name,), *sums
 
@@ -206,4 +252,4 @@ def groups_text(names: tuple[str, ...]) -> str:
 
 def storable(text: str) -> str:
     """Spell out half characters, which no database can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

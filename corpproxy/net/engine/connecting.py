@@ -14,7 +14,6 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
-    SocketType,
 )
 from typing import Any
 
@@ -25,6 +24,7 @@ from zope.interface import implementer
 
 from corpproxy.net.dial import Caller, failure_of
 from corpproxy.net.engine.loop import ENDING, READABLE, Engine
+from corpproxy.net.engine.sockets import make_socket
 from corpproxy.net.engine.transport import Transport
 
 # Places that are remembered; a school knows fewer servers at a time.
@@ -219,7 +219,7 @@ class Dial(_Attempt):
 class EngineReactor:
     """The part of a reactor that dials, with sockets of the engine; clocks stay the reactor's."""
 
-    def __init__(self, engine: Engine, make_socket: Callable[[int, int], Any] = SocketType) -> None:
+    def __init__(self, engine: Engine, make_socket: Callable[[int, int], Any] = make_socket) -> None:
         self._engine = engine
         self._make_socket = make_socket
         self.seconds = engine.reactor.seconds

@@ -5,60 +5,58 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from errno import EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM
-from sys import intern
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from corpproxy.net.engine.loop import Engine
+from corpproxy.net.engine.sockets import Peer, accept
 from corpproxy.net.engine.transport import Transport, to_address
 
 log = Logger()
 
-_STREAM = int(socket.SOCK_STREAM)
 # Connections taken in one turn.
 MAX_ACCEPTS = 64
 # Without descriptors, accepting again at once would only burn the processor.
 PAUSE_SECONDS = 0.1
-_NOTHING_NOW = (EAGAIN, EINTR, ECONNABORTED)
 _NO_ROOM = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
 class EnginePort:
     """Takes connections from a listening socket and gives each a protocol of the factory."""
 
-    _make_socket: Callable[..., Any] = socket.SocketType
-
-    def __init__(self, engine: Engine, listening: socket.socket, factory: Any) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        listening: socket.socket,
+        factory: Any,
+        accept: Callable[[Any], tuple[Any, Peer] | None] = accept,
+    ) -> None:
+        self._accept = accept
         self._engine = engine
         self._socket = listening
         self._factory = factory
         self._fd = listening.fileno()
-        self._family = int(listening.family)
         self._open = True
         factory.doStart()
         self._watch()
 
     def ready(self, events: int) -> None:
         """Clients are waiting."""
-        listening: Any = self._socket
         for _ in range(MAX_ACCEPTS):
             try:
-                # What `socket.accept` does itself, without the object of Python around the one of C: that one
-                # costs as much as the call, and twice the memory.
-                descriptor, peer = listening._accept()
+                taken = self._accept(self._socket)
             except OSError as problem:
                 if problem.errno in _NO_ROOM:
                     self._rest(problem)
-                elif problem.errno not in _NOTHING_NOW:
+                else:
                     log.error("cannot accept a connection: {problem}", problem=str(problem))
                 return
-            # One text for all connections of a client, and no more of an IPv6 address than anybody asks for.
-            peer = intern(peer[0]), peer[1]
-            connection = self._make_socket(self._family, _STREAM, 0, descriptor)
-            connection.setblocking(False)
+            if taken is None:
+                return
+            connection, peer = taken
             protocol = self._factory.buildProtocol(peer)
             if protocol is None:
                 connection.close()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from corpproxy.accounting.last_days import LAST_DAYS, last_days, question_of
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.backends.store import schema as store_schema
@@ -25,7 +26,7 @@ from corpproxy.backends.store.schema import APPLICATION, MIGRATIONS, open_store
 from corpproxy.backends.store.sqlite import SqliteFile, SqliteStore, report_from
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import KEPT_SECONDS, AccessRequest, State
-from corpproxy.policy.days import Unit
+from corpproxy.policy.days import Days, Unit
 from tests.backends.killing import killed_children
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -151,6 +152,23 @@ class UsageTests(FileTestCase):
         (row,) = self.answer(asked).rows
         self.assertEqual((row.span, row.received), ("2026-11", 300))
 
+    def test_last_days(self) -> None:
+        """The last days of a person are each there, as sums over all that is asked for would have them."""
+        days = Days(UTC, 240)
+        night = AMIR._replace(minute=SLOT + 17 * 3600)
+        before = AMIR._replace(minute=SLOT - 9 * 86_400, received=7)
+        long_ago = AMIR._replace(minute=SLOT - 20 * 86_400)
+        self.file.add_usage([AMIR, BETH, night, before, long_ago])
+        now = SLOT + 18 * 3600.0
+        asked = question_of("amir", now, days)
+        found = last_days(self.answer(asked), now, days)
+        self.assertEqual(len(found), LAST_DAYS)
+        moved = [(day.name, day.received) for day in found if day.octets]
+        self.assertEqual(moved, [("2026-11-14", 7), ("2026-11-23", 600)])
+        # The same, found in another way: without a person all rows of the time are read.
+        every_row = self.answer(replace(asked, user=None, host=AMIR.host))
+        self.assertEqual([(row.name, row.received) for row in every_row.rows], moved)
+
     def test_odd_names(self) -> None:
         """Names that no database column can hold are spelled out."""
         self.file.add_usage([Usage(SLOT, "\udc80'; --", ("\x00",), (), "ü\n", 1, 2, 1)])
@@ -169,6 +187,17 @@ class GrownTests(FileTestCase):
         )
         self.file.add_usage(batch)
         return len(taken)
+
+    def test_spelled_alike(self) -> None:
+        """Names that are one when they are spelled out are added up, in one batch, too."""
+        spelled = Usage(SLOT, "\\udc80", (), (), "bbc.co.uk", 3, 4, 1)
+        self.file.add_usage([spelled._replace(user="\udc80"), spelled, BETH, spelled])
+        self.assertEqual(self.ask(), [("beth", 100, 900, 1), ("\\udc80", 9, 12, 3)])
+
+    def test_nothing(self) -> None:
+        """A second in which nobody moved anything adds nothing."""
+        self.file.add_usage([])
+        self.assertEqual(self.ask(), [])
 
     def test_new_hosts(self) -> None:
         """A host that is new costs as much among thousands of hosts as among a few."""

@@ -1,0 +1,153 @@
+"""
+Ahead of its road: the tunnel of an exchange like one before is opened at once, where nothing has to be asked.
+
+As with requests (`corpproxy.net.ahead`) this decides nothing, and is no other road.  A tunnel like one before
+is dialled, established, and looked into, and where it begins with the ClientHello of a client that asks for
+the name that was decided on, as nearly all do, its octets move.  Whatever goes otherwise is the road's, which
+begins then, and finds the tunnel dialled, or established.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.python.failure import Failure
+
+from corpproxy.audit.results import ResultCode
+from corpproxy.errors import CorpproxyError
+from corpproxy.exchange.reach import dial_host
+from corpproxy.exchange.road import live
+from corpproxy.exchange.tunnel import ESTABLISHED
+from corpproxy.net.deadlines import NEVER
+from corpproxy.net.peeking import Peeking
+from corpproxy.net.reach import Reaching
+from corpproxy.net.run import Run
+from corpproxy.net.upstream import Upstream, servers
+from corpproxy.policy.model import TunnelContent
+from corpproxy.preface.first_octets import judge_at_once
+
+if TYPE_CHECKING:
+    from corpproxy.net.downstream import Downstream
+
+# Members of enums that are looked up for every tunnel cost more than names of this module.
+_TUNNELLED, _ANY = ResultCode.TUNNELLED, TunnelContent.ANY
+
+
+def open_ahead(downstream: Downstream) -> None:
+    """Dial the tunnel of an exchange about which all is known; `Refusal` where its road says why not."""
+    exchange, proxy = downstream.exchange, downstream.proxy
+    proxy.admission.check_person(downstream)
+    proxy.admission.open_tunnel(downstream)
+    exchange.keep = False
+    assert exchange.destination is not None
+    dial = dial_host(exchange)
+    downstream.run = ahead = TunnelAhead(downstream)
+    ahead.connect(servers[dial.name, exchange.destination.port], dial)
+
+
+class TunnelAhead(Reaching):
+    """
+    Stands for the road of a tunnel that is opened ahead of it, until there is one or octets move.
+
+    While its first octets are waited for it is the sink of its client.
+    """
+
+    __slots__ = ("_downstream",)
+
+    def __init__(self, downstream: Downstream) -> None:
+        exchange = downstream.exchange
+        assert exchange.decision is not None
+        super().__init__(downstream.proxy, exchange, exchange.decision.safety.addresses, pooled=False)
+        self._downstream = downstream
+
+    def reached(self, upstream: Upstream) -> None:
+        """The server is connected: the client is told, and what it sends first is waited for."""
+        downstream, exchange = self._downstream, self._exchange
+        upstream.await_taker()
+        downstream.upstream = upstream
+        exchange.upstream = upstream.address
+        exchange.status = 200
+        exchange.opened = True
+        downstream.write(ESTABLISHED)
+        downstream.proxy.books.opened(exchange)
+        exchange.forget_head()
+        assert exchange.decision is not None
+        if exchange.decision.safety.tunnel_content is _ANY:
+            self._join()
+            return
+        downstream.deadline = downstream.deadlines.now + downstream.timeouts.tunnel_first
+        downstream.when_late = self.late
+        held = downstream.held
+        downstream.sink = self
+        if held.octets_held:
+            self.octets(held.take())
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """The server cannot be connected to, or a bug of ours was in the way."""
+        reason = problem.value if isinstance(problem, Failure) else problem
+        if isinstance(reason, CorpproxyError) and not self._exchange.opened:
+            self._begin_road().fail(reason)
+        else:
+            self._downstream.ended(reason)
+
+    # The first octets.
+
+    def octets(self, data: bytes) -> None:
+        """Look at octets: a whole ClientHello with the right name is passed on, all else is the road's."""
+        downstream, exchange = self._downstream, self._exchange
+        downstream.held.octets_held = data
+        verdict = judge_at_once(data)
+        destination = exchange.destination
+        assert destination is not None
+        name = destination.host.name
+        if verdict is not None and verdict.server_name == name:
+            exchange.server_name = name
+            self._join()
+        else:
+            self._begin_road()
+
+    def half_closed(self) -> None:
+        """The client ended its stream before it said anything."""
+        self._begin_road()
+        self._downstream.sink.half_closed()
+
+    def lost(self, clean: bool) -> None:
+        """The client is gone."""
+        self._begin_road()
+        self._downstream.sink.lost(clean)
+
+    def late(self) -> None:
+        """The client sent nothing through its tunnel."""
+        self._begin_road()
+        self._downstream.deadline_passed()
+
+    def _join(self) -> None:
+        downstream, exchange = self._downstream, self._exchange
+        downstream.deadline = NEVER
+        downstream.when_late = None
+        exchange.result = _TUNNELLED
+        exchange.splices = True
+        downstream.ended(None)
+
+    # What is the road's.
+
+    def cancel(self, reason: BaseException) -> None:
+        """The exchange ends before its octets move."""
+        run = self._begin_road()
+        if not self._exchange.opened:
+            run.abandon = self.give_up
+        run.cancel(reason)
+
+    def _begin_road(self) -> Run:
+        """Begin the road: from here on it is the one that waits."""
+        downstream = self._downstream
+        deadline = downstream.deadline
+        if downstream.sink is self:
+            downstream.sink = downstream.held
+            downstream.when_late = None
+        run = downstream.run = Run(live(self._exchange), downstream)
+        run.start()
+        if isinstance(downstream.sink, Peeking):
+            # The first octets are waited for since the tunnel stands.
+            downstream.deadline = deadline
+        return run

@@ -1,0 +1,86 @@
+"""The pages about more of a quota: asking for it, deciding on it, and what became of it."""
+
+from __future__ import annotations
+
+from corpproxy.identity.requests import AccessRequest
+from corpproxy.pages.access import back, home, request_facts, whom
+from corpproxy.pages.catalogue import Catalogue
+from corpproxy.pages.sheet import Choice, Fact, Form, Input, Section, Sheet, Tone
+from corpproxy.pages.shown import sentence, shown
+from corpproxy.pages.site import Site
+
+
+def more_form(words: Catalogue, site: Site, token: str) -> Form:
+    """Give the form that asks for more of a quota."""
+    return Form(
+        action=f"{site.portal_uri}ask-more",
+        button=words.say("more.button"),
+        hidden=(("token", token),),
+        inputs=(Input("reason", words.say("ask.reason"), kind="text"),),
+        note=words.say("more.note"),
+    )
+
+
+def asked(words: Catalogue, site: Site, request: AccessRequest) -> Sheet:
+    """Say that a request waits now."""
+    return Sheet(
+        status=200,
+        kind="more-asked",
+        tone=Tone.GOOD,
+        title=words.say("ask.done_title"),
+        lead=(words.say("more.done_lead", limit=shown(request.limit)),),
+        links=(home(words, site),),
+    )
+
+
+def decide(
+    words: Catalogue,
+    site: Site,
+    request: AccessRequest,
+    tokens: tuple[str, str],
+    amounts: tuple[tuple[str, str], ...],
+    stands: str,
+) -> Sheet:
+    """Give the page of one request: the forms that give and refuse, each with its token."""
+    give, refuse = tokens
+    giving = Form(
+        f"{site.portal_uri}requests/more",
+        words.say("more.give"),
+        hidden=(("token", give),),
+        choices=(Choice("amount", words.say("more.how_much"), amounts),),
+        note=words.say("more.give_note"),
+    )
+    refusing = Form(
+        f"{site.portal_uri}requests/refuse",
+        words.say("requests.refuse"),
+        hidden=(("token", refuse),),
+        inputs=(Input("answer", words.say("requests.answer"), kind="text", required=False),),
+    )
+    stand = (Fact("used", words.say("limits.used"), stands),) if stands else ()
+    title = words.say("more.one_title", who=whom(words, request.who), limit=shown(request.limit))
+    return Sheet(
+        status=200,
+        kind="request",
+        tone=Tone.KEY,
+        title=title,
+        quote=sentence(request.reason),
+        facts=(*request_facts(words, site, request), *stand),
+        sections=(
+            Section(words.say("more.give_title"), form=giving),
+            Section(words.say("requests.refuse_title"), form=refusing),
+        ),
+        links=(back(words, site),),
+    )
+
+
+def given(words: Catalogue, site: Site, request: AccessRequest, more: str) -> Sheet:
+    """Say how much was given to whom until when."""
+    lead = words.say(
+        "more.given_lead",
+        who=whom(words, request.who),
+        limit=shown(request.limit),
+        more=more,
+        until=words.time(request.until, site.time_zone),
+    )
+    title = words.say("more.given_title")
+    return Sheet(200, "more-given", Tone.GOOD, title, lead=(lead,), links=(back(words, site),))

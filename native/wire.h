@@ -1,0 +1,26 @@
+/*
+ * What the files of the part `wire` know of each other.
+ */
+#ifndef CORPPROXY_WIRE_H
+#define CORPPROXY_WIRE_H
+#include "module.h"
+
+#pragma GCC visibility push(hidden)
+
+/* A socket that does not block; -1 once it is closed. */
+typedef struct {
+    PyObject_HEAD
+    int fd, family;
+} Socket;
+
+extern PyTypeObject *own_socket_type;
+extern PyType_Spec socket_spec;
+
+/* See `functions` of wire.c. */
+PyObject *set_socket(PyObject *module, PyObject *type);
+PyObject *accept_one(PyObject *module, PyObject *listening);
+PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+#pragma GCC visibility pop
+
+#endif
