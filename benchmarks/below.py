@@ -2,8 +2,9 @@
 What limits cost an exchange that is below them: ``python -m benchmarks.below``.
 
 The same exchange, on the road without the kernel (`benchmarks.road`), without limits and with them, in one
-run: with a quota, with a rate, with both, and with quotas and rates of user, group and site.  Its part of what
-is done between, a few times a second, is in it; the lender of quotas is in this process, and is not counted.
+run: with a quota, with a rate, with both, and with quotas and rates of user, group and site.  Its part of
+what is done between, a few times a second, is in it; the lender of quotas is in this process, and is not
+counted.
 
 The least and the middle of many turns are told, and how much more they are than without limits.  In each turn
 all of them have theirs, so that what else the machine does is the same for all.
