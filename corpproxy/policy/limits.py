@@ -160,13 +160,17 @@ class Limits:
                 ]
         return tuple(found)
 
-    def of(self, identity: Identity, client: str, listener: str, at: float) -> tuple[Applied, ...]:
-        """The limits of somebody now, whatever they ask for."""
-        return self._whatever.find(Facts(identity, client, listener, "", "", Host(""), 0, "", (), at))
+    def of(
+        self, identity: Identity, client: str, listener: str, at: float, categories: tuple[str, ...] = ()
+    ) -> tuple[Applied, ...]:
+        """The limits of somebody now, whatever they ask for; of categories those that are named."""
+        facts = Facts(identity, client, listener, "", "", Host(""), 0, "", categories, at)
+        found = self._whatever.find(facts)
+        return tuple(one for one in found if one.limit.per is not Per.CATEGORY or one.whom in categories)
 
     @cached_property
     def _whatever(self) -> Limits:
-        limits = [replace(one, what=What()) for one in self.limits if one.per is not Per.CATEGORY]
+        limits = [replace(one, what=What()) for one in self.limits]
         return Limits(limits, self.networks, self._missing, self.standings)
 
     def next_change(self, at: float) -> float:
