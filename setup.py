@@ -11,7 +11,7 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "module", "slots", "wire")]
+HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "wire")]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -29,7 +29,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 setup(
     ext_modules=[
         part("ahead", "answer"),
-        part("apr1", libraries=("crypto",)),
+        part("apr1", "lanes", libraries=("crypto", "m")),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
         part("preface"),

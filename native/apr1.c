@@ -6,8 +6,11 @@
  * meanwhile: a school of 2,000 people signs in within the same ten minutes.  The functions of MD5 alone are called,
  * which have no provider to look up and nothing to allocate; where libcrypto has them no more this part is left out.
  *
+ * Those of several people, a school that signs in after a start, go side by side (lanes.c).
+ *
  * passlib has the twin, which makes and takes what has another shape; see corpproxy/backends/people/passwords.py.
  */
+#include "lanes.h"
 #include "module.h"
 /* libcrypto would rather have its general functions called. */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -15,12 +18,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ROUNDS = 1000, DIGEST = MD5_DIGEST_LENGTH, MOST_SALT = 8, WRITTEN = 22, MOST_PASSWORD = 4096 };
-
-typedef struct {
-    const uint8_t *at;
-    size_t many;
-} Octets;
+enum { MOST_SALT = 8, WRITTEN = 22, MOST_PASSWORD = 4096 };
 
 /* What the thousand rounds begin with. */
 static void first_digest(Octets password, Octets salt, uint8_t digest[DIGEST])
@@ -74,32 +72,84 @@ static void write_digest(const uint8_t digest[DIGEST], char written[WRITTEN])
     *written = characters[digest[11] >> 6];
 }
 
-static PyObject *apr1(PyObject *module, PyObject *args)
+/* Take passwords and salts through everything, without the lock of the interpreter. */
+static void hash_all(Lane lanes[], int many)
 {
-    Py_buffer password, salt;
-    uint8_t digest[DIGEST];
-    char written[WRITTEN];
-    if (!PyArg_ParseTuple(args, "y*y*", &password, &salt)) return NULL;
-    int fits = password.len <= MOST_PASSWORD && salt.len <= MOST_SALT;
-    if (fits) {
-        Octets word = {password.buf, (size_t)password.len}, grains = {salt.buf, (size_t)salt.len};
-        Py_BEGIN_ALLOW_THREADS
-        first_digest(word, grains, digest);
-        go_round(word, grains, digest);
-        Py_END_ALLOW_THREADS
-        write_digest(digest, written);
+    Lane *together[LANES];
+    int fit = 0;
+    for (int i = 0; i < many; i++) {
+        first_digest(lanes[i].password, lanes[i].salt, lanes[i].digest);
+        if (many > 1 && fits_lane(&lanes[i])) together[fit++] = &lanes[i];
+        else go_round(lanes[i].password, lanes[i].salt, lanes[i].digest);
     }
-    PyBuffer_Release(&password);
-    PyBuffer_Release(&salt);
-    if (fits) return PyUnicode_FromStringAndSize(written, WRITTEN);
-    PyErr_SetString(PyExc_ValueError, "the password or the salt is too long");
-    return NULL;
+    if (fit) go_side_by_side(together, fit);
+}
+
+static Octets octets_of(PyObject *bytes)
+{
+    return (Octets){(const uint8_t *)PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)};
+}
+
+/* Look at a password and its salt, which whoever asks holds meanwhile. */
+static int take_pair(Lane *lane, PyObject *pair)
+{
+    PyObject *password, *salt;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "a password and a salt are a tuple");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(pair, "SS", &password, &salt)) return -1;
+    if (PyBytes_GET_SIZE(password) > MOST_PASSWORD || PyBytes_GET_SIZE(salt) > MOST_SALT) {
+        PyErr_SetString(PyExc_ValueError, "the password or the salt is too long");
+        return -1;
+    }
+    lane->password = octets_of(password);
+    lane->salt = octets_of(salt);
+    return 0;
+}
+
+static PyObject *written_of(const Lane lanes[], int many)
+{
+    PyObject *all = PyList_New(many);
+    for (int i = 0; all && i < many; i++) {
+        char written[WRITTEN];
+        write_digest(lanes[i].digest, written);
+        PyObject *text = PyUnicode_FromStringAndSize(written, WRITTEN);
+        if (text) PyList_SET_ITEM(all, i, text);
+        else Py_CLEAR(all);
+    }
+    return all;
+}
+
+static PyObject *apr1(PyObject *module, PyObject *pairs)
+{
+    Lane lanes[LANES];
+    /* A copy: nobody can take octets away from it while we read them. */
+    PyObject *held = PySequence_Tuple(pairs), *all = NULL;
+    if (!held) return NULL;
+    int many = (int)PyTuple_GET_SIZE(held), taken = 0;
+    if (PyTuple_GET_SIZE(held) > LANES) PyErr_SetString(PyExc_ValueError, "so many passwords are not taken at once");
+    else while (taken < many && !take_pair(&lanes[taken], PyTuple_GET_ITEM(held, taken))) taken++;
+    if (!PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS
+        hash_all(lanes, many);
+        Py_END_ALLOW_THREADS
+        all = written_of(lanes, many);
+    }
+    Py_DECREF(held);
+    return all;
 }
 
 static PyMethodDef functions[] = {
-    {"apr1", apr1, METH_VARARGS,
-     "apr1(password, salt)\n\nThe 22 characters that stand behind the salt in $apr1$salt$..., for octets of a password."},
+    {"apr1", apr1, METH_O,
+     "apr1(pairs)\n\nThe 22 characters that stand behind the salt in $apr1$salt$..., for each of up to MOST pairs: the\n"
+     "octets of a password, and a salt."},
     {NULL, NULL, 0, NULL},
 };
 
-PART(apr1, "The password hash apr1.", nothing_more)
+static int add_most(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "MOST", LANES);
+}
+
+PART(apr1, "The password hash apr1.", add_most)

@@ -28,9 +28,9 @@ from corpproxy.backends.search.search import Search
 from corpproxy.cli import audit_sql, erase, reveal, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.cli.octets import human
 from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
+from corpproxy.policy.amounts import octets_text
 from corpproxy.policy.model import Effect
 
 DESCRIPTION = "Read the record of exchanges."
@@ -215,7 +215,7 @@ def _index(options: argparse.Namespace) -> int:
     folder = site.state / RECORDS_FOLDER
     closed = closed_segments(folder)
     octets = sum(path.stat().st_size for path in (folder / INDEX_FOLDER).glob("*"))
-    print(f"{len(closed)} closed segments are indexed, in {human(octets)}")
+    print(f"{len(closed)} closed segments are indexed, in {octets_text(octets)}")
     return 0
 
 

@@ -105,7 +105,7 @@ def _report(options: argparse.Namespace, site: Site) -> None:
     from corpproxy.backends.grant_report import GrantUse, grant_report
     from corpproxy.backends.records.segments import RECORDS_FOLDER
     from corpproxy.cli.audit import Complaints
-    from corpproxy.cli.octets import human
+    from corpproxy.policy.amounts import octets_text
 
     since = moment(options.since, time.time(), site.zone)
     complaints = Complaints()
@@ -125,7 +125,8 @@ def _report(options: argparse.Namespace, site: Site) -> None:
         if use.ended_by:
             yield f"    ended by {use.ended_by} at {use.ended_at}"
         for user, share in sorted(use.by_user.items()):
-            used = f"{share.exchanges} exchange{'' if share.exchanges == 1 else 's'}, {human(share.octets)}"
+            count = f"{share.exchanges} exchange{'' if share.exchanges == 1 else 's'}"
+            used = f"{count}, {octets_text(share.octets)}"
             yield f"    {user or '(not signed in)'}: {used}: {', '.join(share.hosts)}"
         if not use.by_user:
             yield "    nobody used it"

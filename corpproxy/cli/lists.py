@@ -32,6 +32,7 @@ from corpproxy.destination.index_meta import MISSING, ListReport
 from corpproxy.destination.model import Match
 from corpproxy.destination.sources import ListSource
 from corpproxy.errors import Problem, ProtocolError
+from corpproxy.reports.aligned import aligned
 
 DESCRIPTION = (
     "Build the index of the policy's category lists, look up a host or a URL in it, or see what it holds. "
@@ -232,9 +233,7 @@ def _as_mapping(report: ListReport, now: float) -> dict[str, object]:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns, the first row being their heads."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(aligned(rows, [True] * len(rows[0])), end="")
 
 
 def _complain(problems: Iterable[Problem]) -> None:

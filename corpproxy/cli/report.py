@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     add_site_arguments(parser)
     parser.add_argument(
-        "--by", choices=[every.value for every in Every], default="week", help="how long (default: week)"
+        "--per", choices=[every.value for every in Every], default="week", help="how long (default: week)"
     )
     parser.add_argument(
         "--day",
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     order = ReportOrder(
         site=site.name,
         state=site.state,
-        period=_period(options, site, now, Every(options.by)),
+        period=_period(options, site, now, Every(options.per)),
         group=options.group,
         user=options.user,
         top=options.top,

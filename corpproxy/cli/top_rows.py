@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,15 +9,13 @@ from typing import Any
 
 from corpproxy.accounting.present import Sort, View
 from corpproxy.audit.line import printable
-from corpproxy.cli.octets import human
+from corpproxy.policy.amounts import octets_text
+from corpproxy.reports.aligned import GAP, fitted
 
 Row = Mapping[str, Any]
 
 # From so much of a quota on a row is marked.
 NEARLY_USED = 0.8
-# Between two columns.
-GAP = 2
-
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -42,7 +39,7 @@ class Column:
 
 def per_second(rate: float) -> str:
     """Write a rate so that a quiet line is quiet to the eye."""
-    return "-" if rate < 1 else f"{human(round(rate))}/s"
+    return "-" if rate < 1 else f"{octets_text(round(rate))}/s"
 
 
 def age(seconds: float) -> str:
@@ -79,7 +76,7 @@ def _count(name: str) -> Callable[[Row, float], str]:
 
 _DOWN = Column("DOWN", 10, lambda row, now: per_second(row["sent_rate"]), Sort.DOWN)
 _UP = Column("UP", 10, lambda row, now: per_second(row["received_rate"]), Sort.UP, 1)
-_MOVED = Column("MOVED", 8, lambda row, now: human(row["received"] + row["sent"]), Sort.MOVED)
+_MOVED = Column("MOVED", 8, lambda row, now: octets_text(row["received"] + row["sent"]), Sort.MOVED)
 _SLOWED = Column("SLOWED BY", 10, _listed("slowed"), Sort.SLOWED, 2, 24, right=False)
 _GROUP = Column("GROUPS", 10, _listed("groups"), Sort.GROUP, 5, 24, right=False)
 
@@ -103,8 +100,8 @@ COLUMNS: Mapping[View, tuple[Column, ...]] = {
         Column("HOST", 16, lambda row, now: target(row), Sort.HOST, 0, 44, right=False),
         _DOWN,
         _UP,
-        Column("SENT", 8, lambda row, now: human(row["sent"]), None, 4),
-        Column("RECEIVED", 8, lambda row, now: human(row["received"]), None, 4),
+        Column("SENT", 8, lambda row, now: octets_text(row["sent"]), None, 4),
+        Column("RECEIVED", 8, lambda row, now: octets_text(row["received"]), None, 4),
         _MOVED,
         Column("AGE", 7, lambda row, now: age(now - row["started"]), Sort.AGE),
         Column("METHOD", 8, lambda row, now: row["method"], Sort.METHOD, 3, right=False),
@@ -161,26 +158,6 @@ def is_marked(row: Row) -> bool:
     return bool(row["slowed"]) or bool(quota and quota["share"] >= NEARLY_USED)
 
 
-def fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Give a text so many cells of a terminal, cut or filled up."""
-    cells = sum(map(_cells, text))
-    if cells > width:
-        kept, cells = "", 0
-        for sign in text:
-            if cells + _cells(sign) > width - 1:
-                break
-            kept, cells = kept + sign, cells + _cells(sign)
-        text, cells = (kept + "~", cells + 1) if width else ("", 0)
-    space = " " * (width - cells)
-    return space + text if right else text + space
-
-
-def _cells(sign: str) -> int:
-    if unicodedata.combining(sign):
-        return 0
-    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-
-
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
@@ -191,7 +168,7 @@ def _of_person(row: Row) -> list[str]:
         row["who"],
         ", ".join(row["groups"]),
         ", ".join(row["addresses"]),
-        f"{human(row['sent'])} down, {human(row['received'])} up since you look",
+        f"{octets_text(row['sent'])} down, {octets_text(row['received'])} up so far",
         f"{share(row)} of {quota['limit']}" if quota else "",
     ]
 
@@ -203,7 +180,7 @@ def _of_running(row: Row) -> list[str]:
         f"{row['method']} {target(row)}",
         ", ".join(row["categories"]),
         f"by rule {row['rule']}" if row["rule"] else "",
-        f"{human(row['sent'])} down, {human(row['received'])} up",
+        f"{octets_text(row['sent'])} down, {octets_text(row['received'])} up",
     ]
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from corpproxy.accounting.present import View
 from corpproxy.audit.line import printable
 from corpproxy.cli.top_keys import HELP, State, Typing
-from corpproxy.cli.top_rows import Row, detail, fitted, heading, is_marked, row_line, summary
+from corpproxy.cli.top_rows import Row, detail, heading, is_marked, row_line, summary
+from corpproxy.reports.aligned import fitted
 
 # The lines around the rows: three above, the heading, the row that is chosen in full, and the foot.
 OTHER_LINES = 6

@@ -14,17 +14,21 @@ import msgspec
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.accounting.report import By, UsageQuestion, UsageReport, UsageSum
 from corpproxy.accounting.store_address import StoreAddress
+from corpproxy.accounting.trend import TREND, last_over, last_spans, questions, trend
 from corpproxy.audit.line import printable
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.opening import read_at
+from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import read_usage
 from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
-from corpproxy.cli.octets import human
 from corpproxy.cli.options import add_json
 from corpproxy.cli.site import Site, add_site_arguments, site_of
-from corpproxy.policy.days import Unit
+from corpproxy.cli.usage_trend import trend_csv, trend_json, trend_table
+from corpproxy.policy.amounts import octets_text
+from corpproxy.policy.days import Days, Unit
+from corpproxy.reports.aligned import aligned
 
 DESCRIPTION = (
     "Show who moved how many octets through the proxy, and for how many active minutes; heads, refusals and "
@@ -62,8 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=[str(by) for by in By], default="user", help="what to have a row for (default: user)"
     )
-    parser.add_argument(
+    over_time = parser.add_mutually_exclusive_group()
+    over_time.add_argument(
         "--per", choices=[str(unit) for unit in Unit], help="rows for each hour, day, week or month"
+    )
+    over_time.add_argument(
+        "--trend",
+        choices=[str(unit) for unit in Unit],
+        help=f"the last {TREND} hours, days, weeks or months beside each other (--until: up to that one)",
     )
     parser.add_argument("--since", metavar="WHEN", help=f"leave out what was before: {FORMS}")
     parser.add_argument("--until", metavar="WHEN", help="leave out what was after; a day includes that day")
@@ -84,23 +94,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the report; gives the exit status."""
     site = site_of(options, needed=options.store is None)
+    now = time.time()
     try:
-        question = _question(options, site)
+        question = _question(options, site, now)
     except ValueError as error:
         raise CommandFailed(str(error), WRONG_USAGE) from error
     try:
         address = StoreAddress(file=str(options.store)) if options.store else site.address
-        answer = read_at(address, lambda connection: read_usage(connection, question))
+        text = read_at(address, lambda connection: _written(connection, question, options, now))
     except StoreError as error:
         raise CommandFailed(error.message) from error
-    print(_WRITERS[options.format](answer, options.limit), end="")
+    print(text, end="")
     return 0
 
 
-def _question(options: argparse.Namespace, site: Site) -> UsageQuestion:
-    now, zone, by = time.time(), site.zone, By(options.by)
-    if options.per and by.is_time:
-        raise ValueError(f"--by {by} has a row for each {by} already; leave out --per, or write --by user")
+def _written(connection: Connection, question: UsageQuestion, options: argparse.Namespace, now: float) -> str:
+    if not options.trend:
+        return _WRITERS[options.format](read_usage(connection, question), options.limit)
+    unit, days = Unit(options.trend), Days(question.zone, question.day_begins)
+    spans = last_over(unit, now, days)
+    if question.until is not None:
+        # The end of a day is the beginning of the next one.
+        spans = last_spans(unit, question.until - 1, days)
+    asked, whole = (read_usage(connection, one) for one in questions(question, unit, spans))
+    found = trend(asked, whole, spans, unit, now)
+    if options.format == "table":
+        return trend_table(found, options.limit, lambda name: _shown_name(name, question.by))
+    return (trend_csv if options.format == "csv" else trend_json)(found, options.limit)
+
+
+def _question(options: argparse.Namespace, site: Site, now: float) -> UsageQuestion:
+    zone, by = site.zone, By(options.by)
+    if by.is_time and (options.per or options.trend):
+        option = "--per" if options.per else "--trend"
+        raise ValueError(f"--by {by} has a row for each {by} already; leave out {option}, or write --by user")
+    if options.trend and options.since:
+        raise ValueError(
+            f"a trend is of {TREND} {options.trend}s, the last of which --until chooses; leave out --since"
+        )
     return UsageQuestion(
         by=by,
         zone=zone,
@@ -129,7 +160,8 @@ def _table(answer: UsageReport, limit: int | None) -> str:
     lines.append(_cells("total", answer.total))
     if per is not None:
         lines = [(span, *line) for span, line in zip(_spans(per, shown), lines, strict=True)]
-    text = _aligned(lines, 1 if per is None else 2)
+    names = 1 if per is None else 2
+    text = aligned(lines, [True] * names + [False] * len(titles))
     if left_out := len(answer.rows) - len(shown):
         text += f"{left_out} more rows are not shown.\n"
     return text + (f"{_OVERLAP[by]}\n" if by.may_overlap else "")
@@ -143,19 +175,15 @@ def _spans(per: Unit, shown: list[UsageSum]) -> list[str]:
     return [per.value, *told, ""]
 
 
-def _aligned(lines: list[tuple[str, ...]], names: int) -> str:
-    """Columns of names, which begin below each other, and of numbers, which end so."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = ""
-    for line in lines:
-        cells = [cell.ljust(width) for cell, width in zip(line[:names], widths, strict=False)]
-        cells += [cell.rjust(width) for cell, width in zip(line[names:], widths[names:], strict=True)]
-        text += "  ".join(cells) + "\n"
-    return text
-
-
 def _cells(name: str, row: UsageSum) -> tuple[str, ...]:
-    return name, human(row.received), human(row.sent), human(row.octets), str(row.exchanges), str(row.minutes)
+    return (
+        name,
+        octets_text(row.received),
+        octets_text(row.sent),
+        octets_text(row.octets),
+        str(row.exchanges),
+        str(row.minutes),
+    )
 
 
 def _shown_name(name: str, by: By) -> str:

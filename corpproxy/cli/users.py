@@ -33,6 +33,7 @@ from corpproxy.identity.settings import IdentitySettings
 from corpproxy.identity.strength import problem_of_password
 from corpproxy.net.ask import ControlError, ask
 from corpproxy.net.caller import who_we_are
+from corpproxy.reports.aligned import aligned
 
 DESCRIPTION = "Say who can sign in. A running proxy takes changes up within two seconds, without a reload."
 
@@ -215,11 +216,12 @@ def _list(options: argparse.Namespace) -> int:
     users = read_users(read_whole(files.htpasswd) or b"", str(files.htpasswd))
     people, problems = _people(files)
     names = sorted({*users.hashes, *people.members()})
-    width = max(map(len, names), default=0)
+    rows = []
     for name in names:
         written = users.hashes.get(name)
         kind = scheme_of(written).value if written else "no password"
-        print(f"{name.ljust(width)}  {kind:<11}  {', '.join(people.identity(name).groups) or NO_GROUPS}")
+        rows.append((name, kind, ", ".join(people.identity(name).groups) or NO_GROUPS))
+    print(aligned(rows, (True, True, True)), end="")
     _tell([*users.problems, *problems])
     return 0
 

@@ -155,14 +155,11 @@ class Exchange:
         self.method, self.lasts = _CONNECT, None
         fields = self.fields
         if fields is not None:
-            notes = fields.outline.notes
-            self.fields = notes.get(_AGENT_ALONE)
+            # Kept with the section: to look for the field takes all lines off.
+            outline = fields.outline
+            self.fields = outline.agent
             if self.fields is None:
-                self.fields = notes[_AGENT_ALONE] = _agents[fields.get(b"user-agent") or b""]
-
-
-# Where a section notes what of it stays: to look for the field takes all lines off.
-_AGENT_ALONE = "agent alone"
+                self.fields = outline.agent = _agents[fields.get(b"user-agent") or b""]
 
 
 class _Agents(dict[bytes, Fields]):

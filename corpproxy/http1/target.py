@@ -130,9 +130,10 @@ def _host_field(head: RequestHead) -> _Authority:
     if not value:
         return b"", None
     try:
-        known = fields.outline.notes["host"] = _authorities[value]
+        known = _authorities[value]
     except ProtocolError:
         raise refuse("bad-host-field") from None
+    fields.outline.note("host", known)
     return known
 
 

@@ -7,8 +7,9 @@ import re
 _OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 # Lines are sold in bits, and in thousands.
 _BITS = {"kbit": 125, "Mbit": 125_000, "Gbit": 125_000_000}
-_AMOUNT = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)")
-_RATE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB|kbit|Mbit|Gbit)/s")
+# Before the unit there may be a space, as there is where amounts are shown: what is shown can be written.
+_AMOUNT = re.compile(r"([0-9]{1,9}) ?(KiB|MiB|GiB|TiB)")
+_RATE = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB|GiB|kbit|Mbit|Gbit)/s")
 
 # Below it no page ever comes; above it there is no line.
 LEAST_RATE = 1024
@@ -35,15 +36,15 @@ def parse_rate(written: str) -> int:
 
 
 def rate_text(rate: float) -> str:
-    """A rate as it is written in the policy: in the largest unit that divides it."""
+    """A rate for people, as the policy may have it, too: in the largest unit that divides it."""
     octets = round(rate)
     for unit in ("GiB", "MiB", "KiB"):
         if octets >= _OCTETS[unit] and octets % _OCTETS[unit] == 0:
-            return f"{octets // _OCTETS[unit]}{unit}/s"
+            return f"{octets // _OCTETS[unit]} {unit}/s"
     for unit in ("Gbit", "Mbit", "kbit"):
         if octets >= _BITS[unit] and octets % _BITS[unit] == 0:
-            return f"{octets // _BITS[unit]}{unit}/s"
-    return f"{octets}B/s"
+            return f"{octets // _BITS[unit]} {unit}/s"
+    return f"{octets} B/s"
 
 
 def parse_amount(written: str) -> int:
@@ -65,6 +66,18 @@ def amount_text(octets: int) -> str:
             amount = octets / _OCTETS[unit]
             return f"{amount:.{1 if amount < 100 else 0}f}".removesuffix(".0") + f" {unit}"
     return f"{octets} B"
+
+
+def octets_text(octets: int) -> str:
+    """Octets for columns of a table: with one digit behind the point, where there are few before it."""
+    amount, unit = float(octets), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    if unit == "B":
+        return f"{octets} B"
+    return f"{amount:.1f} {unit}" if amount < 100 else f"{amount:.0f} {unit}"
 
 
 def rates_in_words(download: int, upload: int) -> str:

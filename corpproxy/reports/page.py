@@ -16,8 +16,9 @@ from datetime import datetime
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from corpproxy.pages.plot import Bar, Plot, Scale, counted, in_octets, plot
+from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
-from corpproxy.reports.figures import Counts, Figures, Row, Slot
+from corpproxy.reports.figures import NO_REST, Counts, Figures, Row, Slot
 
 # The same plot for a wide page and for a telephone, where its numbers must stay legible.
 _WIDE, _NARROW = (900, 250), (360, 230)
@@ -27,6 +28,8 @@ _SLOT_WORDS = {
     "week": ("day", "the week before"),
     "month": ("day", "the month before"),
 }
+# Tables of which the first rows are shown, and the others together.
+_TOPS = ("people", "groups", "hosts", "categories")
 # How high the small bars of a trend are at most.
 SPARK_HEIGHT = 12
 
@@ -43,7 +46,7 @@ def as_page(figures: Figures) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=words.number, octets=words.octets, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
+        number=words.number, octets=octets_text, person=_named(words.NOBODY), group=_named(words.NO_GROUP),
         category=_named(words.NO_CATEGORY), host=_named(words.NO_HOST), rule=_named(words.NO_RULE),
         text=_named("-"),
     )  # fmt: skip
@@ -53,6 +56,7 @@ def as_page(figures: Figures) -> str:
         style=style,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         figures=figures,
+        rests={name: figures.rests.get(name, NO_REST) for name in _TOPS},
         every=figures.period.every.value,
         slot=slot,
         earlier=earlier,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from corpproxy.accounting.ledger import OTHER_HOSTS
 from corpproxy.audit.line import printable
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 NOBODY = "(not signed in)"
 NO_GROUP = "(no group)"
 NO_CATEGORY = "(no category)"
@@ -20,19 +19,14 @@ def shown(name: str, nameless: str) -> str:
     return "(other hosts)" if name == OTHER_HOSTS else printable(name) or nameless
 
 
+def others(count: int) -> str:
+    """Those that are not named, as the last row of a table."""
+    return f"({number(count)} {'other' if count == 1 else 'others'})"
+
+
 def number(value: int) -> str:
     """A number with its thousands set apart."""
     return f"{value:,}"
-
-
-def octets(value: int) -> str:
-    """A number of octets with a unit."""
-    amount = float(value)
-    for unit in _UNITS:
-        if amount < 1024 or unit == _UNITS[-1]:
-            break
-        amount /= 1024
-    return f"{value} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def share(part: int, whole: int) -> str:

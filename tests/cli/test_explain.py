@@ -71,7 +71,7 @@ class ExplainTests(SynchronousTestCase):
         self.assertEqual(
             held.replace(str(self.path.parent), ""),
             "  pupils' day: 2 GiB each day, then block, per user 'amir'  (/policy.yaml:18:5)\n"
-            "  the line: 100MiB/s down, 20MiB/s up, per site  (/policy.yaml:19:5)\n",
+            "  the line: 100 MiB/s down, 20 MiB/s up, per site  (/policy.yaml:19:5)\n",
         )
 
     def test_limits_do_not_hold(self):

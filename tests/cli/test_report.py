@@ -43,11 +43,11 @@ class ReportTests(SiteCase):
 
     def test_kinds(self) -> None:
         """A day, a month, one person, one group."""
-        _, out, _ = self.report("--by", "month", "--day", "2026-11-01", "--format", "json", "--user", "amir")
+        _, out, _ = self.report("--per", "month", "--day", "2026-11-01", "--format", "json", "--user", "amir")
         document = json.loads(out)
         self.assertEqual((document["period"], document["user"]), ("2026-11", "amir"))
         self.assertEqual(document["tables"]["hosts"][0]["host"], "www.a.example")
-        _, out, _ = self.report("--by", "day", "--day", "2026-11-23", "--format", "json", "--group", "staff")
+        _, out, _ = self.report("--per", "day", "--day", "2026-11-23", "--format", "json", "--group", "staff")
         self.assertEqual(json.loads(out)["tables"]["people"], [])
 
     def test_wrong(self) -> None:

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.ledger import OTHER_HOSTS, Usage
 from corpproxy.backends.store.sqlite import SqliteFile
-from corpproxy.cli.octets import human
+from corpproxy.policy.amounts import octets_text
+from corpproxy.reports.aligned import cells
 from tests.cli.reading import output_of
 from tests.support.rows import rows, tabular
 
@@ -120,6 +121,31 @@ class TableTests(UsageTestCase):
         self.assertEqual(code, 2)
         self.assertIn("--by hour has a row for each hour already; leave out --per", err)
 
+    def test_trend(self) -> None:
+        """Days stand beside each other; of one that is not over no change is told."""
+        lines = self.usage("--trend", "day", "--until", "2026-11-24", "--limit", "2").splitlines()
+        self.assertEqual(lines[0].split(), ["user", "2026-11-23", "2026-11-24", "change", "trend"])
+        self.assertEqual([line.split()[0] for line in lines[1:4]], ["(not", "amir", "total"])
+        self.assertIn("1 more rows are not shown.", lines)
+
+    def test_trend_alone(self) -> None:
+        """A trend has its own times, and no rows of times."""
+        for words, said in (
+            (("--trend", "day", "--per", "day"), "not allowed with argument"),
+            (("--trend", "day", "--since", "today"), "the last of which --until chooses; leave out --since"),
+            (("--trend", "day", "--by", "hour"), "leave out --trend, or write --by user"),
+        ):
+            code, _, err = output_of("usage", "--store", str(self.store), *words)
+            self.assertEqual(code, 2)
+            self.assertIn(said, err)
+
+    def test_wide_letters(self) -> None:
+        """Numbers stand below each other beside names of any script."""
+        file = SqliteFile(self.store)
+        file.add_usage([Usage(SLOT, "\u5c71\u7530\u592a\u90ce", (), (), "h", 1, 1, 1)])
+        file.close()
+        self.assertEqual(len({cells(line) for line in self.usage().splitlines()}), 1)
+
     def test_device(self) -> None:
         """What one device moved can be told by where it went."""
         lines = self.usage("--device", "10.1.2.3", "--by", "host").splitlines()
@@ -159,6 +185,19 @@ class MachineTests(UsageTestCase):
             "month,category,received_octets,sent_octets,exchanges,active_minutes\n"
             "2026-11,games,3000,5000000,2,5\n",
         )
+
+    def test_trend_csv(self) -> None:
+        """Of a trend CSV has a column for each day."""
+        lines = self.usage("--format", "csv", "--trend", "day", "--until", "2026-11-23").splitlines()
+        self.assertEqual(lines[0].split(",")[0::7], ["user", "2026-11-22"])
+        self.assertEqual(lines[1], "amir,0,0,0,0,0,0,0,5003000")
+
+    def test_trend_json(self) -> None:
+        """JSON has the days with their beginnings and ends, and numbers for each."""
+        told = json.loads(self.usage("--json", "--trend", "day", "--until", "2026-11-23", "--by", "group"))
+        self.assertEqual(told["spans"][-1]["name"], "2026-11-23")
+        self.assertEqual(told["rows"][0], {"group": "pupils", "octets": [0] * 7 + [5004000]})
+        self.assertEqual((told["total"][-1], told["rows_overlap"]), (5004000, True))
 
     def test_json_per(self) -> None:
         """So does JSON."""
@@ -229,4 +268,4 @@ class HumanTests(SynchronousTestCase):
     )
     def test_units(self, octets, text) -> None:
         """A number has a unit that fits."""
-        self.assertEqual(human(octets), text)
+        self.assertEqual(octets_text(octets), text)

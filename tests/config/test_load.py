@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -371,7 +371,7 @@ class SpeedTests(SynchronousTestCase):
         )
         groups = ", ".join(f"g{number}: [a]" for number in range(7))
         text = SOUND.partition("rules")[0] + f"identity: {{groups: {{{groups}}}}}\nrules:\n{rules}"
-        start = perf_counter()
+        start = process_time()
         loaded = load(text + "  - {name: rest, do: allow}\n")
-        self.assertLess(perf_counter() - start, 5)
+        self.assertLess(process_time() - start, 5)
         self.assertEqual(len(loaded.configuration.policy.rules), 1001)

@@ -126,7 +126,7 @@ class AnyOctetsTests(SynchronousTestCase):
             self.assertNotIn(secret, said)
 
     def _ask(self, path: str, port: int) -> tuple[int, str]:
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

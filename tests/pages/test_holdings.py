@@ -44,7 +44,7 @@ class PageTests(SynchronousTestCase):
     """The start page."""
 
     @rows(
-        rate=(Holding(Applied(RATE, "amir")), ("Your limits", "each", "Holds now", "2MiB/s", "1MiB/s")),
+        rate=(Holding(Applied(RATE, "amir")), ("Your limits", "each", "Holds now", "2 MiB/s", "1 MiB/s")),
         unused=(Holding(Applied(BLOCK, "amir")), ("films", "0 min of 30 min", "30 min")),
         nearly=(
             Holding(Applied(BLOCK, "amir"), Standing(25, 30, MONDAY + 3600)),
@@ -54,7 +54,7 @@ class PageTests(SynchronousTestCase):
             Holding(Applied(SLOW, "amir", is_spent=True), Standing(1000 * MIB, 1000 * MIB, MONDAY + 3600)),
             (
                 "it goes on slower",
-                "All 1000 MiB are used. What counts here goes at 1MiB/s each way until 23 November 2026,",
+                "All 1000 MiB are used. What counts here goes at 1 MiB/s each way until 23 November 2026,",
                 "1000 MiB of 1000 MiB",
                 "Until tomorrow.",
             ),
@@ -77,7 +77,7 @@ class PageTests(SynchronousTestCase):
         ),
         during=(
             Holding(Applied(RATE, "amir"), until=MONDAY + 3600),
-            ("no faster than 2MiB/s for downloads, 1MiB/s for uploads, until 23 November 2026, 11:45.",),
+            ("no faster than 2 MiB/s for downloads, 1 MiB/s for uploads, until 23 November 2026, 11:45.",),
         ),
         granted=(
             Holding(Applied(BLOCK, "amir"), Standing(31, 45, MONDAY + 3600)),
@@ -85,7 +85,7 @@ class PageTests(SynchronousTestCase):
         ),
         group=(
             Holding(Applied(Limit("class", per=Per.GROUP, upload=1 << 20), "9b")),
-            ("no faster than 1MiB/s for uploads", "Counted together: everybody in the group 9b"),
+            ("no faster than 1 MiB/s for uploads", "Counted together: everybody in the group 9b"),
         ),
         site=(
             Holding(Applied(Limit("line", per=Per.SITE, download=1 << 20), "")),

@@ -145,7 +145,11 @@ class RateTests(SynchronousTestCase):
     )
     def test_read(self, written, rate):
         """A rate in octets or in bits, read and written."""
-        self.assertEqual((parse_rate(written), rate_text(rate)), (rate, written))
+        told = rate_text(rate)
+        self.assertEqual((parse_rate(written), told.replace(" ", "")), (rate, written))
+        # What is shown with a space can be written so.
+        self.assertRegex(told, r"^\d+ \w+/s$")
+        self.assertEqual(parse_rate(told), rate)
 
     @rows(
         unit=("1MB/s",),
@@ -179,5 +183,5 @@ class CaseTests(SynchronousTestCase):
     def test_fails(self):
         """One that names others fails, and tells the rates of those that hold."""
         (message,) = self.failures(frozenset({"each"}))
-        said = "expected the limits 'each', got 'each' (1MiB/s each way), 'films' (as fast as it goes)"
+        said = "expected the limits 'each', got 'each' (1 MiB/s each way), 'films' (as fast as it goes)"
         self.assertTrue(message.startswith(said), message)

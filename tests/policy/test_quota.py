@@ -117,7 +117,7 @@ class WordsTests(SynchronousTestCase):
     def test_words(self):
         """How much, how often, and what then."""
         slow = Quota(volume=2 << 30, then=Then.SLOW, download=256 << 10, upload=256 << 10)
-        self.assertEqual(slow.in_words, "2 GiB each day, then slow to 256KiB/s each way")
+        self.assertEqual(slow.in_words, "2 GiB each day, then slow to 256 KiB/s each way")
         self.assertEqual(
             Quota(minutes=30, every=None, occasion=LESSON).in_words, "30 min each 'lesson', then block"
         )

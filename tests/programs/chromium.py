@@ -31,8 +31,8 @@ FLAGS = (
     "--proxy-bypass-list=<-loopback>",
 )
 
-START_SECONDS = 30.0
-LOAD_SECONDS = 20.0
+START_SECONDS = 60.0
+LOAD_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 # After so many questions a person with a wrong password gives up.
 MAX_ASKED = 3

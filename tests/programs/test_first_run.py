@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.running import CHECKOUT, free_ports
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 class FirstRunTests(SynchronousTestCase):
@@ -75,7 +75,9 @@ class FirstRunTests(SynchronousTestCase):
         said = self.said("Ctrl-C\n")
         line = re.search(r"try it +(curl .*)", said)
         assert line is not None
-        answer = subprocess.run(["sh", "-c", line[1]], capture_output=True, text=True, timeout=20, check=True)
+        answer = subprocess.run(
+            ["sh", "-c", line[1]], capture_output=True, text=True, timeout=WAIT_SECONDS, check=True
+        )
         self.assertIn("You are signed in as admin.", answer.stdout)
         self.stop(first)
         users = (self.folder / "site" / "users.htpasswd").read_bytes()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from typing import Any
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 40.0
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tests.support.shifted_clock import ShiftedClock
 
 HOUR = 3600.0
 DAY = 24 * HOUR
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 40.0
 POLICY = """
 time_zone: Europe/London
 limits:

@@ -117,7 +117,7 @@ class RatesAtWork(LimitsAtWork):
         """An administrator sets another rate, sees who waits, and takes it back; all is recorded."""
         clients = await self.downloads()
         told = await self.says("limit", "set", "each", "--rate", "64KiB/s", "--why", "exam in hall 2")
-        self.assertEqual(told, "each: 64KiB/s each way from now on\n")
+        self.assertEqual(told, "each: 64 KiB/s each way from now on\n")
         await self.rate(clients, 1.0)
         self.is_near(await self.rate(clients), 64 * KIB)
         each, line = json.loads(await self.says("limit", "show", "--format", "json"))
@@ -134,7 +134,7 @@ class RatesAtWork(LimitsAtWork):
         self.assertEqual(
             [(one.deed, one.user, one.rule, one.reason, one.source) for one in deeds()],
             [
-                ("limit-set", ME, "each", "64KiB/s each way: exam in hall 2", "command"),
+                ("limit-set", ME, "each", "64 KiB/s each way: exam in hall 2", "command"),
                 ("limit-cleared", ME, "each", "over", "command"),
             ],
         )

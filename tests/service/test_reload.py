@@ -116,7 +116,7 @@ class TakenTests(ReloadCase):
         load, go_on = reload_module.loaded_for, threading.Event()
 
         def loaded_for(*arguments):
-            go_on.wait(10)
+            go_on.wait(40)
             return load(*arguments)
 
         self.patch(reload_module, "loaded_for", loaded_for)

@@ -20,7 +20,7 @@ from tests.service.client import Client, ask
 from tests.service.origin import Origin
 from tests.service.whole import WholeService, policy_for
 from tests.support.rows import rows, tabular
-from tests.support.running import CHECKOUT, LOOK_SECONDS, START_SECONDS, accepts, free_ports
+from tests.support.running import CHECKOUT, LOOK_SECONDS, START_SECONDS, STOP_SECONDS, accepts, free_ports
 
 NO_GAMES = """
 rules:
@@ -61,7 +61,7 @@ class SignalTests(WholeCase):
         client = Client(self.service.forward)
         self.addCleanup(client.close)
         client.send_request("GET", self.url(path="/held"))
-        self.origin.arrived.wait(10)
+        self.origin.arrived.wait(START_SECONDS)
         tunnel = Client(self.service.forward)
         self.addCleanup(tunnel.close)
         tunnel.ask("CONNECT", f"origin.test:{self.origin.echo_port}")
@@ -70,7 +70,7 @@ class SignalTests(WholeCase):
         time.sleep(0.3)
         self.origin.release()
         self.assertEqual(client.answer().status, 200)
-        self.assertEqual(self.service.process.wait(20), 0)
+        self.assertEqual(self.service.process.wait(STOP_SECONDS), 0)
         results = {str(one.result) for one in self.service.closed()}
         self.assertEqual(results, {"forwarded", "ended"})
         self.assertNotIn("Traceback", self.service.log_text())
@@ -80,7 +80,7 @@ class SignalTests(WholeCase):
         client = Client(self.service.forward)
         self.addCleanup(client.close)
         client.send_request("GET", self.url(path="/held"))
-        self.origin.arrived.wait(10)
+        self.origin.arrived.wait(START_SECONDS)
         self.service.process.send_signal(signal.SIGTERM)
         # Two signals that wait for a program are one: the second is sent when the first has shown.
         until = time.monotonic() + START_SECONDS
@@ -267,7 +267,7 @@ class PrivilegeTests(StartCase):
             finally:
                 process.terminate()
             self.assertEqual(served, 200)
-            self.assertEqual(process.wait(20), 0)
+            self.assertEqual(process.wait(STOP_SECONDS), 0)
         owners = {path.owner() for path in (self.folder / "state").rglob("*")}
         self.assertEqual(owners, {"nobody"})
 

@@ -8,8 +8,10 @@ import threading
 import time
 from typing import Any, ClassVar
 
+from corpproxy.supervisor import service
 from tests.service.case import ServiceCase
 from tests.service.client import Client, ask
+from tests.support.nursery import template_from_nursery
 
 
 class WorkersCase(ServiceCase):
@@ -17,6 +19,13 @@ class WorkersCase(ServiceCase):
 
     timeout = 120
     workers: ClassVar[int] = 2
+    # Otherwise each is a program of its own, as when the template is gone.
+    are_copies: ClassVar[bool] = True
+
+    def setUp(self) -> Any:
+        if self.are_copies:
+            self.patch(service, "make_template", template_from_nursery)
+        return super().setUp()
 
     async def serving(self) -> Any:
         """Wait until all workers serve, and give their seats."""

@@ -39,7 +39,7 @@ class TemplateTests(SynchronousTestCase):
         return self.service.command("status").stdout.count("stage serving")
 
     def until(self, holds, what: str) -> None:
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while not holds():
             self.assertLess(time.monotonic(), ends, what)
             time.sleep(0.05)

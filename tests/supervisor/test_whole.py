@@ -59,7 +59,7 @@ class WholeTests(SynchronousTestCase):
         return client
 
     def until(self, holds, what: str) -> None:
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 60
         while not holds():
             self.assertLess(time.monotonic(), ends, what)
             time.sleep(0.05)

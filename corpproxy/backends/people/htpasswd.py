@@ -14,7 +14,14 @@ from twisted.python.failure import Failure
 from corpproxy.backends.bounded_threads import Threads
 from corpproxy.backends.people.directory import DirectoryDown
 from corpproxy.backends.people.htpasswd_lines import Users, read_users
-from corpproxy.backends.people.passwords import BadHash, verify
+from corpproxy.backends.people.passwords import (
+    MOST_TOGETHER,
+    BadHash,
+    may_go_together,
+    verify,
+    verify_together,
+)
+from corpproxy.backends.people.together import Together
 from corpproxy.backends.watched_file import WatchedFile
 from corpproxy.errors import Problem
 
@@ -39,6 +46,7 @@ class Htpasswd:
         self.path = path
         self.changed = changed
         self._threads = threads
+        self._together = Together(threads, verify_together, MOST_TOGETHER)
         self._log = log or Logger()
         self._users: Users | None = None
         self._file = WatchedFile(
@@ -74,7 +82,11 @@ class Htpasswd:
         if users is None:
             return fail(DirectoryDown("directory-down", f"{self.path} was never read"))
         written = users.hashes.get(name)
-        done = self._threads.run(partial(verify, password, written or users.decoy))
+        against = written or users.decoy
+        if may_go_together(password, against):
+            done = self._together.run((password, against))
+        else:
+            done = self._threads.run(partial(verify, password, against))
         return done.addCallbacks(
             self._verified, self._not_verified, callbackArgs=(name, password, written), errbackArgs=(name,)
         )

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 
 import argon2
 import bcrypt
@@ -38,6 +39,11 @@ BCRYPT_OCTETS = 72
 
 # What is longer goes to passlib, which refuses it in its own words.
 MAX_COMPILED_OCTETS = 4096
+
+# What the compiled part takes at once.  A character may become many octets in normal form: what is longer
+# than anybody types is checked alone.
+MOST_TOGETHER = twins.apr1.MOST if twins.apr1 is not None else 1
+MAX_TOGETHER_CHARACTERS = 64
 
 # No characters that look alike on paper: passwords that are made here are copied from paper.
 _GENERATED_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -120,11 +126,30 @@ def verify(password: str, written: str) -> bool:
     scheme = scheme_of(written)
     if "\0" in password:
         return False
-    octets = normal_password(password).encode("utf-8", "surrogatepass")
+    octets = _octets_of(password)
     try:
         return _VERIFIERS[scheme](octets, written)
     except (ValueError, argon2.exceptions.Argon2Error) as error:
         raise BadHash(f"the {scheme} hash is damaged") from error
+
+
+def may_go_together(password: str, written: str) -> bool:
+    """Whether `verify_together` takes this password: several of that kind are checked in the time of two."""
+    return (
+        twins.apr1 is not None
+        and _APR1.fullmatch(written) is not None
+        and "\0" not in password
+        and len(password) <= MAX_TOGETHER_CHARACTERS
+    )
+
+
+def verify_together(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """Whether each of up to `MOST_TOGETHER` passwords belongs to its hash; see `may_go_together`."""
+    return _compare_apr1([(_octets_of(password), written) for password, written in pairs])
+
+
+def _octets_of(password: str) -> bytes:
+    return normal_password(password).encode("utf-8", "surrogatepass")
 
 
 def _verify_argon2(octets: bytes, written: str) -> bool:
@@ -147,9 +172,17 @@ def _verify_apr1(octets: bytes, written: str) -> bool:
     """``native/apr1.c`` is made after passlib, and takes a third of its time."""
     if twins.apr1 is None or len(octets) > MAX_COMPILED_OCTETS:
         return bool(apr_md5_crypt.verify(octets, written))
-    _, _, salt, digest = written.split("$")
-    made: str = twins.apr1.apr1(octets, salt.encode())
-    return hmac.compare_digest(made, digest)
+    return _compare_apr1([(octets, written)])[0]
+
+
+def _compare_apr1(pairs: Sequence[tuple[bytes, str]]) -> list[bool]:
+    """Whether each of up to `MOST_TOGETHER` passwords belongs to its hash, by the compiled part."""
+    assert twins.apr1 is not None
+    parts = [written.split("$") for _, written in pairs]
+    made: list[str] = twins.apr1.apr1(
+        [(octets, salt.encode()) for (octets, _), (_, _, salt, _) in zip(pairs, parts, strict=True)]
+    )
+    return [hmac.compare_digest(one, digest) for one, (_, _, _, digest) in zip(made, parts, strict=True)]
 
 
 def _verify_sha1(octets: bytes, written: str) -> bool:

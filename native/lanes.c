@@ -1,0 +1,155 @@
+/*
+ * MD5 (RFC 1321) of eight blocks side by side, each in a lane of wide registers.
+ *
+ * The rounds of one password wait for each other: each digests what the one before gave, and a processor that
+ * could do eight additions at once does one.  Those of different people do not.  All that a round digests is one
+ * block, for passwords of up to fifteen octets; longer ones go their rounds alone.
+ */
+#include "lanes.h"
+#include <math.h>
+#include <string.h>
+
+enum { BLOCK = 64, WORDS = 16, STEPS = 64, LENGTH_AT = 56, KINDS = 8 };
+
+typedef uint32_t Wide __attribute__((vector_size(4 * LANES)));
+
+/* Words of all lanes, as scalar code and as wide code sees them. */
+typedef union {
+    uint32_t of[LANES];
+    Wide all;
+} Words;
+
+/*
+ * What the passwords put into the blocks of their rounds: there are eight kinds of these, in each of which a digest
+ * has its place.  `words` has the blocks of all lanes across.
+ */
+typedef struct {
+    uint8_t block[LANES][KINDS][BLOCK];
+    size_t place[LANES][KINDS];
+    Words words[KINDS][WORDS];
+} Blocks;
+
+int fits_lane(const Lane *lane)
+{
+    return 2 * lane->password.many + lane->salt.many + DIGEST < LENGTH_AT;
+}
+
+/* Which kind of block a round has: what comes first, and whether the salt and the password come between. */
+static int kind_of(int round)
+{
+    return (round & 1) | (round % 3 ? 2 : 0) | (round % 7 ? 4 : 0);
+}
+
+static size_t put_octets(uint8_t *block, size_t at, Octets octets)
+{
+    memcpy(block + at, octets.at, octets.many);
+    return at + octets.many;
+}
+
+static uint32_t word_at(const uint8_t *octets)
+{
+    return (uint32_t)octets[0] | (uint32_t)octets[1] << 8 | (uint32_t)octets[2] << 16 | (uint32_t)octets[3] << 24;
+}
+
+static void put_word(uint8_t *octets, uint32_t word)
+{
+    for (int i = 0; i < 4; i++) octets[i] = (uint8_t)(word >> (8 * i));
+}
+
+static void put_words(Blocks *blocks, int k, int kind, size_t from, size_t to)
+{
+    for (size_t w = from; w < to; w++) blocks->words[kind][w].of[k] = word_at(&blocks->block[k][kind][4 * w]);
+}
+
+static void lay_out(Blocks *blocks, int k, const Lane *lane)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        uint8_t *block = blocks->block[k][kind];
+        memset(block, 0, BLOCK);
+        size_t at = kind & 1 ? put_octets(block, 0, lane->password) : DIGEST;
+        if (kind & 2) at = put_octets(block, at, lane->salt);
+        if (kind & 4) at = put_octets(block, at, lane->password);
+        blocks->place[k][kind] = kind & 1 ? at : 0;
+        at = kind & 1 ? at + DIGEST : put_octets(block, at, lane->password);
+        block[at] = 0x80;
+        for (int i = 0; i < 2; i++) block[LENGTH_AT + i] = (uint8_t)((at * 8) >> (8 * i));
+        put_words(blocks, k, kind, 0, WORDS);
+    }
+}
+
+/* Put the digest of a lane into its block of the next round. */
+static inline void put_digest(Blocks *blocks, int k, int kind, const uint8_t digest[DIGEST])
+{
+    size_t place = blocks->place[k][kind];
+    memcpy(&blocks->block[k][kind][place], digest, DIGEST);
+    put_words(blocks, k, kind, place / 4, (place + DIGEST + 3) / 4);
+}
+
+/* One step: `chosen` mixes three words, `word` is the one of the block. */
+#define STEP(chosen, word, turn)                                                                                       \
+    do {                                                                                                               \
+        Wide sum = a + (chosen) + (word) + sines[i];                                                                   \
+        a = d, d = c, c = b;                                                                                           \
+        b += (sum << (turn)) | (sum >> (32 - (turn)));                                                                 \
+    } while (0)
+
+static inline __attribute__((always_inline)) void digest_blocks(Words state[4], const Words words[WORDS],
+                                                                const uint32_t sines[STEPS])
+{
+    static const int turns[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+    Wide a = state[0].all, b = state[1].all, c = state[2].all, d = state[3].all;
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) STEP(d ^ (b & (c ^ d)), words[i].all, turns[0][i & 3]);
+#pragma GCC unroll 16
+    for (int i = 16; i < 32; i++) STEP(c ^ (d & (b ^ c)), words[(5 * i + 1) & 15].all, turns[1][i & 3]);
+#pragma GCC unroll 16
+    for (int i = 32; i < 48; i++) STEP(b ^ c ^ d, words[(3 * i + 5) & 15].all, turns[2][i & 3]);
+#pragma GCC unroll 16
+    for (int i = 48; i < 64; i++) STEP(c ^ (b | ~d), words[(7 * i) & 15].all, turns[3][i & 3]);
+    state[0].all += a, state[1].all += b, state[2].all += c, state[3].all += d;
+}
+
+static inline __attribute__((always_inline)) void go_all_rounds(Lane *const lanes[], int many, Blocks *blocks,
+                                                                const uint32_t sines[STEPS])
+{
+    static const uint32_t first[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+    for (int round = 0; round < ROUNDS; round++) {
+        int kind = kind_of(round);
+        Words state[4];
+        for (int k = 0; k < many; k++) put_digest(blocks, k, kind, lanes[k]->digest);
+        for (int i = 0; i < 4; i++) state[i].all = (Wide){0} + first[i];
+        digest_blocks(state, blocks->words[kind], sines);
+        for (int k = 0; k < many; k++)
+            for (int i = 0; i < 4; i++) put_word(&lanes[k]->digest[4 * i], state[i].of[k]);
+    }
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void go_wide(Lane *const lanes[], int many, Blocks *blocks,
+                                                    const uint32_t sines[STEPS])
+{
+    go_all_rounds(lanes, many, blocks, sines);
+}
+#endif
+
+static void go(Lane *const lanes[], int many, Blocks *blocks, const uint32_t sines[STEPS])
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        go_wide(lanes, many, blocks, sines);
+        return;
+    }
+#endif
+    go_all_rounds(lanes, many, blocks, sines);
+}
+
+void go_side_by_side(Lane *const lanes[], int many)
+{
+    Blocks blocks;
+    uint32_t sines[STEPS];
+    for (int i = 0; i < STEPS; i++) sines[i] = (uint32_t)(4294967296.0 * fabs(sin(i + 1)));
+    /* Lanes that nobody has digest nothing that anybody looks at. */
+    memset(blocks.words, 0, sizeof blocks.words);
+    for (int k = 0; k < many; k++) lay_out(&blocks, k, lanes[k]);
+    go(lanes, many, &blocks, sines);
+}
