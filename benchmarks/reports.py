@@ -3,8 +3,8 @@ What a report of a large school costs, and how large it is: ``python -m benchmar
 
 The sums are made up: 2,000 people in 80 classes, on 20,000 hosts, over 30 school days of eight hours.
 Reports of the last week and of the month are made of them in each format.  For each is told the processor
-time that it took, from the sums to its last octet, and how many octets it has.  With a folder the reports are kept there, to be
-looked at.
+time that it took, from the sums to its last octet, and how many octets it has.  With a folder the reports
+are kept there, to be looked at.
 """
 
 from __future__ import annotations
