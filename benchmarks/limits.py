@@ -43,7 +43,8 @@ from corpproxy.identity.model import Identity
 from corpproxy.interpreter import set_interpreter
 from corpproxy.net.borrowing import Borrowing
 from corpproxy.net.counting import Counter
-from corpproxy.net.limiting import Limiting
+from corpproxy.net.leeways import Leeways
+from corpproxy.net.limiting import Limiting, limit
 from corpproxy.net.pacing import TURN_SECONDS, Pacer
 from corpproxy.policy.limits import Limit, Limits, Per
 from corpproxy.policy.model import Facts
@@ -54,8 +55,9 @@ from corpproxy.supervisor.rates import Dealing, Taking
 GIB, MIB, KIB = 1 << 30, 1 << 20, 1 << 10
 # Monday morning.
 BEGINS = 1795428010.0
-# People who do something at a time, exchanges in each quarter of a second, and in how many of these.
-ACTIVE, EXCHANGES, TURNS = 2_000, 250, 40
+# People who do something at a time, exchanges in each quarter of a second, and in how many of these; and in
+# how many before that, until nearly all have asked for something.
+ACTIVE, EXCHANGES, TURNS, BEFORE = 2_000, 250, 80, 40
 # What most answers have.
 ANSWER_OCTETS = 12 * KIB
 
@@ -144,6 +146,11 @@ class Site:
             borrowing=Borrowing(pacer, self.clock),
             in_force=SimpleNamespace(limiting=self.table),
         )
+        self.proxy.leeways = Leeways(
+            self.clock, self.clock.seconds, pacer, self.proxy.counter, self.proxy.borrowing
+        )
+        # What is remembered of exchanges like one before, by person.
+        self._known = {one.name: SimpleNamespace(leeway=None) for one in self.people}
         pacer.looked, pacer.lacking = self.proxy.borrowing.turning, self.proxy.borrowing.lack
         self.keeper = self._keeper(folder)
         counter, borrowing, keeper = self.proxy.counter, self.proxy.borrowing, self.keeper
@@ -151,7 +158,8 @@ class Site:
         borrowing.send = lambda asked: keeper.lend("worker", asked, borrowing.take)
         self._random = random.Random(1)
         active = self._random.sample(self.people, min(people, ACTIVE))
-        self._asking = [self._random.choice(active) for _ in range(EXCHANGES * TURNS)]
+        self.held = 0
+        self._asking = [self._random.choice(active) for _ in range(EXCHANGES * (BEFORE + TURNS))]
 
     def _keeper(self, folder: Path) -> quota_keeper.QuotaKeeper:
         path = folder / QUOTA_FILE
@@ -184,19 +192,38 @@ class Site:
         """One exchange, from its limits to the ledger."""
         now, host = self.clock.seconds(), f"www{number % 300}.example.com"
         account = Account()
-        facts = Facts(person, "10.1.2.3", "rooms", "GET", "http", Host(host), 80, "/", (), now)
-        applied = self.table.find(facts) if self.table.limits else ()
-        limiting = None
-        if applied:
-            exchange = SimpleNamespace(account=account, identity=person, client="10.1.2.3")
-            limiting = Limiting(SimpleNamespace(proxy=self.proxy, exchange=exchange))
-            limiting.take(applied, begins=True)
-            limiting.begin(nothing)
         account.received += 500
-        account.sent += ANSWER_OCTETS
-        if limiting is not None:
-            limiting.close()
+        if not self.table.limits:
+            account.sent += ANSWER_OCTETS
+        else:
+            leeway = self._known[person.name].leeway
+            if leeway is None or not leeway.may_begin(now) or not leeway.takes(500, ANSWER_OCTETS, now):
+                self._held_exchange(person, host, account)
+            else:
+                account.sent += ANSWER_OCTETS
         self.accounts.count(account, now, person.name, person.groups, (), host, "10.1.2.3", "everybody")
+
+    def _held_exchange(self, person: Identity, host: str, account: Account) -> None:
+        """One that is held to its limits as it goes."""
+        now = self.clock.seconds()
+        self.held += 1
+        facts = Facts(person, "10.1.2.3", "rooms", "GET", "http", Host(host), 80, "/", (), now)
+        exchange = SimpleNamespace(
+            account=account,
+            identity=person,
+            client="10.1.2.3",
+            known=self._known[person.name],
+            in_force=self.proxy.in_force,
+            limited=self.table.find(facts),
+            method=b"GET",
+            content_over=True,
+            started=now,
+        )
+        limiting = limit(SimpleNamespace(proxy=self.proxy, exchange=exchange))
+        assert limiting is not None
+        limiting.begin(nothing)
+        account.sent += ANSWER_OCTETS
+        limiting.close()
 
     def pass_time(self, seconds: float) -> None:
         """Let the clock go on, a quarter of a second at a time."""
@@ -207,7 +234,10 @@ class Site:
     def microseconds(self) -> tuple[float, float]:
         """Of an exchange: its own, and its part of what is done between."""
         own = between = 0.0
-        for turn in range(TURNS):
+        for turn in range(BEFORE + TURNS):
+            if turn == BEFORE:
+                own = between = 0.0
+                self.held = 0
             asking = self._asking[turn * EXCHANGES : (turn + 1) * EXCHANGES]
             began = time.process_time()
             for number, person in enumerate(asking):
@@ -224,6 +254,7 @@ class Site:
     def stop(self) -> None:
         """Over."""
         self.proxy.pacer.stop()
+        self.proxy.leeways.stop()
         self.proxy.counter.stop()
 
 

@@ -196,31 +196,31 @@ class NoGrants:
         return succeed(None)
 
 
-def make_proxy(folder: Path) -> Proxy:
-    """Make the proxy of a policy, with ends that take no time."""
+def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> Proxy:
+    """Make the proxy of a policy, and of further tables of it, with ends that take no time."""
     from passlib.hash import apr_md5_crypt
 
     users = folder / "users"
     users.write_text(f"amir:{apr_md5_crypt.hash('secret123')}\n")
     users.chmod(0o600)
     policy = folder / "policy.yaml"
-    policy.write_text(POLICY)
+    policy.write_text(POLICY + further)
     started = start_configuration(policy)
     if started.configuration is None:
         raise SystemExit("\n".join(map(str, started.problems)))
     configuration = started.configuration
-    reception = Reception(reactor, time.time, configuration.identity)
+    reception = Reception(clock, time.time, configuration.identity)
     reception._memory.remember(b"Basic " + PASSWORD, "amir", time.time())
     accounts = Accounts(Ledger())
     books = Books(accounts, Lines(), time.time, Telemetry().exchange)
     lasting = Lasting(Grants(), Requests(), Refusals(), Signer(bytes(32)), reception)
     return Proxy(
-        reactor=reactor,
+        reactor=clock,
         connector=Connector(),
         in_force=assemble(configuration, None, lasting),
-        deadlines=Deadlines(reactor),
-        names=Everywhere(reactor, configuration.names),
-        pool=Pool(reactor, configuration.connections, 10.0),
+        deadlines=Deadlines(clock),
+        names=Everywhere(clock, configuration.names),
+        pool=Pool(clock, configuration.connections, 10.0),
         books=books,
         sign_in=reception,
         grants=NoGrants(),

@@ -62,11 +62,14 @@ def begin():
         time.sleep(0.1)
     time.sleep(1)
     from twisted.internet import reactor
-    reactor.callFromThread(beat, reactor, open(HERE + "/beats-%d" % os.getpid(), "w", 1), 1e9)
+    file = HERE + "/%s-%d" % ("beats" if is_worker else "supervisor", os.getpid())
+    reactor.callFromThread(beat, reactor, open(file, "w", 1), 1e9)
 
 # Where there is a thread no worker is made by forking: each is a process of its own from the start.
 is_worker = "corpproxy.worker" in sys.orig_argv
-threading.Thread(target=begin if is_worker else lambda: time.sleep(1e6), daemon=True).start()
+threading.Thread(target=begin, daemon=True).start()
+if not is_worker:
+    threading.Thread(target=lambda: time.sleep(1e6), daemon=True).start()
 """
 OPENED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROBE = b"GET http://proxy.internal/proxy.pac HTTP/1.1\r\nHost: proxy.internal\r\n\r\n"
@@ -240,9 +243,13 @@ class Site:
         """The processes of the workers."""
         return sorted(int(file.name.removeprefix("beats-")) for file in self.folder.glob("beats-*"))
 
-    def longest_pause_ms(self, since: float, until: float) -> float:
-        """The most that a worker worked between two turns, in milliseconds of processor time."""
-        lines = [line for file in self.folder.glob("beats-*") for line in file.read_text().splitlines()]
+    def longest_pause_ms(self, since: float, until: float, of: str = "beats") -> float:
+        """
+        The most that a worker worked between two turns, in milliseconds of processor time.
+
+        With ``supervisor`` it is that of the supervisor.
+        """
+        lines = [line for file in self.folder.glob(f"{of}-*") for line in file.read_text().splitlines()]
         beats = [tuple(map(float, line.split())) for line in lines]
         return max((worked for at, worked in beats if since <= at <= until), default=0.0) * 1000
 
@@ -284,7 +291,8 @@ class Tunnels:
         return last
 
 
-def _lift_limit(count: int) -> None:
+def lift_limit(count: int) -> None:
+    """Let this program, and what it starts, have a descriptor for each tunnel, and more."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count + 1000:
         raise SystemExit(f"{count} tunnels need 'ulimit -n' above {count + 1000}; it is {hard}")
@@ -292,7 +300,8 @@ def _lift_limit(count: int) -> None:
 
 
 @contextlib.contextmanager
-def _made(folder: Path) -> Iterator[tuple[Site, int]]:
+def made(folder: Path) -> Iterator[tuple[Site, int]]:
+    """A service that serves, and the port of the server of all tunnels."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
     far_port = int(listening.getsockname()[1])
     end = multiprocessing.Process(target=far_end, args=(listening,), daemon=True)
@@ -336,8 +345,8 @@ def measure(folder: Path, count: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     # All that is started from here on is on the other cores, until a worker gets the first one.
     os.sched_setaffinity(0, cores[1:] or cores)
-    with _made(folder) as (site, far_port):
-        workers = _seated(site, cores[0])
+    with made(folder) as (site, far_port):
+        workers = seated(site, cores[0])
         # Before the tunnels: what a child inherits would keep them open.
         probes = Probes(site.port, workers)
         began = time.monotonic()
@@ -355,7 +364,7 @@ def measure(folder: Path, count: int) -> None:
         print(f"# closing records by the rule that ended them: {site.ended_tunnels()}")
 
 
-def _seated(site: Site, core: int) -> list[int]:
+def seated(site: Site, core: int) -> list[int]:
     """Give the first worker a core of its own; gives all workers, that one first."""
     until = time.monotonic() + 30
     while len(workers := site.workers()) < WORKERS and time.monotonic() < until:
@@ -421,7 +430,7 @@ def _moment(at: float) -> str:
 def main() -> None:
     """Measure as many tunnels as the command line says."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else TUNNELS
-    _lift_limit(count)
+    lift_limit(count)
     with contextlib.suppress(PermissionError):
         # Other work on the machine yields to us and to all that we start; only root may ask for that.
         os.nice(NICE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred
 from corpproxy.accounting.present import Person, Present, Question, QuotaUse, Sort, ordered
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
+from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.net.by_hand import Chosen, Ended
 from corpproxy.net.control import Caller, Command, ControlError
-from corpproxy.policy.limits import Limit, Per
+from corpproxy.policy.limits import Limits, Per
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -90,34 +91,58 @@ class PresentDesk:
     def _with_quotas(self, present: Present) -> Generator[None, None, Present]:
         """Add to people how they stand with the quota of theirs of which least is left; in steps."""
         limiting = self._service.proxy.in_force.limiting
-        limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
-        if not limits:
-            return present
+        if limiting is not None and not any(one.quota is not None for one in limiting.limits):
+            limiting = None
         people = []
         for person in present.people:
-            people.append(replace(person, quota=self._quota(person, limits)))
+            quota = None if limiting is None else self._quota(person, limiting)
+            people.append(replace(person, quota=quota, categories=()))
             yield
         return replace(present, people=tuple(people))
 
-    def _quota(self, person: Person, limits: Sequence[Limit]) -> QuotaUse | None:
+    def _quota(self, person: Person, limiting: Limits) -> QuotaUse | None:
         quotas, now = self._service.quota_keeper.quotas, self._service.now()
-        stands = [
-            (standing.used / standing.allowed if standing.allowed else 1.0, limit.name, standing.until)
-            for limit in limits
+        held = {
+            (limit.name, whom)
+            for limit in limiting.limits
+            if limit.quota is not None
             for whom in _counted_as(person, limit.per)
-            if (standing := quotas.standing(limit.name, whom, now)) is not None
+        }
+        held |= _shared(person, limiting, self._identity(person), now)
+        stands = [
+            (standing.used / standing.allowed if standing.allowed else 1.0, limit, standing.until)
+            for limit, whom in held
+            if (standing := quotas.standing(limit, whom, now)) is not None
         ]
         if not stands:
             return None
         share, name, until = max(stands)
         return QuotaUse(name, round(share, 3), until)
 
+    def _identity(self, person: Person) -> Identity:
+        """Who that is; the groups that are known of the name, where nothing runs that tells them."""
+        if not person.named:
+            return ANONYMOUS
+        known = self._service.proxy.in_force.people.identity(person.who)
+        return Identity(person.who, person.groups or (known.groups if known is not None else ()))
+
 
 def _counted_as(person: Person, per: Per) -> tuple[str, ...]:
-    """Under which names a limit counts what a person uses."""
+    """Under which names of its own a quota counts what a person uses, whatever is known of them just now."""
     if per is Per.USER:
         # Whoever has no name is counted by address.
         return (person.who,)
     if per is Per.DEVICE:
         return person.addresses if person.named else (person.who,)
     return person.groups if per is Per.GROUP else ()
+
+
+def _shared(person: Person, limiting: Limits, identity: Identity, now: float) -> set[tuple[str, str]]:
+    """The quotas that a person has together with a room, with everybody, or for what runs."""
+    addresses = person.addresses if person.named else (person.who,)
+    return {
+        (one.limit.name, one.whom)
+        for address in addresses or ("",)
+        for one in limiting.of(identity, address, "", now, person.categories)
+        if one.limit.quota is not None
+    }

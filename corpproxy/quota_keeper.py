@@ -11,11 +11,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.charging import Charging
-from corpproxy.accounting.common import Common
+from corpproxy.accounting.common import Common, Ledgered
 from corpproxy.accounting.dividing import Pauses
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.interpreter import settle_memory
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
@@ -78,9 +78,8 @@ class QuotaKeeper:
         self._latest = 0.0
         self._turns_back = False
         self._is_reading = False
-        # How far the clock is from one that nobody sets; and until when, by that one, it is doubted.
-        self._difference = service.now() - service.reactor.seconds()
-        self._doubts_until = 0.0
+        # When it was looked last what may be forgotten, by a clock that nobody sets; None at first.
+        self._forgot_at: float | None = None
         # What is about everybody, and what is told: in slices, each without waiting for the other.
         self._work = Slices(service.reactor)
         self._tells = Slices(service.reactor)
@@ -95,6 +94,7 @@ class QuotaKeeper:
         if self.borrowing is not None:
             self.borrowing.start()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
+        self._forget()
         self._forgetting = every(FORGET_SECONDS, self._forget, self._service.reactor)
 
     def stop(self) -> None:
@@ -152,14 +152,42 @@ class QuotaKeeper:
         self.tell()
         return standing
 
-    def reset(self, limit: str, whom: str | None) -> int:
-        """Begin anew."""
+    async def reset(self, limit: str, whom: str | None) -> int:
+        """
+        Begin anew; how many do.
+
+        :raises StoreError: when it is with others who used what, and they do not answer.
+        """
+        now, members = self._service.now(), set()
         if self.borrowing is not None:
-            found = [one for one in self.quotas.all(self._service.now()) if one[0] == limit]
-            self._charging.reset(self.quotas.kept(one for one in found if whom in (None, one[1])))
-        count = self.quotas.reset(limit, whom, self._service.now())
+            for row in (await self.ledgered(limit, whom)).members:
+                standing = self.borrowing.quotas.common_standing(row, now)
+                if standing is not None:
+                    members.add(row.whom)
+                    self._charging.reset([Kept(limit, row.whom, row.until, standing.used, row.granted)])
+        members |= self.quotas.reset(limit, whom, now)
         self.tell()
-        return count
+        return len(members)
+
+    async def ledgered(self, limit: str | None, whom: str | None) -> Ledgered:
+        """
+        How members stand in what nodes have in common: all, or those of a limit or of one name.
+
+        :raises StoreError: when it is away.
+        """
+        found = await self._service.store.ledgered(limit, whom, self._service.now())
+        return found._replace(members=[self._charging.on_top(row) for row in found.members])
+
+    def standings(self, ledgered: Ledgered) -> dict[Member, Standing]:
+        """How everybody stands who used anything: by what is known here, and what nodes have in common."""
+        now = self._service.now()
+        found = self.quotas.all(now)
+        if self.borrowing is not None:
+            for row in ledgered.members:
+                standing = self.borrowing.quotas.common_standing(row, now)
+                if standing is not None:
+                    found[row.limit, row.whom] = standing
+        return found
 
     def tell(self) -> None:
         """Tell all processes who stands otherwise."""
@@ -260,18 +288,11 @@ class QuotaKeeper:
         self.tell()
 
     def _forget(self) -> None:
-        """
-        Forget on the disk what was made good days ago; what cannot be forgotten is so the next time.
-
-        Not while the clock was set forward: it may be wrong, and be set back to a day that is not over.
-        """
-        now, seconds = self._service.now(), self._service.reactor.seconds()
-        difference, before = now - seconds, self._difference
-        self._difference = difference
-        if difference - before >= JUMP_SECONDS:
-            self._doubts_until = seconds + KEPT_SECONDS
-        if seconds >= self._doubts_until:
-            self._file.forget(now).addErrback(lambda _: None)
+        """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
+        seconds = self._service.reactor.seconds()
+        ran = seconds - self._forgot_at if self._forgot_at is not None else 0.0
+        self._forgot_at = seconds
+        self._file.forget(self._service.now(), ran).addErrback(lambda _: None)
 
     async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")

@@ -420,6 +420,7 @@ class CorpproxyService(Making, Holding, Service):
             proxy.rounds.stop,
             proxy.pacer.stop,
             self.limit_keeper.stop,
+            proxy.leeways.stop,
             proxy.counter.stop,
             proxy.borrowing.stop,
             self.following.stop,

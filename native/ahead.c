@@ -237,11 +237,22 @@ static int send_known(PyObject *downstream, PyObject *exchange, PyObject *known,
     return failed ? -1 : 1;
 }
 
-/* Whether nothing has to be waited for and nothing more is decided: the twin begins with the same question. */
+/* Whether nothing more is decided: the twin begins with the same question. */
 static int may_go(PyObject *downstream, PyObject *in_force)
 {
-    return IS(in_force, in_force) && OF(in_force, in_force, limiting) == Py_None &&
+    return IS(in_force, in_force) && OF(in_force, in_force, limiting) &&
            OF(in_force, in_force, needs_answer) == Py_False && OF(downstream, downstream, pins) == Py_None;
+}
+
+/* Whether nothing of the limits bites: 0 where it may, -1 with an exception. */
+static int is_below_limits(PyObject *exchange, PyObject *in_force, PyObject *known)
+{
+    if (OF(in_force, in_force, limiting) == Py_None) return 1;
+    PyObject *leeway = OF(known, known, leeway);
+    if (!leeway || leeway == Py_None) return 0;
+    PyObject *may = PyObject_CallMethodOneArg(leeway, name_may_begin, OF(exchange, exchange, started));
+    Py_XDECREF(may);
+    return may ? may == Py_True : -1;
 }
 
 /* Whether what is known is whole, and of what is in force now. */
@@ -268,6 +279,7 @@ static PyObject *send(PyObject *module, PyObject *const *words, Py_ssize_t many)
     int sent = PyErr_Occurred() ? -1 : 0;
     if (!sent && known && is_usable(known, in_force)) {
         sent = recall(exchange, known, &asked);
+        if (sent > 0) sent = is_below_limits(exchange, in_force, known);
         if (sent > 0) sent = send_known(downstream, exchange, known, &asked);
     }
     Py_XDECREF(known);

@@ -56,6 +56,7 @@
     M(exchange, up_received, "up_received")                                                                            \
     M(exchange, up_sent, "up_sent")                                                                                    \
     M(exchange, upstream, "upstream")                                                                                  \
+    M(account, received, "received")                                                                                   \
     M(account, sent, "sent")                                                                                           \
     M(in_force, grants, "grants")                                                                                      \
     M(in_force, limiting, "limiting")                                                                                  \
@@ -71,6 +72,7 @@
     M(known, fields, "fields")                                                                                         \
     M(known, identity, "identity")                                                                                     \
     M(known, lasts, "lasts")                                                                                           \
+    M(known, leeway, "leeway")                                                                                         \
     M(known, sections, "sections")                                                                                     \
     M(destination, categories, "categories")                                                                           \
     M(destination, host, "host")                                                                                       \
@@ -115,7 +117,7 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
 #define NAMES(N)                                                                                                       \
     N(admission, "admission") N(check_person, "check_person") N(pool, "pool") N(take, "take") N(reactor, "reactor")    \
     N(seconds, "seconds") N(now, "now") N(write, "write") N(decide, "decide") N(release, "release") N(ended, "ended")  \
-    N(octets_in_python, "_octets_in_python") N(same, "same answer")                                                     \
+    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(may_begin, "may_begin") N(takes, "takes")        \
     N(same_at_end, "same last answer")
 
 #define A_NAME(name, text) extern PyObject *name_##name;

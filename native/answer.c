@@ -56,7 +56,24 @@ static PyObject *noted(PyObject *exchange, PyObject *head, PyObject *content)
     return note;
 }
 
-/* Send a whole answer; the exchange has nothing more to do then. */
+/* Take what moved off the limits: 0 where there is not so much left below them, -1 with an exception. */
+static int take_off(PyObject *exchange, PyObject *sent, PyObject *now)
+{
+    PyObject *in_force = OF(exchange, exchange, in_force), *known = OF(exchange, exchange, known);
+    if (OF(in_force, in_force, limiting) == Py_None) return 1;
+    PyObject *leeway = IS(known, known) ? OF(known, known, leeway) : NULL;
+    PyObject *received = OF(account, OF(exchange, exchange, account), received);
+    if (!leeway || leeway == Py_None || !received) return 0;
+    PyObject *words[] = {leeway, received, sent, now};
+    PyObject *taken = PyObject_VectorcallMethod(name_takes, words, 4, NULL);
+    Py_XDECREF(taken);
+    return taken ? taken == Py_True : -1;
+}
+
+/*
+ * Send a whole answer; the exchange has nothing more to do then.  0 where it is more than its limits let through at
+ * once, and nothing was sent; -1 with an exception.
+ */
 static int deliver(Ahead *self, PyObject *exchange, PyObject *note, PyObject *content, PyObject *came)
 {
     PyObject *downstream = self->downstream, *upstream = self->upstream, *account = OF(exchange, exchange, account);
@@ -64,7 +81,8 @@ static int deliver(Ahead *self, PyObject *exchange, PyObject *note, PyObject *co
     PyObject *now = octets ? reactor_seconds(OF(downstream, downstream, proxy)) : NULL;
     PyObject *waited = now ? PyNumber_Subtract(now, OF(upstream, upstream, asked_at)) : NULL;
     PyObject *sent = waited ? PyLong_FromSsize_t(PyBytes_GET_SIZE(octets)) : NULL;
-    int failed = !sent || add_to(slot(account, account_sent), sent) ||
+    int may = sent ? take_off(exchange, sent, now) : -1;
+    int failed = may <= 0 || add_to(slot(account, account_sent), sent) ||
                  add_to(slot(exchange, exchange_up_sent), OF(upstream, upstream, sent)) ||
                  add_to(slot(exchange, exchange_up_received), came);
     if (!failed) {
@@ -87,7 +105,7 @@ static int deliver(Ahead *self, PyObject *exchange, PyObject *note, PyObject *co
     Py_XDECREF(now);
     Py_XDECREF(waited);
     Py_XDECREF(sent);
-    return failed ? -1 : 0;
+    return may == 0 ? 0 : failed ? -1 : 1;
 }
 
 /* Tell the client's connection that the exchange is over; an exception that is set says why. */
@@ -143,8 +161,8 @@ static int take_whole(Ahead *self, PyObject *data)
     if (note) {
         PyObject *came = PyLong_FromSsize_t(PyBytes_GET_SIZE(data)), *downstream = Py_NewRef(self->downstream);
         Py_INCREF(exchange);
-        int failed = came ? deliver(self, exchange, note, content, came) : -1;
-        taken = end(downstream, failed) ? -1 : 1;
+        int sent = came ? deliver(self, exchange, note, content, came) : -1;
+        if (sent) taken = end(downstream, sent < 0) ? -1 : 1;
         Py_DECREF(exchange);
         Py_DECREF(downstream);
         Py_XDECREF(came);

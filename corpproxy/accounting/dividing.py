@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from corpproxy.accounting.rates import Bucket, Member
+    from corpproxy.accounting.buckets import Bucket
+    from corpproxy.accounting.rates import Member
 
 # So many members or buckets are looked at in one slice: one takes a millisecond at most.
 SLICE = 300

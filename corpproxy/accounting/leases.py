@@ -23,8 +23,9 @@ from typing import NamedTuple
 # The least that is worth lending, but for the rest of a budget.
 LEAST_OCTETS = 16 * 1024
 
-# How long a loan may be used without hearing from the lender.
-TERM_SECONDS = 10.0
+# How long a loan may be used without hearing from the lender: who asks for little, now and then, costs both
+# a question in half of this.
+TERM_SECONDS = 30.0
 
 # By how much the clock of a borrower may be slower than the lender's: one in a hundred, which no clock is.
 DRIFT = 0.01

@@ -203,6 +203,15 @@ class NodeQuotas(Quotas):
             self._call(member, holding)
         self._changed.add(member)
 
+    def common_standing(self, row: Common, now: float) -> Standing | None:
+        """How a member stands by what all have in common; None where that does not count now."""
+        quota = self._quotas.get(row.limit)
+        if quota is None or not self._is_of_now(row, now):
+            return None
+        holding = self._holdings.get((row.limit, row.whom))
+        mine = holding.borrower.moved if holding is not None and holding.until == row.until else 0
+        return Standing(row.elsewhere + mine, quota.allowed + row.granted, row.until)
+
     def moved_at_most(self, members: Iterable[Member], run: str) -> list[Moved]:
         """What these may have moved in this run: what its workers hold may be used by now."""
         found = []
@@ -334,7 +343,7 @@ class NodeQuotas(Quotas):
         super().grant(limit, whom, more, now)
         return super().standing(limit, whom, now)
 
-    def reset(self, limit: str, whom: str | None, now: float) -> int:
+    def reset(self, limit: str, whom: str | None, now: float) -> set[str]:
         """Begin anew for a member, or for all of a limit."""
         for member, holding in self._holdings.items():
             if member[0] == limit and whom in (None, member[1]):

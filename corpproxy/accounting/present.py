@@ -119,9 +119,10 @@ class Person(Struct, frozen=True):
     """
     One person, or one address of which nobody knows whose it is (then ``named`` is not set).
 
-    ``received`` came from their clients, ``sent`` went to them: octets since somebody began to look.  Rates
-    are octets a second.  ``ended`` and ``refused`` count exchanges since then.  ``slowed`` are the limits for
-    which something of theirs waited just now.
+    ``received`` came from their clients, ``sent`` went to them: octets of what runs, since it began, and of
+    what ended since somebody began to look.  Rates are octets a second.  ``ended`` and ``refused`` count
+    exchanges since then.  ``slowed`` are the limits for which something of theirs waited just now.
+    ``categories`` are those of what runs, for the quotas of these; they are not told.
     """
 
     who: str
@@ -139,6 +140,7 @@ class Person(Struct, frozen=True):
     refused: int = 0
     slowed: tuple[str, ...] = ()
     quota: QuotaUse | None = None
+    categories: tuple[str, ...] = ()
 
 
 class Shown(NamedTuple):
@@ -364,6 +366,7 @@ def _both(one: Person, other: Person) -> Person:
         addresses=tuple(sorted({*one.addresses, *other.addresses}))[:MAX_ADDRESSES],
         groups=one.groups or other.groups,
         slowed=tuple(sorted({*one.slowed, *other.slowed})),
+        categories=tuple(sorted({*one.categories, *other.categories})),
         **{name: getattr(one, name) + getattr(other, name) for name in _ADDED},
     )
 

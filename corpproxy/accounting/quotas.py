@@ -200,8 +200,8 @@ class Quotas:
         self._changed.add((limit, whom))
         return self.standing(limit, whom, now)
 
-    def reset(self, limit: str, whom: str | None, now: float) -> int:
-        """Begin anew for a member, or for all of a limit; how many they were."""
+    def reset(self, limit: str, whom: str | None, now: float) -> set[str]:
+        """Begin anew for a member, or for all of a limit; who they were."""
         found = [one for one in self._rows if one[0] == limit and whom in (None, one[1])]
         for member in found:
             row = self._rows[member]
@@ -209,7 +209,7 @@ class Quotas:
             row.minute = row.octets = 0
             row.is_over = False
             self._changed.add(member)
-        return len(found)
+        return {whom for _, whom in found}
 
     def standing(self, limit: str, whom: str, now: float) -> Standing | None:
         """How a member stands; None where it used nothing yet, or there is no such quota."""

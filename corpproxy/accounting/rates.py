@@ -15,95 +15,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 
+from corpproxy.accounting.buckets import FIRST_SECONDS, MOST_SECONDS, Bucket, Stock
 from corpproxy.accounting.dividing import Pauses, dividing
 from corpproxy.accounting.sharing import BucketKey, Wanted
 
-# What a bucket holds when nobody takes from it: so much of its rate.  A page of a few pictures comes at
-# once, and over ten seconds nobody gets 3 % more than the rate.
-BURST_SECONDS = 0.25
-# A bucket is made half full, for the same reason.
-FIRST_SECONDS = BURST_SECONDS / 2
-# A machine that stood still for longer does not catch up.
-MOST_SECONDS = 1.0
 # Less than this is not worth a turn of a connection; it is kept until there is more.
 PIECE_OCTETS = 4 * 1024
 # What one that is not known yet may want.
 ANY = 1 << 40
-
-
-class Bucket:
-    """
-    Octets that may be moved, at most `BURST_SECONDS` of ``rate`` (octets a second) when nobody wants them.
-
-    ``tokens`` falls below zero when something had to be moved that could not wait.  ``hungry`` counts the
-    members that wait for it: what comes in is theirs.  ``held`` says that it was the reason in the last
-    dealing why somebody did not get more.  ``whole`` is the rate of the limit, of which this process has its
-    part.  ``drawn`` is what people took of it without waiting, ``eager`` those who had to wait for it, since
-    that was told the last time.
-    """
-
-    __slots__ = ("drawn", "eager", "held", "hungry", "key", "members", "rate", "seen", "tokens", "whole")
-
-    # Whether it is filled by loans, and not with time.
-    is_lent = False
-
-    def __init__(self, key: BucketKey, rate: float, now: float) -> None:
-        self.key = key
-        self.rate = self.whole = rate
-        self.tokens = rate * FIRST_SECONDS
-        self.seen = now
-        self.members = 0
-        self.hungry = 0
-        self.held = False
-        self.drawn: dict[str, int] = {}
-        self.eager: set[str] = set()
-
-    def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
-        """Let in what came since the last time."""
-        seconds = now - self.seen
-        self.seen = now
-        if seconds <= 0:
-            return
-        most = self.rate * most_seconds
-        if self.tokens < most:
-            self.tokens = min(most, self.tokens + self.rate * seconds)
-
-    def spill(self) -> None:
-        """Drop what nobody wanted, beyond the burst."""
-        self.tokens = min(self.tokens, self.rate * BURST_SECONDS)
-
-    def begin_anew(self) -> None:
-        """Forget what was taken until now."""
-        if self.drawn:
-            self.drawn = {}
-        if self.eager:
-            self.eager = set()
-
-    def change(self, rate: float, now: float) -> None:
-        """Fill at another rate from now on."""
-        self.fill(now)
-        self.rate = rate
-        self.spill()
-
-
-class Stock(Bucket):
-    """What is lent of a quota: nothing comes in with time, and nothing spills."""
-
-    __slots__ = ()
-
-    is_lent = True
-
-    def __init__(self, key: BucketKey) -> None:
-        super().__init__(key, 0.0, 0.0)
-
-    def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
-        """Nothing comes but by loans."""
-
-    def spill(self) -> None:
-        """What is lent stays until it is given back."""
-
-    def change(self, rate: float, now: float) -> None:
-        """There is no rate."""
 
 
 class Member:
@@ -137,7 +56,7 @@ class Member:
         person = self.person
         for bucket in self.buckets:
             bucket.tokens -= octets
-            bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+            bucket.note(person, octets)
 
     def ready(self, now: float) -> int:
         """How much may be taken at once: nothing while anybody waits for one of the buckets."""
@@ -154,9 +73,9 @@ class Member:
         person = self.person
         for bucket in self.buckets:
             if bucket.held:
-                bucket.eager.add(person)
+                bucket.wait(person)
             else:
-                bucket.drawn[person] = bucket.drawn.get(person, 0) + octets
+                bucket.note(person, octets)
 
     def wait_for(self, buckets: Iterable[Bucket]) -> None:
         """Wait for these buckets and no others."""
@@ -165,7 +84,7 @@ class Member:
         self.blocked = tuple(buckets)
         for bucket in self.blocked:
             bucket.hungry += 1
-            bucket.eager.add(self.person)
+            bucket.wait(self.person)
 
     @property
     def want(self) -> int:
@@ -203,7 +122,7 @@ class Claim:
 
 class Rates:
     """
-    All buckets of one process, and the members below them.
+    All buckets of one process, and the members below them; ``stocks`` are those that are filled by loans.
 
     ``part`` is what a new bucket has of its rate here; ``spread`` the people who wait in several processes.
     """
@@ -212,6 +131,7 @@ class Rates:
         self.part = 1.0
         self.spread: Mapping[str, int] = {}
         self.buckets: dict[BucketKey, Bucket] = {}
+        self.stocks: dict[BucketKey, Stock] = {}
         self._members: dict[Hashable, Member] = {}
         # In the order in which they began to wait.
         self._hungry: dict[Member, None] = {}
@@ -266,8 +186,20 @@ class Rates:
             del self._members[member.key]
             for bucket in member.buckets:
                 bucket.members -= 1
-                if not bucket.members and self._may_forget(bucket):
-                    del self.buckets[bucket.key]
+                self._left(bucket)
+
+    def invite(self, buckets: Iterable[tuple[BucketKey, float]], now: float) -> tuple[Bucket, ...]:
+        """Give buckets to somebody who takes of them what is there, and never waits; until `see_off`."""
+        found = tuple(self._bucket(one, rate, now) for one, rate in buckets)
+        for bucket in found:
+            bucket.guests += 1
+        return found
+
+    def see_off(self, buckets: Iterable[Bucket]) -> None:
+        """Who was invited to these takes of them no more."""
+        for bucket in buckets:
+            bucket.guests -= 1
+            self._left(bucket)
 
     def forgetting(self, now: float) -> Iterator[None]:
         """Forget buckets that nobody takes from and that are full again, a slice at each step."""
@@ -343,11 +275,9 @@ class Rates:
         told = {}
         pauses = Pauses()
         for key, bucket in list(self.buckets.items()):
-            # What is lent has its own ways.
-            if not bucket.is_lent:
-                drawn = sum(bucket.drawn.values())
-                content = len(bucket.drawn.keys() - bucket.eager)
-                told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
+            drawn = sum(bucket.drawn.values())
+            content = len(bucket.drawn.keys() - bucket.eager)
+            told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
             bucket.begin_anew()
             if pauses.is_due():
                 yield
@@ -358,7 +288,8 @@ class Rates:
         """Forget what was taken until now, a slice at each step."""
         pauses = Pauses()
         for bucket in list(self.buckets.values()):
-            bucket.begin_anew()
+            if bucket.drawn or bucket.eager:
+                bucket.begin_anew()
             if pauses.is_due():
                 yield
         yield from self._note_eager(pauses)
@@ -370,25 +301,27 @@ class Rates:
             if bucket is not None:
                 bucket.change(rate, now)
 
-    def stock(self, key: BucketKey) -> Bucket:
+    def stock(self, key: BucketKey) -> Stock:
         """What is lent of a quota; nothing at first.  It is there until it is dropped."""
-        stock = self.buckets.get(key)
+        stock = self.stocks.get(key)
         if stock is None:
-            stock = self.buckets[key] = Stock(key)
+            stock = self.stocks[key] = Stock(key)
         return stock
 
     def drop(self, key: BucketKey) -> None:
         """Forget a stock that nobody takes from."""
-        self.buckets.pop(key, None)
+        self.stocks.pop(key, None)
 
     # Inside.
 
     def _bucket(self, key: BucketKey, rate: float, now: float) -> Bucket:
         bucket = self.buckets.get(key)
+        if bucket is None and key in self.stocks:
+            return self.stocks[key]
         if bucket is None:
             bucket = self.buckets[key] = Bucket(key, rate * self.part, now)
             bucket.whole = rate
-        elif bucket.whole != rate and not bucket.is_lent:
+        elif bucket.whole != rate:
             bucket.whole = rate
             bucket.change(rate * self.part, now)
         return bucket
@@ -402,12 +335,17 @@ class Rates:
         """Those who wait now wait in the time that begins, too."""
         for member in list(self._hungry):
             for bucket in member.blocked:
-                bucket.eager.add(member.person)
+                bucket.wait(member.person)
             if pauses.is_due():
                 yield
 
+    def _left(self, bucket: Bucket) -> None:
+        """Somebody stands below a bucket no more."""
+        if not bucket.members and self._may_forget(bucket):
+            self.buckets.pop(bucket.key, None)
+
     def _may_forget(self, bucket: Bucket) -> bool:
-        return not bucket.is_lent and bucket.tokens >= bucket.rate * FIRST_SECONDS
+        return not (bucket.is_lent or bucket.guests) and bucket.tokens >= bucket.rate * FIRST_SECONDS
 
     def _is_fed(self, member: Member) -> None:
         """Nobody of a member waits any more."""

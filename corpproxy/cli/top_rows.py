@@ -168,7 +168,7 @@ def _of_person(row: Row) -> list[str]:
         row["who"],
         ", ".join(row["groups"]),
         ", ".join(row["addresses"]),
-        f"{octets_text(row['sent'])} down, {octets_text(row['received'])} up since you look",
+        f"{octets_text(row['sent'])} down, {octets_text(row['received'])} up so far",
         f"{share(row)} of {quota['limit']}" if quota else "",
     ]
 

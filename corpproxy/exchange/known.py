@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from corpproxy.accounting.leeway import Leeway
 from corpproxy.audit.record import Record
 from corpproxy.destination.model import AddressClass, Destination, Host
 from corpproxy.exchange.exchange import Exchange, Mode
@@ -42,8 +43,9 @@ class Known:
 
     ``again`` gives the identity as it is at a moment; ``lasts`` says how long the decision holds.
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
-    ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like this one
-    that went as nearly all go.
+    ``leeway`` is what such exchanges may move while nothing of their limits bites, None where that has to be
+    looked up.  ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like
+    this one that went as nearly all go.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Known:
         "fields",
         "identity",
         "lasts",
+        "leeway",
         "record",
         "sections",
     )
@@ -79,6 +82,7 @@ class Known:
         self.lasts = lasts
         self.fields: Recipe | None = None
         self.record: Record | None = None
+        self.leeway: Leeway | None = None
 
 
 def recall(exchange: Exchange) -> bool:

@@ -50,6 +50,9 @@ class Held(Protocol):
     def lead(self) -> None:
         """Hold the connections that the exchange has now to the limits."""
 
+    def covers(self, octets: int, /) -> bool:
+        """Whether an answer of so many octets may go to the client at once."""
+
     def take(self, applied: tuple[Applied, ...], /, *, begins: bool = False) -> None:
         """Hold the exchange to these limits from now on."""
 
@@ -75,6 +78,12 @@ def begin_limited(exchange: Exchange) -> None:
     """Find the limits of an exchange that is about to begin; a refusal is raised where a quota is used up."""
     limiting = exchange.in_force.limiting
     assert limiting is not None
+    known = exchange.known
+    leeway = known.leeway if known is not None else None
+    if leeway is not None and leeway.holds(exchange.started):
+        # None of these is used up.
+        exchange.limited = leeway.applied
+        return
     exchange.limited = limits_of(exchange, exchange.in_force, exchange.started)
     blocking = blocked_by(exchange.limited)
     if blocking is not None:

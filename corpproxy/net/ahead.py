@@ -8,6 +8,9 @@ with its head, as nearly all do, nothing is left that a road would have to do.
 This is no other road.  Nothing is decided here, and whatever goes otherwise is the road's: an answer that is
 long, steers the connection or does not come, a client that leaves, a limit.  The road begins then, goes from
 station to station as ever, and finds its request sent.
+
+Somebody's limits are no reason to wait while nothing of them bites: what such an exchange may move is known
+as well (`corpproxy.accounting.leeway`).  The answer is taken off that, or the road begins where it is more.
 """
 
 from __future__ import annotations
@@ -48,11 +51,14 @@ _server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
 _FORWARDED = ResultCode.FORWARDED
 _LENGTH, _NONE = Framing.LENGTH, Framing.NONE
 
+# By so much the head of an answer may grow on its way: a Via, and how the connection goes on.
+WRITTEN_OCTETS = 1024
+
 
 def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
     """Send the request of an exchange like one before; False where its road has to begin first."""
     try:
-        return _send(downstream, exchange)
+        return open_ahead(downstream) if exchange.method == b"CONNECT" else _send(downstream, exchange)
     except Refusal:
         return False  # its road says so
     except Exception as bug:
@@ -63,16 +69,18 @@ def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
 def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
     """Send it; ``native/ahead.c`` is made after it."""
     in_force = exchange.in_force
-    # What waits for its turn, what the answer decides, a client that has connections of its own.
-    if in_force.limiting is not None or in_force.needs_answer or downstream.pins is not None:
+    # What the answer decides, a client that has connections of its own.
+    if in_force.needs_answer or downstream.pins is not None:
         return False
     if not recall(exchange):
         return False
-    if exchange.method == b"CONNECT":
-        open_ahead(downstream)
-        return True
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
+    if in_force.limiting is not None:
+        # What waits for its turn, or is told how much it has used.
+        leeway = known.leeway
+        if leeway is None or not leeway.may_begin(exchange.started):
+            return False
     proxy.admission.check_person(downstream)
     upstream = proxy.pool.take(_server((known.dial.name, known.destination.port)), known.addresses)
     if upstream is None:
@@ -138,7 +146,9 @@ class Ahead(_Ahead):
         content = None
         is_plain = head.status not in _STEERING and exchange.held is None and not upstream.challenges
         if is_plain and (body.framing is _LENGTH or body.framing is _NONE):
-            content = upstream.take_whole(body.length or 0)
+            length = body.length or 0
+            if exchange.in_force.limiting is None or self._may_take(exchange, head, length):
+                content = upstream.take_whole(length)
         if content is None:
             self._begin_road()
             upstream.asked_no_more().answered(head, body)
@@ -150,6 +160,14 @@ class Ahead(_Ahead):
             error = bug
         downstream.ended(error)
 
+    def _may_take(self, exchange: Exchange, head: ResponseHead, length: int) -> bool:
+        """Whether there is so much below the limits, with the head of an answer as it may be written."""
+        leeway = exchange.known.leeway if exchange.known is not None else None
+        if leeway is None:
+            return False
+        octets = head.octets + WRITTEN_OCTETS + length
+        return leeway.covers(exchange.account.received, octets, self._downstream.proxy.pacer.seconds())
+
     def _deliver(self, exchange: Exchange, head: ResponseHead, framing: Framing, content: bytes) -> None:
         """Send a whole answer; with it the exchange has nothing more to do."""
         downstream, upstream = self._downstream, self._upstream
@@ -159,6 +177,9 @@ class Ahead(_Ahead):
             note = (exchange.method, via, keep, len(content), head.status, upstream.keep, written)
             head.fields.outline.note(_NOTE if keep else _NOTE_AT_END, note)
         octets = written + content
+        known = exchange.known
+        if exchange.in_force.limiting is not None and known is not None and known.leeway is not None:
+            known.leeway.charge(exchange.account.received, len(octets), downstream.proxy.pacer.seconds())
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         exchange.status = head.status
         exchange.answered = True

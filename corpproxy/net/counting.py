@@ -48,6 +48,12 @@ class Counter:
         if counted is not None:
             self._add(account, *counted)
 
+    def add(self, members: tuple[Member, ...], octets: int) -> None:
+        """Count octets that moved for these members; they are told with the next that are."""
+        counts = self._counts
+        for member in members:
+            counts[member] = counts.get(member, 0) + octets
+
     def flush(self) -> None:
         """Tell what was counted, now."""
         counts, self._counts = self._counts, {}
@@ -77,7 +83,5 @@ class Counter:
     def _add(self, account: Account, members: tuple[Member, ...], moved: int) -> int:
         now = account.received + account.sent
         if now != moved:
-            counts = self._counts
-            for member in members:
-                counts[member] = counts.get(member, 0) + now - moved
+            self.add(members, now - moved)
         return now

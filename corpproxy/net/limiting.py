@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpproxy.accounting.rates import PIECE_OCTETS
 from corpproxy.accounting.sharing import DOWN, UP, BucketKey
 from corpproxy.exchange.limited import limits_of
+from corpproxy.net.ahead import Ahead
 from corpproxy.net.pacing import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from corpproxy.accounting.leeway import Leeway
     from corpproxy.net.downstream import Downstream
     from corpproxy.policy.limits import Applied
 
@@ -26,13 +29,18 @@ class Limiting:
     one pace; the content of the request, and what the client sends, off the client's at another.  Heads and
     short answers are not kept waiting: they are taken off the buckets when they have moved, and who has moved
     more than there was waits before the next exchange begins.
+
+    An exchange that begins far below its limits has none of this: while it has a leeway
+    (`corpproxy.accounting.leeway`) it is a short one, which nothing holds back.  With content that does not
+    come whole, or is more than there is, it begins to be held to its limits as all others are.
     """
 
-    __slots__ = ("_downstream", "_names", "_paces", "_seconds", "_turn", "applied")
+    __slots__ = ("_downstream", "_leeway", "_names", "_paces", "_seconds", "_turn", "applied")
 
     def __init__(self, downstream: Downstream) -> None:
         self._downstream = downstream
         self._paces: list[Pace | None] = [None, None]
+        self._leeway: Leeway | None = None
         self._seconds = 0.0
         self._names: set[str] = set()
         self._turn: Pace | None = None
@@ -74,6 +82,11 @@ class Limiting:
     def lead(self) -> None:
         """Read the connections that the exchange has at its paces."""
         downstream = self._downstream
+        if self._leeway is not None:
+            if downstream.upstream is None and downstream.exchange.content_over:
+                return
+            self._leeway = None
+            self._hold(begins=True)
         down, up = self._paces
         if down is not None and downstream.upstream is not None:
             # What came with the head of the answer is on its way already.
@@ -83,9 +96,21 @@ class Limiting:
             up.charge(downstream.exchange.account.received)
             up.lead(downstream)
 
+    def covers(self, octets: int) -> bool:
+        """Whether an answer of so many octets may go to the client at once, and counts when it is over."""
+        leeway, downstream = self._leeway, self._downstream
+        if leeway is None:
+            return False
+        return leeway.covers(downstream.exchange.account.received, octets, downstream.proxy.pacer.seconds())
+
     def close(self) -> None:
         """The exchange is over: what it moved in all is taken off the buckets."""
+        is_short = self._leeway is not None
         self._leave()
+        if is_short and not self._names:
+            # Nothing held it, and there is nothing to tell.
+            exchange = self._downstream.exchange
+            exchange.held, exchange.limited = None, ()
 
     # Which limits.
 
@@ -93,13 +118,20 @@ class Limiting:
         """Hold the exchange to these limits from now on; from its first octet, where it begins."""
         self._leave()
         self.applied = applied
+        self._hold(begins=begins)
+
+    def begin_short(self, leeway: Leeway) -> None:
+        """Let the exchange begin far below its limits."""
+        self.applied, self._leeway = leeway.applied, leeway
+
+    def _hold(self, *, begins: bool) -> None:
+        applied, exchange = self.applied, self._downstream.exchange
+        account = exchange.account
         members = tuple((one.limit.name, one.whom) for one in applied if one.limit.quota is not None)
         if members:
-            account = self._downstream.exchange.account
             counted = 0 if begins else account.received + account.sent
             self._downstream.proxy.counter.begin(account, members, counted)
-        account = self._downstream.exchange.account
-        person = self._downstream.exchange.identity.name or self._downstream.exchange.client
+        person = exchange.identity.name or exchange.client
         self._paces = [
             self._pace(person, DOWN, 0 if begins else account.sent),
             self._pace(person, UP, 0 if begins else account.received),
@@ -122,6 +154,10 @@ class Limiting:
     def _leave(self) -> None:
         self.abandon()
         account = self._downstream.exchange.account
+        leeway, self._leeway = self._leeway, None
+        if leeway is not None:
+            leeway.charge(account.received, account.sent, self._downstream.proxy.pacer.seconds())
+            return
         self._downstream.proxy.counter.end(account)
         for pace, moved in zip(self._paces, (account.sent, account.received), strict=True):
             if pace is not None:
@@ -139,11 +175,34 @@ def limit(downstream: Downstream) -> Limiting | None:
     """Hold an exchange that is about to begin to its limits; None without any."""
     exchange = downstream.exchange
     applied = exchange.limited
+    leeway = _leeway(downstream, applied)
     if not applied:
         return None
     exchange.held = limiting = Limiting(downstream)
-    limiting.take(applied, begins=True)
+    if leeway is not None and leeway.covers(exchange.account.received, PIECE_OCTETS, _seconds(downstream)):
+        limiting.begin_short(leeway)
+    else:
+        limiting.take(applied, begins=True)
     return limiting
+
+
+def _leeway(downstream: Downstream, applied: tuple[Applied, ...]) -> Leeway | None:
+    """The leeway of an exchange that may be a short one; it is known for those like it."""
+    exchange, proxy = downstream.exchange, downstream.proxy
+    limiting, known = exchange.in_force.limiting, exchange.known
+    if exchange.method == b"CONNECT" or not exchange.content_over or limiting is None:
+        return None
+    if known is not None and known.leeway is not None and known.leeway.applied is applied:
+        return known.leeway
+    person = exchange.identity.name or exchange.client
+    leeway = proxy.leeways.of(person, applied, limiting, exchange.started)
+    if known is not None and limiting.is_lasting:
+        known.leeway = leeway
+    return leeway
+
+
+def _seconds(downstream: Downstream) -> float:
+    return downstream.proxy.pacer.seconds()
 
 
 def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
@@ -155,6 +214,11 @@ def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
         if not applied:
             return applied
         limiting = exchange.held = Limiting(downstream)
+        if isinstance(downstream.run, Ahead) and exchange.in_force.limiting is not None:
+            # It began below the limits that are known of its like, and nothing of it is counted yet.
+            limiting.take(applied, begins=True)
+            limiting.lead()
+            return applied
     if applied != limiting.applied:
         limiting.take(applied)
         limiting.lead()

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy.accounting.buckets import Bucket
 from corpproxy.accounting.rates import PIECE_OCTETS, Claim, Rates
 from corpproxy.accounting.sharing import BucketKey
 
@@ -83,9 +84,14 @@ class Pacer:
 
     def join(self, person: str, buckets: Buckets, wake: Callable[[], None]) -> Claim:
         """Give a claim below these buckets."""
-        if self._call is None:
-            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+        self.run()
         return self.rates.join(person, buckets, self.seconds(), wake)
+
+    def invite(self, buckets: Buckets) -> tuple[Bucket, ...]:
+        """Give these buckets to somebody who takes of them without a claim."""
+        if buckets:
+            self.run()
+        return self.rates.invite(buckets, self.seconds())
 
     def leave(self, claim: Claim) -> None:
         """A claim is over."""
@@ -122,6 +128,11 @@ class Pacer:
                 found.setdefault(bucket.key.limit, set()).add(person_of(member.person))
         return {name: tuple(people) for name, people in found.items()}
 
+    def run(self) -> None:
+        """Deal from now on, for as long as there is anything to be dealt or lent."""
+        if self._call is None:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+
     def _turn(self) -> None:
         self._began = self.seconds()
         self._steps = self._dealing(self._began)
@@ -145,7 +156,7 @@ class Pacer:
             is_over = True
         if not is_over:
             self._call = self._clock.callLater(0, self._step)
-        elif len(self.rates) or self.rates.buckets or self.rates.is_wanted:
+        elif len(self.rates) or self.rates.buckets or self.rates.stocks or self.rates.is_wanted:
             seconds = self._began + TURN_SECONDS - self.seconds()
             self._call = self._clock.callLater(max(seconds, LEAST_SECONDS), self._turn)
         else:

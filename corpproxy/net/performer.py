@@ -126,6 +126,8 @@ class Performer:
     def _fetch(self, command: commands.Fetch) -> Any:
         downstream = self._downstream
         if downstream.upstream is not None:
+            if downstream.exchange.in_force.limiting is not None and downstream.exchange.held is None:
+                limit(downstream)
             Fetching(self._run, downstream, command).join(downstream.upstream)
             return PENDING
         downstream.proxy.admission.check_person(downstream)
@@ -156,11 +158,12 @@ class Performer:
             downstream.write(command.head)
             return None
         framing = command.framing
-        if exchange.held is not None:
-            exchange.held.lead()
-        content = None
+        held, length = exchange.held, -1
         if framing is _LENGTH or framing is _NONE:
-            content = upstream.take_whole(command.answer.body.length or 0)
+            length = command.answer.body.length or 0
+        if held is not None and not (length >= 0 and held.covers(len(command.head) + length)):
+            held.lead()
+        content = upstream.take_whole(length) if length >= 0 else None
         if content is not None:
             # What most answers are: short, and there.
             octets = command.head + content
@@ -172,6 +175,8 @@ class Performer:
             downstream.upstream = None
             upstream.release(exchange.content_over)
             return None
+        if held is not None:
+            held.lead()
         downstream.proxy.books.running(exchange)
         run = self._run
         relay = ContentRelay(run, downstream, upstream, command, exchange.in_force.limits)

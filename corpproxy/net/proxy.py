@@ -23,6 +23,7 @@ from corpproxy.net.borrowing import Borrowing
 from corpproxy.net.counting import Counter
 from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.heads import Heads
+from corpproxy.net.leeways import Leeways
 from corpproxy.net.names import Names
 from corpproxy.net.pacing import Pacer
 from corpproxy.net.pool import Pool
@@ -146,6 +147,7 @@ class Proxy:
         self.counter = Counter(reactor)
         self.borrowing = Borrowing(self.pacer, reactor)
         self.pacer.looked, self.pacer.lacking = self.borrowing.turning, self.borrowing.lack
+        self.leeways = Leeways(reactor, now, self.pacer, self.counter, self.borrowing)
         self.stopping = False
         self._date = b""
         self._date_second = -1

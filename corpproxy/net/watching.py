@@ -60,6 +60,7 @@ class Sums:
 
     __slots__ = (
         "addresses",
+        "categories",
         "connections",
         "ended",
         "groups",
@@ -83,6 +84,7 @@ class Sums:
         self.connections = self.tunnels = self.running = 0
         self.addresses: dict[str, None] = {}
         self.slowed: set[str] = set()
+        self.categories: set[str] = set()
 
     def finish(self, seconds: float) -> None:
         """A pass is over: what has moved since the one before it is a rate."""
@@ -191,12 +193,16 @@ class Watching:
         sums.running += 1
         sums.tunnels += exchange.opened
         sums.groups = exchange.identity.groups
+        if exchange.destination is not None:
+            sums.categories.update(exchange.destination.categories)
         moved = self._moved.get(exchange)
         if moved is None:
             moved = self._moved[exchange] = Moved()
             if not self._now.seconds and not over:
                 # What moved before anybody looked is no rate.
                 moved.received, moved.sent = exchange.account.received, exchange.account.sent
+                sums.totals[0] += moved.received
+                sums.totals[1] += moved.sent
         self._note(exchange, moved, sums, over)
 
     def _note(self, exchange: Exchange, moved: Moved, sums: Sums, over: float) -> None:
@@ -301,6 +307,7 @@ class Watching:
             ended=sums.ended,
             refused=sums.refused,
             slowed=tuple(sorted(sums.slowed)),
+            categories=tuple(sorted(sums.categories)),
         )
 
     def _see(self, question: Question, found: _Found) -> Generator[None, None, None]:

@@ -111,7 +111,8 @@ class Limits:
     """
     The table; ``networks`` and ``missing`` are as in `corpproxy.policy.decide.Policy`.
 
-    ``standings`` is what is used of quotas, ``reads`` are the facts that it looks at.
+    ``standings`` is what is used of quotas, ``reads`` are the facts that it looks at.  ``is_lasting`` says
+    that none of these differ between exchanges of the same person with the same host.
     """
 
     def __init__(
@@ -127,6 +128,8 @@ class Limits:
         self._missing = missing
         self._table = Table(self.limits, networks, missing)
         self.reads = frozenset(name.partition(".")[0] for name in self._table.reads)
+        # Whether the same limits hold for all that are alike but for their paths and their answers.
+        self.is_lasting = self.reads.isdisjoint(_PASSING)
         self._groups = [
             frozenset(name for part in demanded(limit.who) for name in part.group) for limit in self.limits
         ]
@@ -157,13 +160,17 @@ class Limits:
                 ]
         return tuple(found)
 
-    def of(self, identity: Identity, client: str, listener: str, at: float) -> tuple[Applied, ...]:
-        """The limits of somebody now, whatever they ask for."""
-        return self._whatever.find(Facts(identity, client, listener, "", "", Host(""), 0, "", (), at))
+    def of(
+        self, identity: Identity, client: str, listener: str, at: float, categories: tuple[str, ...] = ()
+    ) -> tuple[Applied, ...]:
+        """The limits of somebody now, whatever they ask for; of categories those that are named."""
+        facts = Facts(identity, client, listener, "", "", Host(""), 0, "", categories, at)
+        found = self._whatever.find(facts)
+        return tuple(one for one in found if one.limit.per is not Per.CATEGORY or one.whom in categories)
 
     @cached_property
     def _whatever(self) -> Limits:
-        limits = [replace(one, what=What()) for one in self.limits if one.per is not Per.CATEGORY]
+        limits = [replace(one, what=What()) for one in self.limits]
         return Limits(limits, self.networks, self._missing, self.standings)
 
     def next_change(self, at: float) -> float:
@@ -202,5 +209,8 @@ def _of_these(has: Sequence[str], named: frozenset[str]) -> Sequence[str]:
     """Of several groups or categories those that the limit names, or all where it names none."""
     return [one for one in has if not named or one in named] or ("",)
 
+
+# What differs between exchanges of the same person with the same host, or is not known of each.
+_PASSING = frozenset({"path", "address_classes", "addresses", "countries", "asns", "answer"})
 
 NO_LIMITS = Limits(())

@@ -186,13 +186,14 @@ class Standings:
     """
     How all members stand, each by the name of its limit and its own.
 
-    ``version`` grows when it becomes another question whether somebody has anything left.  While `UNKNOWN` is
-    spent, everybody is: what cannot be read is no free pass.
+    ``version`` grows when it becomes another question whether somebody has anything left, ``shifts`` also
+    when it becomes another whether the person is told how little that is.  While `UNKNOWN` is spent,
+    everybody is: what cannot be read is no free pass.
     """
 
     def __init__(self) -> None:
         self.all: dict[Member, Standing] = {}
-        self.version = 0
+        self.version = self.shifts = 0
         self._spent: dict[Member, float] = {}
 
     def take(self, standings: Mapping[Member, Standing]) -> None:
@@ -206,6 +207,9 @@ class Standings:
                 self._spent.pop(member, None)
             if (before is not None and before.is_spent) != standing.is_spent:
                 self.version += 1
+                self.shifts += 1
+            elif (before is not None and before.is_noticed) != standing.is_noticed:
+                self.shifts += 1
 
     def of(self, limit: str, whom: str, at: float) -> Standing | None:
         """How a member stands at a time; None where nothing is used yet."""

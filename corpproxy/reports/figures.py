@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from corpproxy.reports.period import Period
@@ -87,13 +88,26 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Those that a table does not name: how many there are, and what they have together."""
+
+    names: int = 0
+    now: Counts = Counts()
+    before: Counts = Counts()
+
+
+NO_REST = Rest()
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """
     All numbers of a report.
 
     ``group`` and ``user`` are whom it keeps to, empty for everybody.  ``people`` and ``hosts`` are how many
-    there were; ``top_...`` are the first of them, the others are not named.  ``trend`` has the last periods.
-    ``new_hosts`` were asked for in none of them but this one, ``gone_hosts`` in the one before and not now.
+    there were; ``top_...`` are the first of them, and ``rests`` the others, by the names of the tables.
+    ``trend`` has the last periods.  ``new_hosts`` were asked for in none of them but this one, ``gone_hosts``
+    in the one before and not now.
     """
 
     site: str
@@ -118,3 +132,4 @@ class Figures:
     refusals: tuple[Refusal, ...]
     harms: tuple[Harm, ...]
     limited: tuple[Limited, ...]
+    rests: Mapping[str, Rest] = field(default_factory=dict)

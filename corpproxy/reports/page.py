@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from corpproxy.pages.plot import Bar, Plot, Scale, counted, in_octets, plot
 from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
-from corpproxy.reports.figures import Counts, Figures, Row, Slot
+from corpproxy.reports.figures import NO_REST, Counts, Figures, Row, Slot
 
 # The same plot for a wide page and for a telephone, where its numbers must stay legible.
 _WIDE, _NARROW = (900, 250), (360, 230)
@@ -28,6 +28,8 @@ _SLOT_WORDS = {
     "week": ("day", "the week before"),
     "month": ("day", "the month before"),
 }
+# Tables of which the first rows are shown, and the others together.
+_TOPS = ("people", "groups", "hosts", "categories")
 # How high the small bars of a trend are at most.
 SPARK_HEIGHT = 12
 
@@ -54,6 +56,7 @@ def as_page(figures: Figures) -> str:
         style=style,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         figures=figures,
+        rests={name: figures.rests.get(name, NO_REST) for name in _TOPS},
         every=figures.period.every.value,
         slot=slot,
         earlier=earlier,

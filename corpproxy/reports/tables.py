@@ -13,7 +13,7 @@ from corpproxy.audit.times import utc_text
 from corpproxy.policy.amounts import octets_text
 from corpproxy.reports import words
 from corpproxy.reports.aligned import aligned
-from corpproxy.reports.figures import Figures, Row, Slot
+from corpproxy.reports.figures import NO_REST, Figures, Rest, Row, Slot
 
 # A trend is a cell of its own: numbers of exchanges, the earliest period first.
 Cell = str | int | tuple[int, ...]
@@ -21,14 +21,21 @@ Cell = str | int | tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its name for programs, its title for people, the names of its columns, its rows."""
+    """
+    A table: its name for programs, its title for people, the names of its columns, its rows.
+
+    ``rest`` is what it does not name.
+    """
 
     name: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    rest: Rest = NO_REST
 
 
+# So many rows of a table are shown on a terminal.
+_ROWS = 10
 _COUNTED = ("exchanges", "before", "octets", "refused")
 # The same where there is nothing to compare with.
 _ALONE = ("exchanges", "octets", "refused")
@@ -40,10 +47,10 @@ def tables(figures: Figures) -> tuple[Table, ...]:
         _total(figures),
         *_over_time(figures),
         *_refused(figures),
-        _counted("people", "People", "person", figures.top_people),
-        _counted("groups", "Groups", "group", figures.top_groups),
-        _counted("hosts", "Hosts", "host", figures.top_hosts),
-        _counted("categories", "Categories", "category", figures.top_categories),
+        _counted("people", "People", "person", figures.top_people, figures),
+        _counted("groups", "Groups", "group", figures.top_groups, figures),
+        _counted("hosts", "Hosts", "host", figures.top_hosts, figures),
+        _counted("categories", "Categories", "category", figures.top_categories, figures),
         *_changed_hosts(figures),
         Table(
             "limits",
@@ -104,7 +111,7 @@ def _counts(one: Row | Slot) -> tuple[int, int, int]:
     return one.now.exchanges, one.now.octets, one.now.refused
 
 
-def _counted(name: str, title: str, what: str, rows: Sequence[Row]) -> Table:
+def _counted(name: str, title: str, what: str, rows: Sequence[Row], figures: Figures) -> Table:
     return Table(
         name,
         title,
@@ -113,6 +120,7 @@ def _counted(name: str, title: str, what: str, rows: Sequence[Row]) -> Table:
             (row.name, row.now.exchanges, row.before.exchanges, row.now.octets, row.now.refused, row.trend)
             for row in rows
         ),
+        figures.rests.get(name, NO_REST),
     )
 
 
@@ -129,6 +137,10 @@ def _csv_lines(figures: Figures) -> Iterator[str]:
         yield csv_line(table.columns)
         for row in table.rows:
             yield csv_line(map(_csv_cell, row))
+        if table.rest.names:
+            rest = table.rest
+            counts = rest.now.exchanges, rest.before.exchanges, rest.now.octets, rest.now.refused
+            yield csv_line([words.others(rest.names), *counts, ""])
 
 
 def _csv_cell(cell: Cell) -> str | int:
@@ -152,6 +164,17 @@ def as_json(figures: Figures) -> str:
             table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
             for table in tables(figures)
         },
+        "others": {
+            table.name: {
+                "names": table.rest.names,
+                "exchanges": table.rest.now.exchanges,
+                "before": table.rest.before.exchanges,
+                "octets": table.rest.now.octets,
+                "refused": table.rest.now.refused,
+            }
+            for table in tables(figures)
+            if table.rest.names
+        },
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -169,8 +192,33 @@ def as_text(figures: Figures) -> str:
 
 def _aligned(table: Table) -> str:
     lines = [tuple(column.replace("_", " ") for column in table.columns)]
-    lines += [tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:10]]
+    lines += [
+        tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:_ROWS]
+    ]
+    more = len(table.rows[_ROWS:]) + table.rest.names
+    if more:
+        lines.append((words.others(more), *_others(table)))
     return aligned(lines, [not isinstance(cell, int) for cell in table.rows[0]], "  ")
+
+
+def _others(table: Table) -> list[str]:
+    """The other columns of the last line: what all those have together that are not shown."""
+    rest = table.rest
+    sums = {
+        "exchanges": rest.now.exchanges,
+        "before": rest.before.exchanges,
+        "octets": rest.now.octets,
+        "refused": rest.now.refused,
+    }
+    told = []
+    for column, name in enumerate(table.columns[1:], 1):
+        hidden = [row[column] for row in table.rows[_ROWS:]]
+        if name in sums and table.columns[-1] == "trend":
+            whole = sums[name] + sum(cell for cell in hidden if isinstance(cell, int))
+            told.append(octets_text(whole) if name == "octets" else words.number(whole))
+        else:
+            told.append("")
+    return told
 
 
 def _cell(table: Table, column: int, cell: Cell) -> str:

@@ -19,6 +19,11 @@ def shown(name: str, nameless: str) -> str:
     return "(other hosts)" if name == OTHER_HOSTS else printable(name) or nameless
 
 
+def others(count: int) -> str:
+    """Those that are not named, as the last row of a table."""
+    return f"({number(count)} {'other' if count == 1 else 'others'})"
+
+
 def number(value: int) -> str:
     """A number with its thousands set apart."""
     return f"{value:,}"

@@ -226,9 +226,9 @@ class ByHandTests(QuotasCase):
         """One member begins anew, or all."""
         for whom in ("amir", "beth"):
             self.quotas.count("day", whom, 1000, NOW)
-        self.assertEqual(self.quotas.reset("day", "amir", NOW), 1)
+        self.assertEqual(self.quotas.reset("day", "amir", NOW), {"amir"})
         self.assertEqual((self.used(), self.used(whom="beth")), (0, 1000))
-        self.assertEqual(self.quotas.reset("day", None, NOW), 2)
+        self.assertEqual(self.quotas.reset("day", None, NOW), {"amir", "beth"})
         self.assertEqual(self.used(whom="beth"), 0)
 
     def test_kept(self):

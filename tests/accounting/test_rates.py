@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting import dividing as dividing_module
+from corpproxy.accounting.buckets import BURST_SECONDS, Bucket
 from corpproxy.accounting.dividing import Pauses, dividing
-from corpproxy.accounting.rates import ANY, BURST_SECONDS, PIECE_OCTETS, Bucket, Claim, Member, Rates
+from corpproxy.accounting.rates import ANY, PIECE_OCTETS, Claim, Member, Rates
 
 TICK = 0.25
 KIB, MIB = 1024, 1024 * 1024

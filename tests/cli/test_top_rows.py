@@ -174,7 +174,7 @@ class LineTests(SynchronousTestCase):
         quota = {"limit": "day", "share": 0.5, "until": NOW}
         self.assertEqual(
             detail(View.PEOPLE, person(quota=quota), NOW),
-            "amir; pupils; 10.1.2.3; 3.0 MiB down, 2.0 KiB up since you look; 50% of day",
+            "amir; pupils; 10.1.2.3; 3.0 MiB down, 2.0 KiB up so far; 50% of day",
         )
 
     def test_summary(self):

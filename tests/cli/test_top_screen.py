@@ -36,7 +36,7 @@ class ScreenTests(SynchronousTestCase):
                 "beth              700 KiB/s     512 B/s   3.0 MiB         2          the line",
                 "",
                 "",
-                "amir; pupils; 10.1.2.3; 3.0 MiB down, 2.0 KiB up since you look",
+                "amir; pupils; 10.1.2.3; 3.0 MiB down, 2.0 KiB up so far",
                 "q leave  Tab people/running  Enter theirs  / find  <> order  e end  ? all keys",
             ],
         )

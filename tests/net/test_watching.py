@@ -13,6 +13,9 @@ from tests.support.builders import AMIR, BASIC, CLIENT, request, response
 
 RUNNING = Question(View.RUNNING)
 
+# The answer that opens a tunnel.
+OPENED = len(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
 
 class WatchingCase(LimitingCase):
     """A site that somebody looks at."""
@@ -37,14 +40,14 @@ class LookTests(WatchingCase):
         self.addCleanup(self.close)
 
     def test_first(self):
-        """The first look tells what is open, and no rates: nothing was counted before."""
+        """The first look tells what is open and how much it moved since it began, and no rates yet."""
         client = self.tunnel()
         client.server.send(bytes(50 * KIB))
         seen = self.look()
         self.assertEqual((seen.seconds, seen.connections, seen.tunnels, seen.exchanges), (0, 1, 1, 1))
         (person,) = seen.people
         self.assertEqual((person.who, person.named, person.tunnels), ("10.1.2.3", False, 1))
-        self.assertEqual((person.sent, person.sent_rate), (0, 0))
+        self.assertEqual((person.sent, person.sent_rate), (OPENED + 50 * KIB, 0))
 
     def test_rates(self):
         """Then rates are what moved since, each way, and what has moved adds up."""
@@ -55,7 +58,7 @@ class LookTests(WatchingCase):
         (person,) = self.look().people
         self.assertEqual((person.sent_rate, person.received_rate), (50 * KIB, 10 * KIB))
         seen = self.look()
-        self.assertEqual((seen.people[0].sent_rate, seen.people[0].sent), (0, 50 * KIB))
+        self.assertEqual((seen.people[0].sent_rate, seen.people[0].sent), (0, OPENED + 50 * KIB))
         self.assertEqual(seen.sent_rate, 0)
 
     def test_ended(self):
@@ -78,12 +81,12 @@ class LookTests(WatchingCase):
         self.look()
         client.server.send(bytes(50 * KIB))
         (person,) = self.look().people
-        self.assertEqual(person.sent, 50 * KIB)
+        self.assertEqual(person.sent, OPENED + 50 * KIB)
         client.server.send(bytes(30 * KIB))
         client.server.end()
         client.end()
         seen = self.look()
-        self.assertEqual((seen.people[0].sent, seen.people[0].tunnels), (80 * KIB, 0))
+        self.assertEqual((seen.people[0].sent, seen.people[0].tunnels), (OPENED + 80 * KIB, 0))
         self.assertEqual(self.look(RUNNING).running, ())
 
     def test_soon_again(self):

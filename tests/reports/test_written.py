@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.pages.plot import Bar, plot
 from corpproxy.reports import words
-from corpproxy.reports.figures import Counts
+from corpproxy.reports.figures import Counts, Rest, Row
 from corpproxy.reports.page import as_page
 from corpproxy.reports.tables import as_csv, as_json, as_text, tables
 from tests.reports.samples import figures
@@ -113,6 +113,43 @@ class PageTests(SynchronousTestCase):
         page = as_page(figures(total=Counts(), total_before=Counts(), **nothing))
         self.assertIn("Nothing was refused.", page)
         self.assertIn("everybody left it at that", page)
+
+
+class RestTests(SynchronousTestCase):
+    """Those that a table does not name."""
+
+    def setUp(self) -> None:
+        counts = Counts(100, 5 << 20, 3)
+        self.top = tuple(Row(f"person {number:02}", counts, counts) for number in range(20))
+        self.made = figures(
+            top_people=self.top, rests={"people": Rest(1980, Counts(70_000, 3 << 30, 9), Counts())}
+        )
+
+    def test_page(self) -> None:
+        """The page has them together in the last row."""
+        page = as_page(self.made)
+        self.assertEqual(page.count('<tr class="rest">'), 1)
+        self.assertRegex(page, r'<tr class="rest"><th scope="row">1,980 others</th><td class="n">70,000</td>')
+
+    def test_text(self) -> None:
+        """A terminal shows ten rows, and the others of the twenty are among those together."""
+        (line,) = [line for line in as_text(self.made).splitlines() if "others" in line]
+        self.assertEqual(line.split(), ["(1,990", "others)", "71,000", "1,000", "3.0", "GiB", "39"])
+
+    def test_csv(self) -> None:
+        """So has a table for a spreadsheet, behind its rows."""
+        (row,) = [row for row in csv.reader(io.StringIO(as_csv(self.made))) if row and "others" in row[0]]
+        self.assertEqual(row, ["(1,980 others)", "70000", "0", str(3 << 30), "9", ""])
+
+    def test_json(self) -> None:
+        """A program finds them beside the tables."""
+        others = json.loads(as_json(self.made))["others"]
+        self.assertEqual(set(others), {"people"})
+        self.assertEqual((others["people"]["names"], others["people"]["exchanges"]), (1980, 70_000))
+
+    def test_none(self) -> None:
+        """A table that names all has no such row."""
+        self.assertNotIn("others", as_text(figures()) + as_page(figures()) + as_csv(figures()))
 
 
 class TableTests(SynchronousTestCase):

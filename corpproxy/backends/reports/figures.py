@@ -12,7 +12,7 @@ from corpproxy.accounting.rollup import LIMITS, REFUSED
 from corpproxy.backends.reports.trends import Trends, gone
 from corpproxy.backends.store.sql import Connection
 from corpproxy.identity.grants import GROUP
-from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Row, Slot
+from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Rest, Row, Slot
 from corpproxy.reports.period import Period
 
 # How many rows a table has where nobody asks for more.
@@ -88,6 +88,12 @@ def read_figures(connection: Connection, about: About) -> Figures:
         refusals=_most_refused(refusals, about.top),
         harms=tuple(_harms(refusals, reading.deeds(), about.top)),
         limited=tuple(_limited(refusals, about.top)),
+        rests={
+            "people": _rest(people, people_before, about.top),
+            "groups": _rest(groups, groups_before, about.top),
+            "hosts": _rest(hosts, hosts_before, about.top),
+            "categories": _rest(categories, categories_before, about.top),
+        },
     )
 
 
@@ -182,8 +188,21 @@ def _between(hours: dict[int, Counts], begins: float, ends: float) -> Counts:
 
 
 def _first(now: dict[str, Counts], before: dict[str, Counts], top: int) -> tuple[Row, ...]:
-    ordered = sorted(now.items(), key=lambda row: (-row[1].exchanges, row[0]))
-    return tuple(Row(name, counts, before.get(name, Counts())) for name, counts in ordered[:top])
+    return tuple(Row(name, counts, before.get(name, Counts())) for name, counts in _in_order(now)[:top])
+
+
+def _rest(now: dict[str, Counts], before: dict[str, Counts], top: int) -> Rest:
+    """What those have together who are not among the first."""
+    others = _in_order(now)[top:]
+    return Rest(
+        len(others),
+        sum((counts for _, counts in others), Counts()),
+        sum((before.get(name, Counts()) for name, _ in others), Counts()),
+    )
+
+
+def _in_order(now: dict[str, Counts]) -> list[tuple[str, Counts]]:
+    return sorted(now.items(), key=lambda row: (-row[1].exchanges, row[0]))
 
 
 def _most_refused(refusals: Iterable[_Refused], top: int) -> tuple[Refusal, ...]:

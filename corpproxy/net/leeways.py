@@ -1,0 +1,161 @@
+"""
+Leeways: who is far below all limits has one for as long as they do something, and their exchanges nothing.
+
+See `corpproxy.accounting.leeway`.  What moved is counted and told a few times a second, for all exchanges of
+a person together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from corpproxy.accounting.leeway import Leeway, Term
+from corpproxy.accounting.sharing import DOWN, UP, BucketKey
+from corpproxy.net.pacing import TURN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from corpproxy.net.borrowing import Borrowing
+    from corpproxy.net.counting import Counter
+    from corpproxy.net.pacing import Pacer
+    from corpproxy.policy.limits import Applied, Limits
+
+log = Logger()
+
+# Who moved nothing for so long has none any more, and what was lent for it goes back.  From one page to the
+# next it is less.
+KEEP_SECONDS = 15.0
+# How often it is looked who that is.
+LOOK_SECONDS = 3.0
+
+_Key = tuple[str, ...]
+
+
+class Leeways:
+    """
+    All leeways of one process; the clock runs only while there are any.
+
+    ``now`` is POSIX seconds, for limits; all else goes by the clock.
+    """
+
+    def __init__(
+        self, clock: Any, now: Callable[[], float], pacer: Pacer, counter: Counter, borrowing: Borrowing
+    ) -> None:
+        self._clock = clock
+        self._now = now
+        self._pacer = pacer
+        self._counter = counter
+        self._borrowing = borrowing
+        self._all: dict[_Key, Leeway] = {}
+        self._noted: list[Leeway] = []
+        self._term: Term | None = None
+        self._call: IDelayedCall | None = None
+        self._look_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def of(self, person: str, applied: tuple[Applied, ...], limiting: Limits, at: float) -> Leeway | None:
+        """The leeway of a person below limits that were found just now; None where one is nearly used up."""
+        key = (person, *(word for one in applied for word in (one.limit.name, one.whom)))
+        found, term = self._all.get(key), self._term_of(limiting, at)
+        if found is not None and found.term is term:
+            return found
+        made = None if _is_near(limiting, applied, at) else self._made(person, applied, term)
+        if found is not None:
+            self._end(key, found)
+        if made is None:
+            return None
+        self._all[key] = made
+        if self._call is None:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+        return made
+
+    def stop(self) -> None:
+        """Tell what moved, and run no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self.settle()
+        for key, leeway in list(self._all.items()):
+            self._end(key, leeway)
+
+    def settle(self) -> None:
+        """Have counted what moved since the last time."""
+        noted, self._noted = self._noted, []
+        for leeway in noted:
+            self._counter.add(leeway.members, leeway.settle())
+
+    def _term_of(self, limiting: Limits, at: float) -> Term:
+        term = self._term
+        if term is None or term.limiting is not limiting or not term.holds(at):
+            term = self._term = Term(limiting, at)
+        return term
+
+    def _made(self, person: str, applied: tuple[Applied, ...], term: Term) -> Leeway:
+        down, up = (self._pacer.invite(_rates(applied, way)) for way in (DOWN, UP))
+        members = [
+            (one.limit.name, one.whom)
+            for one in applied
+            if one.limit.quota is not None and one.limit.quota.lands
+        ]
+        stocks = [self._borrowing.invite(member) for member in members]
+        now = self._pacer.seconds()
+        return Leeway(person, applied, term, down, up, stocks, self._noted_later, now)
+
+    def _noted_later(self, leeway: Leeway) -> None:
+        self._noted.append(leeway)
+        if self._call is None:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+
+    def _turn(self) -> None:
+        self._call = None
+        try:
+            self.settle()
+            self._counter.flush()
+            now = self._pacer.seconds()
+            if now >= self._look_at:
+                self._look_at = now + LOOK_SECONDS
+                self._look(now)
+        except Exception:
+            log.failure("what moves far below limits could not be told")
+        if self._all or self._noted:
+            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+
+    def _look(self, now: float) -> None:
+        """
+        Forget who does nothing any more, and who is not far below all limits any more.
+
+        What is left of a budget is not kept for the short exchanges of one process while others wait for it.
+        """
+        at = self._now()
+        for key, leeway in list(self._all.items()):
+            is_idle = not leeway.is_noted and now - leeway.used_at >= KEEP_SECONDS
+            if is_idle or (not leeway.term.holds(at) and _is_near(leeway.term.limiting, leeway.applied, at)):
+                self._end(key, leeway)
+
+    def _end(self, key: _Key, leeway: Leeway) -> None:
+        del self._all[key]
+        leeway.is_over = True
+        self._pacer.rates.see_off((*leeway.down, *leeway.up))
+        self._borrowing.see_off(leeway.lent)
+
+
+def _rates(applied: tuple[Applied, ...], way: int) -> list[tuple[BucketKey, float]]:
+    found = [(BucketKey(one.limit.name, one.whom, way), float(one.rate(way))) for one in applied]
+    return [one for one in found if one[1]]
+
+
+def _is_near(limiting: Limits, applied: tuple[Applied, ...], at: float) -> bool:
+    """Whether so much of one of the quotas is used that the person is told."""
+    for one in applied:
+        standing = (
+            limiting.standings.of(one.limit.name, one.whom, at) if one.limit.quota is not None else None
+        )
+        if standing is not None and standing.is_noticed:
+            return True
+    return False
