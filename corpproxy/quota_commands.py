@@ -49,7 +49,7 @@ class QuotaDesk:
             ledgered = await keeper.ledgered(name, whom)
         except StoreError as error:
             ledgered, away = Ledgered(), error.message
-        standings = keeper.standings(ledgered)
+        standings = await keeper.standings(ledgered)
         loans = _by_member(ledgered.loans)
         return {
             "away": away,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.charging import Charging
 from corpproxy.accounting.common import Common, Ledgered
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import Pauses, drained
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
@@ -21,10 +21,11 @@ from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
 from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
-from corpproxy.slices import Slices
+from corpproxy.slices import Slices, in_slices
 from corpproxy.steady import JUMP_SECONDS
 
 if TYPE_CHECKING:
+    from corpproxy.accounting.node_quotas import NodeQuotas
     from corpproxy.node_borrowing import NodeBorrowing
     from corpproxy.service import CorpproxyService
 
@@ -33,7 +34,7 @@ log = Logger()
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
 # So many members are told, or kept, in one turn of the reactor.
-AT_ONCE = 500
+AT_ONCE = 200
 # How often it is looked in memory for what was made good: it counts no more, and takes some room until then.
 LOOK_SECONDS = 60.0
 # What was made good days ago is forgotten after so long.
@@ -158,14 +159,11 @@ class QuotaKeeper:
 
         :raises StoreError: when it is with others who used what, and they do not answer.
         """
-        now, members = self._service.now(), set()
+        now, members = self._service.now(), set[str]()
         if self.borrowing is not None:
-            for row in (await self.ledgered(limit, whom)).members:
-                standing = self.borrowing.quotas.common_standing(row, now)
-                if standing is not None:
-                    members.add(row.whom)
-                    self._charging.reset([Kept(limit, row.whom, row.until, standing.used, row.granted)])
-        members |= self.quotas.reset(limit, whom, now)
+            rows = (await self.ledgered(limit, whom)).members
+            members = await in_slices(self._service.reactor, self._charging_back(self.borrowing.quotas, rows))
+        members |= await in_slices(self._service.reactor, self.quotas.resetting(limit, whom, now))
         self.tell()
         return len(members)
 
@@ -175,19 +173,39 @@ class QuotaKeeper:
 
         :raises StoreError: when it is away.
         """
-        found = await self._service.store.ledgered(limit, whom, self._service.now())
-        return found._replace(members=[self._charging.on_top(row) for row in found.members])
+        return await self._service.store.ledgered(limit, whom, self._service.now())
 
-    def standings(self, ledgered: Ledgered) -> dict[Member, Standing]:
+    async def standings(self, ledgered: Ledgered) -> dict[Member, Standing]:
         """How everybody stands who used anything: by what is known here, and what nodes have in common."""
-        now = self._service.now()
-        found = self.quotas.all(now)
+        reactor, now = self._service.reactor, self._service.now()
+        found = await in_slices(reactor, self.quotas.standing_all(now))
         if self.borrowing is not None:
-            for row in ledgered.members:
-                standing = self.borrowing.quotas.common_standing(row, now)
-                if standing is not None:
-                    found[row.limit, row.whom] = standing
+            common = self._in_common(self.borrowing.quotas, ledgered.members)
+            found |= {(row.limit, row.whom): one for row, one in await in_slices(reactor, common)}
         return found
+
+    def _in_common(
+        self, quotas: NodeQuotas, rows: Sequence[Common]
+    ) -> Generator[None, None, list[tuple[Common, Standing]]]:
+        """How those stand whose rows count now, with what is not told yet on top."""
+        found, now, pauses = [], self._service.now(), Pauses()
+        for row in map(self._charging.on_top, rows):
+            standing = quotas.common_standing(row, now)
+            if standing is not None:
+                found.append((row, standing))
+            if pauses.is_due():
+                yield
+        return found
+
+    def _charging_back(self, quotas: NodeQuotas, rows: Sequence[Common]) -> Generator[None, None, set[str]]:
+        """Have all nodes begin anew with these."""
+        common = yield from self._in_common(quotas, rows)
+        pauses = Pauses()
+        for row, standing in common:
+            self._charging.reset([Kept(row.limit, row.whom, row.until, standing.used, row.granted)])
+            if pauses.is_due():
+                yield
+        return {row.whom for row, _ in common}
 
     def tell(self) -> None:
         """Tell all processes who stands otherwise."""
@@ -303,7 +321,7 @@ class QuotaKeeper:
     def _taking_up(self, kept: list[Kept]) -> Iterator[None]:
         is_long, now = len(kept) > AT_ONCE, self._service.now()
         take_up = self.quotas.turn_back if self._turns_back else self.quotas.loading
-        for _ in take_up(_drained(kept), now):
+        for _ in take_up(drained(kept), now):
             self.tell()
             yield
         self._is_known, self._is_reading, self._turns_back = True, False, False
@@ -344,9 +362,3 @@ class QuotaKeeper:
             said = "what is used of quotas counts, but cannot be kept over a restart"
             self.problem = f"{said}: {failure.getErrorMessage()}"
             log.critical("{problem}", problem=self.problem)
-
-
-def _drained(rows: list[Kept]) -> Iterator[Kept]:
-    """Give rows and forget them: to forget a hundred thousand at once would keep others waiting."""
-    while rows:
-        yield rows.pop()

@@ -39,7 +39,7 @@ class Keeper:
             return fail(StoreError("store-away", "the database does not answer"))
         return succeed(self.known)
 
-    def standings(self, ledgered: Ledgered) -> dict[tuple[str, str], Standing]:
+    async def standings(self, ledgered: Ledgered) -> dict[tuple[str, str], Standing]:
         return {(row.limit, row.whom): Standing(row.elsewhere, 100 * MIB, UNTIL) for row in ledgered.members}
 
     async def reset(self, limit: str, whom: str | None) -> int:

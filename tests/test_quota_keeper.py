@@ -387,7 +387,8 @@ class SharedTests(SynchronousTestCase):
             ("day", "amir"): Standing(6000.0, MIB, self.until),
             ("day", "beth"): Standing(7000.0, MIB + 100.0, self.until),
         }
-        self.assertEqual(self.keeper.standings(found), standings)
+        shown = Deferred.fromCoroutine(self.keeper.standings(found))
+        self.assertEqual(self.successResultOf(shown), standings)
 
     def test_elsewhere(self):
         """What others used counts here with what is used here, and is told to all processes."""

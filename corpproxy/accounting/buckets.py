@@ -77,10 +77,9 @@ class Bucket:
 
     def begin_anew(self) -> None:
         """Forget what was taken until now."""
-        if self.drawn:
-            self.drawn = {}
-        if self.eager:
-            self.eager = set()
+        # No new ones: there are thousands of buckets, and the collector would look at them all.
+        self.drawn.clear()
+        self.eager.clear()
 
     def change(self, rate: float, now: float) -> None:
         """Fill at another rate from now on."""
