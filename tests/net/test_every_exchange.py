@@ -108,9 +108,10 @@ LIMITS = ConnectionLimits(per_address=4, per_server=2, kept_per_server=1, tunnel
 class Play:
     """A proxy, its clients and servers, and steps that any of them may take at any time."""
 
-    def __init__(self):
+    def __init__(self, **more):
         self.site = Site(
             *RULES,
+            **more,
             connections=ConnectionLimits(
                 per_address=4, per_server=2, kept_per_server=1, tunnels_per_address=2
             ),
