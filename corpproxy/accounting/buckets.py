@@ -86,7 +86,11 @@ class Bucket:
 
     def begin_anew(self) -> None:
         """Forget what was taken until now."""
-        self.drawn, self.eager = _NOTHING, _NOBODY
+        # No new ones: there are thousands of buckets, and the collector would look at them all.
+        if self.drawn:
+            self.drawn.clear()
+        if self.eager:
+            self.eager.clear()
 
     def change(self, rate: float, now: float) -> None:
         """Fill at another rate from now on."""

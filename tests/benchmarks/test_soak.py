@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.fixtures import user_name
-from benchmarks.soak import HASTY, LOOKS, Counts, Recorded, Size, _growth
+from benchmarks.soak import HASTY, LOOKS, Counts, Recorded, Size, _alike, _growth
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 
@@ -63,6 +63,20 @@ class RecordedTests(SynchronousTestCase):
     def test_twice(self) -> None:
         """Two closing records of one exchange are seen."""
         self.assertEqual(max(self.recorded(record(), record()).closings.values()), 2)
+
+
+class AlikeTests(SynchronousTestCase):
+    """Sums of the ledger and of the records."""
+
+    def test_alike(self) -> None:
+        """Octets may differ by what is allowed, exchanges never, and a sum must be on both sides."""
+        counts = Counts(3, 100, 200)
+        self.assertTrue(_alike(counts, Counts(3, 100, 200), 0))
+        self.assertTrue(_alike(counts, Counts(3, 90, 210), 10))
+        self.assertFalse(_alike(counts, Counts(3, 90, 211), 10))
+        self.assertFalse(_alike(counts, Counts(3, 100, 201), 0))
+        self.assertFalse(_alike(counts, Counts(4, 100, 200), 10))
+        self.assertFalse(_alike(counts, None, 10))
 
 
 class GrowthTests(SynchronousTestCase):
