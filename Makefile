@@ -14,13 +14,14 @@ SITE ?= site
 BIN := $(ENV)/bin
 POLICIES := $(sort $(wildcard policies/*.yaml) $(wildcard policies/*/policy.yaml))
 
-# Six runs of tests, four side by side, each in a trial of its own: the service as a whole in two shares, which
-# wait more than they work and are begun first, parts in two shares, real programs, what has twins.
-WAITING := tests.loopback $(addprefix tests.service.test_,access grants killed live_tunnels chain levels)
+# Six runs of tests, side by side, each in a trial of its own: the service as a whole in two shares, parts in two
+# shares, real programs, what has twins.  All but the parts wait more than they work: two cores do them all.
+WAITING := tests.loopback tests.supervisor \
+           $(addprefix tests.service.test_,access grants killed live_tunnels chain levels)
 SERVICE := $(filter-out $(WAITING),$(subst /,.,$(patsubst %.py,%,$(wildcard tests/service/test_*.py))))
 PROGRAMS := tests.programs tests.packaging
 OUTSIDE := tests.backends tests.benchmarks tests.foreign
-PARTS := $(filter-out tests.service tests.loopback $(PROGRAMS) $(OUTSIDE) tests.support, \
+PARTS := $(filter-out tests.service tests.loopback tests.supervisor $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
 TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.audit.test_proof tests.audit.test_chain_twins tests.http1 tests.preface tests.net tests.exchange tests.hostile
@@ -44,8 +45,8 @@ run: $(ENV)/run.stamp
 	@exec $(BIN)/python -m corpproxy.first_run $(SITE)
 
 test: $(ENV)/test.stamp node
-	@echo "Six runs of trial, four side by side; each tells what it did when it is over, in some minutes."
-	@$(MAKE) --no-print-directory -j4 --keep-going --output-sync=target test-waiting test-service test-parts test-outside test-programs test-pure
+	@echo "Six runs of trial, side by side; each tells what it did when it is over, in some minutes."
+	@$(MAKE) --no-print-directory -j6 --keep-going --output-sync=target test-waiting test-service test-parts test-outside test-programs test-pure
 
 test-parts: $(ENV)/test.stamp
 	$(TRIAL) $(PARTS)

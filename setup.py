@@ -36,6 +36,6 @@ setup(
         part("rest"),
         part("road"),
         part("section"),
-        part("wire", "sockets"),
+        part("wire", "sockets", "turn"),
     ],
 )

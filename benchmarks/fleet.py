@@ -54,6 +54,8 @@ ACTIVE = 0.3
 EXCHANGES_A_SECOND = 0.25
 HOSTS = 2_000
 EXCHANGE_OCTETS = 40 * KIB
+# So many of those who are active at a node are so at another, too, with a telephone or on their way.
+ROAMING = 0.05
 # And over a day, for what is on the disk: hours of it, and different hosts in a quarter of an hour.
 HOURS_A_DAY, DAYS_A_MONTH, HOSTS_A_QUARTER = 4, 22, 12
 # So many people of a node are played, at most; the others are like them.
@@ -103,7 +105,6 @@ class Node:
         self.name, self._database, self._chance = name, database, chance
         self.limits = Limits((DAY,))
         self.store = Store(database, name)
-        self._seen = -1
         service = SimpleNamespace(state=folder, reactor=clock, now=clock.seconds, store=self.store)
         self.node = _on_no_disk(lambda: node_borrowing.NodeBorrowing(service, self._lend_again))
         self.node._file = NoFile()
@@ -119,7 +120,11 @@ class Node:
         self.accounts = Accounts(Ledger())
         intake = Intake(self.store, clock.seconds)
         self.bookkeeper = Bookkeeper(clock, self.accounts, intake, now=clock.seconds)
-        self.people = [Identity(f"{name}-person{number}", ("staff",)) for number in range(people)]
+        roaming = round(ROAMING * people)
+        names = [
+            f"person{number}" if number < roaming else f"{name}-person{number}" for number in range(people)
+        ]
+        self.people = [Identity(one, ("staff",)) for one in names]
         self.downloads: list[Download] = []
         self.exchanges = 0
         self.node.start()
@@ -137,7 +142,7 @@ class Node:
         """Take up what others changed; called each second."""
         database = self._database
         if not database.is_away:
-            seconds, rows, self._seen = database.follow(self.store.run, self._seen)
+            seconds, rows = database.follow(self.store.run)
             self.clock.callLater(seconds, self._take, rows)
             self.store.deliver()
 
@@ -226,14 +231,9 @@ class Found:
 
     @property
     def serves(self) -> int:
-        """
-        How many people one database serves, from what its load is here.
-
-        Sums and loans grow with the people; what is followed grows with the nodes as well.
-        """
+        """How many people one database serves: its load, as it is here, grows with them."""
         share = self.people / self.databases
-        by = {"usage": 1.0, "quotas": 1.0, "follow": 0.5}
-        return int(min(share * (FULL / load) ** by[what] for what, load in self.load.items()))
+        return int(min(share * FULL / load for load in self.load.values()))
 
 
 def play(

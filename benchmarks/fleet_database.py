@@ -2,7 +2,8 @@
 What a database of a fleet can do: measured on a real PostgreSQL that is made for it and thrown away.
 
 Its disk is written for good (``fsync`` is on), and each node is a process of its own that does, with the
-code of the proxy, what a node does all day: it adds sums of usage, and takes turns of quotas.
+code of the proxy, what a node does all day: it adds sums of usage, takes turns of quotas, and reads what
+others changed.
 """
 
 from __future__ import annotations
@@ -202,7 +203,11 @@ def _node(address: str, state: str, what: str, count: int, seconds: float, numbe
     """Do it for so long, or once; how often that was in a second, or 1."""
     place = StoreAddress(database=address, state=f"{state}/node{number}")
     Path(place.state).mkdir(exist_ok=True)
-    once = {"usage": _usage, "turns": _turns, "follow": _follow}[what](place, count, number)
+    once = {
+        "usage": lambda: _usage(place, count, number),
+        "turns": lambda: _turns(place, count),
+        "follow": lambda: _follow(place, count),
+    }[what]()
     if not seconds:
         once()
         return 1.0
@@ -235,18 +240,17 @@ def _usage(place: StoreAddress, count: int, number: int) -> Callable[[], float]:
     return once
 
 
-def _turns(place: StoreAddress, count: int, number: int) -> Callable[[], float]:
+def _turns(place: StoreAddress, count: int, run: str = "") -> Callable[[], float]:
     from corpproxy.backends.store.lending import LendingDatabase
 
-    database, run, until = LendingDatabase(place), f"run {os.getpid()}", time.time() // 1 + 36_000
+    database, run, until = LendingDatabase(place), run or f"run {os.getpid()}", time.time() // 36_000 * 36_000
+    until += 72_000
+    names = [f"person{os.getpid()}-{member}" for member in range(count)]
     seen = moved = 0
 
     def once() -> float:
         nonlocal seen, moved
-        asked = [
-            NodeAsked("day", f"person{number}-{member}", until, ALL_OCTETS, seen, moved, 0, 1_000_000)
-            for member in range(count)
-        ]
+        asked = [NodeAsked("day", name, until, ALL_OCTETS, seen, moved, 0, 1_000_000) for name in names]
         began = time.monotonic()
         lent = database.borrow(run, asked)
         seen = moved = min(one.granted for one in lent)
@@ -255,10 +259,15 @@ def _turns(place: StoreAddress, count: int, number: int) -> Callable[[], float]:
     return once
 
 
-def _follow(place: StoreAddress, count: int, number: int) -> Callable[[], float]:
+def _follow(place: StoreAddress, count: int) -> Callable[[], float]:
+    """Read what another node changed of people who are on both."""
     from corpproxy.backends.store.outage import PatientDatabase
 
-    database, turn = PatientDatabase(place), _turns(place, count, number)
+    database = PatientDatabase(place)
+    state = Path(place.state) / "other"
+    state.mkdir(exist_ok=True)
+    _turns(place, count, database.run)()
+    turn = _turns(StoreAddress(database=place.database, state=str(state)), count)
 
     def once() -> float:
         turn()

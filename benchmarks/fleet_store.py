@@ -23,8 +23,8 @@ class Database:
     """
     What the nodes have in common: budgets as in the real one, and the time that it takes.
 
-    ``likes`` says for how many nodes each of those played stands.  Turns of quotas wait for each other, as
-    they do in the real one; sums of usage do so as far as it was measured.
+    ``likes`` says for how many nodes each of those played stands.  Turns of quotas, and sums of usage, wait
+    for each other as far as it was measured.
     """
 
     def __init__(self, clock: Clock, measured: Measured, scale: float, likes: float, folder: Path) -> None:
@@ -34,8 +34,8 @@ class Database:
         self.is_away = False
         self.budgets: dict[tuple[str, str, float], Budget] = {}
         self.heard: dict[tuple[tuple[str, str, float], str], float] = {}
-        self.changed: dict[tuple[str, str, float], int] = {}
-        self.number = 0
+        # What each run is to be told.
+        self.told: dict[str, dict[tuple[str, str, float], None]] = {}
         self.free = {"usage": 0.0, "quotas": 0.0, "follow": 0.0}
         self.busy = dict.fromkeys(self.free, 0.0)
         self.statements = 0.0
@@ -45,6 +45,7 @@ class Database:
         self.waited, self.in_again = 0, 0.0
         best = max(measured.usage_rows.values())
         self.writers = max(1.0, best / measured.usage_rows["1"])
+        self.lenders = max(1.0, max(measured.turns.values()) / measured.turns["1"])
 
     def after(self, what: str, milliseconds: float, parallel: float = 1.0) -> float:
         """Give after how many seconds something is done that takes the database so long."""
@@ -65,42 +66,41 @@ class Database:
     def lend(self, node: str, run: str, asked: Sequence[NodeAsked]) -> tuple[float, list[NodeLent]]:
         """Lend to a node, and say after how many seconds it knows."""
         now, known = self.clock.seconds(), self.measured
-        self.number += 1
         lent = []
         for one in asked:
             place = one.limit, one.whom, one.until
             budget = self.budgets.setdefault(place, Budget())
             for other, loan in budget.loans.items():
                 loan.silent = now - self.heard[place, other]
+            others = [other for other in budget.loans if other != run]
+            for told in others if run in budget.loans else [*others, run]:
+                self.told.setdefault(told, {})[place] = None
             lent.append(budget.lend(node, run, one))
             self.heard[place, run] = now
-            self.changed[place] = self.number
         self.members += len(asked)
         each = len(asked) * self.scale
         self.statements += self.likes * (known.turn_statements + each * known.turn_member_statements)
-        seconds = self.after("quotas", known.turn_ms + each * known.turn_member_ms)
+        seconds = self.after("quotas", known.turn_ms + each * known.turn_member_ms, self.lenders)
         self.turn_seconds.append(seconds)
         return seconds, lent
 
-    def follow(self, run: str, seen: int) -> tuple[float, list[Common], int]:
-        """What changed since a number, after how many seconds that is known, and the number of now."""
+    def follow(self, run: str) -> tuple[float, list[Common]]:
+        """What others changed of those whom a run knows, and after how many seconds that is known."""
         now, found = self.clock.seconds(), []
-        for place, number in self.changed.items():
-            if number > seen:
-                budget = self.budgets[place]
-                mine = budget.loans.get(run)
-                lent = sum(max(0, one.granted - one.returned - one.moved) for one in budget.loans.values())
-                wanted = sum(
-                    one.wants for other, one in budget.loans.items()
-                    if other != run and now - self.heard[place, other] < CALL_SECONDS
-                )  # fmt: skip
-                used = budget.used - (mine.moved if mine is not None else 0)
-                found.append(Common(*place, used, budget.granted, lent, wanted))
+        for place in self.told.pop(run, {}):
+            budget = self.budgets[place]
+            mine = budget.loans.get(run)
+            lent = sum(max(0, one.granted - one.returned - one.moved) for one in budget.loans.values())
+            wanted = sum(
+                one.wants for other, one in budget.loans.items()
+                if other != run and now - self.heard[place, other] < CALL_SECONDS
+            )  # fmt: skip
+            used = budget.used - (mine.moved if mine is not None else 0)
+            found.append(Common(*place, used, budget.granted, lent, wanted))
         known = self.measured
-        # What all nodes changed is read by each.
-        milliseconds = known.follow_ms + len(found) * self.scale * self.likes * known.follow_row_ms
+        milliseconds = known.follow_ms + len(found) * self.scale * known.follow_row_ms
         self.statements += self.likes * 4
-        return self.after("follow", milliseconds, self.writers), found, self.number
+        return self.after("follow", milliseconds, self.writers), found
 
 
 class Store:

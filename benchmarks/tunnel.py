@@ -188,6 +188,7 @@ class Bench:
         self.engine = Engine(SimpleNamespace(**_quiet(self.proxy.reactor)))
         self.engine._epoll.close()
         self.engine._epoll = self.kernel  # type: ignore[assignment]
+        self.engine._register = self.kernel.register
         self.proxy.connector = EngineReactor(self.engine, self.kernel.socket)
         self.listening = Listening(self.kernel)
         factory = ClientFactory(self.proxy, Mode.FORWARD, "forward")

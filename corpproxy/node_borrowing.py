@@ -23,6 +23,7 @@ from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.loan_file import LOAN_FILE, LoanFile
 from corpproxy.policy.quota import Member
 from corpproxy.repeating import every
+from corpproxy.slices import in_slices
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -33,6 +34,8 @@ log = Logger()
 TURN_SECONDS = 1.0
 # Who waits has it asked for no sooner than this after the last time.
 SOON_SECONDS = 0.02
+# So many are written to the disk in one turn of the reactor.
+AT_ONCE = 500
 # What nobody needs any more is taken off the disk so often.
 FORGET_SECONDS = 3600.0
 
@@ -152,19 +155,23 @@ class NodeBorrowing:
             self.quotas.not_answered(asked)
             raise
         self._is_failing = False
-        self.quotas.take(lent, asked_at)
-        self._lend_again(self.quotas.answerable())
-        self.keep((one.limit, one.whom) for one in asked)
+        for _ in self.quotas.taking(lent, asked_at):
+            await self._others()
+        for waiting in self.quotas.answerable():
+            if waiting:
+                self._lend_again(waiting)
+                await self._others()
+        for at in range(0, len(asked), AT_ONCE):
+            self.keep((one.limit, one.whom) for one in asked[at : at + AT_ONCE])
+            if at + AT_ONCE < len(asked):
+                await self._others()
 
     async def _asked(self) -> list[NodeAsked]:
-        steps = self.quotas.asking(self._service.reactor.seconds())
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                asked: list[NodeAsked] = end.value
-                return asked
-            await deferLater(self._service.reactor, 0)
+        return await in_slices(self._service.reactor, self.quotas.asking(self._service.reactor.seconds()))
+
+    async def _others(self) -> None:
+        """Let others have their turn."""
+        await deferLater(self._service.reactor, 0)
 
     def _loaded(self, rows: list[Moved]) -> None:
         self._before = rows

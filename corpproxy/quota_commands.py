@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
+
+from corpproxy.accounting.common import NODE_TERM_SECONDS, Ledgered, OnLoan
 from corpproxy.accounting.quotas import Quotas
 from corpproxy.audit.deeds import Deed, DeedName
+from corpproxy.backends.store.interface import StoreError
 from corpproxy.config.nearest import nearest
 from corpproxy.grant_commands import COMMAND, MAX_WHY_CHARACTERS
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.net.control import Caller, Command, ControlError
 from corpproxy.policy.limits import Limit
-from corpproxy.policy.quota import Quota, Standing
+from corpproxy.policy.quota import Member, Quota, Standing
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -31,20 +35,29 @@ class QuotaDesk:
     def __init__(self, service: CorpproxyService) -> None:
         self._service = service
 
-    def show(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
-        """List the quotas, and how everybody stands who used anything."""
+    def show(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """List the quotas, and how everybody stands who used anything, on all nodes."""
+        return Deferred.fromCoroutine(self._show(arguments))
+
+    async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         service = self._service
         limiting = service.proxy.in_force.limiting
         limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
         whom, name = arguments.get("whom"), arguments.get("name")
-        quotas = service.quota_keeper.quotas
-        standings = quotas.all(service.now())
+        keeper, away = service.quota_keeper, ""
+        try:
+            ledgered = await keeper.ledgered(name, whom)
+        except StoreError as error:
+            ledgered, away = Ledgered(), error.message
+        standings = await keeper.standings(ledgered)
+        loans = _by_member(ledgered.loans)
         return {
+            "away": away,
             "quotas": [
-                _shown(limit, limit.quota, _members(quotas, limit.name, standings, whom))
+                _shown(limit, limit.quota, _members(keeper.quotas, limit.name, standings, whom, loans))
                 for limit in limits
                 if limit.quota is not None and name in (None, limit.name)
-            ]
+            ],
         }
 
     def grant(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -74,14 +87,21 @@ class QuotaDesk:
         lent = self._service.quota_keeper.quotas.lent(limit.name, whom)
         return {"standing": _told(whom, standing, lent), "more": more}
 
-    def reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
+    def reset(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
         """Begin anew for a member, or for all of a limit."""
+        return Deferred.fromCoroutine(self._reset(caller, arguments))
+
+    async def _reset(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
         limit, _ = self._limit(arguments)
         whom = None if arguments.get("all") else self._whom(arguments)
         why = str(arguments.get("why") or "").strip()[:MAX_WHY_CHARACTERS]
         if not why:
             raise ControlError("bad-quota", "say why: the reason stands in the record")
-        count = self._service.quota_keeper.reset(limit.name, whom)
+        try:
+            count = await self._service.quota_keeper.reset(limit.name, whom)
+        except StoreError as error:
+            said = "it cannot be told what was used; try again, or give more with 'corpproxy quota grant'"
+            raise ControlError(error.code, f"{error.message}: {said}") from error
         if not count and whom is not None:
             standings = self._service.quota_keeper.quotas.all(self._service.now())
             near = nearest(whom, [member for name, member in standings if name == limit.name])
@@ -144,23 +164,46 @@ def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]]) -> dict[st
 
 
 def _members(
-    quotas: Quotas, limit: str, standings: Mapping[tuple[str, str], Standing], whom: object
+    quotas: Quotas,
+    limit: str,
+    standings: Mapping[Member, Standing],
+    whom: object,
+    loans: Mapping[Member, list[OnLoan]],
 ) -> list[dict[str, Any]]:
     members = [
-        _told(member, standing, quotas.lent(limit, member))
+        _told(member, standing, quotas.lent(limit, member), loans.get((limit, member), ()))
         for (name, member), standing in standings.items()
         if name == limit and whom in (None, member)
     ]
     return sorted(members, key=lambda one: (-one["used"], one["whom"]))
 
 
-def _told(whom: str, standing: Standing, lent: int) -> dict[str, Any]:
+def _by_member(loans: Iterable[OnLoan]) -> dict[Member, list[OnLoan]]:
+    found: dict[Member, list[OnLoan]] = {}
+    for one in loans:
+        found.setdefault((one.limit, one.whom), []).append(one)
+    return found
+
+
+def _told(whom: str, standing: Standing, lent: int, loans: Iterable[OnLoan] = ()) -> dict[str, Any]:
     return {
         "whom": whom,
         "used": standing.used,
         "lent": lent,
         "allowed": standing.allowed,
         "until": standing.until,
+        "nodes": [
+            {
+                "node": one.node,
+                "host": one.host,
+                "octets": one.octets,
+                "silent_seconds": one.silent,
+                "is_here": one.is_here,
+                "may_use": one.silent < NODE_TERM_SECONDS,
+            }
+            for one in sorted(loans)
+            if one.until == standing.until
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -11,20 +11,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.charging import Charging
-from corpproxy.accounting.common import Common
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.common import Common, Ledgered
+from corpproxy.accounting.dividing import Pauses, drained
 from corpproxy.accounting.quotas import Asked, Charge, Kept, Lent, Quotas
 from corpproxy.backends.one_thread import OneThread
-from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
+from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.interpreter import settle_memory
 from corpproxy.net.counting import Counts
 from corpproxy.policy.limits import NO_LIMITS
 from corpproxy.policy.quota import UNKNOWN, Member, Standing
 from corpproxy.repeating import every
-from corpproxy.slices import Slices
+from corpproxy.slices import Slices, in_slices
 from corpproxy.steady import JUMP_SECONDS
 
 if TYPE_CHECKING:
+    from corpproxy.accounting.node_quotas import NodeQuotas
     from corpproxy.node_borrowing import NodeBorrowing
     from corpproxy.service import CorpproxyService
 
@@ -33,7 +34,7 @@ log = Logger()
 # What is used is on the disk after so long.
 KEEP_SECONDS = 1.0
 # So many members are told, or kept, in one turn of the reactor.
-AT_ONCE = 500
+AT_ONCE = 200
 # How often it is looked in memory for what was made good: it counts no more, and takes some room until then.
 LOOK_SECONDS = 60.0
 # What was made good days ago is forgotten after so long.
@@ -78,9 +79,8 @@ class QuotaKeeper:
         self._latest = 0.0
         self._turns_back = False
         self._is_reading = False
-        # How far the clock is from one that nobody sets; and until when, by that one, it is doubted.
-        self._difference = service.now() - service.reactor.seconds()
-        self._doubts_until = 0.0
+        # When it was looked last what may be forgotten, by a clock that nobody sets; None at first.
+        self._forgot_at: float | None = None
         # What is about everybody, and what is told: in slices, each without waiting for the other.
         self._work = Slices(service.reactor)
         self._tells = Slices(service.reactor)
@@ -95,6 +95,7 @@ class QuotaKeeper:
         if self.borrowing is not None:
             self.borrowing.start()
         self._loop = every(KEEP_SECONDS, self._keep, self._service.reactor)
+        self._forget()
         self._forgetting = every(FORGET_SECONDS, self._forget, self._service.reactor)
 
     def stop(self) -> None:
@@ -152,14 +153,59 @@ class QuotaKeeper:
         self.tell()
         return standing
 
-    def reset(self, limit: str, whom: str | None) -> int:
-        """Begin anew."""
+    async def reset(self, limit: str, whom: str | None) -> int:
+        """
+        Begin anew; how many do.
+
+        :raises StoreError: when it is with others who used what, and they do not answer.
+        """
+        now, members = self._service.now(), set[str]()
         if self.borrowing is not None:
-            found = [one for one in self.quotas.all(self._service.now()) if one[0] == limit]
-            self._charging.reset(self.quotas.kept(one for one in found if whom in (None, one[1])))
-        count = self.quotas.reset(limit, whom, self._service.now())
+            rows = (await self.ledgered(limit, whom)).members
+            members = await in_slices(self._service.reactor, self._charging_back(self.borrowing.quotas, rows))
+        members |= await in_slices(self._service.reactor, self.quotas.resetting(limit, whom, now))
         self.tell()
-        return count
+        return len(members)
+
+    async def ledgered(self, limit: str | None, whom: str | None) -> Ledgered:
+        """
+        How members stand in what nodes have in common: all, or those of a limit or of one name.
+
+        :raises StoreError: when it is away.
+        """
+        return await self._service.store.ledgered(limit, whom, self._service.now())
+
+    async def standings(self, ledgered: Ledgered) -> dict[Member, Standing]:
+        """How everybody stands who used anything: by what is known here, and what nodes have in common."""
+        reactor, now = self._service.reactor, self._service.now()
+        found = await in_slices(reactor, self.quotas.standing_all(now))
+        if self.borrowing is not None:
+            common = self._in_common(self.borrowing.quotas, ledgered.members)
+            found |= {(row.limit, row.whom): one for row, one in await in_slices(reactor, common)}
+        return found
+
+    def _in_common(
+        self, quotas: NodeQuotas, rows: Sequence[Common]
+    ) -> Generator[None, None, list[tuple[Common, Standing]]]:
+        """How those stand whose rows count now, with what is not told yet on top."""
+        found, now, pauses = [], self._service.now(), Pauses()
+        for row in map(self._charging.on_top, rows):
+            standing = quotas.common_standing(row, now)
+            if standing is not None:
+                found.append((row, standing))
+            if pauses.is_due():
+                yield
+        return found
+
+    def _charging_back(self, quotas: NodeQuotas, rows: Sequence[Common]) -> Generator[None, None, set[str]]:
+        """Have all nodes begin anew with these."""
+        common = yield from self._in_common(quotas, rows)
+        pauses = Pauses()
+        for row, standing in common:
+            self._charging.reset([Kept(row.limit, row.whom, row.until, standing.used, row.granted)])
+            if pauses.is_due():
+                yield
+        return {row.whom for row, _ in common}
 
     def tell(self) -> None:
         """Tell all processes who stands otherwise."""
@@ -260,18 +306,11 @@ class QuotaKeeper:
         self.tell()
 
     def _forget(self) -> None:
-        """
-        Forget on the disk what was made good days ago; what cannot be forgotten is so the next time.
-
-        Not while the clock was set forward: it may be wrong, and be set back to a day that is not over.
-        """
-        now, seconds = self._service.now(), self._service.reactor.seconds()
-        difference, before = now - seconds, self._difference
-        self._difference = difference
-        if difference - before >= JUMP_SECONDS:
-            self._doubts_until = seconds + KEPT_SECONDS
-        if seconds >= self._doubts_until:
-            self._file.forget(now).addErrback(lambda _: None)
+        """Forget on the disk what was made good days ago; what cannot be forgotten is so the next time."""
+        seconds = self._service.reactor.seconds()
+        ran = seconds - self._forgot_at if self._forgot_at is not None else 0.0
+        self._forgot_at = seconds
+        self._file.forget(self._service.now(), ran).addErrback(lambda _: None)
 
     async def _loaded(self, kept: list[Kept]) -> None:
         self._tell_damage("begins anew")
@@ -282,7 +321,7 @@ class QuotaKeeper:
     def _taking_up(self, kept: list[Kept]) -> Iterator[None]:
         is_long, now = len(kept) > AT_ONCE, self._service.now()
         take_up = self.quotas.turn_back if self._turns_back else self.quotas.loading
-        for _ in take_up(_drained(kept), now):
+        for _ in take_up(drained(kept), now):
             self.tell()
             yield
         self._is_known, self._is_reading, self._turns_back = True, False, False
@@ -323,9 +362,3 @@ class QuotaKeeper:
             said = "what is used of quotas counts, but cannot be kept over a restart"
             self.problem = f"{said}: {failure.getErrorMessage()}"
             log.critical("{problem}", problem=self.problem)
-
-
-def _drained(rows: list[Kept]) -> Iterator[Kept]:
-    """Give rows and forget them: to forget a hundred thousand at once would keep others waiting."""
-    while rows:
-        yield rows.pop()

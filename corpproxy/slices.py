@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 log = Logger()
+
+_Outcome = TypeVar("_Outcome")
+
+
+async def in_slices(reactor: Any, steps: Generator[None, None, _Outcome]) -> _Outcome:
+    """Take all steps, one in each turn of the reactor; gives what comes of them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: _Outcome = end.value
+            return outcome
+        await deferLater(reactor, 0)
 
 
 class Slices:

@@ -1,7 +1,7 @@
 /*
- * The transport of one socket, and the turn of the engine: what is done for each read and write.
+ * The transport of one socket: what is done for each read and write.
  *
- * corpproxy/net/engine/transport.py and loop.py say what is done here and why, and have the twins.  The rest of
+ * corpproxy/net/engine/read_write.py says what is done here and why, and has the twin.  The rest of
  * a transport is Python, in a class below this one: it sees the members here as its own attributes.
  *
  * Sockets never wait (MSG_DONTWAIT), so the lock of the interpreter is kept: to let it go for a call of a few
@@ -15,17 +15,18 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { MOST_EVENTS = 1024, FIRST_READ = 64 * 1024 };
+enum { FIRST_READ = 64 * 1024 };
 
 static const uint32_t READABLE = EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP;
 static const uint32_t ENDING = EPOLLHUP | EPOLLERR | EPOLLRDHUP;
 static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
 
 /* Names of what is called for each event, made once. */
-static PyObject *name_data_received, *name_ready, *name_soon, *name_read_on, *name_ended, *name_broken;
+PyObject *name_ready;
+static PyObject *name_data_received, *name_soon, *name_read_on, *name_ended, *name_broken;
 static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
 static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python, *name_leave_in_python;
-static PyObject *name_leaving;
+static PyObject *name_leaving, *name_leave;
 
 /*
  * How much is read at a time: at first, when there is more, and in one turn; and what of that which is written
@@ -49,7 +50,7 @@ static int is_there(PyObject *object)
 }
 
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
-static int tell(PyObject *whom, PyObject *name, PyObject *what)
+int tell(PyObject *whom, PyObject *name, PyObject *what)
 {
     Py_INCREF(whom);
     PyObject *words[] = {whom, what};
@@ -277,7 +278,7 @@ static PyMemberDef transport_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyTypeObject *socket_type;
+static PyTypeObject *socket_type, *transport_type;
 
 static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
@@ -365,56 +366,10 @@ static PyType_Spec transport_spec = {
     .slots = transport_slots,
 };
 
-/* The exception that a member raised is its own affair: `failed` takes it; what is no Exception ends the turn. */
-static int member_failed(PyObject *member, PyObject *failed)
+int leave_turn(PyObject *one)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
-    PyObject *type, *problem, *trace;
-    PyErr_Fetch(&type, &problem, &trace);
-    PyErr_NormalizeException(&type, &problem, &trace);
-    if (problem && trace) PyException_SetTraceback(problem, trace);
-    PyObject *words[] = {member, problem};
-    PyObject *told = problem ? PyObject_Vectorcall(failed, words, 2, NULL) : NULL;
-    Py_XDECREF(type);
-    Py_XDECREF(problem);
-    Py_XDECREF(trace);
-    if (!told) return -1;
-    Py_DECREF(told);
-    return 0;
-}
-
-static int tell_member(PyObject *members, const struct epoll_event *event, PyObject *failed)
-{
-    PyObject *key = PyLong_FromLong(event->data.fd);
-    if (!key) return -1;
-    PyObject *member = PyDict_GetItemWithError(members, key);
-    Py_DECREF(key);
-    if (!member) return PyErr_Occurred() ? -1 : 0;
-    PyObject *events = PyLong_FromUnsignedLong(event->events);
-    if (!events) return -1;
-    Py_INCREF(member);
-    int told = tell(member, name_ready, events);
-    if (told) told = member_failed(member, failed);
-    Py_DECREF(member);
-    Py_DECREF(events);
-    return told;
-}
-
-static PyObject *turn(PyObject *module, PyObject *args)
-{
-    struct epoll_event events[MOST_EVENTS];
-    int descriptor, most;
-    PyObject *members, *failed;
-    if (!PyArg_ParseTuple(args, "iO!iO", &descriptor, &PyDict_Type, &members, &most, &failed)) return NULL;
-    if (most < 1 || most > MOST_EVENTS) most = MOST_EVENTS;
-    int many = epoll_wait(descriptor, events, most, 0);
-    if (many < 0) {
-        if (errno == EINTR) Py_RETURN_NONE;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    for (int i = 0; i < many; i++)
-        if (tell_member(members, &events[i], failed)) return NULL;
-    Py_RETURN_NONE;
+    int is_own = PyObject_TypeCheck(one, transport_type) && ((Transport *)one)->direct;
+    return is_own ? leave((Transport *)one) : tell(one, name_leave, NULL);
 }
 
 static PyObject *set_sizes(PyObject *module, PyObject *args)
@@ -441,6 +396,10 @@ static PyMethodDef functions[] = {
     {"turn", turn, METH_VARARGS,
      "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
      "raises is given to `failed`, with the exception."},
+    {"leave", (PyCFunction)(void (*)(void))leave_all, METH_FASTCALL,
+     "leave(transports, failed)\n\nSend what these have kept until the end of the turn."},
+    {"watch", (PyCFunction)(void (*)(void))watch, METH_FASTCALL,
+     "watch(epoll, descriptor, events)\n\nLet an epoll tell of a descriptor."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -466,6 +425,7 @@ static const struct {
     {&name_write_in_python, "_write_in_python"},
     {&name_leave_in_python, "_leave_in_python"},
     {&name_leaving, "leaving"},
+    {&name_leave, "leave"},
 };
 
 static int add_transport(PyObject *module)
@@ -479,7 +439,7 @@ static int add_transport(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, NULL);
+    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type);
 }
 
 PART(wire, "The transport of one socket.", add_transport)

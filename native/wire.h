@@ -21,6 +21,18 @@ PyObject *set_socket(PyObject *module, PyObject *type);
 PyObject *accept_one(PyObject *module, PyObject *listening);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
 
+PyObject *turn(PyObject *module, PyObject *args);
+PyObject *leave_all(PyObject *module, PyObject *const *words, Py_ssize_t many);
+PyObject *watch(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+/* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
+int tell(PyObject *whom, PyObject *name, PyObject *what);
+
+/* Send what a transport has kept until the end of the turn; gives -1 when it raised. */
+int leave_turn(PyObject *one);
+
+extern PyObject *name_ready;
+
 #pragma GCC visibility pop
 
 #endif

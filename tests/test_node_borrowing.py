@@ -17,7 +17,7 @@ from corpproxy.accounting.node_quotas import AGAIN_SECONDS, AWAY_SECONDS
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.loan_file import LOAN_FILE, LoanFile
-from corpproxy.node_borrowing import SOON_SECONDS, TURN_SECONDS, NodeBorrowing
+from corpproxy.node_borrowing import AT_ONCE, SOON_SECONDS, TURN_SECONDS, NodeBorrowing
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Quota
 from tests.support.threads import DirectThread
@@ -162,7 +162,8 @@ class TurnTests(BorrowingCase):
         )
         self.clock.advance(TURN_SECONDS)
         self.assertEqual([len(one) for one in self.store.asked], [1000])
-        self.assertEqual(slices.count(0), 1000 // SLICE)
+        # Asked for, taken, and written to the disk.
+        self.assertEqual(slices.count(0), 2 * (1000 // SLICE) + 1000 // AT_ONCE - 1)
 
     def test_stop(self) -> None:
         """In the end all is told and given back."""

@@ -12,12 +12,12 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy import node_borrowing, quota_keeper
-from corpproxy.accounting.common import Budget, Common
+from corpproxy.accounting.common import Budget, Common, Ledgered
 from corpproxy.accounting.quotas import Asked, Charge
 from corpproxy.backends.store.quota_file import QUOTA_FILE, QuotaFile
 from corpproxy.node_borrowing import SOON_SECONDS, TURN_SECONDS
 from corpproxy.policy.limits import Limit, Limits
-from corpproxy.policy.quota import Every, Quota, Standings
+from corpproxy.policy.quota import Every, Quota, Standing, Standings
 from corpproxy.quota_keeper import FORGET_SECONDS, KEEP_SECONDS, QuotaKeeper
 from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
@@ -207,6 +207,26 @@ class KeeperTests(SynchronousTestCase):
         keeper.stop()
         self.assertEqual(self.used(self.keeper()), {"amir": MIB})
 
+    def test_started_while_wrong(self):
+        """A start while the clock is days ahead gives nobody a day anew, once the clock is right again."""
+        keeper = self.keeper()
+        began = self.now()
+        keeper.count({("day", "amir"): MIB})
+        self.clock.advance(KEEP_SECONDS)
+        for _ in range(3 * 24):
+            # It has run for so long that its clock is believed.
+            self.set_by -= FORGET_SECONDS
+            self.clock.advance(FORGET_SECONDS)
+        keeper.stop()
+        self.set_by += 9 * DAY_SECONDS
+        keeper = self.keeper()
+        for _ in range(5):
+            self.clock.pump([KEEP_SECONDS, FORGET_SECONDS, 0])
+        self.assertEqual(self.used(keeper), {})
+        self.set_clock(began + 60 - self.now())
+        self.clock.pump([KEEP_SECONDS, 0, 0])
+        self.assertEqual(self.used(keeper), {"amir": MIB})
+
     def test_forgotten_after_all(self):
         """A clock that was set forward and stays so is believed after two days."""
         keeper = self.keeper()
@@ -277,7 +297,13 @@ class SharedTests(SynchronousTestCase):
                 lasting=SimpleNamespace(standings=standings),
                 take_standings=standings.take,
                 store=SimpleNamespace(
-                    is_shared=True, run="run", settle=lambda moved: succeed(None), borrow=self.borrow
+                    is_shared=True,
+                    run="run",
+                    settle=lambda moved: succeed(None),
+                    borrow=self.borrow,
+                    ledgered=lambda limit, whom, now: succeed(
+                        Ledgered([row for row in self.rows if whom in (None, row.whom)])
+                    ),
                 ),
             )
         )
@@ -323,7 +349,8 @@ class SharedTests(SynchronousTestCase):
         self.assertEqual(self.keeper.quotas.standing("day", "amir", self.clock.seconds()).allowed, MIB + 1000)
         self.assertEqual(self.keeper.charges(), [Charge("day", "amir", self.until, 0.0, 1000.0)])
         self.common(900 * 1024, 1000.0)
-        self.assertEqual(self.keeper.reset("day", None), 1)
+        self.rows = [Common("day", "amir", self.until, 900.0 * 1024, 1000.0)]
+        self.assertEqual(self.reset(None), 1)
         charges = self.keeper.charges()
         self.assertEqual(charges, [Charge("day", "amir", self.until, -900.0 * 1024, -1000.0)])
         self.keeper.not_charged(charges)
@@ -331,6 +358,37 @@ class SharedTests(SynchronousTestCase):
         standing = self.keeper.quotas.standing("day", "amir", self.clock.seconds())
         self.assertEqual((standing.used, standing.allowed), (0, MIB))
         self.assertEqual(self.keeper.charges(), charges)
+
+    def reset(self, whom):
+        return self.successResultOf(Deferred.fromCoroutine(self.keeper.reset("day", whom)))
+
+    def test_reset_elsewhere(self):
+        """Who begins anew does so with all that they used on any node, whatever this one knows."""
+        self.rows = [Common("day", whom, self.until, 5000.0, 0.0) for whom in ("amir", "beth")]
+        self.keeper.count({("day", "amir"): 1000})
+        self.assertEqual(self.reset("beth"), 1)
+        self.assertEqual(self.keeper.charges(), [Charge("day", "beth", self.until, -5000.0, 0.0)])
+        self.rows = self.rows[:1]
+        self.assertEqual(self.reset(None), 1)
+        charges = [Charge("day", "amir", self.until, -6000.0, 0.0)]
+        self.assertEqual(self.keeper.charges(), charges)
+
+    def test_standings(self):
+        """Everybody is shown as they stand for all nodes, but for those of another time."""
+        self.rows = [
+            Common("day", "amir", self.until, 5000.0, 0.0),
+            Common("day", "beth", self.until, 7000.0, 100.0),
+            Common("day", "carol", self.until + 5, 7000.0, 0.0),
+            Common("other", "amir", self.until, 7000.0, 0.0),
+        ]
+        self.keeper.count({("day", "amir"): 1000})
+        found = self.successResultOf(Deferred.fromCoroutine(self.keeper.ledgered(None, None)))
+        standings = {
+            ("day", "amir"): Standing(6000.0, MIB, self.until),
+            ("day", "beth"): Standing(7000.0, MIB + 100.0, self.until),
+        }
+        shown = Deferred.fromCoroutine(self.keeper.standings(found))
+        self.assertEqual(self.successResultOf(shown), standings)
 
     def test_elsewhere(self):
         """What others used counts here with what is used here, and is told to all processes."""

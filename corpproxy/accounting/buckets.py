@@ -13,6 +13,11 @@ FIRST_SECONDS = BURST_SECONDS / 2
 MOST_SECONDS = 1.0
 
 
+# What most buckets have noted most of the time; nothing is put into these.
+_NOTHING: dict[str, int] = {}
+_NOBODY: set[str] = set()
+
+
 class Bucket:
     """
     Octets that may be moved, at most `BURST_SECONDS` of ``rate`` (octets a second) when nobody wants them.
@@ -50,8 +55,8 @@ class Bucket:
         self.members = self.guests = 0
         self.hungry = 0
         self.held = False
-        self.drawn: dict[str, int] = {}
-        self.eager: set[str] = set()
+        self.drawn = _NOTHING
+        self.eager = _NOBODY
 
     def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
         """Let in what came since the last time."""
@@ -69,18 +74,23 @@ class Bucket:
 
     def note(self, person: str, octets: int) -> None:
         """Note that somebody took octets who need not wait for them."""
+        if self.drawn is _NOTHING:
+            self.drawn = {}
         self.drawn[person] = self.drawn.get(person, 0) + octets
 
     def wait(self, person: str) -> None:
         """Note that somebody has to wait for it."""
+        if self.eager is _NOBODY:
+            self.eager = set()
         self.eager.add(person)
 
     def begin_anew(self) -> None:
         """Forget what was taken until now."""
+        # No new ones: there are thousands of buckets, and the collector would look at them all.
         if self.drawn:
-            self.drawn = {}
+            self.drawn.clear()
         if self.eager:
-            self.eager = set()
+            self.eager.clear()
 
     def change(self, rate: float, now: float) -> None:
         """Fill at another rate from now on."""

@@ -6,6 +6,7 @@ What is here has no clock and no database: `lend` is given how a member stands, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -84,6 +85,29 @@ class Common(NamedTuple):
     granted: float
     lent: int = 0
     wanted: int = 0
+
+
+class OnLoan(NamedTuple):
+    """
+    What a node holds of a member's quota; ``host`` is the machine that it runs on, ``silent`` for how many
+    seconds it was not heard.  ``is_here`` says that it is the one that asks.
+    """
+
+    limit: str
+    whom: str
+    until: float
+    node: str
+    host: str
+    octets: int
+    silent: float
+    is_here: bool
+
+
+class Ledgered(NamedTuple):
+    """How members stand in what nodes have in common, and what is on loan to which."""
+
+    members: Sequence[Common] = ()
+    loans: Sequence[OnLoan] = ()
 
 
 @dataclass(slots=True)

@@ -6,13 +6,15 @@ Thousands may want more at once, so it is done in slices: others have their turn
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from corpproxy.accounting.buckets import Bucket
     from corpproxy.accounting.rates import Member
+
+_Outcome = TypeVar("_Outcome")
 
 # So many members or buckets are looked at in one slice: one takes a millisecond at most.
 SLICE = 300
@@ -33,6 +35,22 @@ class Pauses:
             return False
         self._count = 0
         return True
+
+
+def finished(steps: Generator[None, None, _Outcome]) -> _Outcome:
+    """Take all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: _Outcome = end.value
+            return outcome
+
+
+def drained(things: list[_Outcome]) -> Iterator[_Outcome]:
+    """Give things and forget them: to forget a hundred thousand at once would keep others waiting."""
+    while things:
+        yield things.pop()
 
 
 def dividing(members: Sequence[Member], pauses: Pauses) -> Generator[None, None, list[int]]:
@@ -86,6 +104,13 @@ def dividing(members: Sequence[Member], pauses: Pauses) -> Generator[None, None,
                     open_buckets[bucket].stop(shares[number], member.weight)
             if pauses.is_due():
                 yield
+    while open_buckets:
+        open_buckets.popitem()
+        if pauses.is_due():
+            yield
+    for _ in drained(heap):
+        if pauses.is_due():
+            yield
     return [int(share) for share in shares]
 
 

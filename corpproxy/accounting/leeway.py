@@ -23,18 +23,18 @@ class Term:
     shifts in how members of quotas stand.
     """
 
-    __slots__ = ("_shifts", "_standings", "limiting", "since", "until")
+    __slots__ = ("limiting", "shifts", "since", "standings", "until")
 
     def __init__(self, limiting: Limits, at: float) -> None:
         self.limiting = limiting
-        self._standings = limiting.standings
-        self._shifts = limiting.standings.shifts
+        self.standings = limiting.standings
+        self.shifts = limiting.standings.shifts
         self.since = at
         self.until = limiting.next_change(at)
 
     def holds(self, at: float) -> bool:
         """Whether the same limits hold as at its beginning; not after a clock was set back."""
-        return self._shifts == self._standings.shifts and self.since <= at < self.until
+        return self.shifts == self.standings.shifts and self.since <= at < self.until
 
 
 class Leeway:
@@ -94,9 +94,10 @@ class Leeway:
 
     def may_begin(self, at: float) -> bool:
         """Whether an exchange may begin at this time (POSIX seconds), as there is something left."""
-        if self.is_over or not self.term.holds(at):
-            return False
+        term = self.term
         # Written out: it is asked for every exchange.
+        if term.shifts != term.standings.shifts or not term.since <= at < term.until or self.is_over:
+            return False
         for bucket in self._all:  # noqa: SIM110
             if bucket.tokens < PIECE_OCTETS:
                 return False

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import Pauses, drained
 from corpproxy.accounting.holding import Holding
 from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Lender, Reply
 from corpproxy.accounting.quotas import Asked, Lent, Quotas, Row
@@ -91,18 +91,25 @@ class NodeQuotas(Quotas):
     def burying(self, borrower: str) -> Iterator[None]:
         """A process is over: what it was lent counts as used."""
         yield from super().burying(borrower)
+        pauses = Pauses()
         for member in list(self._waiting):
             self._waits_no_more(member, borrower)
+            if pauses.is_due():
+                yield
 
-    def answerable(self) -> list[Waiting]:
-        """Those who wait for more where there is some now: ask for them once more."""
-        return [
-            Waiting(borrower, asked)
-            for member, waiting in self._waiting.items()
-            if (holding := self._holdings.get(member)) is not None
-            and (holding.is_over or self._free(member, holding) > 0)
-            for borrower, asked in waiting.items()
-        ]
+    def answerable(self) -> Iterator[list[Waiting]]:
+        """Those who wait for more where there is some now, a slice at each step: ask for them once more."""
+        found = []
+        pauses = Pauses()
+        for member in list(self._waiting):
+            holding = self._holdings.get(member)
+            if holding is not None and (holding.is_over or self._free(member, holding) > 0):
+                waiting = self._waiting.get(member, {})
+                found += [Waiting(borrower, asked) for borrower, asked in waiting.items()]
+            if pauses.is_due():
+                yield found
+                found = []
+        yield found
 
     def _note_unmet(
         self, member: Member, holding: Holding, borrower: str, asked: Asked, now: float, seconds: float
@@ -130,7 +137,7 @@ class NodeQuotas(Quotas):
         """
         What to tell and to ask now, of all members together, a slice at each step.
 
-        It is answered by `take` or `not_answered`.
+        It is answered by `taking` or `not_answered`.
         """
         self._seconds, self.is_urgent = seconds, False
         self._end_rest(seconds)
@@ -151,14 +158,17 @@ class NodeQuotas(Quotas):
             self.note_silence(seconds)
         return asked
 
-    def take(self, lent: Iterable[NodeLent], asked_at: float) -> None:
-        """What was asked for, or less."""
+    def taking(self, lent: Iterable[NodeLent], asked_at: float) -> Iterator[None]:
+        """Take what was asked for, or less, a slice at each step."""
         self._silent_since = None
+        pauses = Pauses()
         for one in lent:
             member = one.limit, one.whom
             holding = self._holdings.get(member)
             if holding is not None and holding.until == one.until:
                 self._take(member, holding, one, asked_at)
+            if pauses.is_due():
+                yield
 
     def not_answered(self, asked: Iterable[NodeAsked]) -> None:
         """Nobody answered; it is asked once more."""
@@ -202,6 +212,15 @@ class NodeQuotas(Quotas):
         if holding is not None and row.wanted > free:
             self._call(member, holding)
         self._changed.add(member)
+
+    def common_standing(self, row: Common, now: float) -> Standing | None:
+        """How a member stands by what all have in common; None where that does not count now."""
+        quota = self._quotas.get(row.limit)
+        if quota is None or not self._is_of_now(row, now):
+            return None
+        holding = self._holdings.get((row.limit, row.whom))
+        mine = holding.borrower.moved if holding is not None and holding.until == row.until else 0
+        return Standing(row.elsewhere + mine, quota.allowed + row.granted, row.until)
 
     def moved_at_most(self, members: Iterable[Member], run: str) -> list[Moved]:
         """What these may have moved in this run: what its workers hold may be used by now."""
@@ -321,11 +340,6 @@ class NodeQuotas(Quotas):
             return Standing(0.0, 0.0, min(standing.until, holding.shut_until))
         return standing
 
-    def all(self, now: float) -> dict[Member, Standing]:
-        """How everybody stands who used anything, as far as is known here."""
-        found = {member: super(NodeQuotas, self).standing(*member, now) for member in self._rows}
-        return {member: standing for member, standing in found.items() if standing is not None}
-
     def grant(self, limit: str, whom: str, more: float, now: float) -> Standing | None:
         """Give a member more, until it is made good again."""
         holding = self._holdings.get((limit, whom))
@@ -334,12 +348,17 @@ class NodeQuotas(Quotas):
         super().grant(limit, whom, more, now)
         return super().standing(limit, whom, now)
 
-    def reset(self, limit: str, whom: str | None, now: float) -> int:
+    def resetting(self, limit: str, whom: str | None, now: float) -> Generator[None, None, set[str]]:
         """Begin anew for a member, or for all of a limit."""
-        for member, holding in self._holdings.items():
-            if member[0] == limit and whom in (None, member[1]):
+        found = yield from super().resetting(limit, whom, now)
+        pauses = Pauses()
+        for one in found:
+            holding = self._holdings.get((limit, one))
+            if holding is not None:
                 holding.is_over = False
-        return super().reset(limit, whom, now)
+            if pauses.is_due():
+                yield
+        return found
 
     def define(self, limits: Limits) -> None:
         """Count for these limits from now on; what is used stays used."""
@@ -350,7 +369,7 @@ class NodeQuotas(Quotas):
         """Forget what was made good again."""
         yield from super().forgetting(now)
         pauses = Pauses()
-        for member in list(self._holdings):
+        for member in drained(list(self._holdings)):
             holding = self._holdings.get(member)
             if holding is not None and holding.until <= now:
                 self._forget_holding(member)

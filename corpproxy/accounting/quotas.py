@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import Pauses, drained, finished
 from corpproxy.accounting.leases import TERM_SECONDS, Asking, Lender, Reply
 from corpproxy.policy.limits import Limits
 from corpproxy.policy.quota import Member, Quota, Standing
@@ -167,7 +167,7 @@ class Quotas:
     def burying(self, borrower: str) -> Iterator[None]:
         """A process is over: what it was lent counts as used."""
         pauses = Pauses()
-        for member in list(self._rows):
+        for member in drained(list(self._rows)):
             row = self._rows.get(member)
             if row is not None:
                 self._settle(member, row, borrower)
@@ -200,19 +200,28 @@ class Quotas:
         self._changed.add((limit, whom))
         return self.standing(limit, whom, now)
 
-    def reset(self, limit: str, whom: str | None, now: float) -> int:
-        """Begin anew for a member, or for all of a limit; how many they were."""
-        found = [one for one in self._rows if one[0] == limit and whom in (None, one[1])]
-        for member in found:
-            row = self._rows[member]
-            row.used = row.granted = 0.0
-            row.minute = row.octets = 0
-            row.is_over = False
-            self._changed.add(member)
-        return len(found)
+    def resetting(self, limit: str, whom: str | None, now: float) -> Generator[None, None, set[str]]:
+        """Begin anew for a member, or for all of a limit, a slice at each step; who they were."""
+        found = set()
+        pauses = Pauses()
+        for member in [(limit, whom)] if whom is not None else drained(list(self._rows)):
+            row = self._rows.get(member)
+            if row is not None and member[0] == limit:
+                row.used = row.granted = 0.0
+                row.minute = row.octets = 0
+                row.is_over = False
+                self._changed.add(member)
+                found.add(member[1])
+            if pauses.is_due():
+                yield
+        return found
 
     def standing(self, limit: str, whom: str, now: float) -> Standing | None:
         """How a member stands; None where it used nothing yet, or there is no such quota."""
+        return self._standing((limit, whom), now)
+
+    def _standing(self, member: Member, now: float) -> Standing | None:
+        limit, whom = member
         quota, row = self._quotas.get(limit), self._rows.get((limit, whom))
         if quota is None or row is None or row.until <= now:
             return None
@@ -220,10 +229,21 @@ class Quotas:
         allowed = quota.allowed + row.granted if row.granted else quota.allowed
         return Standing(max(row.used, allowed) if row.is_over else row.used, allowed, row.until)
 
+    def standing_all(self, now: float) -> Generator[None, None, dict[Member, Standing]]:
+        """How everybody stands who used anything, a slice at each step."""
+        found = {}
+        pauses = Pauses()
+        for member in drained(list(self._rows)):
+            standing = self._standing(member, now)
+            if standing is not None:
+                found[member] = standing
+            if pauses.is_due():
+                yield
+        return found
+
     def all(self, now: float) -> dict[Member, Standing]:
-        """How everybody stands who used anything."""
-        found = {member: self.standing(*member, now) for member in self._rows}
-        return {member: standing for member, standing in found.items() if standing is not None}
+        """How everybody stands who used anything, at once."""
+        return finished(self.standing_all(now))
 
     @property
     def has_changed(self) -> bool:
@@ -302,7 +322,7 @@ class Quotas:
     def forgetting(self, now: float) -> Iterator[None]:
         """Forget what was made good again."""
         pauses = Pauses()
-        for member in list(self._rows):
+        for member in drained(list(self._rows)):
             row = self._rows.get(member)
             if row is not None and row.until <= now:
                 del self._rows[member]

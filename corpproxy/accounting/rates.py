@@ -16,11 +16,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from corpproxy.accounting.buckets import FIRST_SECONDS, MOST_SECONDS, Bucket, Stock
-from corpproxy.accounting.dividing import Pauses, dividing
+from corpproxy.accounting.dividing import SLICE, Pauses, dividing, drained
 from corpproxy.accounting.sharing import BucketKey, Wanted
 
 # Less than this is not worth a turn of a connection; it is kept until there is more.
 PIECE_OCTETS = 4 * 1024
+# To hand out to one member takes as long as to look at so many.
+HANDING_OUT = 3
 # What one that is not known yet may want.
 ANY = 1 << 40
 
@@ -129,7 +131,7 @@ class Rates:
 
     def __init__(self) -> None:
         self.part = 1.0
-        self.spread: Mapping[str, int] = {}
+        self.spread: dict[str, int] = {}
         self.buckets: dict[BucketKey, Bucket] = {}
         self.stocks: dict[BucketKey, Stock] = {}
         self._members: dict[Hashable, Member] = {}
@@ -204,7 +206,7 @@ class Rates:
     def forgetting(self, now: float) -> Iterator[None]:
         """Forget buckets that nobody takes from and that are full again, a slice at each step."""
         pauses = Pauses()
-        for key, bucket in list(self.buckets.items()):
+        for key, bucket in drained(list(self.buckets.items())):
             # While others had their turn it may have gone, or another one has come.
             if not bucket.members and self.buckets.get(key) is bucket:
                 bucket.fill(now)
@@ -256,7 +258,7 @@ class Rates:
         for member, octets in zip(hungry, shares, strict=True):
             if member in self._hungry:
                 self._hand_out(member, octets, give)
-            if pauses.is_due():
+            if pauses.is_due(HANDING_OUT):
                 yield
         for member in hungry:
             for bucket in member.buckets:
@@ -274,11 +276,14 @@ class Rates:
         """
         told = {}
         pauses = Pauses()
-        for key, bucket in list(self.buckets.items()):
-            drawn = sum(bucket.drawn.values())
-            content = len(bucket.drawn.keys() - bucket.eager)
-            told[key] = Wanted(bucket.whole, bucket.rate, drawn / seconds, content, tuple(bucket.eager))
-            bucket.begin_anew()
+        for key, bucket in drained(list(self.buckets.items())):
+            drawn, eager = bucket.drawn, bucket.eager
+            if len(drawn) > SLICE:
+                told[key] = yield from _wanted_by_many(bucket, seconds, pauses)
+            else:
+                octets, content = sum(drawn.values()), len(drawn.keys() - eager) if drawn else 0
+                told[key] = Wanted(bucket.whole, bucket.rate, octets / seconds, content, tuple(eager))
+                bucket.begin_anew()
             if pauses.is_due():
                 yield
         yield from self._note_eager(pauses)
@@ -433,3 +438,16 @@ class Rates:
             # Others come first the next time.
             self._hungry[member] = self._hungry.pop(member)
             member.wait_for([one for one in member.buckets if one.held])
+
+
+def _wanted_by_many(bucket: Bucket, seconds: float, pauses: Pauses) -> Generator[None, None, Wanted]:
+    """What was taken of a bucket, which thousands may have done; it begins anew with the first step."""
+    whole, has, drawn, eager = bucket.whole, bucket.rate, bucket.drawn, bucket.eager
+    bucket.drawn, bucket.eager = {}, set()
+    octets = content = 0
+    for person, some in drawn.items():
+        octets += some
+        content += person not in eager
+        if pauses.is_due():
+            yield
+    return Wanted(whole, has, octets / seconds, content, tuple(eager))

@@ -148,6 +148,26 @@ def _count(known: dict[_Key, list[int]], key: _Key, record: _Line) -> None:
 
 
 def hour_of(seconds: int, zone: tzinfo) -> int:
-    """The beginning of the hour of the site in which a moment lies, both in POSIX seconds."""
+    """
+    The beginning of the hour of the site in which a moment lies, both in POSIX seconds.
+
+    Where clocks are set within an hour (by half of one, on Lord Howe Island), another one begins there: each
+    moment is in one hour, and each hour begins in itself.
+    """
     local = datetime.fromtimestamp(seconds, zone)
-    return seconds - local.minute * 60 - local.second
+    begin = seconds - local.minute * 60 - local.second
+    if datetime.fromtimestamp(begin, zone).utcoffset() == local.utcoffset():
+        return begin
+    return _set_at(begin, seconds, zone)
+
+
+def _set_at(before: int, after: int, zone: tzinfo) -> int:
+    """The second from which clocks show what they do after they were set."""
+    offset = datetime.fromtimestamp(after, zone).utcoffset()
+    while after - before > 1:
+        middle = (before + after) // 2
+        if datetime.fromtimestamp(middle, zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after

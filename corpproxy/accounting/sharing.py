@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Generator, Hashable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from corpproxy.accounting.dividing import SLICE, Pauses
+from corpproxy.accounting.dividing import SLICE, Pauses, finished
 
 # What a process that asks for nothing has of a rate, so that somebody who comes there need not wait for long.
 RESERVE = 1 / 64
@@ -82,7 +82,8 @@ class Sharing(Generic[_Process]):
                 if pauses.is_due():
                     yield
         changed: dict[_Process, dict[BucketKey, float]] = {}
-        for key, asking in by_bucket.items():
+        while by_bucket:
+            key, asking = by_bucket.popitem()
             parts = yield from sharing(asking, pauses)
             for process, part in parts.items():
                 if abs(asking[process].has - part) > LEAST * part:
@@ -108,7 +109,14 @@ class Sharing(Generic[_Process]):
                 counted[one] += 1
                 if pauses.is_due():
                     yield
-        return {person: count for person, count in counted.items() if count > 1}
+        spread = {}
+        while counted:
+            person, count = counted.popitem()
+            if count > 1:
+                spread[person] = count
+            if pauses.is_due():
+                yield
+        return spread
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
         """Who had to wait for which limit lately, by the names of these."""
@@ -152,13 +160,7 @@ def sharing(
 
 def share(asking: Mapping[_Process, Wanted]) -> dict[_Process, float]:
     """Give each process its part of one bucket, at once."""
-    steps = sharing(asking, Pauses())
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            parts: dict[_Process, float] = end.value
-            return parts
+    return finished(sharing(asking, Pauses()))
 
 
 def _slices(people: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -118,9 +118,9 @@ def like(other: Record, exchange: Exchange, now: float) -> Record:
     # Most come over a connection that was there.
     record.connect_ms = record.resolve_ms = None
     if exchange.connect_seconds >= 0:
-        record.connect_ms = milliseconds(exchange.connect_seconds)
+        record.connect_ms = int(exchange.connect_seconds * 1000 + 0.5)
     if exchange.resolve_seconds >= 0:
-        record.resolve_ms = milliseconds(exchange.resolve_seconds)
+        record.resolve_ms = int(exchange.resolve_seconds * 1000 + 0.5)
     return record
 
 
@@ -131,4 +131,4 @@ def is_short(path: str) -> bool:
 
 def milliseconds(seconds: float) -> int | None:
     """A time as records have it; None for one that was not measured."""
-    return round(seconds * 1000) if seconds >= 0 else None
+    return int(seconds * 1000 + 0.5) if seconds >= 0 else None

@@ -129,7 +129,9 @@ class Books:
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
         is_plain = self.naming is None and not exchange.in_force.discretion.levels and not self.forgotten
         if account.host or destination is None or not is_plain:
-            self._name(exchange)
+            # Nothing changes for whom and for what an open tunnel counts.
+            if not (is_plain and exchange.opened and account.host):
+                self._name(exchange)
             self._accounts.close(account, now)
         else:
             decision = exchange.decision

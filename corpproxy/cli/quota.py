@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from corpproxy.audit.line import printable
 from corpproxy.cli.reload import asked
 from corpproxy.cli.service_action import run_action, service_action
 from corpproxy.cli.site import Site
+from corpproxy.cli.top_rows import age
 from corpproxy.policy.amounts import amount_text, parse_amount
 from corpproxy.policy.reasons import clock
 
@@ -48,7 +50,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, site: Site) -> None:
-    quotas = asked(options, "quotas", name=options.name, whom=options.of)["quotas"]
+    found = asked(options, "quotas", name=options.name, whom=options.of)
+    quotas = found["quotas"]
+    if found["away"]:
+        print(printable(f"{found['away']}: this is what this node knows"), file=sys.stderr)
     if options.format == "json":
         print(json.dumps(quotas, indent=2))
         return
@@ -82,6 +87,7 @@ def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
         for member in quota["members"]:
             told = stands(member, site, in_minutes=bool(quota["minutes"]))
             yield f"    {member['whom'] or '(all)'}: {told}"
+            yield from (f"        {_held(one, quota, member, site)}" for one in member["nodes"])
         if not quota["members"]:
             yield "    nobody has used anything"
 
@@ -93,6 +99,16 @@ def stands(member: Mapping[str, Any], site: Site, *, in_minutes: bool) -> str:
     until = clock(member["until"], site.zone)
     lent = f", {unit(member['lent'])} lent to workers" if member["lent"] else ""
     return f"{unit(member['used'])} of {unit(member['allowed'])} ({percent}%){lent} until {until}"
+
+
+def _held(loan: Mapping[str, Any], quota: Mapping[str, Any], member: Mapping[str, Any], site: Site) -> str:
+    """Say what a node holds of it, and until when."""
+    name = f"{loan['host'] or 'node'} ({'this node' if loan['is_here'] else loan['node']})"
+    held = f"{name} holds {(_minutes if quota['minutes'] else _octets)(loan['octets'])}"
+    silent = age(loan["silent_seconds"])
+    if loan["may_use"]:
+        return f"{held}, heard {silent} ago"
+    return f"{held}, not heard for {silent}: charged until {clock(member['until'], site.zone)}, or a reset"
 
 
 def _octets(used: float) -> str:

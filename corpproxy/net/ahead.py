@@ -58,7 +58,7 @@ WRITTEN_OCTETS = 1024
 def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
     """Send the request of an exchange like one before; False where its road has to begin first."""
     try:
-        return _send(downstream, exchange)
+        return open_ahead(downstream) if exchange.method == b"CONNECT" else _send(downstream, exchange)
     except Refusal:
         return False  # its road says so
     except Exception as bug:
@@ -69,16 +69,11 @@ def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
 def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
     """Send it; ``native/ahead.c`` is made after it."""
     in_force = exchange.in_force
-    # What the answer decides, a client that has connections of its own, a tunnel that is held to limits.
+    # What the answer decides, a client that has connections of its own.
     if in_force.needs_answer or downstream.pins is not None:
-        return False
-    if in_force.limiting is not None and exchange.method == b"CONNECT":
         return False
     if not recall(exchange):
         return False
-    if exchange.method == b"CONNECT":
-        open_ahead(downstream)
-        return True
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
     if in_force.limiting is not None:

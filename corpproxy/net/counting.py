@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from corpproxy.accounting.dividing import Pauses
 from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.policy.quota import Member
+from corpproxy.slices import Slices
 
 if TYPE_CHECKING:
     from corpproxy.accounting.accounts import Account
@@ -23,7 +25,8 @@ class Counter:
     """
     Adds up what exchanges move, by the members of quotas.
 
-    ``send`` is given the octets since the last time; the clock runs only while anything is counted.
+    ``send`` is given the octets since the last time, of some at a time; the clock runs only while anything
+    is counted.
     """
 
     def __init__(self, clock: Any) -> None:
@@ -32,6 +35,7 @@ class Counter:
         self._counted: dict[Account, tuple[tuple[Member, ...], int]] = {}
         self._counts: dict[Member, int] = {}
         self._call: IDelayedCall | None = None
+        self._work = Slices(clock)
 
     def __len__(self) -> int:
         return len(self._counted)
@@ -39,7 +43,7 @@ class Counter:
     def begin(self, account: Account, members: tuple[Member, ...], moved: int) -> None:
         """Count an exchange for these members from now on; so much of it is counted already."""
         self._counted[account] = members, moved
-        if self._call is None:
+        if self._call is None and not self._work:
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
 
     def end(self, account: Account) -> None:
@@ -62,22 +66,35 @@ class Counter:
 
     def stop(self) -> None:
         """Tell what was counted, and run no more."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._work.finish()
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
         self.flush()
 
     def _turn(self) -> None:
         self._call = None
+        self._work.add(self._turning())
+
+    def _turning(self) -> Iterator[None]:
+        """Add up what all moved, and tell it, a slice at each step."""
         try:
-            for account, (members, moved) in list(self._counted.items()):
-                now = self._add(account, members, moved)
-                if now != moved:
-                    self._counted[account] = members, now
+            pauses = Pauses()
+            for account in list(self._counted):
+                counted = self._counted.get(account)
+                # While others had their turn it may have ended.
+                if counted is not None:
+                    members, moved = counted
+                    now = self._add(account, members, moved)
+                    if now != moved:
+                        self._counted[account] = members, now
+                if pauses.is_due():
+                    self.flush()
+                    yield
             self.flush()
         except Exception:
             log.failure("what moves below quotas could not be told")
-        if self._counted or self._counts:
+        if self._call is None and (self._counted or self._counts):
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
 
     def _add(self, account: Account, members: tuple[Member, ...], moved: int) -> int:

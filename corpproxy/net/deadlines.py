@@ -41,6 +41,8 @@ class Deadlines:
         self._watched: dict[Watched, None] = {}
         # Look at one from now on: the dictionary's own, called often enough to matter.
         self.watch: Callable[[Watched], None] = self._watched.setdefault
+        # Look at one no more, if it was looked at: called with the one and None.
+        self.drop: Callable[[Watched, None], None] = self._watched.pop
         self._call: IDelayedCall | None = None
         self.now = clock.seconds()
 

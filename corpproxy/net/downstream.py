@@ -298,7 +298,7 @@ class Downstream(Wire):
             self._let_go()
         elif self.abort_at_end:
             self.abort()
-        else:
+        elif not self.closing:
             self.close()
 
     def _bug(self, exchange: Exchange, error: BaseException) -> None:

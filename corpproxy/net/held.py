@@ -40,5 +40,6 @@ class Held:
     def take(self) -> bytes:
         """Give all that is held, and read on."""
         octets, self.octets_held = self.octets_held, b""
-        self._downstream.go_on(UNTAKEN)
+        if self._downstream.on_hold:
+            self._downstream.go_on(UNTAKEN)
         return octets

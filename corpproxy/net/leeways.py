@@ -52,6 +52,8 @@ class Leeways:
         self._borrowing = borrowing
         self._all: dict[_Key, Leeway] = {}
         self._noted: list[Leeway] = []
+        # One for all: each leeway is looked at by the collector with all that it has.
+        self._note = self._noted_later
         self._term: Term | None = None
         self._call: IDelayedCall | None = None
         self._look_at = 0.0
@@ -105,7 +107,7 @@ class Leeways:
         ]
         stocks = [self._borrowing.invite(member) for member in members]
         now = self._pacer.seconds()
-        return Leeway(person, applied, term, down, up, stocks, self._noted_later, now)
+        return Leeway(person, applied, term, down, up, stocks, self._note, now)
 
     def _noted_later(self, leeway: Leeway) -> None:
         self._noted.append(leeway)

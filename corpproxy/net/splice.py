@@ -74,8 +74,8 @@ class Tunnel:
         downstream, upstream = self.downstream, self.upstream
         # One of three is watched: the two others rest, and there may be thousands.
         self.deadlines.watch(self)
-        self.deadlines.release(downstream)
-        self.deadlines.release(upstream)
+        self.deadlines.drop(downstream, None)
+        self.deadlines.drop(upstream, None)
         downstream.deadline = upstream.deadline = NEVER
         downstream.fed_by(upstream)
         upstream.fed_by(downstream)
@@ -206,7 +206,7 @@ class Tunnel:
         self.over = True
         for pump in self._pumps:
             pump.stop()
-        self.deadlines.release(self)
+        self.deadlines.drop(self, None)
         for wire in (self.downstream, self.upstream):
             if not wire.gone:
                 self.deadlines.watch(wire)

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import CorpproxyError
+from corpproxy.exchange.known import recall
 from corpproxy.exchange.reach import dial_host
 from corpproxy.exchange.road import live
 from corpproxy.exchange.tunnel import ESTABLISHED
@@ -33,9 +34,14 @@ if TYPE_CHECKING:
 _TUNNELLED, _ANY = ResultCode.TUNNELLED, TunnelContent.ANY
 
 
-def open_ahead(downstream: Downstream) -> None:
-    """Dial the tunnel of an exchange about which all is known; `Refusal` where its road says why not."""
+def open_ahead(downstream: Downstream) -> bool:
+    """
+    Dial the tunnel of an exchange like one before; False, or `Refusal`, where its road has to begin first.
+    """
     exchange, proxy = downstream.exchange, downstream.proxy
+    # One that is held to limits may have to wait for its turn.
+    if exchange.in_force.limiting is not None or not recall(exchange):
+        return False
     proxy.admission.check_person(downstream)
     proxy.admission.open_tunnel(downstream)
     exchange.keep = False
@@ -43,6 +49,7 @@ def open_ahead(downstream: Downstream) -> None:
     dial = dial_host(exchange)
     downstream.run = ahead = TunnelAhead(downstream)
     ahead.connect(servers[dial.name, exchange.destination.port], dial)
+    return True
 
 
 class TunnelAhead(Reaching):

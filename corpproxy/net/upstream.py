@@ -323,7 +323,7 @@ class Upstream(Wire):
                 sink.half_closed()
             else:
                 sink.lost(waiting.ended == "clean")
-        if self.sink is sink:
+        if self.sink is sink and self.on_hold:
             self.go_on(UNTAKEN)
 
     def release(self, whole: bool) -> None:
@@ -356,7 +356,8 @@ class Upstream(Wire):
         """Close this connection and forget it."""
         if self.pace is not None:
             self.pace.let_go()
-        self.fed_no_more()
+        if self.source is not None:
+            self.fed_no_more()
         self.sink = GONE if self.gone else self
         self.keeper.closed(self)
         self.close()

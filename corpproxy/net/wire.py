@@ -133,7 +133,7 @@ class Wire:
         """The peer took all and closed its side for reading; what it sends still comes."""
 
     def connectionLost(self, reason: Failure = LOST) -> None:
-        self.deadlines.release(self)
+        self.deadlines.drop(self, None)
         self.gone = True
         self.sink.lost(isinstance(reason.value, ConnectionDone))
 
@@ -233,7 +233,7 @@ class Wire:
     def fed_no_more(self) -> None:
         """Nothing more comes from the source."""
         source, self.source = self.source, None
-        if source is not None:
+        if source is not None and source.on_hold:
             source.go_on(FULL)
 
     def hold(self, why: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, tzinfo
@@ -195,16 +196,15 @@ class Standings:
         self.all: dict[Member, Standing] = {}
         self.version = self.shifts = 0
         self._spent: dict[Member, float] = {}
+        # How many of them are made good when: many have one time.
+        self._ends: Counter[float] = Counter()
 
     def take(self, standings: Mapping[Member, Standing]) -> None:
         """Some stand otherwise now."""
         for member, standing in standings.items():
             before = self.all.get(member)
             self.all[member] = standing
-            if standing.is_spent:
-                self._spent[member] = standing.until
-            else:
-                self._spent.pop(member, None)
+            self._note_end(member, standing.until if standing.is_spent else None)
             if (before is not None and before.is_spent) != standing.is_spent:
                 self.version += 1
                 self.shifts += 1
@@ -220,7 +220,7 @@ class Standings:
 
     def next_end(self, at: float) -> float:
         """When something that is used up is made good again."""
-        return min((until for until in self._spent.values() if until > at), default=math.inf)
+        return min((until for until in self._ends if until > at), default=math.inf)
 
     def in_order(self) -> list[Member]:
         """All members, those first who have nothing left: who is told of them one after the other."""
@@ -228,10 +228,24 @@ class Standings:
 
     def forgetting(self, at: float) -> Iterator[None]:
         """Forget what was made good again, a slice at each step."""
-        for number, member in enumerate(list(self.all), 1):
+        members = list(self.all)
+        while members:
+            # One after the other: to forget a hundred thousand names at once would keep others waiting.
+            member = members.pop()
             standing = self.all.get(member)
             if standing is not None and standing.until <= at:
                 del self.all[member]
-                self._spent.pop(member, None)
-            if number % SLICE == 0:
+                self._note_end(member, None)
+            if len(members) % SLICE == 0:
                 yield
+
+    def _note_end(self, member: Member, until: float | None) -> None:
+        """Note when somebody has something left again who has not; None for one who has."""
+        before = self._spent.pop(member, None)
+        if before is not None:
+            self._ends[before] -= 1
+            if not self._ends[before]:
+                del self._ends[before]
+        if until is not None:
+            self._spent[member] = until
+            self._ends[until] += 1

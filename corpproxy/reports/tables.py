@@ -192,9 +192,7 @@ def as_text(figures: Figures) -> str:
 
 def _aligned(table: Table) -> str:
     lines = [tuple(column.replace("_", " ") for column in table.columns)]
-    lines += [
-        tuple(_cell(table, column, cell) for column, cell in enumerate(row)) for row in table.rows[:_ROWS]
-    ]
+    lines += [tuple(_cell(table, row, column) for column in range(len(row))) for row in table.rows[:_ROWS]]
     more = len(table.rows[_ROWS:]) + table.rest.names
     if more:
         lines.append((words.others(more), *_others(table)))
@@ -221,10 +219,12 @@ def _others(table: Table) -> list[str]:
     return told
 
 
-def _cell(table: Table, column: int, cell: Cell) -> str:
+def _cell(table: Table, row: tuple[Cell, ...], column: int) -> str:
+    cell = row[column]
     if isinstance(cell, str):
         return words.shown(cell, "-")
     if isinstance(cell, tuple):
         return words.spark(cell)
-    is_octets = table.columns[column] == "octets"
+    # All together is told line by line, one of which is that of octets.
+    is_octets = table.columns[column] == "octets" or (table.name == "total" and row[0] == "octets")
     return octets_text(cell) if is_octets else words.number(cell)

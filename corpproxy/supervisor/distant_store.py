@@ -8,7 +8,7 @@ from typing import Any, Never
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
@@ -97,6 +97,10 @@ class DistantStore:
     def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
         """Loans are the supervisor's."""
         return fail(StoreError("store-missing", "borrowing is for the supervisor"))
+
+    def ledgered(self, limit: str | None, whom: str | None, now: float) -> Deferred[Ledgered]:
+        """Nothing: the supervisor looks at quotas."""
+        return succeed(Ledgered())
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """The supervisor tells what changed."""

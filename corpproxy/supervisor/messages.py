@@ -182,11 +182,11 @@ class Parts(Struct, frozen=True):
     """
     Parts that are others than before.
 
-    ``spread`` are the people who wait in several workers; None where they are those of before.
+    ``spread`` are the people who wait in another number of workers than before, with that.
     """
 
     parts: tuple[Part, ...]
-    spread: dict[str, int] | None = None
+    spread: dict[str, int] = {}
 
 
 Notice = SignedIn | Mistaken | LookAgain | Granted | GrantEnded | Requested | RefusedOnce

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.accounting.dividing import SLICE
+from corpproxy.accounting.dividing import SLICE, Pauses
 from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted
 from corpproxy.net.pacing import TURN_SECONDS, Pacer, person_of
 from corpproxy.supervisor.messages import Part, Parts, Takings, Took
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from corpproxy.supervisor.seat import Seat
 
 log = Logger()
+
+# Names in one message.
+MOST_NAMES = 2 * SLICE
 
 
 class Taking:
@@ -41,8 +44,11 @@ class Taking:
     def take(self, parts: Parts) -> None:
         """Let through what the supervisor says."""
         rates = self._pacer.rates
-        if parts.spread is not None:
-            rates.spread = parts.spread
+        for person, count in parts.spread.items():
+            if count > 1:
+                rates.spread[person] = count
+            else:
+                rates.spread.pop(person, None)
         told = {BucketKey(one.limit, one.whom, one.way): one.rate for one in parts.parts}
         rates.take_parts(told, self._pacer.seconds())
 
@@ -50,13 +56,16 @@ class Taking:
         seconds = max(now - self._told_at, TURN_SECONDS)
         self._told_at = now
         wanted = yield from self._pacer.rates.wanted(seconds)
-        told = list(wanted.items())
-        for at in range(0, max(len(told), 1), SLICE):
-            took = tuple(_took(key, one) for key, one in told[at : at + SLICE])
-            is_last = at + SLICE >= len(told)
-            self._send(Takings(took, is_last)).addErrback(_not_told)
-            if not is_last:
+        some: list[Took] = []
+        size = 0
+        for took in _pieces(wanted):
+            if size + len(took.eager) >= MOST_NAMES or len(some) == SLICE:
+                self._send(Takings(tuple(some), is_last=False)).addErrback(_not_told)
+                some, size = [], 0
                 yield
+            some.append(took)
+            size += len(took.eager)
+        self._send(Takings(tuple(some))).addErrback(_not_told)
 
     def _forget(self) -> None:
         """Nobody is held here any more: others may have all of it."""
@@ -78,7 +87,9 @@ class Dealing:
         # What workers have told of a turn that they have not told all of yet.
         self._coming: dict[Seat, dict[BucketKey, Wanted]] = {}
         self._sharing: Sharing[Seat] = Sharing()
+        # The people who wait in several workers, and the seats that were told of them.
         self._spread: dict[str, int] = {}
+        self._knowing: set[Seat] = set()
 
     def stop(self) -> None:
         """Deal no more."""
@@ -90,13 +101,17 @@ class Dealing:
         """A worker says what it took."""
         coming = self._coming.setdefault(seat, {})
         for one in takings.took:
-            coming[BucketKey(one.limit, one.whom, one.way)] = _wanted(one)
+            key = BucketKey(one.limit, one.whom, one.way)
+            before = coming.get(key)
+            # Of a bucket that many wait for, their names come in pieces.
+            coming[key] = _wanted(one) if before is None else before._replace(eager=before.eager + one.eager)
         if takings.is_last:
             self._sharing.take(seat, self._coming.pop(seat))
 
     def forget(self, seat: Seat) -> None:
         """A worker is over."""
         self._coming.pop(seat, None)
+        self._knowing.discard(seat)
         self._sharing.forget(seat)
 
     def waiting(self) -> dict[str, tuple[str, ...]]:
@@ -119,20 +134,41 @@ class Dealing:
     def _dealing(self) -> Iterator[None]:
         spread = yield from self._sharing.spreading()
         changed = yield from self._sharing.dealing()
-        is_news, self._spread = spread != self._spread, spread
-        for seat in self._sharing.processes if is_news else tuple(changed):
+        news = yield from self._news(spread)
+        self._spread = spread
+        for seat in self._sharing.processes:
             told = list(changed.get(seat, {}).items())
-            for at in range(0, max(len(told), 1), SLICE):
+            people = list((news if seat in self._knowing else spread).items())
+            self._knowing.add(seat)
+            for at in range(0, max(len(told), len(people)), SLICE):
                 # The worker may be over by now.
                 if seat in self._sharing.processes:
                     parts = tuple(Part(*key, rate) for key, rate in told[at : at + SLICE])
-                    self._send(seat, Parts(parts, spread if is_news and not at else None))
-                if at + SLICE < len(told):
-                    yield
+                    self._send(seat, Parts(parts, dict(people[at : at + SLICE])))
+                yield
+
+    def _news(self, spread: dict[str, int]) -> Generator[None, None, dict[str, int]]:
+        """Who waits in another number of workers than before."""
+        pauses = Pauses()
+        news = {}
+        for person, count in spread.items():
+            if self._spread.get(person, 1) != count:
+                news[person] = count
+            if pauses.is_due():
+                yield
+        for person in self._spread:
+            if person not in spread:
+                news[person] = 1
+            if pauses.is_due():
+                yield
+        return news
 
 
-def _took(key: BucketKey, wanted: Wanted) -> Took:
-    return Took(*key, wanted.whole, wanted.has, wanted.drawn, wanted.content, wanted.eager)
+def _pieces(wanted: Mapping[BucketKey, Wanted]) -> Iterator[Took]:
+    """What is told of each bucket: one piece, or more where many wait for it."""
+    for key, one in wanted.items():
+        for at in range(0, max(len(one.eager), 1), SLICE):
+            yield Took(*key, one.whole, one.has, one.drawn, one.content, one.eager[at : at + SLICE])
 
 
 def _wanted(took: Took) -> Wanted:

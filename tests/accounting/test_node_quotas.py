@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import chain
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,13 +145,13 @@ class Node:
                 if chance is not None and chance.random() < loses:
                     self.quotas.not_answered(asked)
                 else:
-                    self.quotas.take(lent, seconds)
+                    finish(self.quotas.taking(lent, seconds))
                     self.keep()
             self.database.hear(seconds)
             self.quotas.put_common(self.database.common(self.run, self.quota.ends(NOW)), NOW)
         else:
             self.quotas.not_answered(finish(self.quotas.asking(seconds)))
-        for borrower, asked_before in self.quotas.answerable():
+        for borrower, asked_before in chain.from_iterable(self.quotas.answerable()):
             lent = self.quotas.lend(borrower, asked_before, NOW, seconds)
             for worker in self.workers:
                 if worker.name == borrower:

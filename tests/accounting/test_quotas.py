@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.dividing import SLICE
+from corpproxy.accounting.dividing import SLICE, finished
 from corpproxy.accounting.leases import TERM_SECONDS
 from corpproxy.accounting.quotas import ACTIVE_OCTETS, Asked, Quotas
 from corpproxy.policy.limits import Limit, Limits
@@ -226,9 +226,9 @@ class ByHandTests(QuotasCase):
         """One member begins anew, or all."""
         for whom in ("amir", "beth"):
             self.quotas.count("day", whom, 1000, NOW)
-        self.assertEqual(self.quotas.reset("day", "amir", NOW), 1)
+        self.assertEqual(finished(self.quotas.resetting("day", "amir", NOW)), {"amir"})
         self.assertEqual((self.used(), self.used(whom="beth")), (0, 1000))
-        self.assertEqual(self.quotas.reset("day", None, NOW), 2)
+        self.assertEqual(finished(self.quotas.resetting("day", None, NOW)), {"amir", "beth"})
         self.assertEqual(self.used(whom="beth"), 0)
 
     def test_kept(self):

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.road import calls, make_proxy
+from benchmarks.road import Unseen, calls, make_proxy
 from corpproxy import twins
 
 # Two or three may be added for a good reason; a station that is taken again by every exchange is none.
 # The compiled twins take some of them over.
 IS_COMPILED = len(twins.running()) == len(twins.PARTS)
 MOST_CALLS = 35 if IS_COMPILED else 54
+# To a host that nobody asked for before: all stations, and a new connection.
+MOST_CALLS_UNSEEN = 154 if IS_COMPILED else 200
 
 
 class RoadCostTests(SynchronousTestCase):
@@ -27,3 +29,12 @@ class RoadCostTests(SynchronousTestCase):
         self.assertEqual(counted["exchange/known.py"], 0 if IS_COMPILED else 1)
         for station in ("exchange/classify.py", "exchange/identify.py", "exchange/may.py", "http1/target.py"):
             self.assertEqual(counted[station], 0)
+
+    def test_unseen(self) -> None:
+        """To an unseen host each station is taken once, and nothing is made that only a next one uses."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        counted = calls(make_proxy(folder), Unseen())
+        self.assertLessEqual(sum(counted.values()), MOST_CALLS_UNSEEN)
+        self.assertEqual(counted["exchange/may.py"], 2)
+        self.assertEqual(counted["http1/recipe.py"], 0)

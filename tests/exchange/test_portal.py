@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.audit.deeds import DeedName
 from corpproxy.audit.results import ResultCode
 from corpproxy.errors import ClientGone, ProtocolError
-from corpproxy.exchange.commands import ChangePassword, ReadContent, SaveGrant
+from corpproxy.exchange.commands import (
+    ChangePassword,
+    GrantQuota,
+    ReadContent,
+    ReadDays,
+    RecordDeed,
+    SaveGrant,
+    SaveRequest,
+)
 from corpproxy.exchange.exchange import Mode
 from corpproxy.exchange.refusal import SignInUnavailable
+from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.model import Effect
+from corpproxy.policy.quota import Quota
+from tests.pages.samples import BETH, DAYS, access, holding_portal, more_request
 from tests.support.builders import (
     AMIR,
     BASIC,
@@ -159,6 +172,64 @@ class PasswordTests(SynchronousTestCase):
         self.assertEqual(
             (sent.ends().result, sent.exchange.failure), (ResultCode.UNAVAILABLE, "directory-down")
         )
+
+
+class LastDaysTests(SynchronousTestCase):
+    """The start page, for which is read what the person moved."""
+
+    def start(self) -> Script:
+        sent = ask(replace(signed_in(), portal=holding_portal()))
+        sent.asks(ReadContent).answer(b"")
+        return sent
+
+    def test_read(self):
+        """It is read first, and drawn."""
+        sent = self.start()
+        self.assertEqual(sent.asks(ReadDays).answer(DAYS).user, "amir")
+        self.assertIn(b"Your last days", sent.answers(200).content)
+
+    def test_left(self):
+        """A client that leaves while it is being read."""
+        sent = self.start()
+        sent.asks(ReadDays).fail(ClientGone())
+        self.assertEqual(sent.ends().result, ResultCode.CLIENT_GONE)
+
+
+class MoreTests(SynchronousTestCase):
+    """More of a quota is given on the portal."""
+
+    def give(self) -> Script:
+        limits = Limits([Limit("films", quota=Quota(minutes=30))])
+        asked = more_request()
+        made = holding_portal(access=replace(access(asked), limits_now=lambda: limits))
+        force = replace(in_force(sign_in=True, known={BASIC: BETH}), portal=made)
+        page = ask(force, target=f"http://proxy.internal/requests/{asked.id}".encode())
+        page.asks(ReadContent).answer(b"")
+        content = urlencode({"token": token(page.answers(200)), "amount": "15"}).encode()
+        sent = ask(force, b"POST", b"http://proxy.internal/requests/more", FORM, content=content)
+        sent.asks(ReadContent).answer(content)
+        return sent
+
+    def test_given(self):
+        """It is given, then recorded, then kept as what became of the request."""
+        sent = self.give()
+        asked = sent.asks(GrantQuota).answer(True)
+        self.assertEqual((asked.limit, asked.whom, asked.more), ("films", "amir", 15))
+        self.assertEqual(sent.asks(RecordDeed).answer().deed.name, DeedName.QUOTA_GRANTED)
+        self.assertEqual(sent.asks(SaveRequest).answer().request.by, "beth")
+        sent.answers(200)
+
+    def test_no_quota(self):
+        """Where there is no such quota any more nothing is recorded as given."""
+        sent = self.give()
+        sent.asks(GrantQuota).answer(False)
+        sent.answers(409)
+
+    def test_left(self):
+        """A client that leaves while it is being given."""
+        sent = self.give()
+        sent.asks(GrantQuota).fail(ClientGone())
+        self.assertEqual(sent.ends().result, ResultCode.CLIENT_GONE)
 
 
 @tabular

@@ -62,10 +62,10 @@ def road_first(*_):
     return False
 
 
-def played(steps, *, sends_ahead):
+def played(steps, *, sends_ahead, begin=Play):
     """All that clients, servers and the record are told in a play with exchanges that came before."""
     with patch.object(downstream, "send_ahead", downstream.send_ahead if sends_ahead else road_first):
-        play = Play()
+        play = begin()
         one = warm(play.site)
         play.clients.append(one[0])
         play.servers += [warm_last(play.site), one[1]]

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.exchange.limits import ConnectionLimits, Timeouts
+from corpproxy.net.pacing import PacedProtocol
 from corpproxy.policy.model import Effect, Safety, TunnelContent
 from tests.support.builders import BASIC, domain, request, response, rule
 from tests.support.examples import EXAMPLES
@@ -105,12 +106,19 @@ STEPS = st.one_of(
 LIMITS = ConnectionLimits(per_address=4, per_server=2, kept_per_server=1, tunnels_per_address=2)
 
 
+def wire_of(peer):
+    """Our end of a connection; that of one that is read at a pace stands behind it."""
+    protocol = peer.protocol
+    return protocol._wire if isinstance(protocol, PacedProtocol) else protocol
+
+
 class Play:
     """A proxy, its clients and servers, and steps that any of them may take at any time."""
 
-    def __init__(self):
+    def __init__(self, **more):
         self.site = Site(
             *RULES,
+            **more,
             connections=ConnectionLimits(
                 per_address=4, per_server=2, kept_per_server=1, tunnels_per_address=2
             ),
@@ -136,7 +144,7 @@ class Play:
         elif what == "stop":
             one = self.open(self.clients)
             if one is not None:
-                one.protocol.stop_now()
+                wire_of(one).stop_now()
         else:
             ones = self.clients if who in ("send", "client") else self.servers
             one = self.open(ones)

@@ -18,7 +18,9 @@ from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.policy.conditions import What
 from corpproxy.policy.limits import Applied, Limit, Limits, Per
 from corpproxy.policy.quota import Every, Quota
+from tests.net.test_ahead import AGAIN, played
 from tests.net.test_borrowing import Worker
+from tests.net.test_every_exchange import STEPS, Play
 from tests.net.test_limiting import KIB, held
 from tests.net.test_quotas import QuotaCase, day
 from tests.support.builders import CLIENT, domain, request, response
@@ -174,6 +176,61 @@ class RoadTests(ShortCase):
                 self.server.send(response(content=bytes(8 * KIB)))
             moved += len(self.client.take())
         self.is_near(moved, 10 * 64 * KIB)
+
+
+class LimitedPlay(Play):
+    """A play of people who are far below their limits; what a quota counted is seen at its end."""
+
+    def __init__(self):
+        quota = Limit("day", quota=Quota(volume=1000 * MIB, every=Every.HOUR))
+        super().__init__(limiting=(quota, held(10 * KIB), held(100 * KIB, "line", per=Per.SITE)))
+        self.quotas, self._is_ready = Quotas(), False
+        proxy = self.site.proxy
+        self.quotas.define(proxy.in_force.limiting)
+        proxy.borrowing.send = lambda asked: proxy.borrowing.take([self.lent(one) for one in asked])
+        proxy.counter.send = self.count
+
+    def count(self, counts):
+        for member, octets in self.site.proxy.borrowing.count(counts).items():
+            self.quotas.count(*member, octets, self.site.now())
+
+    def lent(self, one):
+        return self.quotas.lend("here", one, self.site.now(), self.site.reactor.seconds())
+
+    def step(self, what, which):
+        if not self._is_ready:
+            # What the first exchanges were lent has come.
+            self.site.wait(1)
+            self._is_ready = True
+        super().step(what, which)
+
+    def close(self):
+        super().close()
+        proxy = self.site.proxy
+        for part in (proxy.pacer, proxy.leeways, proxy.counter, proxy.borrowing):
+            part.stop()
+        self.counted = {member: one.used for member, one in self.quotas.all(self.site.now()).items()}
+
+
+class SameTests(SynchronousTestCase):
+    """Random play, with requests sent ahead and without."""
+
+    @settings(EXAMPLES)
+    @given(st.lists(st.one_of(STEPS, AGAIN), max_size=12))
+    def test_any_play(self, steps):
+        """Clients, servers, accounts, quotas and records are told the same."""
+        told, counted = [], []
+
+        def begin():
+            play = LimitedPlay()
+            counted.append(play)
+            return play
+
+        for sends_ahead in (True, False):
+            told.append(played(steps, sends_ahead=sends_ahead, begin=begin))
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(*told)
+        self.assertEqual(*(play.counted for play in counted))
 
 
 class Short(Worker):

@@ -78,7 +78,7 @@ class AccessOnThePortal:
 
     async def shows(self, text: str, user: str) -> None:
         """Wait until the start page of a person says something."""
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 40
         while text not in (await self.page("/", user)).text:
             self.assertLess(time.monotonic(), ends, text)
             await self.pause(0.1)

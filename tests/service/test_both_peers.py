@@ -34,7 +34,7 @@ from tests.service.counting_origin import CountingOrigin, abort
 from tests.support.running import RunningProxy
 
 PLANS = int(os.environ.get("CORPPROXY_PLANS", "4"))
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 # The pipe of a long content or a tunnel, and what is read before there is one.
 PIPES = 2 * 256 * 1024
 POLICY = """

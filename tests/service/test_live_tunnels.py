@@ -32,7 +32,8 @@ rules:
 NO_LESSON = "00:00-00:01"
 # Two workers take a policy up, and tunnels are opened, within this time on a busy machine.
 BEGIN_SECONDS = 15
-SECONDS_FOR_A_CHANGE = 1.0
+# A second, where nothing else runs; what would look each minute is found out all the same.
+SECONDS_FOR_A_CHANGE = 20.0
 
 
 class LiveTunnels:
@@ -168,7 +169,7 @@ class LiveTunnels:
         began = time.monotonic()
         self.assertEqual(await self.thread(main, ["users", "remove", "--policy", file, "amir"]), 0)
         await self.ends(mine)
-        self.assertLess(time.monotonic() - began, 2 * SECONDS_FOR_A_CHANGE)
+        self.assertLess(time.monotonic() - began, SECONDS_FOR_A_CHANGE)
         await self.go_on(others)
         record = await self.ended(len(mine), "account")
         self.assertEqual((record.user, record.failure), ("amir", "account-changed"))

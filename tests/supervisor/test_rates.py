@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.accounting.dividing import SLICE
 from corpproxy.accounting.sharing import BucketKey
 from corpproxy.net.pacing import TURN_SECONDS, Pacer
-from corpproxy.supervisor.rates import Dealing, Taking
+from corpproxy.supervisor.rates import MOST_NAMES, Dealing, Taking
 
 PEOPLE = 3 * SLICE
 RATE = 1_000_000.0
@@ -98,3 +98,72 @@ class ManyTests(SynchronousTestCase):
         self.dealing.deal()
         self.dealing.stop()
         self.assertFalse(self.clock.turn())
+
+
+class CrowdTests(SynchronousTestCase):
+    """Two workers, in both of which hundreds of people wait below one limit."""
+
+    def setUp(self):
+        self.clock = TurnsClock()
+        self.dealing = Dealing(self.send, self.clock)
+        self.takings, self.parts, self.workers, self.claims = [], [], {}, {}
+        for seat in ("first", "second"):
+            pacer = Pacer(self.clock)
+            self.addCleanup(pacer.stop)
+            self.workers[seat] = Taking(pacer, 2, lambda took, seat=seat: self.tell(seat, took))
+            site = [(BucketKey("line", "", 0), 1000.0)]
+            self.claims[seat] = [pacer.join(f"down p{n}", site, lambda: None) for n in range(PEOPLE)]
+            for claim in self.claims[seat]:
+                pacer.wait(claim)
+        self.addCleanup(self.dealing.stop)
+
+    def tell(self, seat, took):
+        self.takings.append(took)
+        self.dealing.take(seat, took)
+        return succeed({})
+
+    def send(self, seat, parts):
+        self.parts.append((seat, parts))
+        self.workers[seat].take(parts)
+
+    def deal(self):
+        self.clock.advance(TURN_SECONDS)
+        self.dealing.deal()
+        while self.dealing._call is not None:
+            self.clock.turn()
+
+    def spread(self, seat):
+        return self.workers[seat]._pacer.rates.spread
+
+    def test_pieces(self):
+        """No message names more than some of those who wait, and none of them is left out."""
+        self.deal()
+        self.assertLessEqual(
+            max(sum(len(one.eager) for one in took.took) for took in self.takings), MOST_NAMES
+        )
+        self.assertLessEqual(max(len(parts.spread) for _, parts in self.parts), SLICE)
+        everybody = {f"down p{number}": 2 for number in range(PEOPLE)}
+        self.assertEqual((self.spread("first"), self.spread("second")), (everybody, everybody))
+        self.assertEqual(
+            {name: len(people) for name, people in self.dealing.waiting().items()}, {"line": PEOPLE}
+        )
+
+    def test_changes(self):
+        """Then only those are named who wait elsewhere no more."""
+        self.deal()
+        self.parts.clear()
+        for claim in self.claims["second"][:5]:
+            self.workers["second"]._pacer.leave(claim)
+        self.deal()
+        self.deal()
+        self.assertEqual(len(self.spread("first")), PEOPLE - 5)
+        self.assertEqual(sum(len(parts.spread) for _, parts in self.parts), 10)
+
+    def test_another(self):
+        """A worker that takes the place of one is told of all."""
+        self.deal()
+        self.dealing.forget("first")
+        self.spread("first").clear()
+        self.deal()
+        self.deal()
+        self.assertEqual(len(self.spread("first")), PEOPLE)

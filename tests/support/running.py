@@ -29,8 +29,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.02
-# Records are flushed within a second.
-RECORD_SECONDS = 10.0
+# Records are flushed within a second, where nothing else runs.
+RECORD_SECONDS = 40.0
 
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from corpproxy.accounting.common import Common, Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import Common, Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
@@ -115,6 +115,9 @@ class Store(Protocol):
 
     def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
         """Account for what was lent to runs of this node before; ``moved`` is what is known of them."""
+
+    def ledgered(self, limit: str | None, whom: str | None, now: float) -> Deferred[Ledgered]:
+        """Give how members of quotas stand that are shared: all, or those of a limit or of one name."""
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """Give what changed since this was asked last, in a store that is shared; None where it is away."""

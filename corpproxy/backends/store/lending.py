@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 
 from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
 from corpproxy.backends.store import quotas as store_quotas
 from corpproxy.backends.store.postgresql import PostgresqlDatabase
+from corpproxy.backends.store.sql import Connection
 
 
 class LendingDatabase(PostgresqlDatabase):
@@ -24,7 +26,12 @@ class LendingDatabase(PostgresqlDatabase):
     def settle(self, run: str, moved: Sequence[Moved]) -> None:
         """Account for what was lent to runs of this node before."""
         name = self._name
-        self.change(lambda connection, _: store_quotas.settle(connection, name, run, moved))
+
+        def work(connection: Connection, _: object) -> None:
+            store_quotas.name_host(connection, name, socket.gethostname())
+            store_quotas.settle(connection, name, run, moved)
+
+        self.change(work)
 
     @property
     def _name(self) -> str:

@@ -120,6 +120,23 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
         oldest=2,
     ),
+    # Nodes hold the rows of those they change, and no number that all change any more: who goes by that
+    # one would not wait for them.  ``turn`` is the transaction of what a node is to be told.
+    Migration(
+        (
+            "DELETE FROM meta WHERE name = 'charged'",
+            "ALTER TABLE quota DROP COLUMN changed, ADD COLUMN turn xid8 NOT NULL DEFAULT '0'",
+            "CREATE INDEX quota_turn ON quota (turn)",
+            "ALTER TABLE loan ADD COLUMN turn xid8 NOT NULL DEFAULT '0'",
+            "CREATE INDEX loan_turn ON loan (run, turn)",
+            # The machines of nodes, for people.
+            "CREATE TABLE node (id text PRIMARY KEY, host text NOT NULL)",
+            # Each row changes again and again; in its place where there is room beside it.
+            "ALTER TABLE quota SET (fillfactor = 60)",
+            "ALTER TABLE loan SET (fillfactor = 60)",
+        ),
+        oldest=4,
+    ),
 )
 
 

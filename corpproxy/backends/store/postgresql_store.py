@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.store_address import StoreAddress
 from corpproxy.backends.one_thread import OneThread
+from corpproxy.backends.store import quotas as store_quotas
 from corpproxy.backends.store.interface import Outage, Shared
 from corpproxy.backends.store.lending import LendingDatabase
 from corpproxy.backends.store.outage import PatientDatabase
@@ -35,6 +36,7 @@ class PostgresqlStore(ThreadedStore):
     _database: PatientDatabase
 
     def __init__(self, reactor: Any, address: StoreAddress, *, now: Callable[[], float] = time.time) -> None:
+        self._address = address
         # Loans have a connection and a thread of their own: people wait for them.
         self._lending = LendingDatabase(address, now)
         self._lender = OneThread(reactor, "loans")
@@ -70,6 +72,15 @@ class PostgresqlStore(ThreadedStore):
     def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
         """Account for what was lent to runs of this node before."""
         return self._lender.run(lambda: self._lending.settle(self.run, moved))
+
+    def ledgered(self, limit: str | None, whom: str | None, now: float) -> Deferred[Ledgered]:
+        """Give how members of quotas stand: all, or those of a limit or of one name; it holds up nobody."""
+        address, run = self._address, self.run
+        return self._reader.run(
+            lambda: read_postgresql(
+                address, lambda connection: store_quotas.ledgered(connection, run, limit, whom, now)
+            )
+        )
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """Give what changed since this was asked last; None where that cannot be said now."""

@@ -20,6 +20,7 @@ from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.one_thread import WorkThread
 from corpproxy.backends.store.aside import move_aside
 from corpproxy.backends.store.schema import APPLICATION, is_damage
+from corpproxy.steady import JUMP_SECONDS
 
 QUOTA_FILE = "quotas.db"
 QUOTA_VERSION = 2
@@ -32,6 +33,11 @@ CREATE TABLE IF NOT EXISTS quota (
     PRIMARY KEY ("limit", whom, until)
 ) WITHOUT ROWID
 """
+# When the clock was looked at last; and for how many seconds of running it is doubted yet.
+_CLOCK = "CREATE TABLE IF NOT EXISTS clock (seen REAL NOT NULL, doubted REAL NOT NULL)"
+# A service that was not running for less may have been off; one whose clock went on by more may have a
+# clock that is wrong, and both are doubted.
+OFF_SECONDS = KEPT_SECONDS / 2
 # The first files had one row for a member.
 _UPGRADE = (
     "ALTER TABLE quota RENAME TO quota_before",
@@ -64,9 +70,15 @@ class QuotaFile:
         """Give what still counts: of one member more than one row where the clock was set."""
         return self._thread.run(lambda: self._soundly(lambda: self._load(now)))
 
-    def forget(self, now: float) -> Deferred[None]:
-        """Forget what was made good days ago."""
-        return self._thread.run(lambda: self._soundly(lambda: self._forget(now)))
+    def forget(self, now: float, ran: float) -> Deferred[None]:
+        """
+        Forget what was made good days ago.
+
+        Not while the clock is doubted: one that was set far forward, while the service ran or did not, may be
+        wrong, and be set back to a day that is not over.  It is believed when the service has run for as
+        long as rows are kept.  ``ran`` is for how many seconds it has since this was called; 0 is a start.
+        """
+        return self._thread.run(lambda: self._soundly(lambda: self._forget(now, ran)))
 
     def keep(self, rows: Sequence[Kept]) -> Deferred[None]:
         """Write rows, each in the place of the one for the same member and time: all of them or none."""
@@ -91,10 +103,21 @@ class QuotaFile:
         asked = 'SELECT "limit", whom, until, used, granted FROM quota WHERE until > ?'
         return [Kept(*row) for row in self._opened().execute(asked, (now,))]
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, now: float, ran: float) -> None:
         connection = self._opened()
         with connection:
+            if self._doubts(connection, now, ran):
+                return
             connection.execute("DELETE FROM quota WHERE until <= ?", (now - KEPT_SECONDS,))
+
+    def _doubts(self, connection: sqlite3.Connection, now: float, ran: float) -> bool:
+        found = connection.execute("SELECT seen, doubted FROM clock").fetchone()
+        seen, doubted = found or (now, KEPT_SECONDS)
+        ahead = now - seen - ran
+        doubted = KEPT_SECONDS if ahead >= (JUMP_SECONDS if ran else OFF_SECONDS) else doubted - ran
+        connection.execute("DELETE FROM clock")
+        connection.execute("INSERT INTO clock VALUES (?, ?)", (now, max(0.0, doubted)))
+        return bool(doubted > 0)
 
     def _keep(self, rows: Sequence[Kept]) -> None:
         connection = self._opened()
@@ -119,7 +142,8 @@ class QuotaFile:
         is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'quota'").fetchone()
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            for statement in _UPGRADE if is_there and version < QUOTA_VERSION else (self.table,):
+            tables = _UPGRADE if is_there and version < QUOTA_VERSION else (self.table,)
+            for statement in (*tables, _CLOCK):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={APPLICATION}")
             connection.execute(f"PRAGMA user_version={QUOTA_VERSION}")

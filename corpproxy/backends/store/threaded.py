@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 
-from corpproxy.accounting.common import Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
@@ -109,6 +109,10 @@ class ThreadedStore:
     def settle(self, moved: Sequence[Moved]) -> Deferred[None]:
         """Nobody shares it."""
         return succeed(None)
+
+    def ledgered(self, limit: str | None, whom: str | None, now: float) -> Deferred[Ledgered]:
+        """Nobody shares it."""
+        return succeed(Ledgered())
 
     def shared(self, now: float) -> Deferred[Shared | None]:
         """Nobody shares it."""

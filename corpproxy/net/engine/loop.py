@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -64,7 +65,12 @@ class Engine:
     def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
         self._epoll = select.epoll()
-        self._members: dict[int, Member] = {}
+        self._register: Callable[[int, int], None] = self._epoll.register
+        if twins.wire is not None:
+            # As above, but it keeps the lock of the interpreter.
+            self._register = partial(twins.wire.watch, self._epoll.fileno())
+        # Who is told of a descriptor.
+        self.members: dict[int, Member] = {}
         self._soon: deque[Callable[[], None]] = deque()
         self.leaving: list[Leaving] | None = None
         self._running = False
@@ -74,18 +80,14 @@ class Engine:
         reactor.addReader(self)
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self.members)
 
     # What sockets ask for.
 
     def join(self, descriptor: int, member: Member, events: int = EVENTS) -> None:
         """Tell ``member`` of all that happens to a descriptor."""
-        self._members[descriptor] = member
-        self._epoll.register(descriptor, events)
-
-    def replace(self, descriptor: int, member: Member) -> None:
-        """Tell another member of what happens to a descriptor from now on."""
-        self._members[descriptor] = member
+        self.members[descriptor] = member
+        self._register(descriptor, events)
 
     def pause(self, descriptor: int) -> None:
         """Tell nothing of a descriptor that stays open, until it joins again."""
@@ -94,7 +96,7 @@ class Engine:
 
     def leave(self, descriptor: int) -> None:
         """Tell nobody any more; closing the descriptor takes it out of the epoll by itself."""
-        self._members.pop(descriptor, None)
+        self.members.pop(descriptor, None)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call this before the engine sleeps again, but not now."""
@@ -124,12 +126,14 @@ class Engine:
         leaving = self.leaving = []
         try:
             if twins.wire is not None and type(self._epoll) is select.epoll:
-                twins.wire.turn(self._epoll.fileno(), self._members, MAX_EVENTS, _failed)
+                twins.wire.turn(self._epoll.fileno(), self.members, MAX_EVENTS, _failed)
             else:
                 self._turn()
             self.leaving = None
-            for transport in leaving:
-                _leave(transport)
+            if twins.wire is not None:
+                twins.wire.leave(leaving, _failed)
+            else:
+                _leave(leaving)
             if self._soon:
                 self._run_soon()
         finally:
@@ -140,7 +144,7 @@ class Engine:
 
     def _turn(self) -> None:
         """Tell the members what has happened to them; ``native/wire.c`` is made after it."""
-        members = self._members
+        members = self.members
         for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
             member = members.get(descriptor)
             if member is not None:
@@ -159,7 +163,7 @@ class Engine:
             return
         self._stopped = True
         self.reactor.removeReader(self)
-        for member in list(self._members.values()):
+        for member in list(self.members.values()):
             member.engine_stopped()
         self._run_soon()
         self.patience.stop()
@@ -186,11 +190,13 @@ class Engine:
                 log.failure("a connection failed")
 
 
-def _leave(transport: Leaving) -> None:
-    try:
-        transport.leave()
-    except Exception as problem:
-        _failed(transport, problem)
+def _leave(leaving: list[Leaving]) -> None:
+    """Let transports send what they have kept; ``native/wire.c`` is made after it."""
+    for transport in leaving:
+        try:
+            transport.leave()
+        except Exception as problem:
+            _failed(transport, problem)
 
 
 def _failed(member: Member, problem: Exception) -> None:

@@ -71,7 +71,7 @@ class Transport(ReadWrite):
     def take_over(self, protocol: Any, events: int) -> None:
         """Serve a protocol on a socket that another member watched; ``events`` came with its last turn."""
         self.protocol = protocol
-        self._engine.replace(self._fd, self)
+        self._engine.members[self._fd] = self
         protocol.makeConnection(self)
         if self.connected:
             self.ready(events)
@@ -325,7 +325,7 @@ class Transport(ReadWrite):
         if self._held is not None:
             self.leave()
         self.connected = False
-        self._engine.leave(self._fd)
+        self._engine.members.pop(self._fd, None)
         self._socket.close()
         self._out = None
         if self._pump is not None:

@@ -336,3 +336,20 @@ class ZoneTests(SynchronousTestCase):
     def test_hour(self, zone, behind) -> None:
         """An hour begins where it does at the site."""
         self.assertEqual(hour_of(int(NOW) + 1799, zone) % 3600, behind if behind < 1800 else 1800)
+
+    @rows(
+        before=("2026-04-04T14:59:59", "2026-04-04T14:00:00"),
+        set_back=("2026-04-04T15:00:00", "2026-04-04T15:00:00"),
+        after=("2026-04-04T15:29:59", "2026-04-04T15:00:00"),
+        next=("2026-04-04T15:30:00", "2026-04-04T15:30:00"),
+        before_spring=("2026-10-03T15:29:59", "2026-10-03T14:30:00"),
+        set_forward=("2026-10-03T15:30:00", "2026-10-03T15:30:00"),
+        after_spring=("2026-10-03T15:59:59", "2026-10-03T15:30:00"),
+        next_spring=("2026-10-03T16:00:00", "2026-10-03T16:00:00"),
+    )
+    def test_half_an_hour(self, at, begins) -> None:
+        """Where clocks are set by half an hour, each moment lies in one hour, which begins in itself."""
+        seconds, begin = (int(datetime.fromisoformat(one + "+00:00").timestamp()) for one in (at, begins))
+        zone = ZoneInfo("Australia/Lord_Howe")
+        self.assertEqual(hour_of(seconds, zone), begin)
+        self.assertEqual(hour_of(begin, zone), begin)

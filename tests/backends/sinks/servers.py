@@ -13,7 +13,7 @@ from collections.abc import Callable
 from backports import zstd
 
 
-def wait_until(holds: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], object], what: str, seconds: float = 40.0) -> None:
     """Wait for something that another thread does."""
     ends = time.monotonic() + seconds
     while not holds():

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Moved, NodeAsked, NodeLent
+from corpproxy.accounting.common import NODE_TERM_SECONDS, Common, Ledgered, Moved, NodeAsked, NodeLent
 from corpproxy.accounting.quotas import Charge
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.lending import LendingDatabase
 from corpproxy.backends.store.loan_file import LOAN_FILE, LoanFile
 from corpproxy.backends.store.outage import PatientDatabase
-from tests.support.postgresql import do, empty_store
+from corpproxy.backends.store.postgresql import read_postgresql
+from corpproxy.backends.store.quotas import LISTENS_SECONDS, ledgered
+from tests.support.postgresql import do, empty_store, server
+from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
 
 NOW = 1795428010.0
 UNTIL = NOW + 3600
 MIB = 1 << 20
+TURN = "pg_current_xact_id()"
 
 
 def asked(seen: int = 0, moved: int = 0, returned: int = 0, wants: int = 0, **more) -> NodeAsked:
@@ -27,6 +35,7 @@ def asked(seen: int = 0, moved: int = 0, returned: int = 0, wants: int = 0, **mo
     return NodeAsked(*names, MIB, seen, moved, returned, wants, **more)
 
 
+@tabular
 class LoansTests(SynchronousTestCase):
     """Two nodes; a quota of 1 MiB."""
 
@@ -110,6 +119,117 @@ class LoansTests(SynchronousTestCase):
             one.join()
         self.assertEqual(sum(moved), MIB)
 
+    def test_in_any_order(self) -> None:
+        """Nodes that ask for the same people at once, each in its order, do not stop each other."""
+        deadlocks = self.deadlocks()
+        names = [f"person{number}" for number in range(12)]
+        nodes = [LendingDatabase(self.own(f"n{number}"), lambda: NOW) for number in range(3)]
+        moved: dict[tuple[int, str], int] = {}
+
+        def use(number: int) -> None:
+            chance = random.Random(number)
+            granted = dict.fromkeys(names, 0)
+            while any(granted[name] < MIB and not is_over for name, is_over in over[number].items()):
+                some = chance.sample(names, 8)
+                questions = [
+                    asked(whom=name, seen=granted[name], moved=granted[name], wants=MIB) for name in some
+                ]
+                for name, lent in zip(some, nodes[number].borrow(f"run {number}", questions), strict=True):
+                    granted[name] = moved[number, name] = lent.granted
+                    over[number][name] = lent.is_over
+            nodes[number].close()
+
+        over = [dict.fromkeys(names, False) for _ in nodes]
+        threads = [threading.Thread(target=use, args=(number,)) for number in range(len(nodes))]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        for name in names:
+            with self.subTest(name):
+                self.assertEqual(sum(octets for (_, whom), octets in moved.items() if whom == name), MIB)
+        self.assertEqual(self.deadlocks(), deadlocks)
+
+    def test_own_people(self) -> None:
+        """Nodes with other people do not wait for each other."""
+        self.one.borrow("1", [asked(), asked(whom="beth")])
+        with self.holding("amir"):
+            self.two.borrow("2", [asked(whom="beth", moved=5), asked(whom="carol", moved=5)])
+            self.store.charge([Charge("day", "carol", UNTIL, 0.0, 1.0)])
+            self.assertEqual({one.whom for one in self.common()}, {"amir", "beth", "carol"})
+
+    def test_others_people(self) -> None:
+        """A node reads nothing of people who are with others alone."""
+        self.assertEqual(self.common(), [])
+        self.two.borrow("2", [asked(moved=70)])
+        self.assertEqual(self.common(), [])
+
+    def test_newcomer(self) -> None:
+        """Who comes to a node from another is known there at once, and when anything changes."""
+        self.two.borrow("2", [asked(moved=70)])
+        self.common()
+        self.one.borrow(self.store.run, [asked(moved=1)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 70, 0)])
+        self.one.borrow(self.store.run, [asked(moved=2)])
+        self.assertEqual(self.common(), [])
+        self.two.borrow("2", [asked(moved=90)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 90, 0)])
+
+    def test_gone_and_back(self) -> None:
+        """A node is not told of whoever left it long ago, until they are back."""
+        self.one.borrow(self.store.run, [asked(moved=1)])
+        self.common()
+        self.silent(LISTENS_SECONDS)
+        self.two.borrow("2", [asked(moved=70)])
+        self.assertEqual(self.common(), [])
+        self.one.borrow(self.store.run, [asked(moved=2)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 70, 0)])
+
+    @rows(near=(MIB - 1000, 1000), end=(MIB, 0))
+    def test_ending(self, moved, left):
+        """All nodes know who has nothing more, or little, also where they never were."""
+        self.common()
+        self.two.borrow("2", [asked(moved=1000)])
+        self.assertEqual(self.common(), [])
+        self.two.borrow("2", [asked(moved=moved)])
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, MIB - left, 0)])
+        self.two.borrow("2", [asked(moved=moved)])
+        self.assertEqual(self.common(), [])
+
+    def test_late(self) -> None:
+        """What was begun sooner and done later than another change is read, too."""
+        self.store.charge([Charge("day", name, UNTIL, 0.0, 1.0) for name in ("amir", "beth")])
+        self.common()
+        with self.holding("amir", f"UPDATE quota SET turn = {TURN}, granted = 5 WHERE whom = 'amir'"):
+            self.store.charge([Charge("day", "beth", UNTIL, 0.0, 1.0)])
+            self.assertEqual([one.whom for one in self.common()], ["beth"])
+        self.assertEqual([(one.whom, one.granted) for one in self.common()], [("amir", 5)])
+        self.assertEqual(self.common(), [])
+
+    def test_copy(self) -> None:
+        """A database that is a copy of a time before, and counts from there, is read anew."""
+        self.one.borrow("1", [asked(moved=70)])
+        self.common()
+        self.store._seen = "900000000000:900000000000:"
+        self.assertEqual(self.common(), [Common("day", "amir", UNTIL, 70, 0)])
+        self.assertEqual(self.common(), [])
+
+    @staticmethod
+    def deadlocks() -> list[tuple]:
+        return do("SELECT deadlocks FROM pg_stat_database WHERE datname = 'postgres'")
+
+    @contextlib.contextmanager
+    def holding(self, whom: str, *statements: str) -> Iterator[None]:
+        """Somebody else is changing one."""
+        import psycopg
+
+        with psycopg.connect(server().address) as connection:
+            connection.execute("SET search_path = corpproxy")
+            connection.execute("SELECT FROM quota WHERE whom = %s FOR UPDATE", (whom,))
+            for statement in statements:
+                connection.execute(statement)
+            yield
+
     def test_settled(self) -> None:
         """A node that begins anew accounts for its runs before, and for nobody else's."""
         self.one.borrow("1", [asked(wants=1000), asked(whom="beth", wants=1000)])
@@ -119,6 +239,7 @@ class LoansTests(SynchronousTestCase):
         for _ in range(2):
             # Also where the answer was lost, and it is told once more.
             self.one.settle("3", [Moved("1", "day", "amir", UNTIL, 600)])
+            self.store.begin_anew()
             self.assertEqual(self.common(), told)
 
     def test_never_told(self) -> None:
@@ -132,6 +253,27 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual(self.common()[0].elsewhere, 0)
         self.store.begin_anew()
         self.assertEqual(self.common()[0].elsewhere, 1000)
+
+    def test_ledgered(self) -> None:
+        """It is known of all, or of one limit or person, what they used, and which nodes hold what of it."""
+        self.one.settle("1", [])
+        self.one.borrow("1", [asked(moved=70, wants=1000), asked(whom="beth"), asked(limit="week", moved=5)])
+        self.silent(60)
+        self.two.borrow("2", [asked(moved=30, wants=1000), asked(whom="old", until=1e9)])
+        one, two = (LendingDatabase(self.own(name))._name for name in ("one", "two"))
+        members, loans = self.ledgered(None, None)
+        self.assertEqual([(row.limit, row.whom, row.elsewhere) for row in sorted(members)], [
+            ("day", "amir", 30), ("day", "beth", 0), ("week", "amir", 0)
+        ])  # fmt: skip
+        found = {(loan.node, loan.host, loan.octets, round(loan.silent), loan.is_here) for loan in loans}
+        host = socket.gethostname()
+        self.assertEqual(found, {(one, host, 16 * 1024, 60, True), (two, "", 16 * 1024, 0, False)})
+        self.assertEqual({row.limit for row in self.ledgered("week", None).members}, {"week"})
+        self.assertEqual({row.whom for row in self.ledgered(None, "beth").members}, {"beth"})
+        self.assertEqual(self.ledgered("day", "nobody"), ([], []))
+
+    def ledgered(self, limit: str | None, whom: str | None) -> Ledgered:
+        return read_postgresql(self.address, lambda connection: ledgered(connection, "1", limit, whom, NOW))
 
     def test_granted(self) -> None:
         """What an administrator grants on any node is lent by all."""
@@ -152,6 +294,13 @@ class LoansTests(SynchronousTestCase):
         self.assertEqual(lent.returned, 16 * 1024)
         (told,) = self.common()
         self.assertEqual((told.elsewhere, told.granted), (0, 0))
+
+    def test_reset_twice(self) -> None:
+        """Who begins anew twice at once, on two nodes, has not less than nothing used, nor granted."""
+        self.one.borrow("1", [asked(moved=100)])
+        for _ in range(2):
+            self.store.charge([Charge("day", "amir", UNTIL, -100.0, -5.0)])
+        self.assertEqual(do("SELECT used, granted FROM quota"), [(0, 0)])
 
     def test_made_good(self) -> None:
         """What was made good long ago is forgotten with its loans."""

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.store.aside import asides, concerns_aside
 from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
+from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
 
 NOW = 1795428010.0
@@ -29,6 +30,7 @@ import sys
 from pathlib import Path
 from corpproxy.accounting.quotas import Kept
 from corpproxy.backends.store.quota_file import QuotaFile
+from tests.support.rows import rows, tabular
 from tests.support.threads import DirectThread
 file = QuotaFile(Path(sys.argv[1]), DirectThread())
 number = 0
@@ -131,6 +133,7 @@ CREATE TABLE quota (
 """
 
 
+@tabular
 class TimeTests(FileCase):
     """Rows of a member for several times."""
 
@@ -146,10 +149,37 @@ class TimeTests(FileCase):
     def test_forgotten(self):
         """What was made good days ago is forgotten."""
         self.keep(ROWS)
-        self.successResultOf(self.file.forget(LATER + KEPT_SECONDS - 1))
+        self.forget(LATER - 60, 0)
+        self.forget(LATER + KEPT_SECONDS - 61, KEPT_SECONDS - 1)
         self.assertEqual(self.load(), ROWS)
-        self.successResultOf(self.file.forget(LATER + KEPT_SECONDS))
+        self.forget(LATER + KEPT_SECONDS, 61)
         self.assertEqual(self.load(), [])
+
+    def forget(self, now, ran):
+        self.successResultOf(self.file.forget(now, ran))
+
+    def test_off_for_a_night(self):
+        """A machine that is off each night forgets as one that runs on."""
+        self.keep(ROWS)
+        now = LATER - 60
+        for _ in range(6):
+            self.forget(now, 0)
+            self.forget(now + 14 * 3600, 14 * 3600)
+            now += 86_400
+        self.assertEqual(self.load(), [])
+
+    @rows(once=(1,), daily=(5,))
+    def test_started_ahead(self, starts):
+        """A service that is started while its clock is days ahead forgets nothing that may count again."""
+        self.keep(ROWS)
+        self.forget(LATER - 100, 0)
+        self.forget(LATER - 100 + KEPT_SECONDS, KEPT_SECONDS)
+        self.forget(LATER - 100, 3600)
+        ahead = LATER + 20 * 86_400
+        for start in range(starts):
+            self.forget(ahead + start * 3600, 0)
+            self.forget(ahead + start * 3600 + 3599, 3599)
+        self.assertEqual(self.load(), ROWS)
 
     def test_first_form(self):
         """A file of before, with one row for a member, keeps all that is in it."""

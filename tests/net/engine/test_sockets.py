@@ -7,10 +7,10 @@ import os
 import select
 import socket
 import struct
+from importlib import import_module
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy import twins
 from corpproxy.net.engine import sockets
 from tests.support.rows import rows, tabular
 
@@ -166,13 +166,19 @@ class SocketTests(SynchronousTestCase):
             self.assertFalse(os.get_blocking(one.fileno()))
             self.assertFalse(os.get_inheritable(one.fileno()))
 
+    def test_name(self):
+        """A name is no address of this family: the library says what it is."""
+        one = sockets.make_socket(int(socket.AF_INET), STREAM)
+        self.addCleanup(one.close)
+        self.assertRaises(OSError, one.connect_ex, ("::1", 80))
+
 
 class CompiledTests(SynchronousTestCase):
     """What only the compiled ones may be told wrongly."""
 
     def setUp(self):
-        self.assertIsNotNone(twins.wire)
-        self.one = sockets.make_socket(int(socket.AF_INET), STREAM)
+        self.wire = import_module("corpproxy._wire")
+        self.one = self.wire.socket(int(socket.AF_INET), STREAM)
         self.addCleanup(self.one.close)
 
     def test_wrong_kinds(self):
@@ -185,16 +191,41 @@ class CompiledTests(SynchronousTestCase):
             lambda: self.one.send("text"),
             lambda: self.one.setsockopt(1, 2),
             lambda: self.one.shutdown(None),
-            lambda: twins.wire.accept("x"),
-            lambda: twins.wire.set_socket(socket.SocketType),
-            lambda: twins.wire.socket(2),
+            lambda: self.wire.accept("x"),
+            lambda: self.wire.set_socket(socket.SocketType),
+            lambda: self.wire.socket(2),
+            lambda: self.wire.watch(1, 2),
+            lambda: self.wire.watch("x", 2, 3),
+            lambda: self.wire.leave((), None),
+            lambda: self.wire.leave([]),
         ):
             self.assertRaises((TypeError, OverflowError), call)
+
+    def test_not_watched(self):
+        """What is no epoll, or is watched already, says so."""
+        epoll = select.epoll()
+        self.addCleanup(epoll.close)
+        self.wire.watch(epoll.fileno(), self.one.fileno(), select.EPOLLIN)
+        self.assertRaises(FileExistsError, self.wire.watch, epoll.fileno(), self.one.fileno(), 1)
+        self.assertRaises(OSError, self.wire.watch, self.one.fileno(), epoll.fileno(), 1)
+
+    def test_leaving_fails(self):
+        """One that cannot send at the end of a turn ends alone."""
+        left, failed = [], []
+
+        class Leaves:
+            def leave(self):
+                left.append(self)
+
+        class Fails:
+            def leave(self):
+                raise ZeroDivisionError
+
+        one = Fails()
+        self.wire.leave([one, Leaves()], lambda who, problem: failed.append((who, type(problem))))
+        self.assertEqual(failed, [(one, ZeroDivisionError)])
+        self.assertEqual(len(left), 1)
 
     def test_size(self):
         """A size below nought is refused."""
         self.assertRaises((ValueError, SystemError), self.one.recv, -1)
-
-    def test_name(self):
-        """A name is no address of this family: the library says what it is."""
-        self.assertRaises(OSError, self.one.connect_ex, ("::1", 80))
