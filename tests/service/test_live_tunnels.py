@@ -137,7 +137,7 @@ class LiveTunnels:
 
     async def test_grant(self) -> None:
         """A confirmed warning ends, and the tunnels with it."""
-        await self.take(seconds=4)
+        await self.take(seconds=8)
         warning = await self.get("news.test", user="amir", lines=("Accept: text/html",))
         found = re.search(r'name="?token"? value="([^"]+)"', warning.text)
         self.assertTrue(found, warning.text)
@@ -151,7 +151,7 @@ class LiveTunnels:
             content=urlencode({"token": found[1]}).encode(),
             lines=("Content-Type: application/x-www-form-urlencoded",),
         )
-        until = self.now() + 4
+        until = self.now() + 8
         self.assertEqual(confirmed.status, 303, confirmed.text)
         # The other workers hear of it in a moment.
         await self.pause(0.2)
