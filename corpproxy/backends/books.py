@@ -389,11 +389,12 @@ class Books:
             return ""
         if not exchange.in_force.audit.user_agent:
             return ""
-        notes = exchange.fields.outline.notes
-        known: str | None = notes.get("agent")
+        outline = exchange.fields.outline
+        known: str | None = outline.notes.get("agent")
         if known is None:
             agent = exchange.fields.get(b"user-agent")
-            known = notes["agent"] = self._agents[agent] if agent is not None else ""
+            known = self._agents[agent] if agent is not None else ""
+            outline.note("agent", known)
         return known
 
 

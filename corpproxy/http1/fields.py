@@ -69,8 +69,17 @@ _value: Callable[[bytes, bytes], bytes | None] | None = None if twins.section is
 MAX_NOTES = 16
 
 
-# What is known of a section of which nothing is; nobody writes to it.
-NOTHING: dict[Any, Any] = {}
+class _Nothing(dict[Any, Any]):
+    """Stays empty: one for all sections, of which each would have what another one wrote."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("nothing is kept here: what is known goes through know and note of an outline")
+
+
+# What is known of a section of which nothing is.
+NOTHING: dict[Any, Any] = _Nothing()
 
 
 class Outline:

@@ -110,6 +110,14 @@ class EvidenceTests(SynchronousTestCase):
         both = AuditSettings(user_agent=False)
         self.assertEqual(self.record("/?q=1", both, fields=fields).left_out, ("query", "agent"))
 
+    def test_agents(self):
+        """Each record names the program that asked, also where nothing else is known of its fields."""
+        names = ("curl/8", "Wget/1.2", "")
+        sections = [b"User-Agent: " + name.encode() if name else b"Accept: */*" for name in names]
+        self.assertEqual(
+            [self.record(fields=Fields(section)).agent for section in sections], ["curl/8", "Wget/1.2", ""]
+        )
+
     def test_granted(self):
         """The record says until when a grant lifts what the rule does."""
         granted = replace(GAMES, effect=Effect.ALLOW, granted=MONDAY + 3600)

@@ -30,6 +30,14 @@ class FieldsTests(SynchronousTestCase):
         """The first value of a name, without the space around it."""
         self.assertEqual(self.fields.get(name), value)
 
+    def test_nothing_noted(self):
+        """What all sections have while nothing is known of them is written to by none."""
+        outline = self.fields.outline
+        with self.assertRaises(TypeError):
+            outline.notes["agent"] = "curl"
+        outline.note("agent", "curl")
+        self.assertEqual((outline.notes, Fields(SECTION).outline.notes), ({"agent": "curl"}, {}))
+
     @rows(
         repeated=(b"via", [b"1.1 a", b"1.0 c"]),
         once=(b"host", [b"b"]),

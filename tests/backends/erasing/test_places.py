@@ -62,7 +62,8 @@ class PlaceTests(SynchronousTestCase):
         quotas = QuotaFile(self.state / QUOTA_FILE, DirectThread())
         quotas.keep([Kept("a day", "amir", 100.0, 5.0, 0.0)])
         self.assertEqual(self.told(user="amir"), ["quotas"])
-        quotas.forget(100.0 + KEPT_SECONDS)
+        quotas.forget(100.0, 0.0)
+        quotas.forget(100.0 + KEPT_SECONDS, KEPT_SECONDS)
         quotas.close()
         self.assertEqual(self.told(user="amir"), [])
 
