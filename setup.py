@@ -28,7 +28,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 
 setup(
     ext_modules=[
-        part("ahead", "answer"),
+        part("ahead", "answer", "leeway"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),

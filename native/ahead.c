@@ -250,9 +250,7 @@ static int is_below_limits(PyObject *exchange, PyObject *in_force, PyObject *kno
     if (OF(in_force, in_force, limiting) == Py_None) return 1;
     PyObject *leeway = OF(known, known, leeway);
     if (!leeway || leeway == Py_None) return 0;
-    PyObject *may = PyObject_CallMethodOneArg(leeway, name_may_begin, OF(exchange, exchange, started));
-    Py_XDECREF(may);
-    return may ? may == Py_True : -1;
+    return leeway_may_begin(leeway, OF(exchange, exchange, started));
 }
 
 /* Whether what is known is whole, and of what is in force now. */
@@ -288,6 +286,26 @@ static PyObject *send(PyObject *module, PyObject *const *words, Py_ssize_t many)
 
 /* ---- The module ---- */
 
+static PyObject *may_begin(PyObject *module, PyObject *const *words, Py_ssize_t many)
+{
+    if (many != 2) {
+        PyErr_SetString(PyExc_TypeError, "may_begin(leeway, at)");
+        return NULL;
+    }
+    int may = leeway_may_begin(words[0], words[1]);
+    return may < 0 ? NULL : PyBool_FromLong(may);
+}
+
+static PyObject *takes(PyObject *module, PyObject *const *words, Py_ssize_t many)
+{
+    if (many != 4) {
+        PyErr_SetString(PyExc_TypeError, "takes(leeway, received, sent, now)");
+        return NULL;
+    }
+    int taken = leeway_takes(words[0], words[1], words[2], words[3]);
+    return taken < 0 ? NULL : PyBool_FromLong(taken);
+}
+
 static int take_class(PyTypeObject **kept, PyObject *classes, const char *name)
 {
     PyObject *found = PyDict_GetItemString(classes, name);
@@ -302,7 +320,8 @@ static int take_class(PyTypeObject **kept, PyObject *classes, const char *name)
 static PyObject *set_twins(PyObject *module, PyObject *args)
 {
     PyObject *classes, *response, *forwarded;
-    if (!PyArg_ParseTuple(args, "O!OO", &PyDict_Type, &classes, &response, &forwarded)) return NULL;
+    if (!PyArg_ParseTuple(args, "O!OOdd", &PyDict_Type, &classes, &response, &forwarded, &piece_octets, &burst_seconds))
+        return NULL;
 #define TAKE_CLASS(class)                                                                                              \
     if (take_class(&class##_class, classes, #class)) return NULL;
     CLASSES(TAKE_CLASS)
@@ -322,8 +341,13 @@ static PyMethodDef functions[] = {
      "send(downstream, exchange)\n\nSend the request of an exchange like one before; False where its road begins\n"
      "first, None for what is left to the twin."},
     {"set_twins", set_twins, METH_VARARGS,
-     "set_twins(classes, response, forwarded)\n\nSay which classes there are, by their names here; what reads the head\n"
-     "of an answer; and the result of an exchange that was forwarded."},
+     "set_twins(classes, response, forwarded, piece, burst)\n\nSay which classes there are, by their names here; what\n"
+     "reads the head of an answer; the result of an exchange that was forwarded; the octets that are worth a turn;\n"
+     "and how many seconds of its rate a bucket holds."},
+    {"may_begin", (PyCFunction)(void (*)(void))may_begin, METH_FASTCALL,
+     "may_begin(leeway, at)\n\nThe twin of its method."},
+    {"takes", (PyCFunction)(void (*)(void))takes, METH_FASTCALL,
+     "takes(leeway, received, sent, now)\n\nThe twin of its method."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -74,6 +74,26 @@
     M(known, lasts, "lasts")                                                                                           \
     M(known, leeway, "leeway")                                                                                         \
     M(known, sections, "sections")                                                                                     \
+    M(leeway, all, "_all")                                                                                             \
+    M(leeway, down, "down")                                                                                            \
+    M(leeway, is_noted, "is_noted")                                                                                    \
+    M(leeway, is_over, "is_over")                                                                                      \
+    M(leeway, lent, "lent")                                                                                            \
+    M(leeway, note, "_note")                                                                                           \
+    M(leeway, received, "received")                                                                                    \
+    M(leeway, sent, "sent")                                                                                            \
+    M(leeway, term, "term")                                                                                            \
+    M(leeway, up, "up")                                                                                                \
+    M(leeway, used_at, "used_at")                                                                                      \
+    M(term, shifts, "shifts")                                                                                          \
+    M(term, since, "since")                                                                                            \
+    M(term, standings, "standings")                                                                                    \
+    M(term, until, "until")                                                                                            \
+    M(standings, shifts, "shifts")                                                                                     \
+    M(bucket, rate, "rate")                                                                                            \
+    M(bucket, seen, "seen")                                                                                            \
+    M(bucket, tokens, "tokens")                                                                                        \
+    M(stock, until, "until")                                                                                           \
     M(destination, categories, "categories")                                                                           \
     M(destination, host, "host")                                                                                       \
     M(destination, matches, "matches")                                                                                 \
@@ -96,7 +116,7 @@
 
 #define CLASSES(C)                                                                                                     \
     C(downstream) C(upstream) C(exchange) C(account) C(in_force) C(known) C(destination) C(host) C(fields) C(outline)  \
-    C(reader) C(facts) C(limits) C(timeouts)
+    C(reader) C(facts) C(limits) C(timeouts) C(leeway) C(term) C(standings) C(bucket) C(stock)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;
@@ -117,8 +137,7 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
 #define NAMES(N)                                                                                                       \
     N(admission, "admission") N(check_person, "check_person") N(pool, "pool") N(take, "take") N(reactor, "reactor")    \
     N(seconds, "seconds") N(now, "now") N(write, "write") N(decide, "decide") N(release, "release") N(ended, "ended")  \
-    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(may_begin, "may_begin") N(takes, "takes")        \
-    N(same_at_end, "same last answer")
+    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(same_at_end, "same last answer")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -132,6 +151,17 @@ typedef struct {
 
 extern PyType_Spec ahead_spec;
 
+/* ---- What exchanges may move below their limits, in leeway.c ---- */
+
+/* The least that is worth a turn, in octets; how many seconds of its rate a bucket holds. */
+extern double piece_octets, burst_seconds;
+
+/* Whether an exchange may begin at this time; -1 with an exception. */
+int leeway_may_begin(PyObject *leeway, PyObject *at);
+
+/* Take so much out of all buckets, if it is there; -1 with an exception. */
+int leeway_takes(PyObject *leeway, PyObject *received, PyObject *sent, PyObject *now);
+
 #pragma GCC visibility pop
 
 /* What Python says where a member was never set. */
@@ -139,6 +169,15 @@ static inline int is_set(PyObject *object)
 {
     if (!object && !PyErr_Occurred()) PyErr_SetString(PyExc_AttributeError, "a member that is not set");
     return object != NULL;
+}
+
+/* Put the sum of a number and another one into the place of the first. */
+static inline int add_to(PyObject **number, PyObject *more)
+{
+    PyObject *sum = is_set(*number) && is_set(more) ? PyNumber_Add(*number, more) : NULL;
+    if (!sum) return -1;
+    Py_SETREF(*number, sum);
+    return 0;
 }
 
 static inline PyObject *member_of(PyObject *object, PyObject *name)

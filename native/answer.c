@@ -8,15 +8,6 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Put the sum of a whole number and another one into the place of the first. */
-static int add_to(PyObject **number, PyObject *more)
-{
-    PyObject *sum = is_set(*number) && is_set(more) ? PyNumber_Add(*number, more) : NULL;
-    if (!sum) return -1;
-    Py_SETREF(*number, sum);
-    return 0;
-}
-
 static PyObject *joined(PyObject *one, PyObject *other)
 {
     Py_ssize_t first = PyBytes_GET_SIZE(one), second = PyBytes_GET_SIZE(other);
@@ -64,10 +55,7 @@ static int take_off(PyObject *exchange, PyObject *sent, PyObject *now)
     PyObject *leeway = IS(known, known) ? OF(known, known, leeway) : NULL;
     PyObject *received = OF(account, OF(exchange, exchange, account), received);
     if (!leeway || leeway == Py_None || !received) return 0;
-    PyObject *words[] = {leeway, received, sent, now};
-    PyObject *taken = PyObject_VectorcallMethod(name_takes, words, 4, NULL);
-    Py_XDECREF(taken);
-    return taken ? taken == Py_True : -1;
+    return leeway_takes(leeway, received, sent, now);
 }
 
 /*

@@ -17,10 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from corpproxy import twins
 from corpproxy.accounting.accounts import Account
+from corpproxy.accounting.buckets import BURST_SECONDS, Bucket, Stock
+from corpproxy.accounting.leeway import Leeway, Term
+from corpproxy.accounting.rates import PIECE_OCTETS
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import Destination, Host
 from corpproxy.exchange.exchange import Exchange
@@ -39,6 +43,7 @@ from corpproxy.net.run import Run
 from corpproxy.net.tunnel_ahead import open_ahead
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.policy.model import Facts
+from corpproxy.policy.quota import Standings
 
 if TYPE_CHECKING:
     from corpproxy.errors import UpstreamError
@@ -231,8 +236,12 @@ class Ahead(_Ahead):
 
 def set_twins(downstream: type[Downstream]) -> None:
     """Tell the compiled twin which classes there are; the one of clients is made after this module."""
-    if twins.ahead is None:
-        return
+    if twins.ahead is not None:
+        tell_twin(twins.ahead, downstream)
+
+
+def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
+    """Tell a compiled twin which classes there are."""
     classes = {
         "downstream": downstream,
         "upstream": Upstream,
@@ -251,8 +260,14 @@ def set_twins(downstream: type[Downstream]) -> None:
         "request_head": RequestHead,
         "server": Server,
         "ahead": Ahead,
+        "leeway": Leeway,
+        "term": Term,
+        "standings": Standings,
+        "bucket": Bucket,
+        "stock": Stock,
     }
-    twins.ahead.set_twins(classes, twins.heads.response if twins.heads else _none, _FORWARDED)
+    response = twins.heads.response if twins.heads else _none
+    twin.set_twins(classes, response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
 
 
 def _none(*_: object) -> None:

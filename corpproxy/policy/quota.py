@@ -192,6 +192,8 @@ class Standings:
     everybody is: what cannot be read is no free pass.
     """
 
+    __slots__ = ("_ends", "_spent", "all", "shifts", "version")
+
     def __init__(self) -> None:
         self.all: dict[Member, Standing] = {}
         self.version = self.shifts = 0

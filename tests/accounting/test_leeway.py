@@ -42,6 +42,14 @@ class LeewayCase(SynchronousTestCase):
             "amir", applied, term, [self.down], [self.up], [self.stock], self.noted.append, self.now
         )
 
+    def takes(self, received: int, sent: int) -> bool:
+        """An exchange moves so much."""
+        return self.leeway.takes(received, sent, self.now)
+
+    def may_begin(self, at: float = AT) -> bool:
+        """Whether one may begin."""
+        return self.leeway.may_begin(at)
+
     @property
     def there(self) -> tuple[float, float, float]:
         return self.down.tokens, self.up.tokens, self.stock.tokens
@@ -54,7 +62,7 @@ class TakeTests(LeewayCase):
     def test_all(self) -> None:
         """Each way is taken off its rate, and both off what is lent."""
         down, up, lent = self.there
-        self.assertTrue(self.leeway.takes(500, 12 * KIB, self.now))
+        self.assertTrue(self.takes(500, 12 * KIB))
         self.assertEqual(self.there, (down - 12 * KIB, up - 500, lent - 500 - 12 * KIB))
 
     @rows(
@@ -66,30 +74,30 @@ class TakeTests(LeewayCase):
         """Where one of them has not enough, nothing is taken of any."""
         self.stock.tokens = lent
         before = self.there
-        self.assertFalse(self.leeway.takes(received, sent, self.now))
+        self.assertFalse(self.takes(received, sent))
         self.assertEqual(self.there, before)
         self.assertEqual(self.noted, [])
 
     def test_lender_silent(self) -> None:
         """What is lent is not used when its time is over."""
         self.stock.until = self.now
-        self.assertFalse(self.leeway.takes(10, 10, self.now))
+        self.assertFalse(self.takes(10, 10))
 
     def test_over(self) -> None:
         """One that is over gives nothing any more."""
         self.leeway.is_over = True
-        self.assertFalse(self.leeway.may_begin(AT))
-        self.assertFalse(self.leeway.takes(10, 10, self.now))
+        self.assertFalse(self.may_begin())
+        self.assertFalse(self.takes(10, 10))
 
     def test_noted_once(self) -> None:
         """It is noted once that something moved, and told how much."""
         for _ in range(3):
-            self.leeway.takes(100, 1000, self.now)
+            self.takes(100, 1000)
         self.assertEqual(self.noted, [self.leeway])
         self.assertEqual(self.leeway.settle(), 3300)
         self.assertEqual((self.down.drawn, self.up.drawn), ({"amir": 3000}, {"amir": 300}))
         self.assertEqual(self.leeway.settle(), 0)
-        self.leeway.takes(100, 1000, self.now)
+        self.takes(100, 1000)
         self.assertEqual(self.noted, [self.leeway] * 2)
 
     def test_members(self) -> None:
@@ -103,27 +111,27 @@ class BeginTests(LeewayCase):
 
     def test_far(self) -> None:
         """Far below all limits nothing is in its way."""
-        self.assertTrue(self.leeway.may_begin(AT))
+        self.assertTrue(self.may_begin())
 
     @rows(down=("down",), up=("up",), stock=("stock",))
     def test_little(self, name: str) -> None:
         """With little left of anything it is for others to say."""
         getattr(self, name).tokens = PIECE_OCTETS - 1
-        self.assertFalse(self.leeway.may_begin(AT))
+        self.assertFalse(self.may_begin())
 
     def test_shift(self) -> None:
         """When somebody is told how little is left, everybody is looked at again."""
         self.limiting.standings.take({("day", "beth"): Standing(85.0, 100.0, AT + 3600)})
-        self.assertFalse(self.leeway.may_begin(AT))
+        self.assertFalse(self.may_begin())
 
     def test_no_shift(self) -> None:
         """What is used without that changes nothing."""
         self.limiting.standings.take({("day", "beth"): Standing(15.0, 100.0, AT + 3600)})
-        self.assertTrue(self.leeway.may_begin(AT))
+        self.assertTrue(self.may_begin())
 
     def test_clock_set_back(self) -> None:
         """After a clock was set back other limits may hold."""
-        self.assertFalse(self.leeway.may_begin(AT - 1))
+        self.assertFalse(self.may_begin(AT - 1))
 
 
 class ExactTests(LeewayCase):
@@ -144,7 +152,7 @@ class ExactTests(LeewayCase):
         began, moved, down = self.now, 0, 0
         for received, sent, seconds in asked:
             self.now += seconds
-            if self.leeway.takes(received, sent, self.now):
+            if self.takes(received, sent):
                 moved += received + sent
                 down += sent
             self.assertLessEqual(moved, MIB)
