@@ -32,6 +32,7 @@ class LeafTests(SynchronousTestCase):
         weeks=("Age", "12w", 12 * 7 * 86400),
         years=("Age", "2y", 730 * 86400),
         kibibytes=("Size", "64KiB", 65536),
+        spaced=("Size", "64 KiB", 65536),
         octets=("Size", "1000", 1000),
         no_limit=("SizeOrNone", "0", 0),
         text=("Text", "  a b ", "a b"),

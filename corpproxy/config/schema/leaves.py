@@ -200,7 +200,8 @@ WithinADay = Annotated[
 ]
 
 _OCTETS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_SIZE = re.compile(r"([0-9]{1,9})(KiB|MiB|GiB|TiB)?")
+# A space may stand before the unit, as it does where sizes are shown: what is shown can be written.
+_SIZE = re.compile(r"([0-9]{1,9})(?: ?(KiB|MiB|GiB|TiB))?")
 
 
 def _size(written: str) -> int:
