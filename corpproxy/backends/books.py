@@ -128,13 +128,14 @@ class Books:
         now = self._now()
         account, identity, destination = exchange.account, exchange.identity, exchange.destination
         is_plain = self.naming is None and not exchange.in_force.discretion.levels and not self.forgotten
+        decision = exchange.decision
         if account.host or destination is None or not is_plain:
-            # Nothing changes for whom and for what an open tunnel counts.
-            if not (is_plain and exchange.opened and account.host):
+            # An open tunnel counts for whom and for what it did, but where its first octets decided it again.
+            same = account.host and decision is not None and account.rule == decision.rule
+            if not (is_plain and exchange.opened and same):
                 self._name(exchange)
             self._accounts.close(account, now)
         else:
-            decision = exchange.decision
             self._accounts.count(
                 account,
                 now,

@@ -176,6 +176,16 @@ class OrdinaryTests(SynchronousTestCase):
         counted = self.counted(exchange, is_running=is_running)
         self.assertEqual(counted, ("amir", "www.miniclip.com", CLIENT, "games"))
 
+    def test_counted_for_the_later_decision(self):
+        """A tunnel that its first octets decided again counts for the rule that its closing record names."""
+        exchange = self.begun(in_force(), "", opened=True)
+        ledger = Ledger()
+        books = Books(Accounts(ledger), Kept(), lambda: MONDAY + 1, lambda record: None)
+        books.opened(exchange)
+        exchange.decision = replace(GAMES, rule="safety: tunnel-content")
+        books.close(exchange)
+        self.assertEqual([usage.rule for usage in ledger.take_batch()], ["safety: tunnel-content"])
+
     def test_counted_before_a_decision(self):
         """What ended before anything was decided counts for its device."""
         exchange = Exchange(in_force(), Mode.FORWARD, "rooms", CLIENT, MONDAY, "0s3c9d00000001")
