@@ -110,9 +110,11 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Size:
     """
-    A process: memory that is its own, in octets, and open descriptors.
+    A process: memory that is in no file, in octets, and open descriptors.
 
-    Pages that are the same as in a file are the kernel's, which takes them when it has a use for them.
+    Pages that are the same as in a file are the kernel's, which takes them when it has a use for them.  Those
+    that a copy of a process has in common with it are counted in both: that one of them is written to, and
+    is there twice from then on, is no growth of either.
     """
 
     memory: int
@@ -220,7 +222,7 @@ class Soak:
 def _sizes(peer: Corpproxy) -> Iterator[tuple[int, Size]]:
     for status in peer.runs.members():
         rollup = Path(f"/proc/{status.pid}/smaps_rollup").read_text()
-        own = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_Dirty"))
+        own = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:"))
         yield status.pid, Size(own * 1024, len(os.listdir(f"/proc/{status.pid}/fd")))
 
 
