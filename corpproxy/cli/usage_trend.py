@@ -27,6 +27,8 @@ def trend_table(found: UsageTrend, limit: int | None, named: Naming) -> str:
     text = aligned(lines, (True, False, False, False, True))
     if left_out := len(found.rows) - len(found.rows[:limit]):
         text += f"{left_out} more rows are not shown.\n"
+    if found.is_over and not any(found.total.octets):
+        text += f"Nothing moved until the end of {now}; '--until today' has what is not over yet.\n"
     if not found.is_over:
         text += f"{now} is not over: what it has beside the one before says nothing yet.\n"
     return text

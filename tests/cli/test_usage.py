@@ -128,6 +128,11 @@ class TableTests(UsageTestCase):
         self.assertEqual([line.split()[0] for line in lines[1:4]], ["(not", "amir", "total"])
         self.assertIn("1 more rows are not shown.", lines)
 
+    def test_trend_of_nothing(self) -> None:
+        """Who asks on the first day is told how to see it."""
+        told = self.usage("--trend", "day", "--until", "2026-11-01")
+        self.assertIn("Nothing moved until the end of 2026-11-01; '--until today' has what is", told)
+
     def test_trend_alone(self) -> None:
         """A trend has its own times, and no rows of times."""
         for words, said in (
