@@ -34,14 +34,12 @@ def ask_form(words: Catalogue, site: Site, token: str) -> Form:
 
 def asked(words: Catalogue, site: Site, request: AccessRequest) -> Sheet:
     """Say that a request waits now."""
-    return Sheet(
-        status=200,
-        kind="access-asked",
-        tone=Tone.GOOD,
-        title=words.say("ask.done_title"),
-        lead=(words.say("ask.done_lead", host=shown(request.host)),),
-        links=(home(words, site),),
-    )
+    return waits(words, site, "access-asked", words.say("ask.done_lead", host=shown(request.host)))
+
+
+def waits(words: Catalogue, site: Site, kind: str, lead: str) -> Sheet:
+    """Say in the words of ``lead`` that a request waits now, whatever it is for."""
+    return Sheet(200, kind, Tone.GOOD, words.say("ask.done_title"), lead=(lead,), links=(home(words, site),))
 
 
 def not_taken(words: Catalogue, site: Site, code: str) -> Sheet:
@@ -206,12 +204,6 @@ def decide(
         choices=choices,
         note=words.say("requests.let_note"),
     )
-    refusing = Form(
-        f"{site.portal_uri}requests/refuse",
-        words.say("requests.refuse"),
-        hidden=(("token", refuse),),
-        inputs=(Input("answer", words.say("requests.answer"), kind="text", required=False),),
-    )
     title = words.say("requests.one_title", who=whom(words, request.who), host=shown(request.host))
     return Sheet(
         status=200,
@@ -222,10 +214,21 @@ def decide(
         facts=request_facts(words, site, request),
         sections=(
             Section(words.say("requests.let_title"), form=letting),
-            Section(words.say("requests.refuse_title"), form=refusing),
+            refusing(words, site, refuse),
         ),
         links=(back(words, site),),
     )
+
+
+def refusing(words: Catalogue, site: Site, token: str) -> Section:
+    """Give the part of the page of a request that refuses it."""
+    form = Form(
+        f"{site.portal_uri}requests/refuse",
+        words.say("requests.refuse"),
+        hidden=(("token", token),),
+        inputs=(Input("answer", words.say("requests.answer"), kind="text", required=False),),
+    )
+    return Section(words.say("requests.refuse_title"), form=form)
 
 
 def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str, path: str = "sure") -> Sheet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from corpproxy.identity.requests import AccessRequest
-from corpproxy.pages.access import back, home, request_facts, whom
+from corpproxy.pages.access import back, refusing, request_facts, waits, whom
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.sheet import Choice, Fact, Form, Input, Section, Sheet, Tone
 from corpproxy.pages.shown import sentence, shown
@@ -23,14 +23,7 @@ def more_form(words: Catalogue, site: Site, token: str) -> Form:
 
 def asked(words: Catalogue, site: Site, request: AccessRequest) -> Sheet:
     """Say that a request waits now."""
-    return Sheet(
-        status=200,
-        kind="more-asked",
-        tone=Tone.GOOD,
-        title=words.say("ask.done_title"),
-        lead=(words.say("more.done_lead", limit=shown(request.limit)),),
-        links=(home(words, site),),
-    )
+    return waits(words, site, "more-asked", words.say("more.done_lead", limit=shown(request.limit)))
 
 
 def decide(
@@ -50,12 +43,6 @@ def decide(
         choices=(Choice("amount", words.say("more.how_much"), amounts),),
         note=words.say("more.give_note"),
     )
-    refusing = Form(
-        f"{site.portal_uri}requests/refuse",
-        words.say("requests.refuse"),
-        hidden=(("token", refuse),),
-        inputs=(Input("answer", words.say("requests.answer"), kind="text", required=False),),
-    )
     stand = (Fact("used", words.say("limits.used"), stands),) if stands else ()
     title = words.say("more.one_title", who=whom(words, request.who), limit=shown(request.limit))
     return Sheet(
@@ -67,7 +54,7 @@ def decide(
         facts=(*request_facts(words, site, request), *stand),
         sections=(
             Section(words.say("more.give_title"), form=giving),
-            Section(words.say("requests.refuse_title"), form=refusing),
+            refusing(words, site, refuse),
         ),
         links=(back(words, site),),
     )
