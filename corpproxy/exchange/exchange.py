@@ -51,7 +51,8 @@ class Exchange:
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
     ``lasts`` how long the decision holds for others like it.  ``limited`` are the
     limits that held when it began, ``held`` is what holds it to them.
-    Times are POSIX seconds, durations seconds; -1 is not measured.
+    Times are POSIX seconds, durations seconds; -1 is not measured.  ``connect_ms`` is as records have
+    it: a small number is no object that an open tunnel keeps.
     """
 
     __slots__ = (
@@ -63,7 +64,7 @@ class Exchange:
         "asns",
         "body",
         "client",
-        "connect_seconds",
+        "connect_ms",
         "content_over",
         "countries",
         "decision",
@@ -143,7 +144,7 @@ class Exchange:
         self.up_received = 0
         self.resolve_seconds = -1.0
         self.fields: Fields | None = None
-        self.connect_seconds = -1.0
+        self.connect_ms = -1
         self.first_octet_seconds = -1.0
 
     def forget_head(self) -> None:

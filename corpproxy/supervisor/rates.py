@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.dividing import SLICE, Pauses
 from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted
 from corpproxy.net.pacing import TURN_SECONDS, Pacer, person_of
+from corpproxy.slices import Slices
 from corpproxy.supervisor.messages import Part, Parts, Takings, Took
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ class Dealing:
 
     def __init__(self, send: Callable[[Seat, Parts], None], clock: Any) -> None:
         self._send = send
-        self._clock = clock
-        self._steps: Iterator[None] = iter(())
-        self._call: IDelayedCall | None = None
+        self._work = Slices(clock)
         # What workers have told of a turn that they have not told all of yet.
         self._coming: dict[Seat, dict[BucketKey, Wanted]] = {}
         self._sharing: Sharing[Seat] = Sharing()
@@ -93,9 +91,7 @@ class Dealing:
 
     def stop(self) -> None:
         """Deal no more."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        self._work.stop()
 
     def take(self, seat: Seat, takings: Takings) -> None:
         """A worker says what it took."""
@@ -120,16 +116,15 @@ class Dealing:
             name: tuple({person_of(key) for key in keys}) for name, keys in self._sharing.waiting().items()
         }
 
+    @property
+    def is_dealing(self) -> bool:
+        """Whether a dealing is not over yet."""
+        return bool(self._work)
+
     def deal(self) -> None:
         """Tell each worker what is another part than before, unless the dealing before is not over yet."""
-        if self._call is None:
-            self._steps = self._dealing()
-            self._step()
-
-    def _step(self) -> None:
-        self._call = None
-        if next(self._steps, self) is not self:
-            self._call = self._clock.callLater(0, self._step)
+        if not self.is_dealing:
+            self._work.add(self._dealing())
 
     def _dealing(self) -> Iterator[None]:
         spread = yield from self._sharing.spreading()

@@ -72,7 +72,7 @@ class ManyTests(SynchronousTestCase):
         self.clock.advance(TURN_SECONDS)
         self.dealing.deal()
         turns = 0
-        while self.dealing._call is not None:
+        while self.dealing.is_dealing:
             before = len(self.told)
             self.dealing.deal()
             self.assertEqual(len(self.told), before)
@@ -129,7 +129,7 @@ class CrowdTests(SynchronousTestCase):
     def deal(self):
         self.clock.advance(TURN_SECONDS)
         self.dealing.deal()
-        while self.dealing._call is not None:
+        while self.dealing.is_dealing:
             self.clock.turn()
 
     def spread(self, seat):
