@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import born
 from corpproxy.destination.model import AddressClass, Destination
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.in_force import InForce
@@ -161,6 +163,12 @@ class Exchange:
             self.fields = outline.agent
             if self.fields is None:
                 self.fields = outline.agent = _agents[fields.get(b"user-agent") or b""]
+
+
+# Makes an exchange as its class does.
+new_exchange: Callable[[InForce, Mode, str, str, float, str], Exchange] = born(
+    Exchange, "in_force", "mode", "listener", "client", "started", "reference", fresh=("account",)
+)
 
 
 class _Agents(dict[bytes, Fields]):

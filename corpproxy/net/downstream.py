@@ -8,15 +8,18 @@ here.  What happens during an exchange is the road's, and the performer does wha
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy import twins
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import birth
 from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
-from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.exchange import Exchange, Mode, new_exchange
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
@@ -193,7 +196,7 @@ class Downstream(Wire):
     def _exchange(self) -> Exchange:
         proxy = self.proxy
         began = self._began
-        return Exchange(
+        return new_exchange(
             proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
         )
 
@@ -201,7 +204,7 @@ class Downstream(Wire):
         self.deadline = NEVER
         self.sink = self.held
         proxy, began = self.proxy, self._began
-        exchange = self.exchange = Exchange(
+        exchange = self.exchange = new_exchange(
             proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
         )
         if began < proxy.rounds.since:
@@ -406,6 +409,15 @@ class Downstream(Wire):
             return
         self.cancel(ClientGone())
         self.abort()
+
+
+def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstream]:
+    """Give what makes the connections of a listener."""
+    if twins.born is None:
+        return partial(Downstream, proxy, mode, listener)
+    like = Downstream(proxy, mode, listener)
+    made = birth(like, ("deadlines", "timeouts"), ("held",))
+    return lambda: made(proxy.deadlines, proxy.in_force.timeouts)
 
 
 set_twins(Downstream)
