@@ -42,7 +42,7 @@ def decided(exchange: Exchange) -> Decision | None:
 
 
 async def decide(exchange: Exchange) -> Decision:
-    """Give the decision about an exchange where a rule asks for the address of its host, which is looked up."""
+    """Give the decision about an exchange where a rule asks for the address of its host: look that up."""
     destination = exchange.destination
     assert destination is not None
     facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
