@@ -11,7 +11,9 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "wire")]
+HEADERS = [
+    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "section", "slots", "wire")
+]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -36,7 +38,7 @@ setup(
         part("preface"),
         part("rest"),
         part("road"),
-        part("section"),
+        part("section", "target"),
         part("wire", "sockets", "turn"),
     ],
 )
