@@ -189,6 +189,7 @@ class Bench:
         self.engine._epoll.close()
         self.engine._epoll = self.kernel  # type: ignore[assignment]
         self.engine._register = self.kernel.register
+        self.engine._descriptor = -1
         self.proxy.connector = EngineReactor(self.engine, self.kernel.socket)
         self.listening = Listening(self.kernel)
         factory = ClientFactory(self.proxy, Mode.FORWARD, "forward")

@@ -192,7 +192,7 @@ static PyObject *socket_shutdown(Socket *self, PyObject *how)
     return shutdown(self->fd, (int)which) ? failed() : Py_NewRef(Py_None);
 }
 
-static void close_once(Socket *self)
+void close_own(Socket *self)
 {
     int fd = self->fd;
     self->fd = -1;
@@ -201,7 +201,7 @@ static void close_once(Socket *self)
 
 static PyObject *socket_close(Socket *self, PyObject *ignored)
 {
-    close_once(self);
+    close_own(self);
     Py_RETURN_NONE;
 }
 
@@ -213,7 +213,7 @@ static PyObject *socket_fileno(Socket *self, PyObject *ignored)
 static void socket_dealloc(Socket *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    close_once(self);
+    close_own(self);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }
