@@ -34,6 +34,8 @@ def _compiled(name: str) -> ModuleType | None:
 ahead = _compiled("_ahead")
 # Checks passwords of htpasswd files that were hashed as apr1.
 apr1 = _compiled("_apr1")
+# Makes objects by copying one that was made before.
+born = _compiled("_born")
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
@@ -52,6 +54,7 @@ wire = _compiled("_wire")
 PARTS = {
     "ahead": ahead,
     "apr1": apr1,
+    "born": born,
     "chain": chain,
     "heads": heads,
     "preface": preface,

@@ -37,4 +37,22 @@ static Py_ssize_t offset_of(PyTypeObject *type, const char *name)
     return offset;
 }
 
+/*
+ * A new object that has the members of another one, whose class has nothing but __slots__ (see native/born.c).  What
+ * refers to that other one, as a connection that is its own sink does, refers to the new one.
+ */
+static inline PyObject *copy_slots(PyObject *like)
+{
+    PyTypeObject *type = Py_TYPE(like);
+    PyObject *made = type->tp_alloc(type, 0);
+    if (!made) return NULL;
+    /* References by others, which die with their object, are none of its members. */
+    Py_ssize_t weak = type->tp_weaklistoffset;
+    for (Py_ssize_t at = sizeof(PyObject); at < type->tp_basicsize; at += sizeof(PyObject *)) {
+        PyObject *member = at == weak ? NULL : *slot(like, at);
+        *slot(made, at) = Py_XNewRef(member == like ? made : member);
+    }
+    return made;
+}
+
 #endif

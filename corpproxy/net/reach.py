@@ -123,7 +123,7 @@ class Reaching:
     def arrived(self, upstream: Upstream) -> None:
         """The connection is there."""
         proxy = self._proxy
-        self._exchange.connect_seconds = proxy.reactor.seconds() - self._began
+        self._exchange.connect_ms = int((proxy.reactor.seconds() - self._began) * 1000 + 0.5)
         self._end()
         try:
             if self._pooled:

@@ -177,7 +177,6 @@ class Wire(Side):
     """
 
     __slots__ = (
-        "__weakref__",
         "address",
         "closing",
         "deadline",
