@@ -11,7 +11,9 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "life", "module", "slots", "wire")]
+HEADERS = [
+    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "life", "module", "slots", "wire")
+]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:

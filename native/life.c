@@ -12,8 +12,8 @@
 static PyObject *name_connection_lost, *name_read_lost, *name_make_connection, *name_stop, *name_close;
 static PyObject *name_stop_producing, *name_register_in_python, *name_ended_in_python, *name_end_in_python;
 static PyObject *name_lost_failed, *name_read_on, *name_closed, *name_end_writing;
-static PyObject *name_accept, *name_socket, *name_fd, *name_engine, *name_factory, *name_open, *name_build;
-static PyObject *name_cannot_accept, *name_peer_name;
+static PyObject *name_accept, *name_socket, *name_engine, *name_factory, *name_open, *name_build;
+static PyObject *name_cannot_accept;
 
 /* The class of addresses, the reason of an end that is none, and of which classes protocols hear of half an end. */
 static PyObject *address_type, *connection_done, *half_closes, *tcp;
@@ -265,15 +265,6 @@ static int cannot_accept(const Port *port)
     return told;
 }
 
-/* The peer of a connection whose address a text is not all of. */
-static PyObject *full_peer(PyObject *connection)
-{
-    PyObject *name = PyObject_CallMethodNoArgs(connection, name_peer_name);
-    PyObject *peer = name ? PySequence_GetSlice(name, 0, 2) : NULL;
-    Py_XDECREF(name);
-    return peer;
-}
-
 static PyObject *new_transport(const Port *port, PyObject *connection, PyObject *peer)
 {
     if (!PyObject_TypeCheck(connection, own_socket_type)) {
@@ -307,18 +298,12 @@ static int begin(const Port *port, PyObject *connection, PyObject *peer)
     return failed;
 }
 
-/* Serve a connection that was taken, with its peer; NULL as peer where a text and a port are not all of it. */
 static int serve_taken(const Port *port, PyObject *taken)
 {
-    if (!PyTuple_CheckExact(taken) || PyTuple_GET_SIZE(taken) != 2) {
-        PyErr_SetString(PyExc_TypeError, "a connection and its peer are expected");
-        return -1;
-    }
-    PyObject *connection = PyTuple_GET_ITEM(taken, 0), *peer = PyTuple_GET_ITEM(taken, 1);
-    peer = peer == Py_None ? full_peer(connection) : Py_NewRef(peer);
-    int failed = peer ? begin(port, connection, peer) : -1;
-    Py_XDECREF(peer);
-    return failed;
+    if (PyTuple_CheckExact(taken) && PyTuple_GET_SIZE(taken) == 2)
+        return begin(port, PyTuple_GET_ITEM(taken, 0), PyTuple_GET_ITEM(taken, 1));
+    PyErr_SetString(PyExc_TypeError, "a connection and its peer are expected");
+    return -1;
 }
 
 static int is_open(const Port *port)
@@ -329,11 +314,10 @@ static int is_open(const Port *port)
     return is;
 }
 
-static int serve_all(const Port *port, PyObject *descriptor, long most)
+static int serve_all(const Port *port, long most)
 {
     while (most-- > 0) {
-        PyObject *taken = is_there(port->accept) ? PyObject_CallOneArg(port->accept, port->listening)
-                                                 : accept_one(NULL, descriptor);
+        PyObject *taken = PyObject_CallOneArg(port->accept, port->listening);
         if (!taken) return cannot_accept(port);
         int failed = taken == Py_None ? 1 : serve_taken(port, taken);
         Py_DECREF(taken);
@@ -351,12 +335,10 @@ PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many)
     long most = PyLong_AsLong(words[2]);
     if (most == -1 && PyErr_Occurred()) return NULL;
     Port port = {.port = words[0], .type = (PyTypeObject *)words[1]};
-    PyObject *descriptor = PyObject_GetAttr(port.port, name_fd);
-    int failed = !descriptor || !(port.accept = PyObject_GetAttr(port.port, name_accept)) ||
+    int failed = !(port.accept = PyObject_GetAttr(port.port, name_accept)) ||
                  !(port.listening = PyObject_GetAttr(port.port, name_socket)) ||
                  !(port.engine = PyObject_GetAttr(port.port, name_engine)) ||
-                 !(port.factory = PyObject_GetAttr(port.port, name_factory)) || serve_all(&port, descriptor, most);
-    Py_XDECREF(descriptor);
+                 !(port.factory = PyObject_GetAttr(port.port, name_factory)) || serve_all(&port, most);
     Py_XDECREF(port.accept);
     Py_XDECREF(port.listening);
     Py_XDECREF(port.engine);
@@ -383,13 +365,11 @@ static const struct {
     {&name_end_writing, "_end_writing"},
     {&name_accept, "_accept"},
     {&name_socket, "_socket"},
-    {&name_fd, "_fd"},
     {&name_engine, "_engine"},
     {&name_factory, "_factory"},
     {&name_open, "_open"},
     {&name_build, "buildProtocol"},
     {&name_cannot_accept, "_cannot_accept"},
-    {&name_peer_name, "getpeername"},
     {&tcp, "TCP"},
 };
 

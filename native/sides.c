@@ -38,9 +38,13 @@ PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many)
     if (many != 4 || !PyType_Check(words[0]) || !PyType_Check(words[1]) || !PyFloat_CheckExact(words[3]))
         return PyErr_Format(PyExc_TypeError, "set_side(class, class of clean ends, reason, seconds)");
     PyTypeObject *type = (PyTypeObject *)words[0];
+    /* All of them, or none: where one is missing those of before hold on. */
 #define FIND(member)                                                                                                   \
-    if ((at_##member = offset_of(type, #member)) < 0) return NULL;
+    Py_ssize_t new_##member = offset_of(type, #member);                                                                \
+    if (new_##member < 0) return NULL;
+#define TAKE(member) at_##member = new_##member;
     MEMBERS(FIND)
+    MEMBERS(TAKE)
     Py_XSETREF(wire_type, (PyTypeObject *)Py_NewRef(words[0]));
     Py_XSETREF(done_type, (PyTypeObject *)Py_NewRef(words[1]));
     Py_XSETREF(lost, Py_NewRef(words[2]));

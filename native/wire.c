@@ -375,8 +375,8 @@ static PyObject *set_sizes(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
     {"accept", accept_one, METH_O,
-     "accept(descriptor)\n\nTake a connection from a listening descriptor: a socket, and the address of the peer, which\n"
-     "is None where a text and a port are not all of it.  None where nobody waits."},
+     "accept(listening)\n\nTake a connection from a listening socket, and its peer: an address and a port.  None where\n"
+     "nobody waits."},
     {"socket", (PyCFunction)(void (*)(void))make_socket, METH_FASTCALL, "socket(family, type)\n\nMake a socket."},
     {"set_socket", set_socket, METH_O, "set_socket(type)\n\nSay of which class sockets are made."},
     {"serve", (PyCFunction)(void (*)(void))serve, METH_FASTCALL,

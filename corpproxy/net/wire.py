@@ -76,7 +76,8 @@ class SideInPython:
     The members are those of `Wire`.
     """
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        __slots__ = ()
 
     def makeConnection(self, transport: Any) -> None:
         """Begin to serve a connected transport."""
@@ -155,6 +156,7 @@ class SideInPython:
         read_ended: bool
 
         def connectionMade(self) -> None: ...
+        def deadline_passed(self) -> None: ...
         def filled(self) -> None: ...
 
 

@@ -18,8 +18,8 @@ from corpproxy.net.engine.read_write import ReadWrite
 
 CONNECTION_DONE = Failure(error.ConnectionDone())  # type: ignore[no-untyped-call]
 
-# Of which classes protocols hear that their peer sends no more, while they may still write: to ask for that is
-# dear, and a class says it once.  One whose objects may say otherwise is asked each time.
+# Of which classes protocols hear that their peer sends no more, while they may still write: to ask for that
+# is dear, and a class says it once.  One whose objects may say otherwise is asked each time.
 _HALF_CLOSES: dict[type, bool] = {}
 
 
@@ -144,7 +144,7 @@ class LifeInPython(ReadWrite):
 
     # What the connection is.
 
-    def getPeer(self) -> Address:  # type: ignore[override]
+    def getPeer(self) -> Address:
         return _address(("TCP", self._peer[0], self._peer[1]))
 
     # What only the whole transport knows.

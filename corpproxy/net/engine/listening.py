@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from corpproxy import twins
 from corpproxy.net.engine.loop import Engine
-from corpproxy.net.engine.sockets import Peer, accept_in_python
+from corpproxy.net.engine.sockets import Peer, accept
 from corpproxy.net.engine.transport import Transport, to_address
 
 log = Logger()
@@ -33,9 +33,8 @@ class EnginePort:
         engine: Engine,
         listening: socket.socket,
         factory: Any,
-        accept: Callable[[Any], tuple[Any, Peer] | None] | None = None if twins.wire else accept_in_python,
+        accept: Callable[[Any], tuple[Any, Peer] | None] = accept,
     ) -> None:
-        # None where the compiled part takes connections itself.
         self._accept = accept
         self._engine = engine
         self._socket = listening
@@ -54,7 +53,6 @@ class EnginePort:
 
     def _serve(self) -> None:
         """Give each connection that waits a transport and a protocol; ``native/life.c`` is made after it."""
-        assert self._accept is not None
         for _ in range(MAX_ACCEPTS):
             try:
                 taken = self._accept(self._socket)

@@ -28,7 +28,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
-class Transport(Life):
+class Transport(Life):  # type: ignore[override]
     """
     One connected socket: reads when the kernel has something, writes at once.
 
