@@ -50,6 +50,11 @@ class Slices:
     def __len__(self) -> int:
         return len(self._work)
 
+    @property
+    def doing(self) -> str:
+        """The name of what is under way, for whoever measures how long a slice takes."""
+        return getattr(self._work[0].steps, "__qualname__", "") if self._work else ""
+
     def take(self, work: Generator[None, None, _Outcome]) -> Deferred[_Outcome]:
         """Do this after all that was given before; fires with what comes of it."""
         return self._begin(work)
