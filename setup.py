@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 HEADERS = [
-    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "life", "module", "slots", "wire")
+    f"native/{name}.h"
+    for name in ("ahead", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
 ]
 
 
@@ -38,7 +39,7 @@ setup(
         part("preface"),
         part("rest"),
         part("road"),
-        part("section"),
+        part("section", "target"),
         part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )
