@@ -11,7 +11,9 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "wire")]
+HEADERS = [
+    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "tunnel", "wire")
+]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -37,6 +39,7 @@ setup(
         part("rest"),
         part("road"),
         part("section"),
+        part("tunnel", "join", "opening"),
         part("wire", "sockets", "turn"),
     ],
 )

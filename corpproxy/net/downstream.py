@@ -25,6 +25,7 @@ from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
+from corpproxy.net import tunnel_ahead
 from corpproxy.net.ahead import Ahead, send_ahead, set_twins
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
@@ -261,12 +262,16 @@ class Downstream(Wire):
             try:
                 join(self)
             except Exception as bug:
-                if self.tunnel is None:
-                    self._over(bug)
-                else:
-                    self.tunnel.cancel(bug)
+                self.not_joined(bug)
         else:
             self._over(error)
+
+    def not_joined(self, bug: Exception) -> None:
+        """A bug was in the way of its tunnel."""
+        if self.tunnel is None:
+            self._over(bug)
+        else:
+            self.tunnel.cancel(bug)
 
     def tunnel_over(self, failure: BaseException | None) -> None:
         """Both sides of the tunnel have ended; or ``failure`` ended it before."""
@@ -421,3 +426,4 @@ def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstr
 
 
 set_twins(Downstream)
+tunnel_ahead.set_twins(Downstream)
