@@ -8,12 +8,12 @@ says which are there.
 
 from __future__ import annotations
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [
-    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "tunnel", "wire")
-]
+HEADERS = sorted(glob("native/*.h"))
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -38,7 +38,7 @@ setup(
         part("preface"),
         part("rest"),
         part("road"),
-        part("section"),
+        part("section", "target"),
         part("tunnel", "join", "opening"),
         part("wire", "sockets", "turn"),
     ],

@@ -106,7 +106,7 @@ class TunnelCostTests(SynchronousTestCase):
             bench.open(number)
         one, other = bench.proxy.admission.tunnels
         self.assertIsNone(one.exchange.known)
-        self.assertIsNone(one.exchange.lasts)
+        self.assertIsNone(one.exchange.facts)
         self.assertIs(one.exchange.destination, other.exchange.destination)
         self.assertIs(one.exchange.method, other.exchange.method)
         self.assertIs(one.upstream.server, other.upstream.server)
