@@ -40,6 +40,6 @@ setup(
         part("road"),
         part("section", "target"),
         part("tunnel", "join", "opening"),
-        part("wire", "sockets", "turn"),
+        part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )
