@@ -247,6 +247,7 @@ static int part(Tunnel *self)
     if (OF(wire, upstream, gone) == Py_False && watch(watched, upstream)) return -1;
     if (fed_no_more(downstream) || fed_no_more(upstream)) return -1;
     PUT(wire, downstream, sink, Py_NewRef(gone));
+    PUT(wire, upstream, sink, Py_NewRef(gone));
     return take_down(downstream, upstream);
 }
 

@@ -96,7 +96,7 @@ enum Side { NEITHER, CLIENT, SERVER };
 /*
  * The sink of the server has its place inside that of the client: a thousand idle tunnels keep a thousand objects less.
  * While anybody refers to it, it refers to its tunnel; the memory is the tunnel's.  The collector does not see that
- * reference: it ends with the tunnel, which parts with both connections.
+ * reference: it ends with the tunnel, which parts with both connections and their sinks.
  */
 typedef struct {
     PyObject_HEAD

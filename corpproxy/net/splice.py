@@ -168,7 +168,7 @@ class TunnelInPython:
         downstream.fed_no_more()
         upstream.fed_no_more()
         # Nothing that still comes is anybody's.
-        downstream.sink = GONE
+        downstream.sink = upstream.sink = GONE
         downstream.part()
 
     def _other(self, which: Wire) -> Wire:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from unittest.mock import patch
 
@@ -148,6 +149,22 @@ class TwinTests(SynchronousTestCase):
             del tunnel
             sink.lost(True)
             self.assertIsNone(client.protocol.tunnel)
+
+    def test_freed(self):
+        """Nothing is left of a tunnel, whichever side ended or broke it."""
+        with Ours(*TWINS):
+            for side, how in ((0, "end"), (1, "end"), (0, "break_off"), (1, "break_off"), (0, "stop")):
+                site, *sides = self.opened(TWINS)
+                if how == "stop":
+                    sides[0].protocol.stop_now()
+                else:
+                    getattr(sides[side], how)()
+                    sides[1 - side].end()
+                site.settle()
+                self.assertEqual(len(site.proxy.admission.tunnels), 0)
+                del site, sides
+                gc.collect()
+                self.assertEqual([one for one in gc.get_objects() if type(one) is TWINS[0]], [], how)
 
     def test_wants_a_client_and_a_server(self):
         """What is no tunnel is refused, not read."""
