@@ -9,6 +9,7 @@ begins then, and finds the tunnel dialled, or established.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from corpproxy import twins
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import born
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.exchange import Exchange
@@ -37,10 +39,11 @@ from corpproxy.preface.client_hello import quick_server_name
 from corpproxy.preface.first_octets import judge_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
+    from corpproxy.destination.model import AddressClass
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.proxy import Proxy
     from corpproxy.net.run import Run
 
 # Members of enums that are looked up for every tunnel cost more than names of this module.
@@ -50,6 +53,8 @@ _TUNNELLED, _ANY = ResultCode.TUNNELLED, TunnelContent.ANY
 def open_ahead(downstream: Downstream) -> bool:
     """
     Dial the tunnel of an exchange like one before; False, or `Refusal`, where its road has to begin first.
+
+    ``native/open.c`` is made after it.
     """
     exchange, proxy = downstream.exchange, downstream.proxy
     # One that is held to limits may have to wait for its turn.
@@ -60,7 +65,9 @@ def open_ahead(downstream: Downstream) -> bool:
     exchange.keep = False
     assert exchange.destination is not None
     dial = dial_host(exchange)
-    downstream.run = ahead = TunnelAhead(downstream)
+    assert exchange.decision is not None
+    allowed = exchange.decision.safety.addresses
+    downstream.run = ahead = new_tunnel_ahead(proxy, exchange, allowed, downstream)
     ahead.connect(servers[dial.name, exchange.destination.port], dial)
     return True
 
@@ -145,11 +152,10 @@ class TunnelAhead(_Opening, Reaching):
 
     __slots__ = ("_downstream",)
 
-    def __init__(self, downstream: Downstream) -> None:
-        exchange = downstream.exchange
-        assert exchange.decision is not None
-        addresses = exchange.decision.safety.addresses
-        Reaching.__init__(self, downstream.proxy, exchange, addresses, pooled=False)
+    def __init__(
+        self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], downstream: Downstream
+    ) -> None:
+        Reaching.__init__(self, proxy, exchange, allowed, pooled=False)
         self._downstream = downstream
 
     def not_reached(self, problem: BaseException | Failure) -> None:
@@ -196,6 +202,12 @@ class TunnelAhead(_Opening, Reaching):
             # The first octets are waited for since the tunnel stands.
             downstream.deadline = deadline
         return run
+
+
+# Makes one as its class does.
+new_tunnel_ahead: Callable[[Proxy, Exchange, frozenset[AddressClass], Downstream], TunnelAhead] = born(
+    TunnelAhead, "_proxy", "_exchange", "_allowed", "_downstream"
+)
 
 
 def set_twins(downstream: type[Downstream]) -> None:

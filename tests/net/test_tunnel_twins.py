@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.net import splice, tunnel_ahead
+from corpproxy.net import ahead, splice, tunnel_ahead
 from corpproxy.net.downstream import Downstream, Exchange
 from corpproxy.net.reach import Reaching
 from corpproxy.net.splice import Tunnel, TunnelInPython
@@ -61,7 +61,8 @@ class Ours:
             patch.object(splice, "Tunnel", tunnel),
             patch.object(splice, "COPIED_OCTETS", FEW_OCTETS),
             patch.object(tunnel_ahead, "COPIED_OCTETS", FEW_OCTETS),
-            patch.object(tunnel_ahead, "TunnelAhead", opening),
+            patch.object(tunnel_ahead, "new_tunnel_ahead", opening),
+            patch.object(ahead, "new_tunnel_ahead", opening),
         )
         self.classes = tunnel, opening
 
@@ -69,11 +70,13 @@ class Ours:
         for one in self.patches:
             one.start()
         tunnel_ahead.tell_twin(COMPILED, Downstream, *self.classes)
+        ahead.set_twins(Downstream)
 
     def __exit__(self, *ignored):
         for one in self.patches:
             one.stop()
         tunnel_ahead.tell_twin(COMPILED, Downstream, Tunnel, TunnelAhead)
+        ahead.set_twins(Downstream)
 
 
 def played(steps, classes):
