@@ -58,9 +58,20 @@ static PyObject *tunnel_ended(Tunnel *self, void *ignored)
     return Py_NewRef(side ? side : Py_None);
 }
 
+/* Whether nobody but the server's connection refers to the sink inside, and that leads to its tunnel besides. */
+static int is_sink_of_server(Tunnel *self)
+{
+    PyObject *inward = (PyObject *)&self->inward, *downstream = self->downstream, *upstream = self->upstream;
+    if (Py_REFCNT(inward) != 1 || !IS(downstream, downstream) || !IS(upstream, upstream)) return 0;
+    if (OF(wire, upstream, sink) != inward || OF(wire, upstream, source) != downstream) return 0;
+    return OF(downstream, downstream, tunnel) == (PyObject *)self;
+}
+
 static int tunnel_traverse(Tunnel *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
+    /* What the sink refers to is counted as if the tunnel did: who reaches that connection reaches the tunnel. */
+    if (is_sink_of_server(self)) Py_VISIT(self);
     Py_VISIT(self->downstream);
     Py_VISIT(self->upstream);
     Py_VISIT(self->pumps);

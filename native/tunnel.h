@@ -95,8 +95,8 @@ enum Side { NEITHER, CLIENT, SERVER };
 
 /*
  * The sink of the server has its place inside that of the client: a thousand idle tunnels keep a thousand objects less.
- * While anybody refers to it, it refers to its tunnel; the memory is the tunnel's.  The collector does not see that
- * reference: it ends with the tunnel, which parts with both connections and their sinks.
+ * While anybody refers to it, it refers to its tunnel; the memory is the tunnel's.  The collector sees that
+ * reference by `tunnel_traverse` alone.
  */
 typedef struct {
     PyObject_HEAD

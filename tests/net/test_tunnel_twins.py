@@ -169,6 +169,14 @@ class TwinTests(SynchronousTestCase):
                 gc.collect()
                 self.assertEqual([one for one in gc.get_objects() if type(one) is TWINS[0]], [], how)
 
+    def test_abandoned(self):
+        """A tunnel that nobody ended is freed with its two sides, when nobody refers to these."""
+        for classes in (PURE, TWINS):
+            with Ours(*classes):
+                self.opened(classes)
+            gc.collect()
+            self.assertEqual([one for one in gc.get_objects() if type(one) is classes[0]], [])
+
     def test_wants_a_client_and_a_server(self):
         """What is no tunnel is refused, not read."""
         site = Site()
