@@ -29,6 +29,7 @@ from corpproxy.backends.store.interface import StoreError
 from corpproxy.binding import bound
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.counted import counted
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -231,10 +232,11 @@ class Supervisor(CorpproxyService):
         if socket.listener.purpose is Purpose.ADMIN:
             super()._listen(socket)
             return
-        said = "{name} listens on {at} ({purpose}) with {count} workers"
+        said = "{name} listens on {at} ({purpose}) with {workers}"
         listener = socket.listener
         purpose = listener.purpose.value
-        log.info(said, name=listener.name, at=socket.written, purpose=purpose, count=self.workers)
+        workers = counted(self.workers, "worker")
+        log.info(said, name=listener.name, at=socket.written, purpose=purpose, workers=workers)
 
     # What seats ask for.
 
@@ -447,7 +449,8 @@ class Supervisor(CorpproxyService):
             self.writer.write(record)
             self.telemetry.exchange(record)
         if records:
-            log.warn("{count} tunnels were lost with their worker", count=len(records))
+            lost = counted(len(records), "tunnel was", "tunnels were")
+            log.warn("{lost} lost with their worker", lost=lost, count=len(records))
 
 
 def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
