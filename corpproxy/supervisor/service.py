@@ -143,8 +143,8 @@ class Supervisor(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
-        self._loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
+        self.loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
+        self.loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
         self.crew.start()
 
     def _listen(self, socket: Socket) -> None:
@@ -331,7 +331,7 @@ class Supervisor(CorpproxyService):
             ],
         }
 
-    def _drain(self) -> Deferred[Any]:
+    def drain(self) -> Deferred[Any]:
         """End the workers: they take what waits, and let exchanges end."""
         return Deferred.fromCoroutine(self._drain_workers())
 

@@ -115,7 +115,7 @@ class Worker(CorpproxyService):
     def _make_signals(self) -> Any:
         return Elsewhere()
 
-    def _list_keeper(self) -> OpenedLists:
+    def make_list_keeper(self) -> OpenedLists:
         return OpenedLists()
 
     def _list_updates(self) -> OpenedLists:
@@ -174,7 +174,7 @@ class Worker(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(every(REPORT_SECONDS, self.report, self.reactor))
+        self.loops.append(every(REPORT_SECONDS, self.report, self.reactor))
 
     def _make_ends(self) -> Signals:
         """Ctrl-C reaches every process of a terminal: there the supervisor says what is to happen."""
