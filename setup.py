@@ -11,7 +11,10 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "wire")]
+HEADERS = [
+    f"native/{name}.h"
+    for name in ("ahead", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
+]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -36,7 +39,7 @@ setup(
         part("preface"),
         part("rest"),
         part("road"),
-        part("section"),
-        part("wire", "sockets", "turn"),
+        part("section", "target"),
+        part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )
