@@ -16,7 +16,7 @@ from types import ModuleType
 PURE = "CORPPROXY_PURE"
 
 # What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 7
+FORM = 8
 
 
 def _compiled(name: str) -> ModuleType | None:

@@ -4,4 +4,4 @@
  * It grows with each change of that, here and in corpproxy/twins.py.  A part of another form, left behind in a
  * checkout that went on, is not taken.
  */
-#define CORPPROXY_FORM 7
+#define CORPPROXY_FORM 8

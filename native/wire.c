@@ -34,16 +34,6 @@ static PyObject *name_leaving, *name_leave;
  */
 static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024, held_octets = 16 * 1024;
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
-    Py_ssize_t out_octets;
-    int fd;
-    /* Whether `socket` is a socket of the kernel; another one is for the twin. */
-    char direct;
-    char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
-} Transport;
-
 static int is_there(PyObject *object)
 {
     return object && object != Py_None;
@@ -278,7 +268,22 @@ static PyMemberDef transport_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyTypeObject *socket_type, *transport_type;
+static PyTypeObject *socket_type;
+PyTypeObject *transport_type;
+
+void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer)
+{
+    Py_XSETREF(self->engine, Py_NewRef(engine));
+    Py_XSETREF(self->socket, Py_NewRef(connection));
+    Py_XSETREF(self->peer, Py_NewRef(peer));
+    Py_XSETREF(self->out, Py_NewRef(Py_None));
+    Py_XSETREF(self->held, Py_NewRef(Py_None));
+    Py_XSETREF(self->producer, Py_NewRef(Py_None));
+    Py_XSETREF(self->pump, Py_NewRef(Py_None));
+    Py_XSETREF(self->feeder, Py_NewRef(Py_None));
+    Py_XSETREF(self->pace, Py_NewRef(Py_None));
+    self->connected = 1;
+}
 
 static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
@@ -295,16 +300,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
         if (self->fd == -1 && PyErr_Occurred()) return -1;
     }
     self->direct = (char)(is_own || PyObject_TypeCheck(connection, socket_type));
-    Py_XSETREF(self->engine, Py_NewRef(engine));
-    Py_XSETREF(self->socket, Py_NewRef(connection));
-    Py_XSETREF(self->peer, Py_NewRef(peer));
-    Py_XSETREF(self->out, Py_NewRef(Py_None));
-    Py_XSETREF(self->held, Py_NewRef(Py_None));
-    Py_XSETREF(self->producer, Py_NewRef(Py_None));
-    Py_XSETREF(self->pump, Py_NewRef(Py_None));
-    Py_XSETREF(self->feeder, Py_NewRef(Py_None));
-    Py_XSETREF(self->pace, Py_NewRef(Py_None));
-    self->connected = 1;
+    fill_transport(self, engine, connection, peer);
     return 0;
 }
 

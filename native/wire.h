@@ -13,7 +13,21 @@ typedef struct {
     int fd, family;
 } Socket;
 
-extern PyTypeObject *own_socket_type;
+/* The transport of a socket. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
+    Py_ssize_t out_octets;
+    int fd;
+    /* Whether `socket` is a socket of the kernel; another one is for the twin. */
+    char direct;
+    char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
+} Transport;
+
+/* Give a new transport what it serves; `fd` and `direct` are set by who knows them. */
+void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer);
+
+extern PyTypeObject *own_socket_type, *transport_type;
 extern PyType_Spec socket_spec;
 
 /* See `functions` of wire.c. */
