@@ -11,7 +11,9 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "slots", "wire")]
+HEADERS = [
+    f"native/{name}.h" for name in ("ahead", "dial", "digest", "form", "lanes", "module", "slots", "wire")
+]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -36,6 +38,6 @@ setup(
         part("rest"),
         part("road"),
         part("section"),
-        part("wire", "sockets", "turn"),
+        part("wire", "sockets", "turn", "dial", "dialler", "patience", "reach"),
     ],
 )

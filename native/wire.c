@@ -8,7 +8,7 @@
  * microseconds is to stand in line behind the thread that writes records.
  */
 #define _GNU_SOURCE
-#include "wire.h"
+#include "dial.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -33,11 +33,6 @@ static PyObject *name_leaving, *name_leave;
  * in a turn leaves at its end.  The twin hands it in.
  */
 static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024, held_octets = 16 * 1024;
-
-static int is_there(PyObject *object)
-{
-    return object && object != Py_None;
-}
 
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
 int tell(PyObject *whom, PyObject *name, PyObject *what)
@@ -271,6 +266,11 @@ static PyMemberDef transport_members[] = {
 static PyTypeObject *socket_type;
 PyTypeObject *transport_type;
 
+char is_direct(PyObject *connection)
+{
+    return (char)(PyObject_TypeCheck(connection, own_socket_type) || PyObject_TypeCheck(connection, socket_type));
+}
+
 void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer)
 {
     Py_XSETREF(self->engine, Py_NewRef(engine));
@@ -289,8 +289,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
     PyObject *engine, *connection, *peer;
     if (!PyArg_ParseTuple(args, "OOO", &engine, &connection, &peer)) return -1;
-    int is_own = PyObject_TypeCheck(connection, own_socket_type);
-    if (is_own) {
+    if (PyObject_TypeCheck(connection, own_socket_type)) {
         self->fd = ((Socket *)connection)->fd;
     } else {
         PyObject *number = PyObject_CallMethod(connection, "fileno", NULL);
@@ -299,7 +298,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
         Py_DECREF(number);
         if (self->fd == -1 && PyErr_Occurred()) return -1;
     }
-    self->direct = (char)(is_own || PyObject_TypeCheck(connection, socket_type));
+    self->direct = is_direct(connection);
     fill_transport(self, engine, connection, peer);
     return 0;
 }
@@ -396,6 +395,12 @@ static PyMethodDef functions[] = {
      "leave(transports, failed)\n\nSend what these have kept until the end of the turn."},
     {"watch", (PyCFunction)(void (*)(void))watch, METH_FASTCALL,
      "watch(epoll, descriptor, events)\n\nLet an epoll tell of a descriptor."},
+    {"set_dial", set_dial, METH_VARARGS,
+     "set_dial(dial, transport, places)\n\nSay of which classes attempts and transports are made, and how many\n"
+     "places are remembered."},
+    {"set_reaching", set_reaching, METH_VARARGS,
+     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, of what each new\n"
+     "connection is a copy, and what is remembered of addresses."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -424,6 +429,16 @@ static const struct {
     {&name_leave, "leave"},
 };
 
+static int add_dialling(PyObject *module)
+{
+#define KEEP(name, text)                                                                                               \
+    if (keep_name(&NAMED(name), text)) return -1;
+    DIAL_NAMES(KEEP)
+#undef KEEP
+    return add_type(module, &patience_spec, &patience_type) || add_type(module, &dial_spec, &dial_type) ||
+           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type);
+}
+
 static int add_transport(PyObject *module)
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -435,7 +450,8 @@ static int add_transport(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type);
+    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type) ||
+           add_dialling(module);
 }
 
 PART(wire, "The transport of one socket.", add_transport)

@@ -24,6 +24,9 @@ typedef struct {
     char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
 } Transport;
 
+/* Whether the calls of the kernel can be made for a socket. */
+char is_direct(PyObject *connection);
+
 /* Give a new transport what it serves; `fd` and `direct` are set by who knows them. */
 void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer);
 
@@ -34,10 +37,17 @@ extern PyType_Spec socket_spec;
 PyObject *set_socket(PyObject *module, PyObject *type);
 PyObject *accept_one(PyObject *module, PyObject *listening);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
+PyObject *stream_socket(int family);
+PyObject *socket_connect(Socket *self, PyObject *address);
 
 PyObject *turn(PyObject *module, PyObject *args);
 PyObject *leave_all(PyObject *module, PyObject *const *words, Py_ssize_t many);
 PyObject *watch(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+static inline int is_there(PyObject *object)
+{
+    return object && object != Py_None;
+}
 
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
 int tell(PyObject *whom, PyObject *name, PyObject *what);

@@ -70,7 +70,6 @@ class TunnelAhead(Reaching):
     def reached(self, upstream: Upstream) -> None:
         """The server is connected: the client is told, and what it sends first is waited for."""
         downstream, exchange = self._downstream, self._exchange
-        upstream.await_taker()
         downstream.upstream = upstream
         exchange.upstream = upstream.address
         exchange.status = 200
