@@ -32,6 +32,7 @@ setup(
     ext_modules=[
         part("ahead", "answer", "leeway"),
         part("apr1", "lanes", libraries=("crypto", "m")),
+        part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
         part("preface"),

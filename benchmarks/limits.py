@@ -49,6 +49,7 @@ from corpproxy.net.pacing import TURN_SECONDS, Pacer
 from corpproxy.policy.limits import Limit, Limits, Per
 from corpproxy.policy.model import Facts
 from corpproxy.policy.quota import Every, Quota, Standings
+from corpproxy.slices import Slices
 from corpproxy.supervisor.messages import Takings
 from corpproxy.supervisor.rates import Dealing, Taking
 
@@ -89,7 +90,12 @@ class StepClock(Clock):
         self.seconds_in_steps = 0.0
 
     def callLater(self, when: float, what: Callable[..., Any], *a: Any, **kw: Any) -> Any:
-        return super().callLater(when, self.timed, getattr(what, "__qualname__", str(what)), what, *a, **kw)
+        return super().callLater(when, self._step, what, *a, **kw)
+
+    def _step(self, what: Callable[..., Any], *a: Any, **kw: Any) -> Any:
+        of = getattr(what, "__self__", None)
+        name = of.doing if isinstance(of, Slices) else getattr(what, "__qualname__", str(what))
+        return self.timed(name, what, *a, **kw)
 
     def later(self, what: Callable[[], Any]) -> None:
         """Do something that another thread would do."""

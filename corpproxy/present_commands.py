@@ -58,7 +58,7 @@ class PresentDesk:
         return self._service.end_by_hand(chosen).addCallback(self._ended, chosen)
 
     async def _show(self, question: Question) -> dict[str, Any]:
-        take = self._service.proxy.watching.turns.take
+        take = self._service.proxy.watching.slices.take
         present = await self._service.look(question)
         if question.sort is Sort.QUOTA:
             present = await take(self._with_quotas(present))

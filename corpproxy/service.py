@@ -281,7 +281,7 @@ class CorpproxyService(Making, Holding, Service):
         """Fire with what runs now, for whoever looks."""
         watching = self.proxy.watching
         return watching.look(question).addCallback(
-            lambda seen: watching.turns.take(together([seen], question))
+            lambda seen: watching.slices.take(together([seen], question))
         )
 
     def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:

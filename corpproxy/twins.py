@@ -18,6 +18,10 @@ PURE = "CORPPROXY_PURE"
 # What is expected of the parts: ``native/form.h`` has the same number.
 FORM = 8
 
+# The ``__slots__`` of a class that says what is done with members, where these are named by those below it:
+# by the one that is all Python, and in C.
+BELOW: tuple[str, ...] = ()
+
 
 def _compiled(name: str) -> ModuleType | None:
     if os.environ.get(PURE, "0") not in ("", "0"):
@@ -34,6 +38,8 @@ def _compiled(name: str) -> ModuleType | None:
 ahead = _compiled("_ahead")
 # Checks passwords of htpasswd files that were hashed as apr1.
 apr1 = _compiled("_apr1")
+# Makes objects by copying one that was made before.
+born = _compiled("_born")
 # Links records to their chain; it needs the headers of OpenSSL.
 chain = _compiled("_chain")
 # Reads heads of requests and answers.
@@ -52,6 +58,7 @@ wire = _compiled("_wire")
 PARTS = {
     "ahead": ahead,
     "apr1": apr1,
+    "born": born,
     "chain": chain,
     "heads": heads,
     "preface": preface,

@@ -33,7 +33,7 @@ PyObject *set_reaching(PyObject *module, PyObject *args);
     N(set_option, "setsockopt") N(option, "getsockopt") N(connect_ex, "connect_ex") N(soon, "_soon")                   \
     N(timeouts, "timeouts") N(wait, "wait") N(watch, "watch") N(addresses, "addresses") N(connect, "connect")          \
     N(connector, "connector") N(names, "names") N(reactor, "reactor") N(number, "errno") N(in_force, "in_force")       \
-    N(connect_seconds, "connect_seconds") N(resolve_seconds, "resolve_seconds")
+    N(connect_ms, "connect_ms") N(resolve_seconds, "resolve_seconds")
 
 #define A_NAME(name, text) extern PyObject *dial_name_##name;
 DIAL_NAMES(A_NAME)

@@ -10,8 +10,8 @@ PyTypeObject *reaching_type;
 
 /* ---- What the classes in Python are, and where their members lie ---- */
 
-static PyTypeObject *reaching_class, *host_class, *upstream_class, *waiting_class;
-static PyObject *new_upstream, *new_waiting; /* of which each is a copy */
+static PyTypeObject *reaching_class, *host_class, *upstream_class;
+static PyObject *make_upstream, *make_waiting, *no_octets;
 static PyObject *classes_of, *written_of; /* what is remembered of addresses: their class; as they are recorded */
 
 #define MEMBERS(M)                                                                                                     \
@@ -28,13 +28,8 @@ static PyObject *classes_of, *written_of; /* what is remembered of addresses: th
     M(upstream, address, "address")                                                                                    \
     M(upstream, address_class, "address_class")                                                                        \
     M(upstream, deadlines, "deadlines")                                                                                \
-    M(upstream, keeper, "keeper")                                                                                      \
-    M(upstream, limits, "_limits")                                                                                     \
-    M(upstream, server, "server")                                                                                      \
     M(upstream, sink, "sink")                                                                                          \
-    M(upstream, timeouts, "timeouts")                                                                                  \
-    M(upstream, transport, "transport")                                                                                \
-    M(waiting, fresh, "_fresh")
+    M(upstream, transport, "transport")
 
 #define A_MEMBER(class, member, text) static Py_ssize_t class##_##member;
 MEMBERS(A_MEMBER)
@@ -62,42 +57,42 @@ static int is_begun(PyObject *self)
 
 /* ---- The birth of a connection ---- */
 
-static int take_over(PyObject *made, Py_ssize_t member, PyObject *from, PyObject *name)
+/* What a connection is made with, from the server on; gives -1 with an exception. */
+static int ask_words(PyObject *self, PyObject **words)
 {
-    PyObject *value = PyObject_GetAttr(from, name);
-    if (!value) return -1;
-    put_slot(made, member, value);
-    return 0;
+    PyObject *proxy = OF(reaching, self, proxy);
+    PyObject *in_force = PyObject_GetAttr(OF(reaching, self, exchange), NAMED(in_force));
+    if (!in_force) return -1;
+    words[0] = Py_NewRef(OF(reaching, self, server));
+    words[1] = PyObject_GetAttr(proxy, NAMED(pool));
+    words[2] = words[1] ? PyObject_GetAttr(proxy, NAMED(deadlines)) : NULL;
+    words[3] = words[2] ? PyObject_GetAttr(in_force, NAMED(timeouts)) : NULL;
+    words[4] = words[3] ? PyObject_GetAttr(in_force, NAMED(limits)) : NULL;
+    Py_DECREF(in_force);
+    return words[4] ? 0 : -1;
 }
 
-/* A connection that is its own sink, or, where nobody else will have it, holds what comes until it is taken. */
-static int put_sink(PyObject *made, PyObject *pooled)
+/* Hold what the server sends until somebody takes it. */
+static int await_taker(PyObject *upstream)
 {
-    int is_pooled = PyObject_IsTrue(pooled);
-    if (is_pooled < 0) return -1;
-    PyObject *sink = is_pooled ? Py_NewRef(made) : copy_of(new_waiting);
-    if (!sink) return -1;
-    if (!is_pooled) PUT(waiting, sink, fresh, Py_NewRef(made));
-    PUT(upstream, made, sink, sink);
-    return 0;
+    PyObject *words[] = {no_octets, upstream};
+    PyObject *sink = PyObject_Vectorcall(make_waiting, words, 2, NULL);
+    if (sink) PUT(upstream, upstream, sink, sink);
+    return sink ? 0 : -1;
 }
 
 PyObject *reaching_build(PyObject *self, PyObject *ignored)
 {
     if (!is_begun(self)) return NULL;
-    PyObject *in_force = PyObject_GetAttr(OF(reaching, self, exchange), NAMED(in_force));
-    PyObject *made = in_force ? copy_of(new_upstream) : NULL;
-    PyObject *proxy = OF(reaching, self, proxy);
-    if (made) {
-        PUT(upstream, made, server, Py_NewRef(OF(reaching, self, server)));
-        if (take_over(made, upstream_keeper, proxy, NAMED(pool)) ||
-            take_over(made, upstream_deadlines, proxy, NAMED(deadlines)) ||
-            take_over(made, upstream_timeouts, in_force, NAMED(timeouts)) ||
-            take_over(made, upstream_limits, in_force, NAMED(limits)) ||
-            put_sink(made, OF(reaching, self, pooled)))
-            Py_CLEAR(made);
+    PyObject *words[5] = {NULL};
+    int pooled = PyObject_IsTrue(OF(reaching, self, pooled));
+    PyObject *made = pooled < 0 || ask_words(self, words) ? NULL : PyObject_Vectorcall(make_upstream, words, 5, NULL);
+    for (size_t i = 0; i < 5; i++) Py_XDECREF(words[i]);
+    if (made && !Py_IS_TYPE(made, upstream_class)) {
+        PyErr_SetString(PyExc_TypeError, "this is no connection to a server");
+        Py_CLEAR(made);
     }
-    Py_XDECREF(in_force);
+    if (made && !pooled && await_taker(made)) Py_CLEAR(made);
     return made;
 }
 
@@ -129,15 +124,19 @@ int connection_made(PyObject *protocol, Transport *transport)
 
 /* ---- The connection is there ---- */
 
+/* How long connecting took, as records have it: whole milliseconds. */
 static int measure(PyObject *self)
 {
     PyObject *reactor = PyObject_GetAttr(OF(reaching, self, proxy), NAMED(reactor));
     PyObject *now = reactor ? PyObject_CallMethodNoArgs(reactor, NAMED(seconds)) : NULL;
     PyObject *took = now ? PyNumber_Subtract(now, OF(reaching, self, began)) : NULL;
-    int failed = took ? PyObject_SetAttr(OF(reaching, self, exchange), NAMED(connect_seconds), took) : -1;
+    double seconds = took ? PyFloat_AsDouble(took) : -1;
     Py_XDECREF(reactor);
     Py_XDECREF(now);
     Py_XDECREF(took);
+    PyObject *rounded = PyErr_Occurred() ? NULL : PyLong_FromDouble(seconds * 1000 + 0.5);
+    int failed = rounded ? PyObject_SetAttr(OF(reaching, self, exchange), NAMED(connect_ms), rounded) : -1;
+    Py_XDECREF(rounded);
     return failed;
 }
 
@@ -346,34 +345,23 @@ static int take_class(PyObject *classes, const char *name, PyTypeObject **kept)
     return 0;
 }
 
-static int take_template(PyObject *made, PyTypeObject *type, PyObject **kept)
-{
-    if (!Py_IS_TYPE(made, type) || !is_copied(type)) {
-        PyErr_Format(PyExc_TypeError, "a %s cannot be copied", type->tp_name);
-        return -1;
-    }
-    Py_XSETREF(*kept, Py_NewRef(made));
-    return 0;
-}
-
-/* set_reaching(classes, upstream, waiting, classes of addresses, addresses as they are recorded) */
+/* set_reaching(classes, upstream, waiting, kinds, recorded) */
 PyObject *set_reaching(PyObject *module, PyObject *args)
 {
     PyObject *classes, *upstream, *waiting, *kinds, *recorded;
     if (!PyArg_ParseTuple(args, "O!OOO!O!", &PyDict_Type, &classes, &upstream, &waiting, &PyDict_Type, &kinds,
                           &PyDict_Type, &recorded))
         return NULL;
+    if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return NULL;
     if (take_class(classes, "reaching", &reaching_class) || take_class(classes, "host", &host_class) ||
-        take_class(classes, "upstream", &upstream_class) || take_class(classes, "waiting", &waiting_class) ||
-        take_template(upstream, upstream_class, &new_upstream) ||
-        take_template(waiting, waiting_class, &new_waiting))
+        take_class(classes, "upstream", &upstream_class))
         return NULL;
 #define FIND(class, member, text)                                                                                      \
     if ((class##_##member = offset_of(class##_class, text)) < 0) return NULL;
     MEMBERS(FIND)
 #undef FIND
-    /* A connection that was its own sink would keep that of which the others are copies. */
-    PUT(upstream, new_upstream, sink, Py_NewRef(Py_None));
+    Py_XSETREF(make_upstream, Py_NewRef(upstream));
+    Py_XSETREF(make_waiting, Py_NewRef(waiting));
     Py_XSETREF(classes_of, Py_NewRef(kinds));
     Py_XSETREF(written_of, Py_NewRef(recorded));
     Py_RETURN_NONE;

@@ -7,7 +7,7 @@
 #include <structmember.h>
 #include <stddef.h>
 
-static PyObject *name_performer, *name_perform, *name_ended, *name_throw;
+static PyObject *name_perform, *name_ended, *name_throw;
 
 /* ---- Awaiting a command: it is yielded once, and what is sent back is the outcome ---- */
 
@@ -105,7 +105,7 @@ static PyType_Spec awaited_spec = {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *coroutine, *owner, *ready, *abandon;
+    PyObject *coroutine, *owner, *performer, *ready, *abandon;
     char running, deaf, over;
 } Run;
 
@@ -166,9 +166,7 @@ static PyObject *step(Run *self, int failed, PyObject *value, int *broke)
 /* Have a command performed: its outcome, or the exception that it raised and `failed`; NULL for what is worse. */
 static PyObject *perform(Run *self, PyObject *command, int *failed)
 {
-    PyObject *performer = PyObject_GetAttr(self->owner, name_performer);
-    PyObject *outcome = performer ? PyObject_CallMethodOneArg(performer, name_perform, command) : NULL;
-    Py_XDECREF(performer);
+    PyObject *outcome = PyObject_CallMethodOneArg(self->performer, name_perform, command);
     *failed = !outcome;
     return outcome ? outcome : take_exception();
 }
@@ -251,10 +249,11 @@ static PyObject *run_go_on(Run *self, PyObject *args)
 
 static int run_init(Run *self, PyObject *args, PyObject *names)
 {
-    PyObject *coroutine, *owner;
-    if (!PyArg_ParseTuple(args, "OO", &coroutine, &owner)) return -1;
+    PyObject *coroutine, *owner, *performer;
+    if (!PyArg_ParseTuple(args, "OOO", &coroutine, &owner, &performer)) return -1;
     Py_XSETREF(self->coroutine, Py_NewRef(coroutine));
     Py_XSETREF(self->owner, Py_NewRef(owner));
+    Py_XSETREF(self->performer, Py_NewRef(performer));
     Py_XSETREF(self->ready, Py_NewRef(Py_None));
     Py_XSETREF(self->abandon, Py_NewRef(Py_None));
     return 0;
@@ -265,6 +264,7 @@ static int run_traverse(Run *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->coroutine);
     Py_VISIT(self->owner);
+    Py_VISIT(self->performer);
     Py_VISIT(self->ready);
     Py_VISIT(self->abandon);
     return 0;
@@ -274,6 +274,7 @@ static int run_clear(Run *self)
 {
     Py_CLEAR(self->coroutine);
     Py_CLEAR(self->owner);
+    Py_CLEAR(self->performer);
     Py_CLEAR(self->ready);
     Py_CLEAR(self->abandon);
     return 0;
@@ -301,6 +302,7 @@ static PyMethodDef run_methods[] = {
 static PyMemberDef run_members[] = {
     MEMBER("_coroutine", T_OBJECT_EX, coroutine),
     MEMBER("_owner", T_OBJECT_EX, owner),
+    MEMBER("_performer", T_OBJECT_EX, performer),
     MEMBER("_ready", T_OBJECT_EX, ready),
     MEMBER("abandon", T_OBJECT_EX, abandon),
     MEMBER("_running", T_BOOL, running),
@@ -342,8 +344,7 @@ static PyMethodDef functions[] = {
 
 static int add_names_and_types(PyObject *module)
 {
-    if (keep_name(&name_performer, "performer") || keep_name(&name_perform, "perform")) return -1;
-    if (keep_name(&name_ended, "ended") || keep_name(&name_throw, "throw")) return -1;
+    if (keep_name(&name_perform, "perform") || keep_name(&name_ended, "ended") || keep_name(&name_throw, "throw")) return -1;
     if (add_type(module, &once_spec, &once_type) || add_type(module, &awaited_spec, NULL)) return -1;
     return add_type(module, &run_spec, NULL);
 }

@@ -23,7 +23,7 @@ static inline void put_slot(PyObject *object, Py_ssize_t offset, PyObject *value
 }
 
 /* Where instances of a class keep a member of its __slots__; -1 with an exception where it has none. */
-static inline Py_ssize_t offset_of(PyTypeObject *type, const char *name)
+static Py_ssize_t offset_of(PyTypeObject *type, const char *name)
 {
     PyObject *found = PyObject_GetAttrString((PyObject *)type, name);
     if (!found) return -1;
@@ -38,33 +38,21 @@ static inline Py_ssize_t offset_of(PyTypeObject *type, const char *name)
 }
 
 /*
- * A new object with the members of another one, which are counted: as Python would make it that sets each.
- *
- * It is for classes of which `is_copied` is true: nothing is in their objects but members of __slots__, and the
- * place of weak references.
+ * A new object that has the members of another one, whose class has nothing but __slots__ (see native/born.c).  What
+ * refers to that other one, as a connection that is its own sink does, refers to the new one.
  */
-static inline PyObject *copy_of(PyObject *template)
+static inline PyObject *copy_slots(PyObject *like)
 {
-    PyTypeObject *type = Py_TYPE(template);
+    PyTypeObject *type = Py_TYPE(like);
     PyObject *made = type->tp_alloc(type, 0);
     if (!made) return NULL;
-    for (Py_ssize_t offset = sizeof(PyObject); offset < type->tp_basicsize; offset += sizeof(PyObject *))
-        if (offset != type->tp_weaklistoffset) *slot(made, offset) = Py_XNewRef(*slot(template, offset));
-    return made;
-}
-
-/* Whether `copy_of` copies objects of a class whole. */
-static inline int is_copied(PyTypeObject *type)
-{
-    if (type->tp_dictoffset || type->tp_itemsize) return 0;
-    Py_ssize_t members = type->tp_weaklistoffset > 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(type->tp_mro); i++) {
-        PyObject *names = ((PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, i))->tp_dict, *name, *found;
-        for (Py_ssize_t at = 0; PyDict_Next(names, &at, &name, &found);)
-            members += Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-                       ((PyMemberDescrObject *)found)->d_member->type == T_OBJECT_EX;
+    /* References by others, which die with their object, are none of its members. */
+    Py_ssize_t weak = type->tp_weaklistoffset;
+    for (Py_ssize_t at = sizeof(PyObject); at < type->tp_basicsize; at += sizeof(PyObject *)) {
+        PyObject *member = at == weak ? NULL : *slot(like, at);
+        *slot(made, at) = Py_XNewRef(member == like ? made : member);
     }
-    return type->tp_basicsize == (Py_ssize_t)(sizeof(PyObject) + (size_t)members * sizeof(PyObject *));
+    return made;
 }
 
 #endif

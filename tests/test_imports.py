@@ -14,7 +14,7 @@ ROOT = Path(corpproxy.__file__).parent
 
 # The stations in the order of the road; a package imports those named before it.
 ORDER = (
-    "errors twins http1 preface identity destination policy accounting cache audit pages reports "
+    "errors twins born http1 preface identity destination policy accounting cache audit pages reports "
     "exchange config foreign replay net backends admin service cli"
 ).split()
 PURE = ORDER[: ORDER.index("net")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpproxy.accounting.sharing import BucketKey
+from corpproxy.accounting.sharing import BucketKey, Wanted
 
 # What a bucket holds when nobody takes from it: so much of its rate.  A page of a few pictures comes at
 # once, and over ten seconds nobody gets 3 % more than the rate.
@@ -27,7 +27,8 @@ class Bucket:
     dealing why somebody did not get more.  ``whole`` is the rate of the limit, of which this process has its
     part.  ``drawn`` is what people took of it without waiting, ``eager`` those who had to wait for it, since
     that was told the last time.  ``members`` stand below it, and so many ``guests``, who take of it without
-    ever waiting (`corpproxy.accounting.leeway`).
+    ever waiting (`corpproxy.accounting.leeway`).  ``told`` is what other processes were told of it the last
+    time, if anything.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class Bucket:
         "rate",
         "seen",
         "tokens",
+        "told",
         "whole",
     )
 
@@ -57,6 +59,7 @@ class Bucket:
         self.held = False
         self.drawn = _NOTHING
         self.eager = _NOBODY
+        self.told: Wanted | None = None
 
     def fill(self, now: float, most_seconds: float = BURST_SECONDS) -> None:
         """Let in what came since the last time."""

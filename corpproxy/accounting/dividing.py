@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from corpproxy.accounting.rates import Member
 
 _Outcome = TypeVar("_Outcome")
+_Thing = TypeVar("_Thing")
 
 # So many members or buckets are looked at in one slice: one takes a millisecond at most.
 SLICE = 300
@@ -51,6 +52,15 @@ def drained(things: list[_Outcome]) -> Iterator[_Outcome]:
     """Give things and forget them: to forget a hundred thousand at once would keep others waiting."""
     while things:
         yield things.pop()
+
+
+def forgetting(things: dict[_Thing, _Outcome] | list[_Outcome], pauses: Pauses) -> Iterator[None]:
+    """Forget things that were kept for a while, for the same reason a slice at each step."""
+    forget = things.popitem if isinstance(things, dict) else things.pop
+    while things:
+        forget()
+        if pauses.is_due():
+            yield
 
 
 def dividing(members: Sequence[Member], pauses: Pauses) -> Generator[None, None, list[int]]:

@@ -16,8 +16,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from corpproxy.accounting.buckets import FIRST_SECONDS, MOST_SECONDS, Bucket, Stock
-from corpproxy.accounting.dividing import SLICE, Pauses, dividing, drained
-from corpproxy.accounting.sharing import BucketKey, Wanted
+from corpproxy.accounting.dividing import Pauses, dividing, drained
+from corpproxy.accounting.sharing import BucketKey
+from corpproxy.accounting.telling import News, changed
 
 # Less than this is not worth a turn of a connection; it is kept until there is more.
 PIECE_OCTETS = 4 * 1024
@@ -139,6 +140,8 @@ class Rates:
         self._hungry: dict[Member, None] = {}
         # Those who were given something and may have some of it left.
         self._given: list[Claim] = []
+        # The buckets that are there no more, of those that were told of.
+        self._gone: list[BucketKey] = []
 
     def __len__(self) -> int:
         return len(self._members)
@@ -206,12 +209,13 @@ class Rates:
     def forgetting(self, now: float) -> Iterator[None]:
         """Forget buckets that nobody takes from and that are full again, a slice at each step."""
         pauses = Pauses()
-        for key, bucket in drained(list(self.buckets.items())):
-            # While others had their turn it may have gone, or another one has come.
-            if not bucket.members and self.buckets.get(key) is bucket:
+        for key in drained(list(self.buckets)):
+            # While others had their turn it may have gone.
+            bucket = self.buckets.get(key)
+            if bucket is not None and not bucket.members:
                 bucket.fill(now)
                 if self._may_forget(bucket):
-                    del self.buckets[key]
+                    self._forget(bucket)
             if pauses.is_due():
                 yield
 
@@ -268,26 +272,23 @@ class Rates:
 
     # With other processes.
 
-    def wanted(self, seconds: float) -> Generator[None, None, dict[BucketKey, Wanted]]:
+    def news(self, seconds: float) -> Generator[None, None, News]:
         """
-        What was taken of each bucket since this was asked the last time, so many seconds ago.
+        What was taken of buckets since this was asked the last time, so many seconds ago.
 
-        It is put together a slice at each step, and forgotten.
+        Only of those of which something else was told then, a slice at each step.
         """
-        told = {}
         pauses = Pauses()
-        for key, bucket in drained(list(self.buckets.items())):
-            drawn, eager = bucket.drawn, bucket.eager
-            if len(drawn) > SLICE:
-                told[key] = yield from _wanted_by_many(bucket, seconds, pauses)
-            else:
-                octets, content = sum(drawn.values()), len(drawn.keys() - eager) if drawn else 0
-                told[key] = Wanted(bucket.whole, bucket.rate, octets / seconds, content, tuple(eager))
-                bucket.begin_anew()
-            if pauses.is_due():
-                yield
+        gone, self._gone = self._gone, []
+        wanted = yield from changed(self.buckets, seconds, pauses)
         yield from self._note_eager(pauses)
-        return told
+        return News(wanted, gone)
+
+    def tell_anew(self) -> None:
+        """Whoever was told of buckets knows nothing any more: all are news."""
+        self._gone = []
+        for bucket in self.buckets.values():
+            bucket.told = None
 
     def beginning_anew(self) -> Iterator[None]:
         """Forget what was taken until now, a slice at each step."""
@@ -347,7 +348,12 @@ class Rates:
     def _left(self, bucket: Bucket) -> None:
         """Somebody stands below a bucket no more."""
         if not bucket.members and self._may_forget(bucket):
-            self.buckets.pop(bucket.key, None)
+            self._forget(bucket)
+
+    def _forget(self, bucket: Bucket) -> None:
+        gone = self.buckets.pop(bucket.key, None)
+        if gone is not None and gone.told is not None:
+            self._gone.append(bucket.key)
 
     def _may_forget(self, bucket: Bucket) -> bool:
         return not (bucket.is_lent or bucket.guests) and bucket.tokens >= bucket.rate * FIRST_SECONDS
@@ -438,16 +444,3 @@ class Rates:
             # Others come first the next time.
             self._hungry[member] = self._hungry.pop(member)
             member.wait_for([one for one in member.buckets if one.held])
-
-
-def _wanted_by_many(bucket: Bucket, seconds: float, pauses: Pauses) -> Generator[None, None, Wanted]:
-    """What was taken of a bucket, which thousands may have done; it begins anew with the first step."""
-    whole, has, drawn, eager = bucket.whole, bucket.rate, bucket.drawn, bucket.eager
-    bucket.drawn, bucket.eager = {}, set()
-    octets = content = 0
-    for person, some in drawn.items():
-        octets += some
-        content += person not in eager
-        if pauses.is_due():
-            yield
-    return Wanted(whole, has, octets / seconds, content, tuple(eager))

@@ -2,15 +2,16 @@
 Sharing: one bucket of octets in several processes.
 
 Each process tells four times a second what its people took of a bucket without waiting, how many they were,
-and who had to wait.  Its part of the rate is then what keeps the division fair over all of them: everybody
-may have the same, those who want less leave the rest to the others, and a person who waits in two processes
-is one person.  The parts of all add up to the rate, always.
+and who had to wait, where that is something else than it told before.  Its part of the rate is then what
+keeps the division fair over all of them: everybody may have the same, those who want less leave the rest to
+the others, and a person who waits in two processes is one person.  The parts of all add up to the rate,
+always.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Hashable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from corpproxy.accounting.dividing import SLICE, Pauses, finished
@@ -57,54 +58,61 @@ class Sharing(Generic[_Process]):
     """The parts of all processes; each is known by something of its own."""
 
     def __init__(self) -> None:
-        self._wanted: dict[_Process, Mapping[BucketKey, Wanted]] = {}
+        # What each told of its buckets the last time; and who waits, for those that somebody waits for.
+        self._told: dict[_Process, dict[BucketKey, Wanted]] = {}
+        self._waited: dict[_Process, dict[BucketKey, tuple[str, ...]]] = {}
+        # The buckets whose parts may be others by now.
+        self._changed: dict[BucketKey, None] = {}
 
     @property
     def processes(self) -> tuple[_Process, ...]:
         """Those that told something and are not over."""
-        return tuple(self._wanted)
+        return tuple(self._told)
 
-    def take(self, process: _Process, wanted: Mapping[BucketKey, Wanted]) -> None:
-        """A process says what it took, of every bucket that it has."""
-        self._wanted[process] = wanted
+    def take(
+        self, process: _Process, wanted: Mapping[BucketKey, Wanted], gone: Iterable[BucketKey] = ()
+    ) -> None:
+        """A process says what it took otherwise than it told before, and which buckets it has no more."""
+        told, waited = self._told.setdefault(process, {}), self._waited.setdefault(process, {})
+        for key in gone:
+            self._changed[key] = None
+            told.pop(key, None)
+            waited.pop(key, None)
+        for key, one in wanted.items():
+            self._changed[key] = None
+            told[key] = one
+            if one.eager:
+                waited[key] = one.eager
+            else:
+                waited.pop(key, None)
 
     def forget(self, process: _Process) -> None:
         """A process is over."""
-        self._wanted.pop(process, None)
+        self._changed |= dict.fromkeys(self._told.pop(process, ()))
+        self._waited.pop(process, None)
 
     def dealing(self) -> Generator[None, None, dict[_Process, dict[BucketKey, float]]]:
         """Give each process the parts that are others than it has, a slice at each step."""
         pauses = Pauses()
-        by_bucket: dict[BucketKey, dict[_Process, Wanted]] = {}
-        for process, buckets in list(self._wanted.items()):
-            for key, wanted in buckets.items():
-                by_bucket.setdefault(key, {})[process] = wanted
-                if pauses.is_due():
-                    yield
-        changed: dict[_Process, dict[BucketKey, float]] = {}
-        while by_bucket:
-            key, asking = by_bucket.popitem()
-            parts = yield from sharing(asking, pauses)
+        parts_of: dict[_Process, dict[BucketKey, float]] = {}
+        changed, self._changed = self._changed, {}
+        while changed:
+            key, _ = changed.popitem()
+            asking = {process: told[key] for process, told in self._told.items() if key in told}
+            parts = (yield from sharing(asking, pauses)) if asking else {}
             for process, part in parts.items():
                 if abs(asking[process].has - part) > LEAST * part:
-                    changed.setdefault(process, {})[key] = part
+                    parts_of.setdefault(process, {})[key] = part
             if pauses.is_due():
                 yield
-        return changed
+        return parts_of
 
     def spreading(self) -> Generator[None, None, dict[str, int]]:
         """The people who wait in several processes, with the number of these, a slice at each step."""
         pauses = Pauses()
         counted: Counter[str] = Counter()
-        for buckets in list(self._wanted.values()):
-            people: set[str] = set()
-            for wanted in buckets.values():
-                for some in _slices(wanted.eager):
-                    people.update(some)
-                    if pauses.is_due(len(some)):
-                        yield
-                if pauses.is_due():
-                    yield
+        for waited in list(self._waited.values()):
+            people = yield from _together(list(waited.values()), pauses)
             for one in people:
                 counted[one] += 1
                 if pauses.is_due():
@@ -121,11 +129,23 @@ class Sharing(Generic[_Process]):
     def waiting(self) -> dict[str, tuple[str, ...]]:
         """Who had to wait for which limit lately, by the names of these."""
         found: dict[str, set[str]] = {}
-        for buckets in self._wanted.values():
-            for key, wanted in buckets.items():
-                if wanted.eager:
-                    found.setdefault(key.limit, set()).update(wanted.eager)
+        for waited in self._waited.values():
+            for key, eager in waited.items():
+                found.setdefault(key.limit, set()).update(eager)
         return {name: tuple(people) for name, people in found.items()}
+
+
+def _together(eager: Iterable[tuple[str, ...]], pauses: Pauses) -> Generator[None, None, set[str]]:
+    """Those who wait for any of some buckets."""
+    people: set[str] = set()
+    for one in eager:
+        for some in _slices(one):
+            people.update(some)
+            if pauses.is_due(len(some)):
+                yield
+        if pauses.is_due():
+            yield
+    return people
 
 
 def sharing(

@@ -117,8 +117,8 @@ def like(other: Record, exchange: Exchange, now: float) -> Record:
     record.upstream = exchange.upstream
     # Most come over a connection that was there.
     record.connect_ms = record.resolve_ms = None
-    if exchange.connect_seconds >= 0:
-        record.connect_ms = int(exchange.connect_seconds * 1000 + 0.5)
+    if exchange.connect_ms >= 0:
+        record.connect_ms = exchange.connect_ms
     if exchange.resolve_seconds >= 0:
         record.resolve_ms = int(exchange.resolve_seconds * 1000 + 0.5)
     return record

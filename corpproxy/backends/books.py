@@ -351,7 +351,7 @@ class Books:
             server_name=exchange.server_name,
             agent=self._agent(exchange),
             first_octet_ms=milliseconds(exchange.first_octet_seconds),
-            connect_ms=milliseconds(exchange.connect_seconds),
+            connect_ms=exchange.connect_ms if exchange.connect_ms >= 0 else None,
             resolve_ms=milliseconds(exchange.resolve_seconds),
         )
         self._tell_details(record, exchange, kind)

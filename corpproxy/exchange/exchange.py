@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import born
 from corpproxy.destination.model import AddressClass, Destination
 from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.in_force import InForce
@@ -49,7 +51,8 @@ class Exchange:
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
     ``lasts`` how long the decision holds for others like it.  ``limited`` are the
     limits that held when it began, ``held`` is what holds it to them.
-    Times are POSIX seconds, durations seconds; -1 is not measured.
+    Times are POSIX seconds, durations seconds; -1 is not measured.  ``connect_ms`` is as records have
+    it: a small number is no object that an open tunnel keeps.
     """
 
     __slots__ = (
@@ -61,7 +64,7 @@ class Exchange:
         "asns",
         "body",
         "client",
-        "connect_seconds",
+        "connect_ms",
         "content_over",
         "countries",
         "decision",
@@ -141,7 +144,7 @@ class Exchange:
         self.up_received = 0
         self.resolve_seconds = -1.0
         self.fields: Fields | None = None
-        self.connect_seconds = -1.0
+        self.connect_ms = -1
         self.first_octet_seconds = -1.0
 
     def forget_head(self) -> None:
@@ -160,6 +163,12 @@ class Exchange:
             self.fields = outline.agent
             if self.fields is None:
                 self.fields = outline.agent = _agents[fields.get(b"user-agent") or b""]
+
+
+# Makes an exchange as its class does.
+new_exchange: Callable[[InForce, Mode, str, str, float, str], Exchange] = born(
+    Exchange, "in_force", "mode", "listener", "client", "started", "reference", fresh=("account",)
+)
 
 
 class _Agents(dict[bytes, Fields]):

@@ -39,7 +39,6 @@ from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import Body, Framing
 from corpproxy.http1.head import RequestHead, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
-from corpproxy.net.run import Run
 from corpproxy.net.tunnel_ahead import open_ahead
 from corpproxy.net.upstream import Server, Upstream
 from corpproxy.policy.model import Facts
@@ -48,6 +47,7 @@ from corpproxy.policy.quota import Standings
 if TYPE_CHECKING:
     from corpproxy.errors import UpstreamError
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.run import Run
 
 # As the class would make it, without its Python.
 _server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
@@ -229,9 +229,7 @@ class Ahead(_Ahead):
         downstream, upstream = self._downstream, self._upstream
         if upstream.sink is self:
             upstream.sink = upstream
-        run = downstream.run = Run(live(downstream.exchange), downstream)
-        run.start()
-        return run
+        return downstream.drive(live(downstream.exchange))
 
 
 def set_twins(downstream: type[Downstream]) -> None:

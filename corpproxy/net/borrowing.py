@@ -13,7 +13,7 @@ or it is called back: then others want what is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IDelayedCall
 
 from corpproxy.accounting.buckets import Stock
-from corpproxy.accounting.dividing import SLICE, Pauses
+from corpproxy.accounting.dividing import SLICE, Pauses, forgetting
 from corpproxy.accounting.leases import LEAST_OCTETS, TERM_SECONDS, Borrower, Reply
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.accounting.sharing import LENT, BucketKey
@@ -39,6 +39,9 @@ KEPT_OCTETS = 1024 * 1024
 
 # A question that was not answered for so long is asked again.
 AGAIN_SECONDS = 2.0
+
+# Where all is done in one process, to ask is to be lent and to take it up as well: of so many in one slice.
+ASKED_AT_ONCE = SLICE // 4
 
 # What is held is asked for again after so long, so that it may be used on.
 RENEW_SECONDS = TERM_SECONDS / 2
@@ -230,16 +233,17 @@ class Borrowing:
     def turning(self, now: float) -> Iterator[None]:
         """Look a few times a second what is needed and what is not, a slice at each step."""
         pauses = Pauses()
-        for member in self._looked_at_now(now):
+        near = yield from self._looked_at_now(now, pauses)
+        for member in near:
             held = self._held.get(member)
             if held is not None and self._look(member, held, now):
                 self._near[member] = None
             if pauses.is_due():
                 yield
-        self._ask_some(now)
+        yield from forgetting(near, pauses)
         while self._due:
-            yield
             self._ask_some(now)
+            yield
 
     def take(self, lent: Iterable[Lent]) -> None:
         """What was asked for, or less."""
@@ -265,7 +269,8 @@ class Borrowing:
             self._ask_soon(member)
         return held
 
-    def _looked_at_now(self, now: float) -> Iterable[Member]:
+    def _looked_at_now(self, now: float, pauses: Pauses) -> Generator[None, None, dict[Member, None]]:
+        """Those that are near, and those whose time has come."""
         near, self._near = self._near, {}
         times = self._times
         while times and times[0][0] <= now:
@@ -273,6 +278,8 @@ class Borrowing:
             held = self._held.get(member)
             if held is not None and (held.is_asked or now - held.asked_at >= RENEW_SECONDS):
                 near[member] = None
+            if pauses.is_due():
+                yield
         return near
 
     def _look(self, member: Member, held: Held, now: float) -> bool:
@@ -309,7 +316,7 @@ class Borrowing:
             self._call = self._clock.callLater(0, self._ask)
 
     def _ask_some(self, now: float) -> None:
-        some = list(islice(self._due, SLICE))
+        some = list(islice(self._due, ASKED_AT_ONCE))
         for member in some:
             del self._due[member]
         asked = [self._asked(member, now) for member in some if self._may_ask(member, now)]

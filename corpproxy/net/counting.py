@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from corpproxy.accounting.dividing import Pauses
+from corpproxy.accounting.dividing import SLICE, Pauses, finished
 from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.policy.quota import Member
 from corpproxy.slices import Slices
@@ -58,9 +58,12 @@ class Counter:
         for member in members:
             counts[member] = counts.get(member, 0) + octets
 
-    def flush(self) -> None:
-        """Tell what was counted, now."""
+    def telling(self) -> Generator[None]:
+        """Tell what was counted until now, of so many members at each step."""
         counts, self._counts = self._counts, {}
+        while len(counts) > SLICE:
+            self.send(dict(counts.popitem() for _ in range(SLICE)))
+            yield
         if counts:
             self.send(counts)
 
@@ -70,7 +73,7 @@ class Counter:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        self.flush()
+        finished(self.telling())
 
     def _turn(self) -> None:
         self._call = None
@@ -89,9 +92,8 @@ class Counter:
                     if now != moved:
                         self._counted[account] = members, now
                 if pauses.is_due():
-                    self.flush()
                     yield
-            self.flush()
+            yield from self.telling()
         except Exception:
             log.failure("what moves below quotas could not be told")
         if self._call is None and (self._counted or self._counts):

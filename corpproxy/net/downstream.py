@@ -7,16 +7,19 @@ here.  What happens during an exchange is the road's, and the performer does wha
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy import twins
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import birth
 from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
-from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.exchange import Exchange, Mode, new_exchange
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 from corpproxy.exchange.road import cut_off, live, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
@@ -45,7 +48,8 @@ class Downstream(Wire):
     """
     One client connection.
 
-    Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead.
+    Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead; there is
+    none while a tunnel moves octets.
     ``upstream`` is the server's connection while an exchange has one, ``tunnel`` the tunnel it has become,
     ``pins`` the server connections on which this client signed in, if it ever did.
     """
@@ -59,7 +63,6 @@ class Downstream(Wire):
         "held",
         "listener",
         "mode",
-        "performer",
         "pins",
         "proxy",
         "run",
@@ -87,7 +90,6 @@ class Downstream(Wire):
         self.listener = listener
         self.sink = self
         self.held = Held(self)
-        self.performer = Performer(self)
         self.when_late: Callable[[], None] | None = None
         self.timeouts = proxy.in_force.timeouts
         # Of its own while half a head has come; see `Heads`.
@@ -113,7 +115,7 @@ class Downstream(Wire):
         """Part with what refers to us: nothing comes of this connection any more."""
         if self.sink is not GONE:
             self.sink = GONE
-            del self.held, self.performer
+            del self.held
 
     def pin(self, upstream: Upstream) -> None:
         """The client signs in on a server's connection: it is this client connection's from now on."""
@@ -194,7 +196,7 @@ class Downstream(Wire):
     def _exchange(self) -> Exchange:
         proxy = self.proxy
         began = self._began
-        return Exchange(
+        return new_exchange(
             proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
         )
 
@@ -202,7 +204,7 @@ class Downstream(Wire):
         self.deadline = NEVER
         self.sink = self.held
         proxy, began = self.proxy, self._began
-        exchange = self.exchange = Exchange(
+        exchange = self.exchange = new_exchange(
             proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
         )
         if began < proxy.rounds.since:
@@ -219,7 +221,7 @@ class Downstream(Wire):
             try:
                 body = exchange.body = request_body(head, exchange.in_force.limits)
             except ProtocolError as error:
-                self._drive(refuse(exchange, error))
+                self.drive(refuse(exchange, error))
                 return
             if body.framing is not Framing.NONE:
                 exchange.content_over = False
@@ -227,9 +229,9 @@ class Downstream(Wire):
             exchange.keep = keeps_alive(head) and not proxy.stopping
         refusal = proxy.admission.refusal(exchange)
         if refusal is not None:
-            self._drive(refuse(exchange, refusal))
+            self.drive(refuse(exchange, refusal))
         elif not (head.fields.outline.known and send_ahead(self, exchange)):
-            self._drive(live(exchange))
+            self.drive(live(exchange))
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
         """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
@@ -239,11 +241,13 @@ class Downstream(Wire):
         exchange.account.received = octets
         exchange.content_over = False
         self.upload = None
-        self._drive(refuse(exchange, error))
+        self.drive(refuse(exchange, error))
 
-    def _drive(self, road: object) -> None:
-        run = self.run = Run(road, self)  # type: ignore[arg-type]
+    def drive(self, road: Coroutine[Any, Any, None]) -> Run:
+        """Begin the road of the present exchange."""
+        run = self.run = Run(road, self, Performer(self))
         run.start()
+        return run
 
     @property
     def is_busy(self) -> bool:
@@ -257,7 +261,10 @@ class Downstream(Wire):
             try:
                 join(self)
             except Exception as bug:
-                self._over(bug)
+                if self.tunnel is None:
+                    self._over(bug)
+                else:
+                    self.tunnel.cancel(bug)
         else:
             self._over(error)
 
@@ -271,6 +278,7 @@ class Downstream(Wire):
     def _over(self, error: BaseException | None) -> None:
         """The exchange is over: account, audit, and go on with the next request or close."""
         exchange = self.exchange
+        joined = self.tunnel is not None
         self.tunnel = None
         self.when_late = None
         self.deadline = NEVER
@@ -285,7 +293,7 @@ class Downstream(Wire):
         if exchange.opened or exchange.method == b"CONNECT":
             self.proxy.admission.tunnel_closed(self)
         keep = exchange.keep and not self.gone and not self.proxy.stopping
-        if not keep:
+        if not keep and not joined:
             # Nobody comes after this exchange to count what the client sent ahead.
             exchange.account.received += len(self.held.octets_held)
             self.held.octets_held = b""
@@ -309,7 +317,7 @@ class Downstream(Wire):
         if exchange.answered or self.gone:
             return
         try:
-            self.performer.respond_page(failure_page(exchange, "internal", 500))
+            Performer(self).respond_page(failure_page(exchange, "internal", 500))
         except Exception:
             log.failure("exchange {reference} has no page for the bug", reference=exchange.reference)
 
@@ -368,6 +376,13 @@ class Downstream(Wire):
         exchange.account.sent += len(data)
         self.transport.write(data)
 
+    def send_interim(self, octets: bytes) -> None:
+        """Send a 1xx: the answer has not begun with it."""
+        exchange = self.exchange
+        before = exchange.answered
+        self.write(octets)
+        exchange.answered = before
+
     def part(self) -> None:
         """The exchange needs its server's connection no more: what moved over it is taken down."""
         self.take_down()
@@ -394,6 +409,15 @@ class Downstream(Wire):
             return
         self.cancel(ClientGone())
         self.abort()
+
+
+def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstream]:
+    """Give what makes the connections of a listener."""
+    if twins.born is None:
+        return partial(Downstream, proxy, mode, listener)
+    like = Downstream(proxy, mode, listener)
+    made = birth(like, ("deadlines", "timeouts"), ("held",))
+    return lambda: made(proxy.deadlines, proxy.in_force.timeouts)
 
 
 set_twins(Downstream)

@@ -153,7 +153,7 @@ class Fetching:
         if not downstream.exchange.content_over and downstream.exchange.account.received <= (
             downstream.exchange.head.octets
         ):
-            downstream.performer.send_interim(CONTINUE)
+            downstream.send_interim(CONTINUE)
 
     def _stop_continue(self) -> None:
         if self._continue is not None:
@@ -171,7 +171,7 @@ class Fetching:
             self._stop_continue()
         if exchange.head.version >= 11:
             octets = forward_response(head, framing=Framing.NONE, via=exchange.in_force.via)
-            self._downstream.performer.send_interim(octets)
+            self._downstream.send_interim(octets)
 
     def answered(self, head: ResponseHead, body: Body) -> None:
         """The answer has begun."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from corpproxy.accounting.dividing import Pauses, drained, finished
 from corpproxy.accounting.leeway import Leeway, Term
 from corpproxy.accounting.sharing import DOWN, UP, BucketKey
 from corpproxy.net.pacing import TURN_SECONDS
+from corpproxy.slices import Slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
 
     from corpproxy.net.borrowing import Borrowing
     from corpproxy.net.counting import Counter
@@ -31,6 +33,8 @@ log = Logger()
 KEEP_SECONDS = 15.0
 # How often it is looked who that is.
 LOOK_SECONDS = 3.0
+# To have counted what one moved, or to end it, takes as long as to look at so many more.
+SETTLING = ENDING = 3
 
 _Key = tuple[str, ...]
 
@@ -56,6 +60,7 @@ class Leeways:
         self._note = self._noted_later
         self._term: Term | None = None
         self._call: IDelayedCall | None = None
+        self._work = Slices(clock)
         self._look_at = 0.0
 
     def __len__(self) -> int:
@@ -73,24 +78,18 @@ class Leeways:
         if made is None:
             return None
         self._all[key] = made
-        if self._call is None:
-            self._call = self._clock.callLater(TURN_SECONDS, self._turn)
+        self._run()
         return made
 
     def stop(self) -> None:
         """Tell what moved, and run no more."""
+        self._work.finish()
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self.settle()
+        finished(self._settling())
         for key, leeway in list(self._all.items()):
             self._end(key, leeway)
-
-    def settle(self) -> None:
-        """Have counted what moved since the last time."""
-        noted, self._noted = self._noted, []
-        for leeway in noted:
-            self._counter.add(leeway.members, leeway.settle())
 
     def _term_of(self, limiting: Limits, at: float) -> Term:
         term = self._term
@@ -111,40 +110,66 @@ class Leeways:
 
     def _noted_later(self, leeway: Leeway) -> None:
         self._noted.append(leeway)
-        if self._call is None:
+        self._run()
+
+    def _run(self) -> None:
+        """Have a turn after a while, unless one is under way."""
+        if self._call is None and not self._work:
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
 
     def _turn(self) -> None:
         self._call = None
+        self._work.add(self._turning())
+
+    def _turning(self) -> Iterator[None]:
+        """Tell what moved, and look now and then who does nothing any more, a slice at each step."""
         try:
-            self.settle()
-            self._counter.flush()
+            yield from self._settling()
             now = self._pacer.seconds()
             if now >= self._look_at:
                 self._look_at = now + LOOK_SECONDS
-                self._look(now)
+                yield from self._looking(now)
         except Exception:
             log.failure("what moves far below limits could not be told")
         if self._all or self._noted:
             self._call = self._clock.callLater(TURN_SECONDS, self._turn)
 
-    def _look(self, now: float) -> None:
+    def _settling(self) -> Generator[None]:
+        """Have counted what moved since the last time."""
+        pauses = Pauses()
+        noted, self._noted = self._noted, []
+        for leeway in noted:
+            self._counter.add(leeway.members, leeway.settle())
+            if pauses.is_due(SETTLING):
+                yield
+        yield from self._counter.telling()
+
+    def _looking(self, now: float) -> Iterator[None]:
         """
         Forget who does nothing any more, and who is not far below all limits any more.
 
         What is left of a budget is not kept for the short exchanges of one process while others wait for it.
         """
-        at = self._now()
-        for key, leeway in list(self._all.items()):
-            is_idle = not leeway.is_noted and now - leeway.used_at >= KEEP_SECONDS
-            if is_idle or (not leeway.term.holds(at) and _is_near(leeway.term.limiting, leeway.applied, at)):
+        at, pauses = self._now(), Pauses()
+        for key in drained(list(self._all)):
+            # While others had their turn it may have ended.
+            leeway = self._all.get(key)
+            is_ended = leeway is not None and _may_end(leeway, at, now)
+            if leeway is not None and is_ended:
                 self._end(key, leeway)
+            if pauses.is_due(1 + is_ended * ENDING):
+                yield
 
     def _end(self, key: _Key, leeway: Leeway) -> None:
         del self._all[key]
         leeway.is_over = True
         self._pacer.rates.see_off((*leeway.down, *leeway.up))
         self._borrowing.see_off(leeway.lent)
+
+
+def _may_end(leeway: Leeway, at: float, now: float) -> bool:
+    is_idle = not leeway.is_noted and now - leeway.used_at >= KEEP_SECONDS
+    return is_idle or (not leeway.term.holds(at) and _is_near(leeway.term.limiting, leeway.applied, at))
 
 
 def _rates(applied: tuple[Applied, ...], way: int) -> list[tuple[BucketKey, float]]:

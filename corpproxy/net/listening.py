@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory
 from corpproxy.config.listeners import Listener
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.exchange import Mode
-from corpproxy.net.downstream import Downstream
+from corpproxy.net.downstream import Downstream, downstreams
 from corpproxy.net.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -36,12 +36,10 @@ class ClientFactory(Factory):
     noisy = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
-        self._proxy = proxy
-        self._mode = mode
-        self._listener = listener
+        self._make = downstreams(proxy, mode, listener)
 
     def buildProtocol(self, addr: object) -> Downstream:  # type: ignore[override]
-        return Downstream(self._proxy, self._mode, self._listener)
+        return self._make()
 
 
 class Socket:

@@ -52,7 +52,7 @@ _NO_CONTENT = frozenset({204, 304})
 
 
 class Performer:
-    """Performs the commands of the exchanges of one client connection, one exchange at a time."""
+    """Performs the commands of one road; it is made where that begins."""
 
     __slots__ = ("_downstream",)
 
@@ -223,16 +223,9 @@ class Performer:
         downstream.deadline = downstream.deadlines.now + downstream.timeouts.content
         run.abandon = downstream.upload.stop_sending
         if expects_continue(downstream.exchange.head):
-            self.send_interim(CONTINUE)
+            downstream.send_interim(CONTINUE)
         downstream.upload.pass_to(Gather(command.limit_octets, run))
         return PENDING
-
-    def send_interim(self, octets: bytes) -> None:
-        """Send a 1xx: the answer has not begun with it."""
-        exchange = self._downstream.exchange
-        before = exchange.answered
-        self._downstream.write(octets)
-        exchange.answered = before
 
     def _drain(self, command: commands.Drain) -> Any:
         downstream = self._downstream

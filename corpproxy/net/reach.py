@@ -12,7 +12,7 @@ from corpproxy.destination.addresses import address_class, remembered
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.refusal import AddressRefused
 from corpproxy.net.dial import Dialling, begin
-from corpproxy.net.upstream import Server, Upstream, Waiting, written
+from corpproxy.net.upstream import Server, Upstream, new_upstream, new_waiting, written
 
 if TYPE_CHECKING:
     from corpproxy.exchange.exchange import Exchange
@@ -52,7 +52,7 @@ class _Reaching:
     less.  Classes below this one say who hears of it, and nothing else.
     """
 
-    __slots__ = ()
+    __slots__ = twins.BELOW
 
     _allowed: frozenset[AddressClass]
     _began: float
@@ -131,7 +131,7 @@ class _Reaching:
     def build(self) -> Upstream:
         """Make the protocol of the connection: that of a tunnel holds what comes until somebody takes it."""
         proxy, in_force = self._proxy, self._exchange.in_force
-        made = Upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
+        made = new_upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
         if not self._pooled:
             made.await_taker()
         return made
@@ -139,7 +139,7 @@ class _Reaching:
     def arrived(self, upstream: Upstream) -> None:
         """The connection is there."""
         proxy = self._proxy
-        self._exchange.connect_seconds = proxy.reactor.seconds() - self._began
+        self._exchange.connect_ms = int((proxy.reactor.seconds() - self._began) * 1000 + 0.5)
         self._end()
         try:
             if self._pooled:
@@ -184,9 +184,9 @@ else:
         __slots__ = _MEMBERS
 
     twins.wire.set_reaching(
-        {"reaching": Reaching, "host": Host, "upstream": Upstream, "waiting": Waiting},
-        Upstream(None, None, None, None, None),
-        Waiting(b""),
+        {"reaching": Reaching, "host": Host, "upstream": Upstream},
+        new_upstream,
+        new_waiting,
         remembered,
         written,
     )

@@ -25,10 +25,6 @@ class Performs(Protocol):
 class Owner(Protocol):
     """Whose road it is."""
 
-    @property
-    def performer(self) -> Performs:
-        """Who does what it asks."""
-
     def ended(self, error: BaseException | None) -> None:
         """The road is over; ``error`` is the exception that it did not expect."""
 
@@ -36,11 +32,12 @@ class Owner(Protocol):
 class RunInPython:
     """What drives a coroutine from one command to the next; ``native/road.c`` is made after it."""
 
-    __slots__ = ("_coroutine", "_deaf", "_owner", "_ready", "_running", "abandon", "over")
+    __slots__ = ("_coroutine", "_deaf", "_owner", "_performer", "_ready", "_running", "abandon", "over")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], owner: Owner) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, None], owner: Owner, performer: Performs) -> None:
         self._coroutine = coroutine
         self._owner = owner
+        self._performer = performer
         self._ready: tuple[bool, Any] | None = None
         self._running = False
         self._deaf = False
@@ -83,7 +80,7 @@ class RunInPython:
                 return
             step = self._coroutine.send
             try:
-                value = self._owner.performer.perform(command)
+                value = self._performer.perform(command)
             except CorpproxyError as failure:
                 step, value = self._coroutine.throw, failure
             except Exception as bug:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from corpproxy.errors import ClientGone, UpstreamError
 from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.wire import GONE
 
 if TYPE_CHECKING:
     from corpproxy.exchange.limits import Timeouts
@@ -82,6 +83,8 @@ class Tunnel:
         downstream.sink = self
         self.moved()
         ahead = downstream.held.take()
+        # Nothing is held from here on; a thousand tunnels would keep a thousand of it.
+        del downstream.held
         if ahead:
             self.octets(ahead)
         if not self.over:
@@ -212,7 +215,8 @@ class Tunnel:
                 self.deadlines.watch(wire)
         self.downstream.fed_no_more()
         self.upstream.fed_no_more()
-        self.downstream.sink = self.downstream.held
+        # Nothing that still comes is anybody's.
+        self.downstream.sink = GONE
         self.downstream.part()
 
 

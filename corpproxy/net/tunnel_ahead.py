@@ -22,13 +22,13 @@ from corpproxy.exchange.tunnel import ESTABLISHED
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reaching
-from corpproxy.net.run import Run
 from corpproxy.net.upstream import Upstream, servers
 from corpproxy.policy.model import TunnelContent
 from corpproxy.preface.first_octets import judge_at_once
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.run import Run
 
 # Members of enums that are looked up for every tunnel cost more than names of this module.
 _TUNNELLED, _ANY = ResultCode.TUNNELLED, TunnelContent.ANY
@@ -151,8 +151,7 @@ class TunnelAhead(Reaching):
         if downstream.sink is self:
             downstream.sink = downstream.held
             downstream.when_late = None
-        run = downstream.run = Run(live(self._exchange), downstream)
-        run.start()
+        run = downstream.drive(live(self._exchange))
         if isinstance(downstream.sink, Peeking):
             # The first octets are waited for since the tunnel stands.
             downstream.deadline = deadline

@@ -30,7 +30,7 @@ from corpproxy.accounting.present import (
 )
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.exchange import Exchange
-from corpproxy.net.turns import Turns
+from corpproxy.slices import Slices
 
 if TYPE_CHECKING:
     from corpproxy.net.downstream import Downstream
@@ -101,7 +101,7 @@ class Watching:
     """
     Sees what runs.
 
-    ``worker`` is the number of this process.  ``seconds`` is the clock of its ``turns``.
+    ``worker`` is the number of this process.  ``seconds`` is the clock of its ``slices``.
     """
 
     def __init__(self, proxy: Proxy, seconds: Callable[[], float] = time.perf_counter) -> None:
@@ -109,7 +109,7 @@ class Watching:
         self.worker = 0
         self._forget()
         self._forgetting: IDelayedCall | None = None
-        self.turns = Turns(proxy.reactor, seconds)
+        self.slices = Slices(proxy.reactor, seconds)
 
     def _forget(self) -> None:
         self._moved: dict[Exchange, Moved] = {}
@@ -144,7 +144,7 @@ class Watching:
         if question.view is View.PEOPLE:
             return _with(self._now, people=await self._tell_people(question.who))
         found = _Found(question)
-        await self.turns.take(self._see(question, found))
+        await self.slices.take(self._see(question, found))
         return _with(self._now, found=found.count, running=tuple(found.rows.rows()))
 
     def _begin_or_stay(self) -> None:
@@ -165,7 +165,7 @@ class Watching:
             if self._passed and over < PASS_SECONDS:
                 return
             self._passed = began
-            passing = self._passing = self.turns.take(self._visits(over))
+            passing = self._passing = self.slices.take(self._visits(over))
             passing.addBoth(self._is_over, passing)
         waited: Deferred[None] = Deferred()
         passing.addBoth(_fire, waited)
@@ -275,7 +275,7 @@ class Watching:
     # What is told.
 
     async def _tell_people(self, who: str) -> tuple[Person, ...]:
-        return tuple(await self.turns.take(self._people_of(who)))
+        return tuple(await self.slices.take(self._people_of(who)))
 
     def _people_of(self, who: str) -> Generator[None, None, list[Person]]:
         told = []

@@ -81,7 +81,6 @@ class Wire:
     """
 
     __slots__ = (
-        "__weakref__",
         "address",
         "closing",
         "deadline",

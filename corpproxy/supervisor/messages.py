@@ -132,7 +132,11 @@ class RefusedOnce(Struct, frozen=True, tag=True):
 
 
 class Took(Struct, frozen=True, array_like=True):
-    """What was taken of one bucket; see `corpproxy.accounting.sharing.Wanted`."""
+    """
+    What was taken of one bucket; see `corpproxy.accounting.sharing.Wanted`.
+
+    ``goes_on`` says that more of its names come next.
+    """
 
     limit: str
     whom: str
@@ -142,13 +146,19 @@ class Took(Struct, frozen=True, array_like=True):
     drawn: float
     content: int
     eager: tuple[str, ...]
+    goes_on: bool = False
 
 
 class Takings(Struct, frozen=True, array_like=True):
-    """What was taken of some buckets; ``is_last`` says that with these all have been told."""
+    """
+    What was taken of some buckets otherwise than it was told before, and which buckets are gone.
+
+    ``is_anew`` says that all is over that was told before.
+    """
 
     took: tuple[Took, ...]
-    is_last: bool = True
+    gone: tuple[tuple[str, str, int], ...] = ()
+    is_anew: bool = False
 
 
 class Part(Struct, frozen=True, array_like=True):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.dividing import SLICE, Pauses
 from corpproxy.accounting.sharing import BucketKey, Sharing, Wanted
+from corpproxy.accounting.telling import News
 from corpproxy.net.pacing import TURN_SECONDS, Pacer, person_of
+from corpproxy.slices import Slices
 from corpproxy.supervisor.messages import Part, Parts, Takings, Took
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ MOST_NAMES = 2 * SLICE
 
 class Taking:
     """
-    The side of a worker: tells what its people took.
+    The side of a worker: tells what its people took, where that is something else than before.
 
     ``send`` gives it to the supervisor, in pieces.  Until that answers, a new bucket has its part of the
     rate.
@@ -37,6 +38,8 @@ class Taking:
         self._pacer = pacer
         self._send = send
         self._told_at = pacer.seconds()
+        # Whether the supervisor may know nothing, or something that is not so.
+        self._is_anew = True
         pacer.rates.part = 1 / workers
         pacer.turned = self._tell
         pacer.idle = self._forget
@@ -55,21 +58,28 @@ class Taking:
     def _tell(self, now: float) -> Iterator[None]:
         seconds = max(now - self._told_at, TURN_SECONDS)
         self._told_at = now
-        wanted = yield from self._pacer.rates.wanted(seconds)
-        some: list[Took] = []
-        size = 0
-        for took in _pieces(wanted):
-            if size + len(took.eager) >= MOST_NAMES or len(some) == SLICE:
-                self._send(Takings(tuple(some), is_last=False)).addErrback(_not_told)
-                some, size = [], 0
-                yield
-            some.append(took)
-            size += len(took.eager)
-        self._send(Takings(tuple(some))).addErrback(_not_told)
+        is_anew, self._is_anew = self._is_anew, False
+        if is_anew:
+            self._pacer.rates.tell_anew()
+        news = yield from self._pacer.rates.news(seconds)
+        if not (news.wanted or news.gone or is_anew):
+            return
+        for took, gone in _pieces(news):
+            self._say(Takings(took, gone, is_anew))
+            is_anew = False
+            yield
 
     def _forget(self) -> None:
         """Nobody is held here any more: others may have all of it."""
-        self._send(Takings(())).addErrback(_not_told)
+        self._pacer.rates.tell_anew()
+        self._say(Takings((), is_anew=True))
+
+    def _say(self, takings: Takings) -> None:
+        self._send(takings).addErrback(self._not_told)
+
+    def _not_told(self, failure: Failure) -> None:
+        self._is_anew = True
+        _not_told(failure)
 
 
 class Dealing:
@@ -81,11 +91,9 @@ class Dealing:
 
     def __init__(self, send: Callable[[Seat, Parts], None], clock: Any) -> None:
         self._send = send
-        self._clock = clock
-        self._steps: Iterator[None] = iter(())
-        self._call: IDelayedCall | None = None
-        # What workers have told of a turn that they have not told all of yet.
-        self._coming: dict[Seat, dict[BucketKey, Wanted]] = {}
+        self._work = Slices(clock)
+        # The names of those who wait for a bucket, where more of them come.
+        self._names: dict[Seat, tuple[str, ...]] = {}
         self._sharing: Sharing[Seat] = Sharing()
         # The people who wait in several workers, and the seats that were told of them.
         self._spread: dict[str, int] = {}
@@ -93,24 +101,26 @@ class Dealing:
 
     def stop(self) -> None:
         """Deal no more."""
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        self._work.stop()
 
     def take(self, seat: Seat, takings: Takings) -> None:
         """A worker says what it took."""
-        coming = self._coming.setdefault(seat, {})
+        if takings.is_anew:
+            self._names.pop(seat, None)
+            self._sharing.forget(seat)
+        wanted = {}
         for one in takings.took:
-            key = BucketKey(one.limit, one.whom, one.way)
-            before = coming.get(key)
-            # Of a bucket that many wait for, their names come in pieces.
-            coming[key] = _wanted(one) if before is None else before._replace(eager=before.eager + one.eager)
-        if takings.is_last:
-            self._sharing.take(seat, self._coming.pop(seat))
+            names = self._names.pop(seat, ()) + one.eager
+            if one.goes_on:
+                self._names[seat] = names
+            else:
+                key = BucketKey(one.limit, one.whom, one.way)
+                wanted[key] = Wanted(one.whole, one.has, one.drawn, one.content, names)
+        self._sharing.take(seat, wanted, (BucketKey(*one) for one in takings.gone))
 
     def forget(self, seat: Seat) -> None:
         """A worker is over."""
-        self._coming.pop(seat, None)
+        self._names.pop(seat, None)
         self._knowing.discard(seat)
         self._sharing.forget(seat)
 
@@ -120,16 +130,15 @@ class Dealing:
             name: tuple({person_of(key) for key in keys}) for name, keys in self._sharing.waiting().items()
         }
 
+    @property
+    def is_dealing(self) -> bool:
+        """Whether a dealing is not over yet."""
+        return bool(self._work)
+
     def deal(self) -> None:
         """Tell each worker what is another part than before, unless the dealing before is not over yet."""
-        if self._call is None:
-            self._steps = self._dealing()
-            self._step()
-
-    def _step(self) -> None:
-        self._call = None
-        if next(self._steps, self) is not self:
-            self._call = self._clock.callLater(0, self._step)
+        if not self.is_dealing:
+            self._work.add(self._dealing())
 
     def _dealing(self) -> Iterator[None]:
         spread = yield from self._sharing.spreading()
@@ -164,15 +173,30 @@ class Dealing:
         return news
 
 
-def _pieces(wanted: Mapping[BucketKey, Wanted]) -> Iterator[Took]:
+def _pieces(news: News) -> Iterator[tuple[tuple[Took, ...], tuple[BucketKey, ...]]]:
+    """What is told in one message: what was taken of some buckets, and some that are gone."""
+    gone = [tuple(news.gone[at : at + SLICE]) for at in range(0, len(news.gone), SLICE)]
+    for one in gone[:-1]:
+        yield (), one
+    some: list[Took] = []
+    size = 0
+    for took in _tooks(news.wanted):
+        if size + len(took.eager) >= MOST_NAMES or len(some) == SLICE:
+            yield tuple(some), gone.pop() if gone else ()
+            some, size = [], 0
+        some.append(took)
+        size += len(took.eager)
+    yield tuple(some), gone.pop() if gone else ()
+
+
+def _tooks(wanted: dict[BucketKey, Wanted]) -> Iterator[Took]:
     """What is told of each bucket: one piece, or more where many wait for it."""
-    for key, one in wanted.items():
-        for at in range(0, max(len(one.eager), 1), SLICE):
-            yield Took(*key, one.whole, one.has, one.drawn, one.content, one.eager[at : at + SLICE])
-
-
-def _wanted(took: Took) -> Wanted:
-    return Wanted(took.whole, took.has, took.drawn, took.content, took.eager)
+    while wanted:
+        key, one = wanted.popitem()
+        count = len(one.eager)
+        for at in range(0, max(count, 1), SLICE):
+            names, goes_on = one.eager[at : at + SLICE], at + SLICE < count
+            yield Took(*key, one.whole, one.has, one.drawn, one.content, names, goes_on)
 
 
 def _not_told(failure: Failure) -> None:

@@ -356,8 +356,8 @@ class Supervisor(CorpproxyService):
     def look(self, question: Question) -> Deferred[Present]:
         """Fire with what runs now in all workers together."""
         seen = self.crew.gather(Look, question, LOOK_SECONDS)
-        turns = self.proxy.watching.turns
-        return seen.addCallback(lambda told: turns.take(together(told, question)))
+        slices = self.proxy.watching.slices
+        return seen.addCallback(lambda told: slices.take(together(told, question)))
 
     def end_by_hand(self, chosen: Chosen) -> Deferred[Ended]:
         """End what an administrator chose of what runs in all workers."""

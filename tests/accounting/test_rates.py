@@ -346,7 +346,7 @@ class SliceTests(SynchronousTestCase):
         line.now += TICK
         woken = []
         most = 0
-        for works in (line.rates.wanted(TICK), line.rates.dealing(line.now, woken.append)):
+        for works in (line.rates.news(TICK), line.rates.dealing(line.now, woken.append)):
             while (done := lines_of(works)) is not None:
                 most = max(most, done)
         self.assertGreaterEqual(len(woken), people // 2)

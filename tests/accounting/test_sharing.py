@@ -20,7 +20,7 @@ def wanted(*eager, drawn=0.0, content=0, whole=12.0 * MIB, has=0.0):
 
 
 def told_by(rates):
-    return steps_of(rates.wanted(TICK))[1]
+    return steps_of(rates.news(TICK))[1]
 
 
 def dealt(sharing):
@@ -109,7 +109,7 @@ class Processes:
         for _ in range(round(seconds / TICK)):
             for number, line in enumerate(self.lines):
                 line.run(TICK)
-                self.sharing.take(number, told_by(line.rates))
+                self.sharing.take(number, *told_by(line.rates))
             for line in self.lines:
                 line.rates.spread = steps_of(self.sharing.spreading())[1]
             for number, parts in dealt(self.sharing).items():
@@ -175,11 +175,10 @@ class ProcessesTests(SynchronousTestCase):
         processes.run(5)
         processes.lines = [second]
         processes.sharing.forget(0)
-        processes.sharing.take(1, processes.sharing._wanted.pop(1))
         before = people[1].moved
         for _ in range(40):
             second.run(TICK)
-            processes.sharing.take(1, told_by(second.rates))
+            processes.sharing.take(1, *told_by(second.rates))
             for parts in dealt(processes.sharing).values():
                 second.rates.take_parts(parts, second.now)
         self.assertLess(abs((people[1].moved - before) / (10 * self.RATE) - 1), 0.06)
@@ -193,8 +192,83 @@ class TellingTests(SynchronousTestCase):
         sharing, rates = Sharing(), Rates()
         rates.part = 0.5
         rates.join("amir", [(LINE, 12 * MIB)], 0.0, lambda: None)
-        sharing.take("one", told_by(rates))
+        sharing.take("one", *told_by(rates))
         self.assertEqual(dealt(sharing), {"one": {LINE: 12 * MIB}})
         rates.take_parts({LINE: 12 * MIB}, 1.0)
-        sharing.take("one", told_by(rates))
+        sharing.take("one", *told_by(rates))
+        self.assertEqual(dealt(sharing), {})
+
+
+class NewsTests(SynchronousTestCase):
+    """What a process tells of its buckets."""
+
+    def setUp(self):
+        self.rates = Rates()
+        self.claim = self.rates.join("amir", [(LINE, 12 * MIB)], 0.0, lambda: None)
+
+    def news(self):
+        return told_by(self.rates)
+
+    def test_idle(self):
+        """A bucket that nobody takes of is told once, and no more while nothing of it changes."""
+        self.assertEqual(self.news(), ({LINE: wanted(has=12.0 * MIB)}, []))
+        self.assertEqual(self.news(), ({}, []))
+        self.rates.take_parts({LINE: 6.0 * MIB}, 1.0)
+        self.assertEqual(self.news(), ({LINE: wanted(has=6.0 * MIB)}, []))
+
+    def test_idle_again(self):
+        """When nobody takes of it any more that is told, too, and then no more."""
+        self.rates.draw(self.claim, 0.0)
+        self.assertGreater(self.news().wanted[LINE].drawn, 0)
+        self.assertEqual(self.news().wanted[LINE].drawn, 0)
+        self.assertEqual(self.news(), ({}, []))
+
+    def test_waits(self):
+        """Who waits is told once while they wait, and that they do so no more."""
+        self.rates.buckets[LINE].tokens = 0.0
+        self.rates.wait(self.claim)
+        self.assertEqual(self.news().wanted[LINE].eager, ("amir",))
+        self.assertEqual(self.news(), ({}, []))
+        self.rates.leave(self.claim)
+        # In the time that is told now they waited still.
+        self.assertEqual(self.news(), ({}, []))
+        self.assertEqual(self.news().wanted[LINE].eager, ())
+
+    def test_gone(self):
+        """A bucket that is gone is told as such, once; one that was never told is not."""
+        self.news()
+        self.rates.leave(self.claim)
+        self.assertEqual(steps_of(self.rates.forgetting(60.0))[1], None)
+        self.assertEqual(self.news(), ({}, [LINE]))
+        self.assertEqual(self.news(), ({}, []))
+        self.rates.leave(self.rates.join("amir", [(LINE, 12 * MIB)], 60.0, lambda: None))
+        steps_of(self.rates.forgetting(120.0))
+        self.assertEqual(self.news(), ({}, []))
+
+    def test_anew(self):
+        """To somebody who knows nothing all is told once more, and nothing of what is gone."""
+        self.news()
+        self.rates.join("beth", [(LINE._replace(whom="b"), MIB)], 0.0, lambda: None)
+        self.rates.leave(self.claim)
+        steps_of(self.rates.forgetting(60.0))
+        self.rates.tell_anew()
+        self.assertEqual(self.news(), ({LINE._replace(whom="b"): wanted(whole=MIB, has=MIB)}, []))
+
+    def test_taken_up(self):
+        """A bucket that is gone leaves its part to the others, and nobody waits for it any more."""
+        sharing = Sharing()
+        for name in ("one", "two"):
+            sharing.take(name, {LINE: wanted("amir", has=6.0 * MIB)})
+        dealt(sharing)
+        sharing.take("one", {}, [LINE])
+        self.assertEqual(dealt(sharing), {"two": {LINE: 12 * MIB}})
+        self.assertEqual(sharing.waiting(), {"the line": ("amir",)})
+        sharing.take("two", {}, [LINE])
+        self.assertEqual((dealt(sharing), sharing.waiting(), len(sharing.processes)), ({}, {}, 2))
+
+    def test_dealt_once(self):
+        """What nothing changed of is not worked out again."""
+        sharing = Sharing()
+        sharing.take("one", {LINE: wanted("amir")})
+        self.assertEqual(dealt(sharing), {"one": {LINE: 12 * MIB}})
         self.assertEqual(dealt(sharing), {})

@@ -69,8 +69,9 @@ def exchanges(draw):
     exchange.status = draw(st.sampled_from((200, 404)))
     exchange.account.received, exchange.account.sent = draw(st.integers(0, 9)), draw(st.integers(0, 9))
     exchange.up_sent, exchange.upstream = draw(st.integers(0, 9)), draw(st.sampled_from(("", "192.0.2.1:80")))
-    for name in ("first_octet_seconds", "connect_seconds", "resolve_seconds"):
+    for name in ("first_octet_seconds", "resolve_seconds"):
         setattr(exchange, name, draw(st.sampled_from((-1.0, 0.0, 0.25))))
+    exchange.connect_ms = draw(st.sampled_from((-1, 0, 250)))
     for name, value in draw(st.sampled_from(ODD)).items():
         setattr(exchange, name, value)
     return exchange

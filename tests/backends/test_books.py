@@ -249,7 +249,7 @@ class OrdinaryTests(SynchronousTestCase):
         force = in_force()
         known = Known(force.sections, None, None, None, None, (0.0, 0.0, None))
         more = {"result": ResultCode.FAILED, "status": 200, "method": b"CONNECT", "opened": True}
-        each = [{"connect_seconds": 0.25}, {"upstream": "192.0.2.2:443"}, {"resolve_seconds": 0.125}]
+        each = [{"connect_ms": 250}, {"upstream": "192.0.2.2:443"}, {"resolve_seconds": 0.125}]
         found = []
         for like in (None, known):
             writer = Kept()
@@ -269,7 +269,7 @@ class OrdinaryTests(SynchronousTestCase):
         tunnel = {"result": ResultCode.TUNNELLED, "status": 200, "method": b"CONNECT", "opened": True}
         each = [
             {"server_name": "www.miniclip.com"},
-            {"server_name": "www.miniclip.com", "upstream": "192.0.2.2:443", "connect_seconds": 0.25},
+            {"server_name": "www.miniclip.com", "upstream": "192.0.2.2:443", "connect_ms": 250},
             {"server_name": ""},
             {"result": ResultCode.ENDED, "failure": "tunnel-life"},
             {"ended": Ending("decided-again", GAMES, "v2", "the policy changed"), "failure": "decided-again"},
@@ -295,7 +295,7 @@ class OrdinaryTests(SynchronousTestCase):
             force = replace(in_force(), audit=audit)
             known = Known(force.sections, None, None, None, None, None)
             kinds = [
-                ("/1", {"connect_seconds": 0.25, "first_octet_seconds": 0.5}),
+                ("/1", {"connect_ms": 250, "first_octet_seconds": 0.5}),
                 ("/22", {"first_octet_seconds": 1.5}),
                 ("/333?token=x", {}),
                 ("/4444;jsessionid=x", {}),

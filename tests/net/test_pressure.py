@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-import weakref
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.limits import Timeouts
+from corpproxy.net.downstream import Downstream
 from corpproxy.net.held import HELD_OCTETS
+from corpproxy.net.upstream import Upstream
 from corpproxy.net.wire import LINGER_SECONDS
 from tests.support.builders import request, response
 from tests.support.wires import Site
@@ -194,7 +195,6 @@ class MemoryTests(SynchronousTestCase):
     def test_freed(self):
         """What served and ended is freed, whichever way it ended."""
         site = Site()
-        seen = []
         for leave in ("end", "break_off"):
             for wire in (
                 request(),
@@ -204,7 +204,6 @@ class MemoryTests(SynchronousTestCase):
                 client = site.client()
                 client.send(wire)
                 server = site.server()
-                seen += [weakref.ref(client.protocol), weakref.ref(server.protocol)]
                 getattr(client, leave)()
                 site.settle()
                 if not server.closed:
@@ -214,7 +213,8 @@ class MemoryTests(SynchronousTestCase):
         del client, server
         site.reactor.dials.clear()
         gc.collect()
-        self.assertEqual([one() for one in seen if one() is not None], [])
+        left = [one for one in gc.get_objects() if isinstance(one, Downstream | Upstream)]
+        self.assertEqual([one for one in left if one.deadlines is site.proxy.deadlines], [])
         self.assertEqual(len(site.proxy.deadlines), 0)
         self.assertEqual((site.pool._lines, site.pool._dialling), ({}, {}))
         self.assertEqual(len(site.books.accounts), 0)

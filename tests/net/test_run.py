@@ -26,7 +26,6 @@ class RunTests(SynchronousTestCase):
         self.outcomes = {}
         self.seen = []
         self.ends = []
-        self.performer = self
 
     def start(self, *names):
         """Run a road that asks these steps, and notes what comes of each."""
@@ -38,7 +37,7 @@ class RunTests(SynchronousTestCase):
                 except (ProtocolError, ClientGone) as failure:
                     self.seen.append((name, failure.code))
 
-        self.run_ = Run(road(), self)
+        self.run_ = Run(road(), self, self)
         self.run_.start()
 
     def ended(self, error):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.dividing import SLICE
 from corpproxy.accounting.sharing import BucketKey
-from corpproxy.net.pacing import TURN_SECONDS, Pacer
+from corpproxy.net.pacing import FORGET_SECONDS, TURN_SECONDS, Pacer
+from corpproxy.supervisor.messages import Takings
 from corpproxy.supervisor.rates import MOST_NAMES, Dealing, Taking
 
 PEOPLE = 3 * SLICE
@@ -72,7 +73,7 @@ class ManyTests(SynchronousTestCase):
         self.clock.advance(TURN_SECONDS)
         self.dealing.deal()
         turns = 0
-        while self.dealing._call is not None:
+        while self.dealing.is_dealing:
             before = len(self.told)
             self.dealing.deal()
             self.assertEqual(len(self.told), before)
@@ -129,7 +130,7 @@ class CrowdTests(SynchronousTestCase):
     def deal(self):
         self.clock.advance(TURN_SECONDS)
         self.dealing.deal()
-        while self.dealing._call is not None:
+        while self.dealing.is_dealing:
             self.clock.turn()
 
     def spread(self, seat):
@@ -164,6 +165,73 @@ class CrowdTests(SynchronousTestCase):
         self.deal()
         self.dealing.forget("first")
         self.spread("first").clear()
+        pacer = self.workers["first"]._pacer
+        self.workers["first"] = Taking(pacer, 2, lambda took: self.tell("first", took))
         self.deal()
         self.deal()
         self.assertEqual(len(self.spread("first")), PEOPLE)
+
+
+class NewsTests(SynchronousTestCase):
+    """One worker with some people, told to a supervisor that may not hear it."""
+
+    def setUp(self):
+        self.clock = Clock()
+        self.pacer = Pacer(self.clock)
+        self.addCleanup(self.pacer.stop)
+        self.told, self.is_heard = [], True
+        self.taking = Taking(self.pacer, 2, self.tell)
+        self.claims = [self.join(f"p{number}") for number in range(3)]
+        self.clock.advance(TURN_SECONDS)
+
+    def tell(self, takings):
+        self.told.append(takings)
+        return succeed({}) if self.is_heard else fail(ValueError("a bug of the supervisor"))
+
+    def join(self, person):
+        return self.pacer.join(f"down {person}", [(BucketKey("each", person, 0), RATE)], lambda: None)
+
+    def turn(self):
+        """What is told in the next turn: of whom, who is gone, and whether all before is over."""
+        self.told.clear()
+        self.clock.advance(TURN_SECONDS)
+        return [
+            (sorted(one.whom for one in told.took), [one[1] for one in told.gone], told.is_anew)
+            for told in self.told
+        ]
+
+    def test_nothing(self):
+        """All is told at first, and nothing any more while nothing happens."""
+        (first,) = self.told
+        self.assertEqual((len(first.took), first.gone, first.is_anew), (3, (), True))
+        self.assertEqual([self.turn() for _ in range(3)], [[], [], []])
+
+    def test_one(self):
+        """Who takes something is told, and nobody else; and once more when they take nothing any more."""
+        self.pacer.ask(self.claims[1])
+        self.assertEqual([self.turn() for _ in range(3)], [[(["p1"], [], False)], [(["p1"], [], False)], []])
+
+    def test_gone(self):
+        """Who is gone is told once."""
+        self.pacer.leave(self.claims[1])
+        told = [self.turn() for _ in range(round(2 * FORGET_SECONDS / TURN_SECONDS))]
+        self.assertEqual([one for one in told if one], [[([], ["p1"], False)]])
+
+    def test_idle(self):
+        """When nobody is there any more, all that was told is over with one message."""
+        for claim in self.claims:
+            self.pacer.leave(claim)
+        self.clock.advance(60)
+        self.clock.advance(60)
+        self.assertEqual(self.told[-1], Takings((), is_anew=True))
+        self.claims = [self.join("p0")]
+        self.assertEqual(self.turn()[0][0], ["p0"])
+
+    def test_not_heard(self):
+        """What was not heard is told once more, with all that was told before."""
+        self.is_heard = False
+        self.pacer.ask(self.claims[1])
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.is_heard = True
+        self.assertEqual(self.turn(), [(["p0", "p1", "p2"], [], True)])

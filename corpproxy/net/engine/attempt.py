@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import error
 
+from corpproxy import twins
 from corpproxy.net.engine.loop import ENDING, Engine
 from corpproxy.net.engine.transport import Transport
 
@@ -23,7 +24,7 @@ MEMBERS = ("_address", "_engine", "_problem", "_socket", "_transport")
 class Attempt:
     """What is done for an attempt; who hears of it, and what it knows, is for classes below this one."""
 
-    __slots__ = ()
+    __slots__ = twins.BELOW
 
     _address: tuple[str, int]
     _engine: Engine

@@ -29,7 +29,7 @@ class _Dial(Attempt):
     The caller's protocol has the transport from the beginning, with small writes not held back.
     """
 
-    __slots__ = ()
+    __slots__ = twins.BELOW
 
     _caller: Caller[Any] | None
 
@@ -81,7 +81,7 @@ class DialInPython(_Dial):
 class _Dialler:
     """Dials for callers; what it knows is for classes below this one."""
 
-    __slots__ = ()
+    __slots__ = twins.BELOW
 
     _dial: Callable[[Engine, tuple[str, int], Caller[Any]], _Dial]
     _engine: Engine
@@ -113,7 +113,8 @@ class DiallerInPython(_Dialler):
 
 
 if twins.wire is None or TYPE_CHECKING:
-    Dial, Dialler = DialInPython, DiallerInPython
+    Dial = DialInPython
+    Dialler = DiallerInPython
 else:
 
     class Dial(twins.wire.Dial, _Dial):

@@ -28,7 +28,7 @@ class Impatient(Protocol):
 class _Patience:
     """Tells those that wait too long; what it knows is for classes below this one."""
 
-    __slots__ = ()
+    __slots__ = twins.BELOW
 
     _call: IDelayedCall | None
     _reactor: Any
