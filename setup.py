@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 HEADERS = [
-    f"native/{name}.h" for name in ("ahead", "dial", "digest", "form", "lanes", "module", "slots", "wire")
+    f"native/{name}.h"
+    for name in ("ahead", "dial", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
 ]
 
 
@@ -30,7 +31,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 
 setup(
     ext_modules=[
-        part("ahead", "answer", "leeway"),
+        part("ahead", "admission", "answer", "begin", "leeway", "open"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("born"),
         part("chain", libraries=("crypto",)),
@@ -38,7 +39,7 @@ setup(
         part("preface"),
         part("rest"),
         part("road"),
-        part("section"),
-        part("wire", "sockets", "turn", "dial", "dialler", "patience", "reach"),
+        part("section", "target"),
+        part("wire", "dial", "dialler", "engine", "life", "patience", "reach", "sides", "sockets", "turn"),
     ],
 )

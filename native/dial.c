@@ -16,7 +16,6 @@
 
 static const unsigned long READABLE = EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP;
 static const unsigned long ENDING = EPOLLHUP | EPOLLERR | EPOLLRDHUP;
-static const unsigned long ALL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 #define THE_NAME(name, text) PyObject *dial_name_##name;
 DIAL_NAMES(THE_NAME)
@@ -117,32 +116,6 @@ static int without_delay(PyObject *connection)
     return 0;
 }
 
-/* ---- What is asked of the engine ---- */
-
-/* Whom the engine tells of a descriptor. */
-static int become_member(PyObject *engine, int fd, PyObject *member)
-{
-    PyObject *members = PyObject_GetAttr(engine, NAMED(members));
-    PyObject *key = members ? PyLong_FromLong(fd) : NULL;
-    int failed = key ? PyObject_SetItem(members, key, member) : -1;
-    Py_XDECREF(key);
-    Py_XDECREF(members);
-    return failed;
-}
-
-static int watch_for(PyObject *engine, int fd, PyObject *member)
-{
-    static PyObject *events;
-    if (become_member(engine, fd, member)) return -1;
-    if (!events && !(events = PyLong_FromUnsignedLong(ALL_EVENTS))) return -1;
-    PyObject *key = PyLong_FromLong(fd);
-    PyObject *words[] = {engine, key, events};
-    PyObject *watched = key ? PyObject_VectorcallMethod(NAMED(register), words, 3, NULL) : NULL;
-    Py_XDECREF(key);
-    Py_XDECREF(watched);
-    return watched ? 0 : -1;
-}
-
 /* ---- An attempt ---- */
 
 static int tell_number(Dial *self, int number)
@@ -162,22 +135,9 @@ static int connect_now(Dial *self)
         if (number && number != EINPROGRESS)
             failed = tell_number(self, number);
         else
-            failed = watch_for(self->engine, descriptor_of(connection), (PyObject *)self);
+            failed = engine_join(self->engine, descriptor_of(connection), (PyObject *)self);
     }
     Py_DECREF(connection);
-    return failed;
-}
-
-/* Connect when what the turn has to send has left; now, between turns. */
-static int connect_at_end(Dial *self)
-{
-    PyObject *leaving = PyObject_GetAttr(self->engine, NAMED(leaving));
-    if (!leaving) return -1;
-    Py_DECREF(leaving);
-    if (leaving == Py_None) return connect_now(self);
-    PyObject *soon = PyObject_GetAttr(self->engine, NAMED(soon));
-    int failed = soon ? tell(soon, NAMED(add), (PyObject *)self) : -1;
-    Py_XDECREF(soon);
     return failed;
 }
 
@@ -199,7 +159,8 @@ static int begin(Dial *self, PyObject *make, PyObject *seconds)
     int fd = descriptor_of(connection);
     if (fd == -1 && PyErr_Occurred()) return -1;
     /* A member before the kernel knows it: the engine may stop first. */
-    return become_member(self->engine, fd, (PyObject *)self) ? -1 : connect_at_end(self);
+    if (engine_put(self->engine, fd, (PyObject *)self)) return -1;
+    return engine_at_end(self->engine, (PyObject *)self, CALL);
 }
 
 PyObject *begin_dial(PyObject *engine, PyObject *make, PyObject *place, PyObject *caller, PyObject *seconds)
@@ -227,7 +188,7 @@ static Transport *bring_together(Dial *self, PyObject *connection, PyObject *pro
     fill_transport(transport, self->engine, connection, self->address);
     transport->protocol = Py_NewRef(protocol);
     Py_XSETREF(self->transport, Py_NewRef(transport));
-    if (!become_member(self->engine, fd, (PyObject *)transport) && !connection_made(protocol, transport))
+    if (!engine_put(self->engine, fd, (PyObject *)transport) && !connection_made(protocol, transport))
         return transport;
     Py_DECREF(transport);
     return NULL;
@@ -358,3 +319,12 @@ PyType_Spec dial_spec = {
     .slots = dial_slots,
 };
 
+int add_dialling(PyObject *module)
+{
+#define KEEP(name, text)                                                                                               \
+    if (keep_name(&NAMED(name), text)) return -1;
+    DIAL_NAMES(KEEP)
+#undef KEEP
+    return add_type(module, &patience_spec, &patience_type) || add_type(module, &dial_spec, &dial_type) ||
+           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type);
+}

@@ -7,59 +7,15 @@
  *
  * A section is sound: lines that each have a name, CR LF between them and none behind the last.
  */
-#include "module.h"
-#include <string.h>
+#include "section.h"
 
 /* More lines than a browser sends are for the twin, which does not compare each with each. */
 enum { MOST_LINES = 40 };
 
-typedef const unsigned char *Place;
-
-typedef struct {
-    Place at, colon, end;       /* the line; where its name ends; where CR LF, or nothing, follows */
-} Line;
-
-typedef struct {
-    Place next, end;
-} Left;
-
-static Left lines_of(PyObject *section)
-{
-    Place at = (Place)PyBytes_AS_STRING(section);
-    Left left = {PyBytes_GET_SIZE(section) ? at : NULL, at + PyBytes_GET_SIZE(section)};
-    return left;
-}
-
-static int take(Left *left, Line *line)
-{
-    if (!left->next) return 0;
-    Place at = left->next, cr = at;
-    for (;; cr++) {
-        cr = memchr(cr, '\r', (size_t)(left->end - cr));
-        if (!cr || (cr + 1 < left->end && cr[1] == '\n')) break;
-    }
-    line->at = at;
-    line->end = cr ? cr : left->end;
-    line->colon = memchr(at, ':', (size_t)(line->end - at));
-    if (!line->colon) line->colon = line->end;
-    left->next = cr ? cr + 2 : NULL;
-    return 1;
-}
-
-static unsigned char lower(unsigned char octet)
-{
-    return octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet;
-}
-
 /* Whether a line has this name, which is in lower case. */
 static int is_named(const Line *line, PyObject *name)
 {
-    Py_ssize_t many = line->colon - line->at;
-    Place other = (Place)PyBytes_AS_STRING(name);
-    if (many != PyBytes_GET_SIZE(name)) return 0;
-    for (Py_ssize_t i = 0; i < many; i++)
-        if (lower(line->at[i]) != other[i]) return 0;
-    return 1;
+    return is_called(line, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name));
 }
 
 static int is_one_of(const Line *line, PyObject *names)
@@ -78,13 +34,6 @@ static int are_alike(const Line *one, const Line *other)
     return 1;
 }
 
-static int is_octets(PyObject *object)
-{
-    if (PyBytes_CheckExact(object)) return 1;
-    PyErr_SetString(PyExc_TypeError, "bytes are expected");
-    return 0;
-}
-
 static int are_all_octets(PyObject *tuple)
 {
     if (!PyTuple_CheckExact(tuple)) {
@@ -96,27 +45,14 @@ static int are_all_octets(PyObject *tuple)
     return 1;
 }
 
-static int has_arguments(Py_ssize_t many, Py_ssize_t wanted)
-{
-    if (many == wanted) return 1;
-    PyErr_Format(PyExc_TypeError, "%zd arguments are expected", wanted);
-    return 0;
-}
-
-static int is_space(unsigned char octet)
-{
-    return octet == ' ' || octet == '\t';
-}
-
 static PyObject *value(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
     Line line;
     if (!has_arguments(many, 2) || !is_octets(words[0]) || !is_octets(words[1])) return NULL;
     for (Left left = lines_of(words[0]); take(&left, &line);)
         if (is_named(&line, words[1])) {
-            Place from = line.colon < line.end ? line.colon + 1 : line.end, to = line.end;
-            while (from < to && is_space(*from)) from++;
-            while (from < to && is_space(to[-1])) to--;
+            Place from, to;
+            value_of(&line, &from, &to);
             return PyBytes_FromStringAndSize((const char *)from, to - from);
         }
     Py_RETURN_NONE;
@@ -137,7 +73,6 @@ enum { UNSURE, STAYS, CLOSES };
 
 static PyObject *is_plain(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
-    static const char connection[] = "connection";
     Line lines[MOST_LINES];
     int there = 0, plainly = STAYS;
     if (!has_arguments(many, 4) || !is_octets(words[0])) return NULL;
@@ -150,48 +85,92 @@ static PyObject *is_plain(PyObject *module, PyObject *const *words, Py_ssize_t m
         for (int i = 0; i < there; i++)
             if (are_alike(line, &lines[i])) return PyLong_FromLong(UNSURE);
         if (is_one_of(line, words[1])) return PyLong_FromLong(UNSURE);
-        Line wanted = {(Place)connection, (Place)connection + 10, (Place)connection + 10};
-        if (!are_alike(line, &wanted) || stands_among(line, words[2])) continue;
+        if (!is_called(line, "connection", 10) || stands_among(line, words[2])) continue;
         if (!stands_among(line, words[3])) return PyLong_FromLong(UNSURE);
         plainly = CLOSES;
     }
     return PyLong_FromLong(plainly);
 }
 
-static char *put(char *to, Place from, Py_ssize_t many)
+/* ---- The request for the next hop ---- */
+
+static char *put(char *to, const void *from, Py_ssize_t many)
 {
     memcpy(to, from, (size_t)many);
-    memcpy(to + many, "\r\n", 2);
-    return to + many + 2;
+    return to + many;
+}
+
+static char *put_text(char *to, const char *text)
+{
+    return put(to, text, (Py_ssize_t)strlen(text));
+}
+
+static char *put_octets(char *to, PyObject *octets)
+{
+    return put(to, PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets));
+}
+
+static char *put_host(char *to, PyObject *host)
+{
+    return put_text(put_octets(put_text(to, "Host: "), host), "\r\n");
+}
+
+/* Put the lines that travel on, and Host in the place of the one that came, or before all others. */
+static char *put_lines(char *to, PyObject *section, PyObject *drop, PyObject *host)
+{
+    Line line;
+    int is_there = 0;
+    for (Left left = lines_of(section); !is_there && take(&left, &line);) is_there = is_called(&line, "host", 4);
+    if (!is_there) to = put_host(to, host);
+    for (Left left = lines_of(section); take(&left, &line);) {
+        if (is_called(&line, "host", 4))
+            to = put_host(to, host);
+        else if (!is_one_of(&line, drop))
+            to = put_text(put(to, line.at, line.end - line.at), "\r\n");
+    }
+    return to;
+}
+
+/* The words of `forward`, in their order. */
+enum { METHOD, PATH, SECTION, DROP, HOST, VIA, VERSION, WORDS };
+
+/* So many octets a request has at most: each line with its end, or replaced by Host. */
+static Py_ssize_t most_octets(PyObject *const *words)
+{
+    enum { CONSTANT_PARTS = 128 };
+    Line line;
+    Py_ssize_t lines = 1;
+    for (Left left = lines_of(words[SECTION]); take(&left, &line);) lines++;
+    Py_ssize_t most = PyBytes_GET_SIZE(words[SECTION]) + lines * (PyBytes_GET_SIZE(words[HOST]) + 10);
+    for (int i = METHOD; i <= PATH; i++) most += PyBytes_GET_SIZE(words[i]);
+    return most + (words[VIA] == Py_None ? 0 : PyBytes_GET_SIZE(words[VIA])) + CONSTANT_PARTS;
+}
+
+static int are_words_of_forward(PyObject *const *words, Py_ssize_t many)
+{
+    if (!has_arguments(many, WORDS) || !is_octets(words[METHOD]) || !is_octets(words[PATH])) return 0;
+    if (!is_octets(words[SECTION]) || !are_all_octets(words[DROP]) || !is_octets(words[HOST])) return 0;
+    return words[VIA] == Py_None || is_octets(words[VIA]);
 }
 
 static PyObject *forward(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
-    static const char host[] = "host";
-    Line line, wanted = {(Place)host, (Place)host + 4, (Place)host + 4};
-    int is_there = 0;
-    if (!has_arguments(many, 4) || !is_octets(words[0]) || !are_all_octets(words[1]) || !is_octets(words[2]) ||
-        !is_octets(words[3]))
-        return NULL;
-    Place host_line = (Place)PyBytes_AS_STRING(words[2]), via = (Place)PyBytes_AS_STRING(words[3]);
-    Py_ssize_t host_octets = PyBytes_GET_SIZE(words[2]), via_octets = PyBytes_GET_SIZE(words[3]), lines = 0;
-    for (Left left = lines_of(words[0]); take(&left, &line);) lines++;
-    /* Each line with its end, each of them replaced by Host at worst; Host, Via and what ends the section. */
-    Py_ssize_t most = PyBytes_GET_SIZE(words[0]) + (host_octets + 2) * (lines + 1) + via_octets + 8;
-    PyObject *written = PyBytes_FromStringAndSize(NULL, most);
+    if (!are_words_of_forward(words, many)) return NULL;
+    long version = PyLong_AsLong(words[VERSION]);
+    if (version == -1 && PyErr_Occurred()) return NULL;
+    PyObject *written = PyBytes_FromStringAndSize(NULL, most_octets(words));
     if (!written) return NULL;
     char *begin = PyBytes_AS_STRING(written), *to = begin;
-    memcpy(to, "\r\n", 2);
-    to += 2;
-    for (Left left = lines_of(words[0]); !is_there && take(&left, &line);) is_there = are_alike(&line, &wanted);
-    if (!is_there) to = put(to, host_line, host_octets);
-    for (Left left = lines_of(words[0]); take(&left, &line);) {
-        if (are_alike(&line, &wanted)) to = put(to, host_line, host_octets);
-        else if (!is_one_of(&line, words[1])) to = put(to, line.at, line.end - line.at);
+    if (PyBytes_GET_SIZE(words[METHOD])) {
+        to = put_text(put_octets(to, words[METHOD]), " ");
+        to = put_text(put_octets(to, words[PATH]), " HTTP/1.1");
     }
-    if (via_octets) to = put(to, via, via_octets);
-    memcpy(to, "\r\n", 2);
-    to += 2;
+    to = put_lines(put_text(to, "\r\n"), words[SECTION], words[DROP], words[HOST]);
+    if (words[VIA] != Py_None) {
+        to = put_text(to, version >= 11 ? "Via: 1.1 " : "Via: 1.0 ");
+        to = put_text(put_octets(to, words[VIA]), "\r\n");
+    }
+    to = put_text(to, "\r\n");
     _PyBytes_Resize(&written, to - begin);
     return written;
 }
@@ -204,8 +183,16 @@ static PyMethodDef functions[] = {
      "one, and Connection, if there is one, is one of these lines: STAYS, or CLOSES where it is of the latter; 0\n"
      "leaves the question to the twin."},
     {"forward", (PyCFunction)(void (*)(void))forward, METH_FASTCALL,
-     "forward(section, drop, host, via)\n\nThe fields of a plain request for the next hop, from the end of the\n"
-     "request line on: without those of these names, with these lines of Host and, unless it is empty, Via."},
+     "forward(method, path, section, drop, host, via, version)\n\nA plain request for the next hop: without the\n"
+     "fields of these names, with this Host and, unless it is None, Via.  Without a method the fields alone, from\n"
+     "the end of the request line on."},
+    {"target", (PyCFunction)(void (*)(void))read_target, METH_FASTCALL,
+     "target(method, target, section)\n\nWhat a request asks for; None leaves the question to the twin."},
+    {"host", ordinary_host, METH_O,
+     "host(written)\n\nThe normal form of a host that is a name of plain labels; None for all others."},
+    {"set_target", (PyCFunction)(void (*)(void))set_target, METH_FASTCALL,
+     "set_target(Target, ABSOLUTE, AUTHORITY)\n\nSay what targets are made of."},
+    {"set_host", set_host, METH_O, "set_host(Host)\n\nSay what hosts are made of."},
     {NULL, NULL, 0, NULL},
 };
 

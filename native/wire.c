@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "dial.h"
+#include "life.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -23,10 +24,10 @@ static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
 
 /* Names of what is called for each event, made once. */
 PyObject *name_ready;
-static PyObject *name_data_received, *name_soon, *name_read_on, *name_ended, *name_broken;
+static PyObject *name_data_received, *name_broken;
 static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
 static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python, *name_leave_in_python;
-static PyObject *name_leaving, *name_leave;
+static PyObject *name_leave;
 
 /*
  * How much is read at a time: at first, when there is more, and in one turn; and what of that which is written
@@ -47,7 +48,7 @@ int tell(PyObject *whom, PyObject *name, PyObject *what)
 }
 
 /* Tell of the error that the kernel has just given. */
-static int broke(Transport *self)
+int broke(Transport *self)
 {
     PyErr_SetFromErrno(PyExc_OSError);
     PyObject *type, *problem, *trace;
@@ -62,11 +63,7 @@ static int broke(Transport *self)
 
 static int read_on_soon(Transport *self)
 {
-    PyObject *read_on = PyObject_GetAttr((PyObject *)self, name_read_on);
-    if (!read_on) return -1;
-    int told = self->engine ? tell(self->engine, name_soon, read_on) : 0;
-    Py_DECREF(read_on);
-    return told;
+    return self->engine ? engine_soon(self->engine, (PyObject *)self, READ_ON) : 0;
 }
 
 /* Octets from the kernel as bytes: NULL with an exception, or without one where `errno` says why not. */
@@ -112,7 +109,7 @@ static int read_all(Transport *self)
         Py_ssize_t came = PyBytes_GET_SIZE(data);
         if (!came) {
             Py_DECREF(data);
-            return tell((PyObject *)self, name_ended, NULL);
+            return ended(self);
         }
         /* A short read means that nothing is left; an end that came with it is told by the event. */
         int is_all = came < size && !self->hung;
@@ -133,12 +130,6 @@ static int read_all(Transport *self)
     return 0;
 }
 
-static PyObject *done(int failed)
-{
-    if (failed) return NULL;
-    Py_RETURN_NONE;
-}
-
 static PyObject *transport_ready(Transport *self, PyObject *what)
 {
     if (!self->direct) return done(tell((PyObject *)self, name_ready_in_python, what));
@@ -154,10 +145,14 @@ static PyObject *transport_ready(Transport *self, PyObject *what)
     Py_RETURN_NONE;
 }
 
+int read_again(Transport *self)
+{
+    return self->direct ? read_all(self) : tell((PyObject *)self, name_read_in_python, NULL);
+}
+
 static PyObject *transport_read(Transport *self, PyObject *ignored)
 {
-    if (!self->direct) return done(tell((PyObject *)self, name_read_in_python, NULL));
-    return done(read_all(self));
+    return done(read_again(self));
 }
 
 /* Send octets now; gives -1 with an exception. */
@@ -196,7 +191,7 @@ static int leave(Transport *self)
 static int keep(Transport *self, PyObject *data)
 {
     if (!self->engine || PyBytes_GET_SIZE(data) > held_octets) return 0;
-    PyObject *leaving = PyObject_GetAttr(self->engine, name_leaving);
+    PyObject *leaving = engine_leaving(self->engine);
     if (!leaving) return -1;
     int kept = 0;
     if (PyList_CheckExact(leaving)) {
@@ -233,6 +228,7 @@ static PyMethodDef transport_methods[] = {
     {"write", (PyCFunction)transport_write, METH_O,
      "Send octets, at the end of the turn; what the kernel does not take is sent later."},
     {"leave", (PyCFunction)transport_leave, METH_NOARGS, "Send what was written in this turn."},
+    LIFE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
@@ -384,23 +380,25 @@ static PyObject *set_sizes(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
     {"accept", accept_one, METH_O,
-     "accept(descriptor)\n\nTake a connection from a listening descriptor: a socket, and the address of the peer, which\n"
-     "is None where a text and a port are not all of it.  None where nobody waits."},
+     "accept(listening)\n\nTake a connection from a listening socket, and its peer: an address and a port.  None where\n"
+     "nobody waits."},
     {"socket", (PyCFunction)(void (*)(void))make_socket, METH_FASTCALL, "socket(family, type)\n\nMake a socket."},
     {"set_socket", set_socket, METH_O, "set_socket(type)\n\nSay of which class sockets are made."},
-    {"turn", turn, METH_VARARGS,
-     "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
-     "raises is given to `failed`, with the exception."},
-    {"leave", (PyCFunction)(void (*)(void))leave_all, METH_FASTCALL,
-     "leave(transports, failed)\n\nSend what these have kept until the end of the turn."},
-    {"watch", (PyCFunction)(void (*)(void))watch, METH_FASTCALL,
-     "watch(epoll, descriptor, events)\n\nLet an epoll tell of a descriptor."},
+    {"serve", (PyCFunction)(void (*)(void))serve, METH_FASTCALL,
+     "serve(port, class, most)\n\nGive each connection that waits a transport of the class, and a protocol of the port's\n"
+     "factory."},
+    {"set_ends", (PyCFunction)(void (*)(void))set_ends, METH_FASTCALL,
+     "set_ends(class, reason, classes)\n\nSay what addresses are, why a connection ends that does not break, and of which\n"
+     "classes protocols hear that their peer sends no more."},
+    {"set_side", (PyCFunction)(void (*)(void))set_side, METH_FASTCALL,
+     "set_side(class, reason, seconds)\n\nSay where members of a wire lie, why it ends that does not break, and how long\n"
+     "one that was closed may linger."},
     {"set_dial", set_dial, METH_VARARGS,
      "set_dial(dial, transport, places)\n\nSay of which classes attempts and transports are made, and how many\n"
      "places are remembered."},
     {"set_reaching", set_reaching, METH_VARARGS,
-     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, of what each new\n"
-     "connection is a copy, and what is remembered of addresses."},
+     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, what makes connections\n"
+     "and what holds for them, and what is remembered of addresses."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -413,11 +411,8 @@ static const struct {
 } names[] = {
     {&name_data_received, "dataReceived"},
     {&name_ready, "ready"},
-    {&name_soon, "soon"},
     {&name_run, "run"},
     {&name_read_paced, "_read_paced"},
-    {&name_read_on, "_read_on"},
-    {&name_ended, "_ended"},
     {&name_broken, "_broken"},
     {&name_can_write, "_can_write"},
     {&name_write_rest, "_write_rest"},
@@ -425,19 +420,8 @@ static const struct {
     {&name_read_in_python, "_read_in_python"},
     {&name_write_in_python, "_write_in_python"},
     {&name_leave_in_python, "_leave_in_python"},
-    {&name_leaving, "leaving"},
     {&name_leave, "leave"},
 };
-
-static int add_dialling(PyObject *module)
-{
-#define KEEP(name, text)                                                                                               \
-    if (keep_name(&NAMED(name), text)) return -1;
-    DIAL_NAMES(KEEP)
-#undef KEEP
-    return add_type(module, &patience_spec, &patience_type) || add_type(module, &dial_spec, &dial_type) ||
-           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type);
-}
 
 static int add_transport(PyObject *module)
 {
@@ -450,8 +434,8 @@ static int add_transport(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type) ||
-           add_dialling(module);
+    if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
+    return add_engine(module) || add_life(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)

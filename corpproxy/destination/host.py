@@ -11,9 +11,11 @@ decimal, so that the rules about addresses see what would be dialled.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NoReturn
 
+from corpproxy import twins
 from corpproxy.destination.labels import LabelError, to_ascii
 from corpproxy.destination.model import Host
 from corpproxy.errors import ProtocolError
@@ -87,9 +89,9 @@ def parse_authority(written: bytes) -> tuple[Host, int]:
 
 def _normal(written: bytes) -> Host:
     """Bring a host to its normal form: the ordinary ones fast, the others step by step."""
-    lower = written.lower()
-    if _ORDINARY.fullmatch(lower) and len(lower) <= MAX_NAME:
-        return Host(lower.decode())
+    ordinary = _ordinary(written)
+    if ordinary is not None:
+        return ordinary
     if len(written) > MAX_WRITTEN_OCTETS:
         _refuse("it is too long")
     if not written:
@@ -97,6 +99,20 @@ def _normal(written: bytes) -> Host:
     if written[:1] == b"[" or (b":" in written and written.count(b":") > 1):
         return _ipv6(written)
     return _name_or_ipv4(_decoded(written))
+
+
+def ordinary_in_python(written: bytes) -> Host | None:
+    """Give the host that has nothing odd about it; ``native/target.c`` is made after it."""
+    lower = written.lower()
+    return Host(lower.decode()) if _ORDINARY.fullmatch(lower) and len(lower) <= MAX_NAME else None
+
+
+_ordinary: Callable[[bytes], Host | None]
+if twins.section is None:
+    _ordinary = ordinary_in_python
+else:
+    twins.section.set_host(Host)
+    _ordinary = twins.section.host
 
 
 def _encoded(written: str) -> bytes:

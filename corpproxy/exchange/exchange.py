@@ -18,12 +18,11 @@ from corpproxy.http1.head import RequestHead
 from corpproxy.http1.target import Form, Target
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.policy.model import Answer as AnswerFacts
-from corpproxy.policy.model import Decision
+from corpproxy.policy.model import Decision, Facts
 
 if TYPE_CHECKING:
     from corpproxy.exchange.known import Known
     from corpproxy.exchange.limited import Held
-    from corpproxy.policy.decide import Lasting
     from corpproxy.policy.limits import Applied
 
 
@@ -49,7 +48,7 @@ class Exchange:
     from the end of the road on.  ``standing`` is the decision that lets it go on,
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
-    ``lasts`` how long the decision holds for others like it.  ``limited`` are the
+    ``facts`` are what it was decided by, where the decision may hold for others like it.  ``limited`` are the
     limits that held when it began, ``held`` is what holds it to them.
     Times are POSIX seconds, durations seconds; -1 is not measured.  ``connect_ms`` is as records have
     it: a small number is no object that an open tunnel keeps.
@@ -70,6 +69,7 @@ class Exchange:
         "decision",
         "destination",
         "ended",
+        "facts",
         "failure",
         "fields",
         "first_octet_seconds",
@@ -79,7 +79,6 @@ class Exchange:
         "in_force",
         "keep",
         "known",
-        "lasts",
         "limited",
         "listener",
         "method",
@@ -118,7 +117,7 @@ class Exchange:
         self.identity: Identity = ANONYMOUS
         self.destination: Destination | None = None
         self.known: Known | None = None
-        self.lasts: Lasting | None = None
+        self.facts: Facts | None = None
         self.decision: Decision | None = None
         self.standing: Decision | None = None
         self.ended: Ending | None = None
@@ -155,7 +154,7 @@ class Exchange:
         for others like it, which have had their turn.
         """
         self.head, self.target = _NO_HEAD, _NO_TARGET
-        self.method, self.lasts = _CONNECT, None
+        self.method, self.facts = _CONNECT, None
         fields = self.fields
         if fields is not None:
             # Kept with the section: to look for the field takes all lines off.

@@ -12,9 +12,10 @@ from corpproxy.exchange.known import Known
 from corpproxy.exchange.limited import with_notice
 from corpproxy.exchange.reach import address_refusal, dial_host
 from corpproxy.exchange.refusal import AddressRefused, AnswerTooLong
-from corpproxy.http1.forward import forward_request, forward_response, recipe_for
+from corpproxy.http1.forward import forward_plain, forward_request, forward_response, recipe_for
 from corpproxy.http1.framing import Framing, framing_toward
 from corpproxy.http1.methods import is_safe
+from corpproxy.http1.recipe import recipe_of
 from corpproxy.http1.steering import expects_continue, max_forwards, upgrade_protocol
 
 # Protocols a client may change to.  WebSocket is what browsers ask for; h2c, which would carry
@@ -92,30 +93,13 @@ def same_request(exchange: Exchange, known: Known) -> bytes:
 
 
 def _first_fetch(exchange: Exchange) -> Fetch:
-    expects_continue(exchange.head)  # refuses what nobody can meet, before anything is sent
-    known = exchange.known
-    destination, decision, in_force = exchange.destination, exchange.decision, exchange.in_force
+    known, destination, decision = exchange.known, exchange.destination, exchange.decision
     assert destination is not None
     assert decision is not None
-    host = _AUTHORITIES[destination.host.name, destination.port]
-    via, upgrade = in_force.via, _upgrade(exchange) is not None
-    forwarded_for = exchange.client.encode() if in_force.forwarding.forwarded_for else None
-    head = forward_request(
-        exchange.head,
-        exchange.target,
-        host=host,
-        body=exchange.body,
-        via=via,
-        forwarded_for=forwarded_for,
-        upgrade=upgrade,
-        max_forwards=max_forwards(exchange.head),
-    )
-    dial = dial_host(exchange)
+    head = _first_head(exchange, _AUTHORITIES[destination.host.name, destination.port])
+    dial = dial_host(exchange) if exchange.in_force.safe_search.entries else destination.host
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-        known.fields = recipe_for(
-            exchange.head, host=host, via=via, forwarded_for=forwarded_for, upgrade=upgrade
-        )
     return Fetch(
         dial,
         destination.port,
@@ -124,6 +108,33 @@ def _first_fetch(exchange: Exchange) -> Fetch:
         exchange.method,
         decision.safety.addresses,
     )
+
+
+def _first_head(exchange: Exchange, host: bytes) -> bytes:
+    """Write the head for the server; where the exchange is known, the next one like it is told how."""
+    head, known, in_force = exchange.head, exchange.known, exchange.in_force
+    tells_of_client = in_force.forwarding.forwarded_for
+    plain = None if tells_of_client else forward_plain(head, exchange.target.path, host, in_force.via)
+    if plain is not None:
+        if known is not None:
+            known.fields = recipe_of(head.fields, plain[plain.index(b"\r\n") :])
+        return plain
+    expects_continue(head)  # refuses what nobody can meet, before anything is sent
+    via, upgrade = in_force.via, _upgrade(exchange) is not None
+    forwarded_for = exchange.client.encode() if tells_of_client else None
+    written = forward_request(
+        head,
+        exchange.target,
+        host=host,
+        body=exchange.body,
+        via=via,
+        forwarded_for=forwarded_for,
+        upgrade=upgrade,
+        max_forwards=max_forwards(head),
+    )
+    if known is not None:
+        known.fields = recipe_for(head, host=host, via=via, forwarded_for=forwarded_for, upgrade=upgrade)
+    return written
 
 
 class _Authorities(dict[tuple[str, int], bytes]):

@@ -11,6 +11,15 @@ from corpproxy.exchange.refusal import Refusal, SignInRefused, SignInUnavailable
 from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
 
 
+def recognised(exchange: Exchange) -> Identity | None:
+    """Give who sent credentials that were checked before; None leaves the question to `identify`."""
+    in_force = exchange.in_force
+    if not in_force.challenges or exchange.mode is Mode.PORTAL:
+        return None
+    value = exchange.head.fields.get(b"proxy-authorization")
+    return None if value is None else in_force.recall(value, exchange.started)
+
+
 async def identify(exchange: Exchange) -> Identity:
     """
     Give the identity behind an exchange.

@@ -88,6 +88,8 @@ class Known:
 def recall(exchange: Exchange) -> bool:
     """Take over what is known of an exchange; False when nothing is, and it has to find out itself."""
     head = exchange.head
+    if not head.fields.outline.known:
+        return False
     target = head.target
     # The target of a tunnel is its authority.
     cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
@@ -128,13 +130,14 @@ def remember(exchange: Exchange) -> None:
     Of the first one only that it came is kept, as a number: most that come once come no more, and what is
     kept for nobody costs time and memory.  Where two have the same number, one is kept too early, no more.
     """
-    head, destination, decision, lasts = (
+    head, destination, decision, facts = (
         exchange.head,
         exchange.destination,
         exchange.decision,
-        exchange.lasts,
+        exchange.facts,
     )
-    if lasts is None or decision is None or destination is None:
+    policy = exchange.in_force.policy
+    if facts is None or decision is None or destination is None or not policy.is_lasting:
         return
     if decision.effect is not Effect.ALLOW or exchange.mode is not Mode.FORWARD or not is_plain(head):
         return
@@ -150,6 +153,9 @@ def remember(exchange: Exchange) -> None:
             outline.know(came, None, MAX_KNOWN)
         return
     if exchange.target.form not in _FORMS or exchange.target.path != path:
+        return
+    lasts = policy.lasts(decision, facts)
+    if lasts is None:
         return
     in_force = exchange.in_force
     if path and in_force.classifier.looks_at_paths(destination.host):

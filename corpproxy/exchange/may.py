@@ -20,9 +20,9 @@ from corpproxy.policy.model import Decision, Effect, Facts
 PORTAL = Decision(Effect.ALLOW, "portal", NOWHERE, "the portal answers everybody")
 
 
-async def decide(exchange: Exchange) -> Decision:
-    """Give the decision about an exchange, looking up the host first where a rule asks for its address."""
-    destination = exchange.destination
+def decided(exchange: Exchange) -> Decision | None:
+    """Give the decision about an exchange; None where a rule asks for the address, see `decide`."""
+    destination, in_force = exchange.destination, exchange.in_force
     assert destination is not None
     if exchange.mode is Mode.PORTAL or (
         destination.path and is_portal(exchange, destination.host, destination.port)
@@ -31,32 +31,46 @@ async def decide(exchange: Exchange) -> Decision:
             # Its pages are a person's own.
             raise challenge(exchange)
         return PORTAL
-    in_force = exchange.in_force
-    facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
     if in_force.needs_addresses:
-        try:
-            await _look_up(exchange, facts)
-        except UpstreamError:
-            # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
-            facts.address_classes = exchange.address_classes = frozenset()
-            facts.addresses = exchange.addresses = frozenset()
-            facts.countries = exchange.countries = frozenset()
-            facts.asns = exchange.asns = frozenset()
-            _ask_who(exchange, facts)
-            decision = in_force.policy.decide(facts, in_force.grants)
-            if decision.effect is Effect.ALLOW:
-                raise
-            return decision
-    _ask_who(exchange, facts)
-    decision = in_force.policy.decide(facts, in_force.grants)
-    exchange.lasts = in_force.policy.lasts(decision, facts)
-    return decision
+        return None
+    facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
+    if facts.identity is UNASKED:
+        _ask_who(exchange, facts)
+    # What they are for others like it, those find out if they come.
+    exchange.facts = facts
+    return in_force.policy.decide(facts, in_force.grants)
+
+
+async def decide(exchange: Exchange) -> Decision:
+    """Give the decision about an exchange where a rule asks for the address of its host: look that up."""
+    destination = exchange.destination
+    assert destination is not None
+    facts = facts_of(exchange, destination, exchange.identity, destination.categories, exchange.started)
+    try:
+        await _look_up(exchange, facts)
+    except UpstreamError:
+        # What has no address is still refused, or sent elsewhere, by rules that do not ask for one.
+        facts.address_classes = exchange.address_classes = frozenset()
+        facts.addresses = exchange.addresses = frozenset()
+        facts.countries = exchange.countries = frozenset()
+        facts.asns = exchange.asns = frozenset()
+        decision = _decided(exchange, facts)
+        if decision.effect is Effect.ALLOW:
+            raise
+        return decision
+    return _decided(exchange, facts)
+
+
+def _decided(exchange: Exchange, facts: Facts) -> Decision:
+    """The decision once the addresses are known, or known to be missing; it is never that of others."""
+    in_force = exchange.in_force
+    if facts.identity is UNASKED:
+        _ask_who(exchange, facts)
+    return in_force.policy.decide(facts, in_force.grants)
 
 
 def _ask_who(exchange: Exchange, facts: Facts) -> None:
     """Ask to sign in where the rules depend on who it is and nobody has been asked yet."""
-    if facts.identity is not UNASKED:
-        return
     if exchange.in_force.policy.asks_who(facts):
         raise challenge(exchange)
     exchange.identity = facts.identity = ANONYMOUS

@@ -17,9 +17,9 @@ from corpproxy.exchange.classify import classify
 from corpproxy.exchange.commands import Respond
 from corpproxy.exchange.drain import drain
 from corpproxy.exchange.exchange import Exchange
-from corpproxy.exchange.identify import identify
+from corpproxy.exchange.identify import identify, recognised
 from corpproxy.exchange.known import recall, remember
-from corpproxy.exchange.may import decide
+from corpproxy.exchange.may import decide, decided
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
 
 # What the stations raise instead of an outcome; anything else is a bug of ours and ends the connection.
@@ -31,8 +31,8 @@ async def live(exchange: Exchange) -> None:
     try:
         if exchange.known is None and not recall(exchange):
             exchange.destination = classify(exchange)
-            exchange.identity = await identify(exchange)
-            exchange.decision = await decide(exchange)
+            exchange.identity = recognised(exchange) or await identify(exchange)
+            exchange.decision = decided(exchange) or await decide(exchange)
             remember(exchange)
         exchange.result = await act(exchange)
     except (Refusal, ProtocolError, UpstreamError, TunnelEnded) as failure:

@@ -106,9 +106,22 @@ def _plain_fields(head: RequestHead, host: bytes, via: bytes | None) -> bytes:
     Nothing frames content in it, no name is repeated, and Connection names nothing.
     """
     assert twins.section is not None
-    via_line = b"" if via is None else b"Via: 1.%d %b" % (head.version - 10, via)
     written: bytes = twins.section.forward(
-        head.fields.section, _ANONYMOUS_DROP_NAMES, b"Host: " + host, via_line
+        b"", b"", head.fields.section, _ANONYMOUS_DROP_NAMES, host, via, head.version
+    )
+    return written
+
+
+def forward_plain(head: RequestHead, path: bytes, host: bytes, via: bytes | None) -> bytes | None:
+    """
+    Write what `forward_request` writes of a plain head, for a server that is told nothing of the client.
+
+    None where that is to write it.  Nothing is noted of the section: most of those that are plain come once.
+    """
+    if twins.section is None or not head.fields.outline.is_plain:
+        return None
+    written: bytes = twins.section.forward(
+        head.method, path, head.fields.section, _ANONYMOUS_DROP_NAMES, host, via, head.version
     )
     return written
 

@@ -6,6 +6,7 @@ import enum
 import re
 from typing import NamedTuple
 
+from corpproxy import twins
 from corpproxy.errors import ProtocolError
 from corpproxy.http1.head import RequestHead
 from corpproxy.http1.refusals import refuse
@@ -95,6 +96,11 @@ def parse_target(head: RequestHead, scheme: str = "http") -> Target:
     form that the method does not allow, no Host or several in HTTP/1.1: ProtocolError.
     """
     written = head.target
+    if twins.section is not None:
+        target: Target | None = twins.section.target(head.method, written, head.fields.section)
+        # What nearly all requests ask for; the others are for what follows.
+        if target is not None:
+            return target
     host, port = _host_field(head)
     if head.method == b"CONNECT":
         return _connect_target(written)
@@ -163,3 +169,7 @@ def _absolute_target(written: bytes, method: bytes) -> Target:
     elif path[:1] == b"?":
         path = b"/" + path
     return Target(Form.ABSOLUTE, scheme, host, port or default_port, path)
+
+
+if twins.section is not None:
+    twins.section.set_target(Target, Form.ABSOLUTE, Form.AUTHORITY)

@@ -95,6 +95,7 @@ class Policy:
     ``networks`` are the networks that rules name.  ``missing_categories`` are those of lists that could not
     be read and that the policy wants to count then: what refuses by them refuses everything, what allows by
     them allows nothing (`EVERY_CATEGORY` stands for all).  ``time_zone`` is that of sentences.
+    ``is_lasting`` says whether what is decided may hold for others like it (see `lasts`).
     Raises ValueError for a network or an expression that is none; the readers of the policy
     file have found these before.
     """
@@ -120,7 +121,7 @@ class Policy:
         self._periods = Periods([rule.stage.period for rule in self.rules])
         self._facts_read = frozenset(self._all_reads() - {"at"} | _SAFETY_READS)
         self._key = _key_reader(self._facts_read, self.stages)
-        self._is_lasting = self.reads - _PATH <= _LASTING
+        self.is_lasting = self.reads - _PATH <= _LASTING
         self._reads_path = "path" in self.reads
         self._answers = [_Answer(rule, self.safety, missing_categories) for rule in self.rules]
         self._by_rule_alone = [Found(number) for number in range(-1, len(self.rules))]
@@ -201,7 +202,7 @@ class Policy:
         None where it does not: where something that differs between them was looked at, or where a grant
         had a say.
         """
-        if not self._is_lasting:
+        if not self.is_lasting:
             return None
         key = self._key(facts)
         if self._young.get(key) is not decision and self._old.get(key) is not decision:

@@ -36,7 +36,7 @@ FIRST_TUNNEL_OCTETS = 3_900
 CONNECTION_OCTETS = 1_250
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
-FUNCTION_CALLS = 400
+FUNCTION_CALLS = 320
 
 
 class TunnelCostTests(SynchronousTestCase):
@@ -107,7 +107,7 @@ class TunnelCostTests(SynchronousTestCase):
             bench.open(number)
         one, other = bench.proxy.admission.tunnels
         self.assertIsNone(one.exchange.known)
-        self.assertIsNone(one.exchange.lasts)
+        self.assertIsNone(one.exchange.facts)
         self.assertIs(one.exchange.destination, other.exchange.destination)
         self.assertIs(one.exchange.method, other.exchange.method)
         self.assertIs(one.upstream.server, other.upstream.server)

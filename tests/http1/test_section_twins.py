@@ -15,6 +15,7 @@ from corpproxy.http1.fields import Fields
 from corpproxy.http1.framing import NO_BODY, keeps_alive
 from corpproxy.http1.head import RequestHead
 from corpproxy.http1.steering import _NEVER_PLAIN, _PLAINLY_ALIVE, _PLAINLY_CLOSING, is_plain
+from corpproxy.http1.target import Form, Target
 from tests.support.rows import rows, tabular
 
 BROWSER = (
@@ -109,6 +110,20 @@ class SectionTwinsTests(SynchronousTestCase):
         """What it says for sure; all else is left to Python."""
         self.assertEqual(self.surely(section), getattr(self.compiled, expected) if expected else 0)
 
+    def test_whole(self):
+        """The whole request is the one that Python writes; a head that is not plain is left to that."""
+        head = head_of(BROWSER)
+        target = Target(Form.ABSOLUTE, "http", b"a.example", 80, b"/x?y")
+        self.patch(twins, "section", self.compiled)
+        self.assertIsNone(forward_module.forward_plain(head, target.path, b"a.example", b"corpproxy"))
+        self.assertTrue(is_plain(head))
+        for via in (b"corpproxy", None):
+            written = forward_module.forward_plain(head, target.path, b"a.example", via)
+            self.patch(twins, "section", None)
+            expected = forward_module.forward_request(head, target, host=b"a.example", via=via)
+            self.patch(twins, "section", self.compiled)
+            self.assertEqual(written, expected)
+
     def test_browser(self):
         """A browser's section: what is for the proxy stays here, Host is ours, Via is added."""
         written = self.forward(BROWSER, b"example.com", b"corpproxy")
@@ -127,7 +142,9 @@ class SectionTwinsTests(SynchronousTestCase):
             lambda: self.compiled.is_plain(b"", ("a",), (), ()),
             lambda: self.compiled.is_plain(b"", (), (), (None,)),
             lambda: self.compiled.is_plain(b"", (), ()),
-            lambda: self.compiled.forward(b"", (), b"Host: a", None),
+            lambda: self.compiled.forward(b"GET", b"/", b"", (), b"a", None),
+            lambda: self.compiled.forward(b"GET", b"/", b"", (), b"a", "via", 11),
+            lambda: self.compiled.forward(b"GET", b"/", b"", (), b"a", None, "11"),
         ):
             self.assertRaises(TypeError, call)
 

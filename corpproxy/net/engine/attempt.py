@@ -55,7 +55,7 @@ class Attempt:
         engine = self._engine
         engine.patience.wait(self, timeout)
         # A member before the kernel knows it: the engine may stop first.
-        engine.members[connection.fileno()] = self
+        engine.put(connection.fileno(), self)
         engine.at_end(self._connect)
 
     def _connect(self) -> None:

@@ -59,7 +59,7 @@ class _Dial(Attempt):
         protocol = caller.build()
         transport = self._transport = Transport(engine, connection, self._address)
         transport.protocol = protocol
-        engine.members[connection.fileno()] = transport
+        engine.put(connection.fileno(), transport)
         protocol.makeConnection(transport)
         self._socket = self._transport = self._caller = None
         caller.arrived(protocol)

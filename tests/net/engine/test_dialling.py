@@ -70,7 +70,7 @@ class Refusing:
         self.closed = False
 
     def fileno(self) -> int:
-        return 1_000_000
+        return 900
 
     def connect_ex(self, address: Any) -> int:
         if self.raises:
@@ -98,6 +98,11 @@ class InEngine:
     def dial(self, make: Callable[..., Any] = make_socket, timeout: float = 10.0, bind: Any = None) -> Any:
         dialler = self.twin(self.engine, make)
         return dialler.dial_one(*self.address, self.caller, timeout, bind)
+
+    def without_kernel(self) -> None:
+        """Let the engine watch what is no descriptor."""
+        self.engine._descriptor = -1
+        self.engine._register = lambda *watched: None
 
     def accept(self) -> socket.socket:
         accepted, _ = self.listening.accept()
@@ -196,7 +201,7 @@ class _DialTests(InEngine):
     def test_late(self) -> Any:
         """A server that does not answer in time is given up."""
         refusing = Refusing(errno.EINPROGRESS)
-        self.patch(self.engine, "_register", lambda *watched: None)
+        self.without_kernel()
         self.dial(lambda *kind: refusing, timeout=0.01)
         self.assertEqual((yield self.caller.over), "connect-timeout")
         self.assertTrue(refusing.closed)
@@ -225,7 +230,7 @@ class _DialTests(InEngine):
     def test_stopping(self) -> None:
         """A reactor that stops while it is connected to the server ends the attempt, and says so."""
         refusing = Refusing(errno.EINPROGRESS)
-        self.patch(self.engine, "_register", lambda *watched: None)
+        self.without_kernel()
         self.dial(lambda *kind: refusing)
         self.engine.stop()
         self.assertTrue(refusing.closed)
