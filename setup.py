@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 HEADERS = [
-    f"native/{name}.h" for name in ("ahead", "digest", "form", "lanes", "module", "section", "slots", "wire")
+    f"native/{name}.h"
+    for name in ("ahead", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
 ]
 
 
@@ -39,6 +40,6 @@ setup(
         part("rest"),
         part("road"),
         part("section", "target"),
-        part("wire", "sockets", "turn"),
+        part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )

@@ -82,7 +82,9 @@ class Kernel:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
-        self.descriptors: Iterator[int] = itertools.count(100_000)
+        self.descriptors: Iterator[int] = itertools.count(3)
+        # As a kernel does, descriptors that were closed are given again.
+        self.closed: list[int] = []
         self.events: list[tuple[int, int]] = []
         self.made: deque[Socket] = deque()
 
@@ -92,6 +94,10 @@ class Kernel:
         made = Socket(self)
         self.made.append(made)
         return made
+
+    def descriptor(self) -> int:
+        """The number of a new socket."""
+        return self.closed.pop() if self.closed else next(self.descriptors)
 
     # As an epoll.
 
@@ -120,7 +126,7 @@ class Socket:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.descriptor = next(kernel.descriptors)
+        self.descriptor = kernel.descriptor()
         self.came: bytes = b""
         self.ended = False
         self.sent = 0
@@ -160,6 +166,7 @@ class Socket:
 
     def close(self) -> None:
         self.kernel.calls["close"] += 1
+        self.kernel.closed.append(self.descriptor)
 
 
 class Listening(Socket):
@@ -189,6 +196,7 @@ class Bench:
         self.engine._epoll.close()
         self.engine._epoll = self.kernel  # type: ignore[assignment]
         self.engine._register = self.kernel.register
+        self.engine._descriptor = -1
         self.proxy.connector = EngineReactor(self.engine, self.kernel.socket)
         self.listening = Listening(self.kernel)
         factory = ClientFactory(self.proxy, Mode.FORWARD, "forward")

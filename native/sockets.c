@@ -70,20 +70,29 @@ PyObject *set_socket(PyObject *module, PyObject *type)
     Py_RETURN_NONE;
 }
 
+/* The peer of a connection whose address a text is not all of, as the library has it. */
+static PyObject *full_peer(PyObject *connection)
+{
+    PyObject *name = PyObject_CallMethod(connection, "getpeername", NULL);
+    PyObject *peer = name ? PySequence_GetSlice(name, 0, 2) : NULL;
+    Py_XDECREF(name);
+    return peer;
+}
+
 PyObject *accept_one(PyObject *module, PyObject *listening)
 {
     struct sockaddr_storage peer;
     socklen_t octets = sizeof peer;
-    long descriptor = PyLong_AsLong(listening);
-    if (descriptor == -1 && PyErr_Occurred()) return NULL;
-    int fd = accept4((int)descriptor, (struct sockaddr *)&peer, &octets, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int descriptor = PyObject_AsFileDescriptor(listening);
+    if (descriptor < 0) return NULL;
+    int fd = accept4(descriptor, (struct sockaddr *)&peer, &octets, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) Py_RETURN_NONE;
         return failed();
     }
     PyObject *taken = new_socket(fd, peer.ss_family);
     if (!taken) return NULL;
-    PyObject *address = is_plain(&peer) ? peer_of(&peer) : Py_NewRef(Py_None);
+    PyObject *address = is_plain(&peer) ? peer_of(&peer) : full_peer(taken);
     PyObject *both = address ? PyTuple_Pack(2, taken, address) : NULL;
     Py_XDECREF(address);
     Py_DECREF(taken);
@@ -192,7 +201,7 @@ static PyObject *socket_shutdown(Socket *self, PyObject *how)
     return shutdown(self->fd, (int)which) ? failed() : Py_NewRef(Py_None);
 }
 
-static void close_once(Socket *self)
+void close_own(Socket *self)
 {
     int fd = self->fd;
     self->fd = -1;
@@ -201,7 +210,7 @@ static void close_once(Socket *self)
 
 static PyObject *socket_close(Socket *self, PyObject *ignored)
 {
-    close_once(self);
+    close_own(self);
     Py_RETURN_NONE;
 }
 
@@ -213,7 +222,7 @@ static PyObject *socket_fileno(Socket *self, PyObject *ignored)
 static void socket_dealloc(Socket *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    close_once(self);
+    close_own(self);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }

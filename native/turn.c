@@ -9,31 +9,35 @@
 
 enum { MOST_EVENTS = 1024 };
 
-/* The exception that a member raised is its own affair: `failed` takes it; what is no Exception ends the turn. */
-static int member_failed(PyObject *member, PyObject *failed)
+PyObject *caught(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return NULL;
     PyObject *type, *problem, *trace;
     PyErr_Fetch(&type, &problem, &trace);
     PyErr_NormalizeException(&type, &problem, &trace);
     if (problem && trace) PyException_SetTraceback(problem, trace);
-    PyObject *words[] = {member, problem};
-    PyObject *told = problem ? PyObject_Vectorcall(failed, words, 2, NULL) : NULL;
     Py_XDECREF(type);
-    Py_XDECREF(problem);
     Py_XDECREF(trace);
+    return problem;
+}
+
+/* The exception that a member raised is its own affair: `failed` takes it; what is no Exception ends the turn. */
+static int member_failed(PyObject *member, PyObject *failed)
+{
+    PyObject *problem = caught();
+    if (!problem) return -1;
+    PyObject *words[] = {member, problem};
+    PyObject *told = PyObject_Vectorcall(failed, words, 2, NULL);
+    Py_DECREF(problem);
     if (!told) return -1;
     Py_DECREF(told);
     return 0;
 }
 
-static int tell_member(PyObject *members, const struct epoll_event *event, PyObject *failed)
+static int tell_member(void *loop, const struct epoll_event *event, PyObject *failed)
 {
-    PyObject *key = PyLong_FromLong(event->data.fd);
-    if (!key) return -1;
-    PyObject *member = PyDict_GetItemWithError(members, key);
-    Py_DECREF(key);
-    if (!member) return PyErr_Occurred() ? -1 : 0;
+    PyObject *member = member_of(loop, event->data.fd);
+    if (!member) return 0;
     PyObject *events = PyLong_FromUnsignedLong(event->events);
     if (!events) return -1;
     Py_INCREF(member);
@@ -44,21 +48,19 @@ static int tell_member(PyObject *members, const struct epoll_event *event, PyObj
     return told;
 }
 
-PyObject *turn(PyObject *module, PyObject *args)
+int take_turn(int descriptor, void *loop, int most, PyObject *failed)
 {
     struct epoll_event events[MOST_EVENTS];
-    int descriptor, most;
-    PyObject *members, *failed;
-    if (!PyArg_ParseTuple(args, "iO!iO", &descriptor, &PyDict_Type, &members, &most, &failed)) return NULL;
     if (most < 1 || most > MOST_EVENTS) most = MOST_EVENTS;
     int many = epoll_wait(descriptor, events, most, 0);
     if (many < 0) {
-        if (errno == EINTR) Py_RETURN_NONE;
-        return PyErr_SetFromErrno(PyExc_OSError);
+        if (errno == EINTR) return 0;
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
     }
     for (int i = 0; i < many; i++)
-        if (tell_member(members, &events[i], failed)) return NULL;
-    Py_RETURN_NONE;
+        if (tell_member(loop, &events[i], failed)) return -1;
+    return 0;
 }
 
 /* One that raises is given to `failed`, as in a turn. */
@@ -67,31 +69,21 @@ static int leave_one(PyObject *one, PyObject *failed)
     return leave_turn(one) ? member_failed(one, failed) : 0;
 }
 
-PyObject *leave_all(PyObject *module, PyObject *const *words, Py_ssize_t many)
+int leave_each(PyObject *leaving, PyObject *failed)
 {
-    if (many != 2 || !PyList_CheckExact(words[0])) {
-        PyErr_SetString(PyExc_TypeError, "a list and a function are expected");
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(words[0]); i++) {
-        PyObject *one = Py_NewRef(PyList_GET_ITEM(words[0], i));
-        int left = leave_one(one, words[1]);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(leaving); i++) {
+        PyObject *one = Py_NewRef(PyList_GET_ITEM(leaving, i));
+        int left = leave_one(one, failed);
         Py_DECREF(one);
-        if (left) return NULL;
+        if (left) return -1;
     }
-    Py_RETURN_NONE;
+    return 0;
 }
 
-PyObject *watch(PyObject *module, PyObject *const *words, Py_ssize_t many)
+int watch_one(int epoll, int descriptor, uint32_t events)
 {
-    if (many != 3) {
-        PyErr_SetString(PyExc_TypeError, "watch(epoll, descriptor, events)");
-        return NULL;
-    }
-    long epoll = PyLong_AsLong(words[0]), descriptor = PyLong_AsLong(words[1]);
-    unsigned long events = PyLong_AsUnsignedLong(words[2]);
-    if (PyErr_Occurred()) return NULL;
-    struct epoll_event wanted = {.events = (uint32_t)events, .data.fd = (int)descriptor};
-    if (epoll_ctl((int)epoll, EPOLL_CTL_ADD, (int)descriptor, &wanted)) return PyErr_SetFromErrno(PyExc_OSError);
-    Py_RETURN_NONE;
+    struct epoll_event wanted = {.events = events, .data.fd = descriptor};
+    if (!epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &wanted)) return 0;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return -1;
 }

@@ -8,7 +8,7 @@
  * microseconds is to stand in line behind the thread that writes records.
  */
 #define _GNU_SOURCE
-#include "wire.h"
+#include "life.h"
 #include <structmember.h>
 #include <errno.h>
 #include <stddef.h>
@@ -23,31 +23,16 @@ static const uint32_t WRITABLE = EPOLLOUT | EPOLLERR | EPOLLHUP;
 
 /* Names of what is called for each event, made once. */
 PyObject *name_ready;
-static PyObject *name_data_received, *name_soon, *name_read_on, *name_ended, *name_broken;
+static PyObject *name_data_received, *name_broken;
 static PyObject *name_can_write, *name_write_rest, *name_run, *name_read_paced;
 static PyObject *name_ready_in_python, *name_read_in_python, *name_write_in_python, *name_leave_in_python;
-static PyObject *name_leaving, *name_leave;
+static PyObject *name_leave;
 
 /*
  * How much is read at a time: at first, when there is more, and in one turn; and what of that which is written
  * in a turn leaves at its end.  The twin hands it in.
  */
 static int read_octets = 16 * 1024, bulk_octets = 256 * 1024, turn_octets = 1024 * 1024, held_octets = 16 * 1024;
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
-    Py_ssize_t out_octets;
-    int fd;
-    /* Whether `socket` is a socket of the kernel; another one is for the twin. */
-    char direct;
-    char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
-} Transport;
-
-static int is_there(PyObject *object)
-{
-    return object && object != Py_None;
-}
 
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
 int tell(PyObject *whom, PyObject *name, PyObject *what)
@@ -62,7 +47,7 @@ int tell(PyObject *whom, PyObject *name, PyObject *what)
 }
 
 /* Tell of the error that the kernel has just given. */
-static int broke(Transport *self)
+int broke(Transport *self)
 {
     PyErr_SetFromErrno(PyExc_OSError);
     PyObject *type, *problem, *trace;
@@ -77,11 +62,7 @@ static int broke(Transport *self)
 
 static int read_on_soon(Transport *self)
 {
-    PyObject *read_on = PyObject_GetAttr((PyObject *)self, name_read_on);
-    if (!read_on) return -1;
-    int told = self->engine ? tell(self->engine, name_soon, read_on) : 0;
-    Py_DECREF(read_on);
-    return told;
+    return self->engine ? engine_soon(self->engine, (PyObject *)self, READ_ON) : 0;
 }
 
 /* Octets from the kernel as bytes: NULL with an exception, or without one where `errno` says why not. */
@@ -127,7 +108,7 @@ static int read_all(Transport *self)
         Py_ssize_t came = PyBytes_GET_SIZE(data);
         if (!came) {
             Py_DECREF(data);
-            return tell((PyObject *)self, name_ended, NULL);
+            return ended(self);
         }
         /* A short read means that nothing is left; an end that came with it is told by the event. */
         int is_all = came < size && !self->hung;
@@ -148,12 +129,6 @@ static int read_all(Transport *self)
     return 0;
 }
 
-static PyObject *done(int failed)
-{
-    if (failed) return NULL;
-    Py_RETURN_NONE;
-}
-
 static PyObject *transport_ready(Transport *self, PyObject *what)
 {
     if (!self->direct) return done(tell((PyObject *)self, name_ready_in_python, what));
@@ -169,10 +144,14 @@ static PyObject *transport_ready(Transport *self, PyObject *what)
     Py_RETURN_NONE;
 }
 
+int read_again(Transport *self)
+{
+    return self->direct ? read_all(self) : tell((PyObject *)self, name_read_in_python, NULL);
+}
+
 static PyObject *transport_read(Transport *self, PyObject *ignored)
 {
-    if (!self->direct) return done(tell((PyObject *)self, name_read_in_python, NULL));
-    return done(read_all(self));
+    return done(read_again(self));
 }
 
 /* Send octets now; gives -1 with an exception. */
@@ -211,7 +190,7 @@ static int leave(Transport *self)
 static int keep(Transport *self, PyObject *data)
 {
     if (!self->engine || PyBytes_GET_SIZE(data) > held_octets) return 0;
-    PyObject *leaving = PyObject_GetAttr(self->engine, name_leaving);
+    PyObject *leaving = engine_leaving(self->engine);
     if (!leaving) return -1;
     int kept = 0;
     if (PyList_CheckExact(leaving)) {
@@ -248,6 +227,7 @@ static PyMethodDef transport_methods[] = {
     {"write", (PyCFunction)transport_write, METH_O,
      "Send octets, at the end of the turn; what the kernel does not take is sent later."},
     {"leave", (PyCFunction)transport_leave, METH_NOARGS, "Send what was written in this turn."},
+    LIFE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
@@ -278,7 +258,22 @@ static PyMemberDef transport_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyTypeObject *socket_type, *transport_type;
+static PyTypeObject *socket_type;
+PyTypeObject *transport_type;
+
+void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer)
+{
+    Py_XSETREF(self->engine, Py_NewRef(engine));
+    Py_XSETREF(self->socket, Py_NewRef(connection));
+    Py_XSETREF(self->peer, Py_NewRef(peer));
+    Py_XSETREF(self->out, Py_NewRef(Py_None));
+    Py_XSETREF(self->held, Py_NewRef(Py_None));
+    Py_XSETREF(self->producer, Py_NewRef(Py_None));
+    Py_XSETREF(self->pump, Py_NewRef(Py_None));
+    Py_XSETREF(self->feeder, Py_NewRef(Py_None));
+    Py_XSETREF(self->pace, Py_NewRef(Py_None));
+    self->connected = 1;
+}
 
 static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
@@ -295,16 +290,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
         if (self->fd == -1 && PyErr_Occurred()) return -1;
     }
     self->direct = (char)(is_own || PyObject_TypeCheck(connection, socket_type));
-    Py_XSETREF(self->engine, Py_NewRef(engine));
-    Py_XSETREF(self->socket, Py_NewRef(connection));
-    Py_XSETREF(self->peer, Py_NewRef(peer));
-    Py_XSETREF(self->out, Py_NewRef(Py_None));
-    Py_XSETREF(self->held, Py_NewRef(Py_None));
-    Py_XSETREF(self->producer, Py_NewRef(Py_None));
-    Py_XSETREF(self->pump, Py_NewRef(Py_None));
-    Py_XSETREF(self->feeder, Py_NewRef(Py_None));
-    Py_XSETREF(self->pace, Py_NewRef(Py_None));
-    self->connected = 1;
+    fill_transport(self, engine, connection, peer);
     return 0;
 }
 
@@ -389,17 +375,19 @@ static PyObject *set_sizes(PyObject *module, PyObject *args)
 
 static PyMethodDef functions[] = {
     {"accept", accept_one, METH_O,
-     "accept(descriptor)\n\nTake a connection from a listening descriptor: a socket, and the address of the peer, which\n"
-     "is None where a text and a port are not all of it.  None where nobody waits."},
+     "accept(listening)\n\nTake a connection from a listening socket, and its peer: an address and a port.  None where\n"
+     "nobody waits."},
     {"socket", (PyCFunction)(void (*)(void))make_socket, METH_FASTCALL, "socket(family, type)\n\nMake a socket."},
     {"set_socket", set_socket, METH_O, "set_socket(type)\n\nSay of which class sockets are made."},
-    {"turn", turn, METH_VARARGS,
-     "turn(descriptor, members, most, failed)\n\nTell the members of an epoll what has happened to them; one that\n"
-     "raises is given to `failed`, with the exception."},
-    {"leave", (PyCFunction)(void (*)(void))leave_all, METH_FASTCALL,
-     "leave(transports, failed)\n\nSend what these have kept until the end of the turn."},
-    {"watch", (PyCFunction)(void (*)(void))watch, METH_FASTCALL,
-     "watch(epoll, descriptor, events)\n\nLet an epoll tell of a descriptor."},
+    {"serve", (PyCFunction)(void (*)(void))serve, METH_FASTCALL,
+     "serve(port, class, most)\n\nGive each connection that waits a transport of the class, and a protocol of the port's\n"
+     "factory."},
+    {"set_ends", (PyCFunction)(void (*)(void))set_ends, METH_FASTCALL,
+     "set_ends(class, reason, classes)\n\nSay what addresses are, why a connection ends that does not break, and of which\n"
+     "classes protocols hear that their peer sends no more."},
+    {"set_side", (PyCFunction)(void (*)(void))set_side, METH_FASTCALL,
+     "set_side(class, reason, seconds)\n\nSay where members of a wire lie, why it ends that does not break, and how long\n"
+     "one that was closed may linger."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -412,11 +400,8 @@ static const struct {
 } names[] = {
     {&name_data_received, "dataReceived"},
     {&name_ready, "ready"},
-    {&name_soon, "soon"},
     {&name_run, "run"},
     {&name_read_paced, "_read_paced"},
-    {&name_read_on, "_read_on"},
-    {&name_ended, "_ended"},
     {&name_broken, "_broken"},
     {&name_can_write, "_can_write"},
     {&name_write_rest, "_write_rest"},
@@ -424,7 +409,6 @@ static const struct {
     {&name_read_in_python, "_read_in_python"},
     {&name_write_in_python, "_write_in_python"},
     {&name_leave_in_python, "_leave_in_python"},
-    {&name_leaving, "leaving"},
     {&name_leave, "leave"},
 };
 
@@ -439,7 +423,8 @@ static int add_transport(PyObject *module)
         Py_DECREF(sockets);
         if (!socket_type) return -1;
     }
-    return add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type);
+    if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
+    return add_engine(module) || add_life(module) || add_sides(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)

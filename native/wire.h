@@ -13,17 +13,76 @@ typedef struct {
     int fd, family;
 } Socket;
 
-extern PyTypeObject *own_socket_type;
+/* The transport of a socket. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
+    Py_ssize_t out_octets;
+    int fd;
+    /* Whether `socket` is a socket of the kernel; another one is for the twin. */
+    char direct;
+    char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
+} Transport;
+
+/* Give a new transport what it serves; `fd` and `direct` are set by who knows them. */
+void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer);
+
+extern PyTypeObject *own_socket_type, *transport_type;
 extern PyType_Spec socket_spec;
 
 /* See `functions` of wire.c. */
 PyObject *set_socket(PyObject *module, PyObject *type);
 PyObject *accept_one(PyObject *module, PyObject *listening);
+void close_own(Socket *self);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
 
-PyObject *turn(PyObject *module, PyObject *args);
-PyObject *leave_all(PyObject *module, PyObject *const *words, Py_ssize_t many);
-PyObject *watch(PyObject *module, PyObject *const *words, Py_ssize_t many);
+/* See turn.c: all that gives a number gives -1 where something raised. */
+int take_turn(int descriptor, void *loop, int most, PyObject *failed);
+int leave_each(PyObject *leaving, PyObject *failed);
+int watch_one(int epoll, int descriptor, uint32_t events);
+/* The exception that was raised, taken; NULL where it is no Exception, and goes on. */
+PyObject *caught(void);
+
+/*
+ * What is done for a transport before the engine sleeps again, and not at once: no bound method is made for it.
+ * CALL is for whatever can be called.
+ */
+enum deed { CALL, READ_ON, CLOSE, END_WRITING };
+
+/* See engine.c: an engine that is no Loop is told in Python. */
+int add_engine(PyObject *module);
+/* Who is told of a descriptor: borrowed, NULL where nobody is. */
+PyObject *member_of(void *loop, int fd);
+/* A member is told from now on: the kernel knows of the descriptor, or will; with `join` it does. */
+int engine_put(PyObject *engine, int fd, PyObject *member);
+int engine_join(PyObject *engine, int fd, PyObject *member);
+int engine_leave(PyObject *engine, int fd);
+/* Those with octets that leave at the end of the turn, a list; None between turns. */
+PyObject *engine_leaving(PyObject *engine);
+int engine_soon(PyObject *engine, PyObject *who, enum deed deed);
+int engine_at_end(PyObject *engine, PyObject *who, enum deed deed);
+
+/* See life.c. */
+int add_life(PyObject *module);
+int do_deed(PyObject *transport, enum deed deed);
+PyObject *name_of_deed(PyObject *transport, enum deed deed);
+PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many);
+PyObject *set_ends(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+/* See sides.c. */
+int add_sides(PyObject *module);
+PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+static inline int is_there(PyObject *object)
+{
+    return object && object != Py_None;
+}
+
+static inline PyObject *done(int failed)
+{
+    if (failed) return NULL;
+    Py_RETURN_NONE;
+}
 
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
 int tell(PyObject *whom, PyObject *name, PyObject *what);

@@ -26,6 +26,7 @@ class SignInMemory:
 
     Each half holds at most ``limit`` entries; the oldest goes first.  An entry holds from the moment it was
     made until its life ends: a clock that jumps back ends it too, as doubt costs one hash and nothing else.
+    Lives begin with whole seconds, so that those who sign in together share the numbers.
     ``right`` are those that were right, by their digests: name, since, until.
     """
 
@@ -35,6 +36,8 @@ class SignInMemory:
         self._right = _Half(limit)
         self._wrong = _Half(limit)
         self.right = self._right.entries
+        # When the last one began to be remembered, and until when it is.
+        self._second = self._ends = 0.0
 
     def digest(self, value: bytes) -> bytes:
         """Give the keyed digest of a field value: the same for the same value while this process lives."""
@@ -49,13 +52,9 @@ class SignInMemory:
             return None
         return entry[0]
 
-    def once_known(self, value: bytes) -> bool:
-        """Whether this value was right before and its line did not change since: it waits for no delay."""
-        return self.digest(value) in self.right
-
-    def known_wrong(self, value: bytes, now: float) -> bool:
-        """Whether exactly this value was found wrong a moment ago."""
-        entry = self._wrong.entries.get(self.digest(value))
+    def is_wrong(self, digest: bytes, now: float) -> bool:
+        """Whether exactly the value of this digest was found wrong a moment ago."""
+        entry = self._wrong.entries.get(digest)
         return entry is not None and entry[1] <= now < entry[2]
 
     def remember(self, value: bytes, name: str, now: float) -> None:
@@ -65,7 +64,10 @@ class SignInMemory:
     def keep(self, digest: bytes, name: str, now: float) -> None:
         """Keep that the value of this digest is right, as somebody with the same key found."""
         self._wrong.forget(digest)
-        self._right.keep(digest, (name, now, now + self._life_seconds))
+        second = now // 1
+        if second != self._second:
+            self._second, self._ends = second, second + self._life_seconds
+        self._right.keep(digest, (name, self._second, self._ends))
 
     def remember_wrong(self, value: bytes, name: str, now: float) -> None:
         """Keep for a moment that ``value`` is wrong; what was right before with it is forgotten."""
@@ -93,37 +95,52 @@ class SignInMemory:
 
 
 class _Half:
-    """Entries by digest, the oldest first, and the digests of each name."""
+    """
+    Entries by digest, the oldest first, and the digests of each name.
+
+    Nearly all names have one, which stands for itself; others have them in a tuple, the oldest first.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.entries: dict[bytes, _Entry] = {}
-        self._by_name: dict[str, list[bytes]] = {}
+        self._by_name: dict[str, bytes | tuple[bytes, ...]] = {}
 
     def keep(self, digest: bytes, entry: _Entry) -> None:
-        self.forget(digest)
-        mine = self._by_name.setdefault(entry[0], [])
+        if digest in self.entries:
+            self.forget(digest)
+        name = entry[0]
+        mine = _all(self._by_name.get(name))
         if len(mine) >= MAX_PER_NAME:
-            del self.entries[mine.pop(0)]
+            del self.entries[mine[0]]
+            mine = mine[1:]
         elif len(self.entries) >= self._limit:
             self.forget(next(iter(self.entries)))
-            mine = self._by_name.setdefault(entry[0], [])
-        mine.append(digest)
+            mine = _all(self._by_name.get(name))
+        self._by_name[name] = (*mine, digest) if mine else digest
         self.entries[digest] = entry
 
     def forget(self, digest: bytes) -> None:
         entry = self.entries.pop(digest, None)
         if entry is None:
             return
-        mine = self._by_name[entry[0]]
-        mine.remove(digest)
-        if not mine:
-            del self._by_name[entry[0]]
+        name = entry[0]
+        left = tuple(one for one in _all(self._by_name[name]) if one != digest)
+        if left:
+            self._by_name[name] = left
+        else:
+            del self._by_name[name]
 
     def forget_name(self, name: str) -> None:
-        for digest in self._by_name.pop(name, ()):
+        for digest in _all(self._by_name.pop(name, None)):
             del self.entries[digest]
 
     def clear(self) -> None:
         self.entries.clear()
         self._by_name.clear()
+
+
+def _all(digests: bytes | tuple[bytes, ...] | None) -> tuple[bytes, ...]:
+    if digests is None:
+        return ()
+    return (digests,) if isinstance(digests, bytes) else digests

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
@@ -43,7 +43,10 @@ class People:
         """Put what the groups file now says (name to groups) in the place of what it said before."""
         self.version += 1
         self._file_groups = file_groups
-        self._identities: dict[tuple[str, str], Identity] = {}
+        # By source and name.
+        self._identities: dict[str, dict[str, Identity]] = {}
+        # What people of one class have in common is kept once: their groups, and where these come from.
+        self._common: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._by_address: dict[str, Identity | None] = {}
         self._by_network = {
             network.name: self._made(network.user, "network", network.groups) for network in self._networks
@@ -51,9 +54,12 @@ class People:
 
     def identity(self, name: str, source: str = "basic") -> Identity:
         """Give the identity of a user whose name is already proven."""
-        found = self._identities.get((name, source))
+        identities = self._identities.get(source)
+        if identities is None:
+            identities = self._identities[source] = {}
+        found = identities.get(name)
         if found is None:
-            found = _bounded(self._identities)[name, source] = self._made(name, source)
+            found = _bounded(identities)[name] = self._made(name, source)
         return found
 
     def by_network(self, address: str) -> Identity | None:
@@ -89,13 +95,17 @@ class People:
         names = {*self._policy_groups, *self._file_groups}
         return {name: self.identity(name).groups for name in sorted(names)}
 
-    def _made(self, name: str, source: str, of_network: Iterable[str] = ()) -> Identity:
+    def _made(self, name: str, source: str, of_network: Collection[str] = ()) -> Identity:
         """An identity with its groups; of several places that give one, the policy's own table is told."""
+        if not of_network and name not in self._file_groups and name not in self._policy_groups:
+            return Identity(name, (), source)
         found = dict.fromkeys(of_network, GroupSource.NETWORK.value)
         found |= dict.fromkeys(self._file_groups.get(name, ()), GroupSource.FILE.value)
         found |= dict.fromkeys(self._policy_groups.get(name, ()), GroupSource.POLICY.value)
+        common = self._common.setdefault
         groups = tuple(sorted(found))
-        return Identity(name, groups, source, tuple([found[group] for group in groups]))
+        groups_from = tuple([found[group] for group in groups])
+        return Identity(name, common(groups, groups), source, common(groups_from, groups_from))
 
     def _find_network(self, address: str) -> Identity | None:
         ip = _address(address)

@@ -10,13 +10,14 @@ transports hold, and neither side knows what the other one is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy import twins
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.engine.pump import Pump
 from corpproxy.net.pacing import STOCK_OCTETS, Pace, PacedProtocol
@@ -68,8 +69,105 @@ class _Gone:
 GONE = _Gone()
 
 
+class SideInPython:
+    """
+    What both sides of an exchange do for each piece; ``native/sides.c`` is made after it.
+
+    The members are those of `Wire`.
+    """
+
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+    def makeConnection(self, transport: Any) -> None:
+        """Begin to serve a connected transport."""
+        self.transport = transport
+        self.connectionMade()
+
+    # What comes.
+
+    def dataReceived(self, data: bytes) -> None:
+        self.sink.octets(data)
+
+    def readConnectionLost(self) -> None:
+        self.read_ended = True
+        self.sink.half_closed()
+
+    def connectionLost(self, reason: Failure = LOST) -> None:
+        self.deadlines.drop(self, None)
+        self.gone = True
+        self.sink.lost(isinstance(reason.value, ConnectionDone))
+
+    # What goes.
+
+    def end_writing(self) -> None:
+        """Send the end of the stream once all is written, and go on reading."""
+        self.transport.loseWriteConnection()
+
+    def close(self) -> None:
+        """Close once all is written."""
+        if not self.gone and not self.closing:
+            self.closing = True
+            self.deadline = self.deadlines.now + LINGER_SECONDS
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    # Holding back.
+
+    def fed_by(self, source: Wire) -> None:
+        """From now on ``source`` is held while this connection is full; it may be so already."""
+        self.source = source
+        if self.full:
+            source.hold(FULL)
+            self.filled()
+
+    def fed_no_more(self) -> None:
+        """Nothing more comes from the source."""
+        source, self.source = self.source, None
+        if source is not None and source.on_hold:
+            source.go_on(FULL)
+
+    def hold(self, why: int) -> None:
+        """Read no more for now."""
+        if not self.on_hold and not self.gone and not self.read_ended:
+            self.transport.pauseProducing()
+        self.on_hold |= why
+
+    def go_on(self, why: int) -> None:
+        """Read again, unless there is another reason not to."""
+        if self.on_hold:
+            self.on_hold &= ~why
+            # After the end of the stream a reactor would tell of that end again, and again.
+            if not self.on_hold and not self.gone and not self.read_ended:
+                self.transport.resumeProducing()
+
+    # What only the whole wire knows.
+
+    if TYPE_CHECKING:
+        transport: Any
+        sink: Sink
+        deadlines: Deadlines
+        deadline: float
+        source: Wire | None
+        on_hold: int
+        full: bool
+        gone: bool
+        closing: bool
+        read_ended: bool
+
+        def connectionMade(self) -> None: ...
+        def deadline_passed(self) -> None: ...
+        def filled(self) -> None: ...
+
+
+if twins.wire is None or TYPE_CHECKING:
+    Side = SideInPython
+else:
+    Side = twins.wire.Side
+
+
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
-class Wire:
+class Wire(Side):
     """
     A connection with a sink, a source and a deadline.
 
@@ -97,19 +195,15 @@ class Wire:
 
     transport: Any
     sink: Sink
+    source: Wire | None
 
     def __init__(self, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
         self.deadline = NEVER
-        self.source: Wire | None = None
+        self.source = None
         self.on_hold = 0
         self.pace: Pace | None = None
         self.full = self.gone = self.closing = self.read_ended = False
-
-    def makeConnection(self, transport: Any) -> None:
-        """Begin to serve a connected transport."""
-        self.transport = transport
-        self.connectionMade()
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
@@ -119,41 +213,13 @@ class Wire:
         """What happens is for the two kinds of connections to say."""
         raise AssertionError("a connection knows what its deadline means")
 
-    # What comes.
-
-    def dataReceived(self, data: bytes) -> None:
-        self.sink.octets(data)
-
-    def readConnectionLost(self) -> None:
-        self.read_ended = True
-        self.sink.half_closed()
-
     def writeConnectionLost(self) -> None:
         """The peer took all and closed its side for reading; what it sends still comes."""
-
-    def connectionLost(self, reason: Failure = LOST) -> None:
-        self.deadlines.drop(self, None)
-        self.gone = True
-        self.sink.lost(isinstance(reason.value, ConnectionDone))
 
     def has_unread(self) -> bool:
         """Whether octets have come that no sink was given yet; of a stock transport nobody knows."""
         has_unread = getattr(self.transport, "has_unread", None)
         return has_unread is not None and has_unread()
-
-    # What goes.
-
-    def end_writing(self) -> None:
-        """Send the end of the stream once all is written, and go on reading."""
-        self.transport.loseWriteConnection()
-
-    def close(self) -> None:
-        """Close once all is written."""
-        if not self.gone and not self.closing:
-            self.closing = True
-            self.deadline = self.deadlines.now + LINGER_SECONDS
-            self.transport.unregisterProducer()
-            self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close now, with a reset."""
@@ -222,29 +288,6 @@ class Wire:
         assert self.source is not None
         self.source.deadline, self.deadline = self.deadline, NEVER
 
-    def fed_by(self, source: Wire) -> None:
-        """From now on ``source`` is held while this connection is full; it may be so already."""
-        self.source = source
-        if self.full:
-            source.hold(FULL)
-            self.filled()
 
-    def fed_no_more(self) -> None:
-        """Nothing more comes from the source."""
-        source, self.source = self.source, None
-        if source is not None and source.on_hold:
-            source.go_on(FULL)
-
-    def hold(self, why: int) -> None:
-        """Read no more for now."""
-        if not self.on_hold and not self.gone and not self.read_ended:
-            self.transport.pauseProducing()
-        self.on_hold |= why
-
-    def go_on(self, why: int) -> None:
-        """Read again, unless there is another reason not to."""
-        if self.on_hold:
-            self.on_hold &= ~why
-            # After the end of the stream a reactor would tell of that end again, and again.
-            if not self.on_hold and not self.gone and not self.read_ended:
-                self.transport.resumeProducing()
+if twins.wire is not None:
+    twins.wire.set_side(Wire, ConnectionDone, LOST, LINGER_SECONDS)

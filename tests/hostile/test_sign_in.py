@@ -11,8 +11,9 @@ from twisted.internet.defer import CancelledError, inlineCallbacks
 from twisted.trial.unittest import TestCase
 
 from corpproxy.backends.bounded_threads import BoundedThreads
+from corpproxy.backends.people.checks import MAX_CHECKS_PER_ADDRESS
 from corpproxy.backends.people.directory import DirectoryBusy
-from corpproxy.backends.people.sign_in import MAX_CHECKS_PER_ADDRESS, Refused
+from corpproxy.backends.people.sign_in import Refused
 from corpproxy.identity.basic import BadCredentials, parse_basic
 from tests.backends.people.test_sign_in import ROOM, SignInCase, basic
 from tests.support.rows import rows, tabular
@@ -36,7 +37,7 @@ class FloodTests(SignInCase):
         self.assertEqual(self.judged("amir", address="10.1.0.2").name, "amir")
         for wrong in flood[:MAX_CHECKS_PER_ADDRESS]:
             self.assertIsInstance(self.successResultOf(wrong), Refused)
-        self.assertEqual(self.sign_in._checking, {})
+        self.assertEqual(self.sign_in._checks._checking, {})
 
     def test_one_network(self):
         """Addresses of one IPv6 network, which one machine has all of, count together."""

@@ -35,18 +35,18 @@ class SignInMemoryTests(SynchronousTestCase):
     def test_once_known(self):
         """A password that was right this morning is told from a guess, until its line changes."""
         self.memory.remember(VALUE, "amir", 1000.0)
-        self.assertTrue(self.memory.once_known(VALUE))
+        self.assertIn(self.memory.digest(VALUE), self.memory.right)
         self.assertIsNone(self.memory.known(VALUE, 99_999.0))
-        self.assertTrue(self.memory.once_known(VALUE))
+        self.assertIn(self.memory.digest(VALUE), self.memory.right)
         self.memory.forget_names(["amir"])
-        self.assertFalse(self.memory.once_known(VALUE))
+        self.assertNotIn(self.memory.digest(VALUE), self.memory.right)
 
     def test_wrong(self):
         """A wrong password is known for a minute and is never right meanwhile."""
         self.memory.remember_wrong(OTHER, "amir", 1000.0)
-        self.assertTrue(self.memory.known_wrong(OTHER, 1000.0))
-        self.assertTrue(self.memory.known_wrong(OTHER, 1000.0 + WRONG_LIFE_SECONDS - 1))
-        self.assertFalse(self.memory.known_wrong(OTHER, 1000.0 + WRONG_LIFE_SECONDS))
+        self.assertTrue(self.memory.is_wrong(self.memory.digest(OTHER), 1000.0))
+        self.assertTrue(self.memory.is_wrong(self.memory.digest(OTHER), 1000.0 + WRONG_LIFE_SECONDS - 1))
+        self.assertFalse(self.memory.is_wrong(self.memory.digest(OTHER), 1000.0 + WRONG_LIFE_SECONDS))
         self.assertIsNone(self.memory.known(OTHER, 1000.0))
 
     def test_right_then_wrong(self):
@@ -55,7 +55,7 @@ class SignInMemoryTests(SynchronousTestCase):
         self.memory.remember_wrong(VALUE, "amir", 1001.0)
         self.assertIsNone(self.memory.known(VALUE, 1001.0))
         self.memory.remember(VALUE, "amir", 1002.0)
-        self.assertFalse(self.memory.known_wrong(VALUE, 1002.0))
+        self.assertFalse(self.memory.is_wrong(self.memory.digest(VALUE), 1002.0))
         self.assertEqual(self.memory.known(VALUE, 1002.0), "amir")
 
     def test_forget_names(self):
@@ -65,7 +65,7 @@ class SignInMemoryTests(SynchronousTestCase):
         self.memory.remember_wrong(OTHER, "amir", 1000.0)
         self.memory.forget_names(["amir", "nobody"])
         self.assertIsNone(self.memory.known(VALUE, 1001.0))
-        self.assertFalse(self.memory.known_wrong(OTHER, 1001.0))
+        self.assertFalse(self.memory.is_wrong(self.memory.digest(OTHER), 1001.0))
         self.assertEqual(self.memory.known(b"Basic b", 1001.0), "beth")
 
     def test_bound(self):
@@ -113,4 +113,4 @@ class SignInMemoryTests(SynchronousTestCase):
         self.memory.remember_wrong(OTHER, "amir", 1000.0)
         self.memory.clear()
         self.assertEqual(len(self.memory), 0)
-        self.assertFalse(self.memory.known_wrong(OTHER, 1000.0))
+        self.assertFalse(self.memory.is_wrong(self.memory.digest(OTHER), 1000.0))

@@ -60,7 +60,8 @@ class LearnedTests(SignInCase):
         self.hear()
         now = self.clock.seconds()
         self.assertGreater(self.other._attempts.delay_seconds("amir", ROOM, now), 0)
-        self.assertTrue(self.other._memory.known_wrong(basic("amir", "wrong0"), now))
+        wrong = self.other._memory.digest(basic("amir", "wrong0"))
+        self.assertTrue(self.other._memory.is_wrong(wrong, now))
         self.other.hear(Learned(b"d", "amir", ROOM, self.other._line("amir"), now, is_right=True))
         self.assertEqual(self.other._attempts.delay_seconds("amir", ROOM, now), 0)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from corpproxy.errors import CorpproxyError
 
@@ -17,8 +18,13 @@ class DirectoryBusy(DirectoryDown):
     """Too many checks wait already; the same credentials may be tried again in a moment."""
 
 
+def failing(down: DirectoryDown) -> Failure:
+    """Give a failure as it is told, which was not raised."""
+    return Failure(down)  # type: ignore[no-untyped-call]
+
+
 class Directory(Protocol):
     """Knows whether a name and a password belong together."""
 
-    def check(self, name: str, password: str) -> Deferred[bool]:
-        """Fire with whether they do, or fail with `DirectoryDown`."""
+    def check(self, name: str, password: str, tell: Callable[[bool | Failure], None]) -> None:
+        """Call ``tell`` with whether they do, or with the failure `DirectoryDown`; at once or later."""

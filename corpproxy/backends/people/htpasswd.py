@@ -1,4 +1,4 @@
-"""The people of an htpasswd file: passwords checked in threads, changes taken up while we run."""
+"""The people of an htpasswd file: passwords checked in threads or together, changes taken up while we run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.backends.bounded_threads import Threads
-from corpproxy.backends.people.directory import DirectoryDown
+from corpproxy.backends.people.directory import DirectoryDown, failing
 from corpproxy.backends.people.htpasswd_lines import Users, read_users
 from corpproxy.backends.people.passwords import (
     MOST_TOGETHER,
@@ -46,7 +45,7 @@ class Htpasswd:
         self.path = path
         self.changed = changed
         self._threads = threads
-        self._together = Together(threads, verify_together, MOST_TOGETHER)
+        self._together = Together(reactor, verify_together, MOST_TOGETHER)
         self._log = log or Logger()
         self._users: Users | None = None
         self._file = WatchedFile(
@@ -72,39 +71,49 @@ class Htpasswd:
         own = (self._file.problem,) if self._file.problem else ()
         return own + (self._users.problems if self._users else ())
 
-    def check(self, name: str, password: str) -> Deferred[bool]:
+    def check(self, name: str, password: str, tell: Callable[[bool | Failure], None]) -> None:
         """
-        Fire with whether name and password belong together, or fail with `DirectoryDown`.
+        Call ``tell`` with whether name and password belong together, or with the failure `DirectoryDown`.
 
         An unknown name takes as long as a known one.
         """
         users = self._users
         if users is None:
-            return fail(DirectoryDown("directory-down", f"{self.path} was never read"))
+            tell(failing(DirectoryDown("directory-down", f"{self.path} was never read")))
+            return
         written = users.hashes.get(name)
         against = written or users.decoy
+        judged = partial(self._judged, name, password, written, tell)
         if may_go_together(password, against):
-            done = self._together.run((password, against))
+            self._together.run((password, against), judged)
         else:
-            done = self._threads.run(partial(verify, password, against))
-        return done.addCallbacks(
-            self._verified, self._not_verified, callbackArgs=(name, password, written), errbackArgs=(name,)
-        )
+            self._threads.run(partial(verify, password, against)).addBoth(judged)
 
-    def _verified(self, right: bool, name: str, password: str, written: str | None) -> bool | Deferred[bool]:
-        """Judge by the file as it is now: while the thread was at work, the line may have changed or gone."""
-        if self._users is not None and self._users.hashes.get(name) != written:
-            return self.check(name, password)
-        return right and written is not None
+    def _judged(
+        self,
+        name: str,
+        password: str,
+        written: str | None,
+        tell: Callable[[bool | Failure], None],
+        outcome: bool | Failure,
+    ) -> None:
+        """Judge by the file as it is now: since it was looked at, the line may have changed or gone."""
+        if isinstance(outcome, Failure):
+            tell(self._not_verified(outcome, name))
+        elif self._users is not None and self._users.hashes.get(name) != written:
+            self.check(name, password, tell)
+        else:
+            tell(outcome and written is not None)
 
-    def _not_verified(self, failure: Failure, name: str) -> bool:
+    def _not_verified(self, failure: Failure, name: str) -> bool | Failure:
         """A damaged line lets nobody in; what else goes wrong says nothing about the password."""
         if isinstance(failure.value, DirectoryDown):
-            raise failure.value
+            return failure
         self._log.failure("the password of {name} cannot be checked", failure, name=name)
         if isinstance(failure.value, BadHash):
             return False
-        raise DirectoryDown("directory-down", f"the password of '{name}' cannot be checked; see the log")
+        said = f"the password of '{name}' cannot be checked; see the log"
+        return failing(DirectoryDown("directory-down", said))
 
     def _take(self, users: Users) -> None:
         before, self._users = self._users or Users(), users

@@ -8,38 +8,28 @@ bring the same credentials at the same time, as browsers open them, share one ch
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+import msgspec
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from corpproxy.backends.bounded_threads import Threads
-from corpproxy.backends.people.directory import DirectoryBusy, DirectoryDown
+from corpproxy.backends.people.checks import Check, Checks
+from corpproxy.backends.people.directory import DirectoryDown
 from corpproxy.backends.people.htpasswd import Htpasswd
 from corpproxy.backends.people.htpasswd_edit import change_password
 from corpproxy.errors import Place, Problem
-from corpproxy.identity.attempts import Attempts, site_of
+from corpproxy.identity.attempts import Attempts
 from corpproxy.identity.basic import BadCredentials, Credentials, parse_basic
 from corpproxy.identity.memory import SignInMemory
 from corpproxy.identity.model import Identity
 from corpproxy.identity.people import People
-
-# Checks that sit out a delay: each holds a connection, so all together are few and one address has fewer.
-MAX_DELAYED = 256
-MAX_DELAYED_PER_ADDRESS = 32
-# Different passwords for one name from one address are checked one after the other.  A browser has one
-# password; whoever sends more at once is refused without a check.
-MAX_IN_TURN = 2
-# Checks that wait for a thread at one time for one address, whatever the names.  A class behind one address
-# stays below; who sends hundreds of made-up names must leave places in the queue for everybody else.
-MAX_CHECKS_PER_ADDRESS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +60,7 @@ Judged = Identity | Refused
 _Outcome = TypeVar("_Outcome")
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(msgspec.Struct, frozen=True):
     """
     What a check of credentials taught, as other processes with the same key may know it too.
 
@@ -120,10 +109,8 @@ class SignIn:
         self._clock = clock
         self._reactor = reactor
         self._threads = threads
-        self._under_way: dict[tuple[bytes, str], list[Deferred[Judged]]] = {}
-        self._turns: dict[tuple[str, str], DeferredLock] = {}
-        self._delayed: Counter[str] = Counter()
-        self._checking: Counter[str] = Counter()
+        self._under_way: dict[tuple[bytes, str], Check[Judged]] = {}
+        self._checks: Checks[Judged] = Checks(attempts, clock, reactor, htpasswd, self._judge, self._too_many)
         self._changing: set[str] = set()
         self.tell: Callable[[Learned], None] = _nobody
         self.tell_change: Callable[[], None] = lambda: None
@@ -152,18 +139,18 @@ class SignIn:
 
         Cancelling it, when the client is gone, leaves the check to those who share it.
         """
-        now = self._clock()
-        known = self.recall(value, now)
+        now, digest = self._clock(), self._memory.digest(value)
+        known = self.again(digest, now)
         if known is not None:
             return succeed(known)
-        if self._memory.known_wrong(value, now):
+        if self._memory.is_wrong(digest, now):
             return succeed(Refused("wrong-password"))
         try:
             credentials = parse_basic(value)
         except BadCredentials as bad:
             self.counts.failed += 1
             return succeed(Refused(bad.code))
-        return self._share(value, credentials, address)
+        return self._share(digest, credentials, address)
 
     def hear(self, learned: Learned) -> None:
         """
@@ -235,97 +222,44 @@ class SignIn:
             self._learn(Learned(digest, name, address, line, self._clock(), is_right=False, is_kept=False))
         return problem
 
-    def _share(self, value: bytes, credentials: Credentials, address: str) -> Deferred[Judged]:
-        """Wait for the check of this value that is under way from this address, or begin one."""
-        key = (self._memory.digest(value), address)
-        waiting = self._under_way.get(key)
-        mine: Deferred[Judged] = Deferred()
-        if waiting is not None:
-            waiting.append(mine)
-            return mine
-        self._under_way[key] = [mine]
+    def _share(self, digest: bytes, credentials: Credentials, address: str) -> Deferred[Judged]:
+        """Wait for the check of these credentials that is under way from this address, or begin one."""
+        key = (digest, address)
+        waiting: Deferred[Judged] = Deferred()
+        check = self._under_way.get(key)
+        if check is not None:
+            check.waiting.append(waiting)
+            return waiting
+        check = self._under_way[key] = Check(digest, credentials, address, waiting, self._over)
         self.counts.waiting += 1
-        judging = Deferred.fromCoroutine(self._judge(value, credentials, address))
-        judging.addBoth(self._tell_all, key)
-        return mine
-
-    def _tell_all(self, outcome: Judged | Failure, key: tuple[bytes, str]) -> None:
-        self.counts.waiting -= 1
-        for waiting in self._under_way.pop(key):
-            # One that was cancelled was called back already.
-            if waiting.called:
-                continue
-            if isinstance(outcome, Failure):
-                waiting.errback(outcome)
-            else:
-                waiting.callback(outcome)
-
-    async def _judge(self, value: bytes, credentials: Credentials, address: str) -> Judged:
         # What was right this morning is no guess: it waits for no turn and no delay.
-        if self._memory.once_known(value):
-            return await self._verify(value, credentials, address)
-        key = (credentials.name, address)
-        turn = self._turns.setdefault(key, DeferredLock())
-        if len(turn.waiting) >= MAX_IN_TURN:
-            return self._too_many(credentials, address)
-        await turn.acquire()
-        try:
-            refused = await self._sit_out(credentials, address)
-            return refused or await self._verify_in_turn(value, credentials, address)
-        finally:
-            turn.release()
-            if not turn.locked:
-                self._turns.pop(key, None)
+        if digest in self._right:
+            self._checks.at_once(check)
+        else:
+            self._checks.in_turn(check)
+        return waiting
 
-    async def _sit_out(self, credentials: Credentials, address: str) -> Refused | None:
-        """Wait as long as those who failed before must; refused when too many wait already."""
-        delay = self._attempts.delay_seconds(credentials.name, address, self._clock())
-        if delay <= 0:
-            return None
-        site = site_of(address)
-        if self._delayed.total() >= MAX_DELAYED or self._delayed[site] >= MAX_DELAYED_PER_ADDRESS:
-            return self._too_many(credentials, address)
-        self._delayed[site] += 1
-        try:
-            await deferLater(self._reactor, delay, lambda: None)
-        finally:
-            self._delayed[site] -= 1
-            if not self._delayed[site]:
-                del self._delayed[site]
-        return None
-
-    async def _verify_in_turn(self, value: bytes, credentials: Credentials, address: str) -> Judged:
-        """Check what was never right before, if its address has not too many such checks under way."""
-        site = site_of(address)
-        if self._checking[site] >= MAX_CHECKS_PER_ADDRESS:
+    def _over(self, check: Check[Judged], outcome: Judged | Failure) -> None:
+        self.counts.waiting -= 1
+        del self._under_way[check.digest, check.address]
+        if isinstance(outcome, Failure) and outcome.check(DirectoryDown):  # type: ignore[no-untyped-call]
             self.counts.down += 1
-            raise DirectoryBusy("directory-busy", f"{self._checking[site]} checks wait for {site} already")
-        self._checking[site] += 1
-        try:
-            return await self._verify(value, credentials, address)
-        finally:
-            self._checking[site] -= 1
-            if not self._checking[site]:
-                del self._checking[site]
 
-    async def _verify(self, value: bytes, credentials: Credentials, address: str) -> Judged:
-        try:
-            right = await self.htpasswd.check(credentials.name, credentials.password)
-        except DirectoryDown:
-            self.counts.down += 1
-            raise
-        # Nothing is awaited between the answer and the memory: a line that changes now is forgotten after it.
-        now, name = self._clock(), credentials.name
-        self._learn(Learned(self._memory.digest(value), name, address, self._line(name), now, right))
+    def _judge(self, check: Check[Judged], right: bool | Failure) -> Judged | Failure:
+        """Learn what came of it; nothing comes between: a line that changes now is forgotten after it."""
+        if isinstance(right, Failure):
+            return right
+        now, name, address = self._clock(), check.credentials.name, check.address
+        self._learn(Learned(check.digest, name, address, self._line(name), now, right))
         if right:
             self.counts.ok += 1
             return self.people.identity(name)
         self.counts.failed += 1
         return Refused("wrong-password", self._attempts.delay_seconds(name, address, now))
 
-    def _too_many(self, credentials: Credentials, address: str) -> Refused:
+    def _too_many(self, check: Check[Judged]) -> Judged:
         self.counts.failed += 1
-        wait = self._attempts.delay_seconds(credentials.name, address, self._clock())
+        wait = self._attempts.delay_seconds(check.credentials.name, check.address, self._clock())
         return Refused("too-many-attempts", max(1.0, wait))
 
 

@@ -62,7 +62,7 @@ class _Attempt:
         engine = self._engine
         engine.patience.wait(self, timeout)
         # A member before the kernel knows it: the engine may stop first.
-        engine.members[connection.fileno()] = self
+        engine.put(connection.fileno(), self)
         engine.at_end(self._connect)
 
     def _connect(self) -> None:
@@ -203,7 +203,7 @@ class Dial(_Attempt):
         protocol = caller.build()
         transport = self._transport = Transport(engine, connection, self._address)
         transport.protocol = protocol
-        engine.members[connection.fileno()] = transport
+        engine.put(connection.fileno(), transport)
         protocol.makeConnection(transport)
         self._socket = self._transport = self._caller = None
         caller.arrived(protocol)

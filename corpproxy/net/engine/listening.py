@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from corpproxy import twins
 from corpproxy.net.engine.loop import Engine
 from corpproxy.net.engine.sockets import Peer, accept
 from corpproxy.net.engine.transport import Transport, to_address
@@ -45,14 +46,18 @@ class EnginePort:
 
     def ready(self, events: int) -> None:
         """Clients are waiting."""
+        if twins.wire is None:
+            self._serve()
+        else:
+            twins.wire.serve(self, Transport, MAX_ACCEPTS)
+
+    def _serve(self) -> None:
+        """Give each connection that waits a transport and a protocol; ``native/life.c`` is made after it."""
         for _ in range(MAX_ACCEPTS):
             try:
                 taken = self._accept(self._socket)
             except OSError as problem:
-                if problem.errno in _NO_ROOM:
-                    self._rest(problem)
-                else:
-                    log.error("cannot accept a connection: {problem}", problem=str(problem))
+                self._cannot_accept(problem)
                 return
             if taken is None:
                 return
@@ -64,6 +69,12 @@ class EnginePort:
                 Transport(self._engine, connection, peer).start(protocol)
             if not self._open:
                 return
+
+    def _cannot_accept(self, problem: OSError) -> None:
+        if problem.errno in _NO_ROOM:
+            self._rest(problem)
+        else:
+            log.error("cannot accept a connection: {problem}", problem=str(problem))
 
     def failed(self) -> None:
         """The factory raised: that client is gone, the next may come."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -50,53 +49,46 @@ class Leaving(Member, Protocol):
         """The turn is over."""
 
 
-@implementer(IReadDescriptor)
-class Engine:
+class LoopInPython:
     """
-    Runs sockets inside a Twisted reactor.
-
-    ``soon`` is for what must not happen while somebody else's call is still on the stack: the end of a
-    connection that a write found broken, for example.
+    Who is told of a descriptor, and what is due; ``native/engine.c`` is made after it.
 
     ``leaving`` are the transports with octets that leave together when the turn is over; None between turns,
     where octets leave at once.
     """
 
-    def __init__(self, reactor: Any) -> None:
-        self.reactor = reactor
-        self._epoll = select.epoll()
-        self._register: Callable[[int, int], None] = self._epoll.register
-        if twins.wire is not None:
-            # As above, but it keeps the lock of the interpreter.
-            self._register = partial(twins.wire.watch, self._epoll.fileno())
-        # Who is told of a descriptor.
-        self.members: dict[int, Member] = {}
+    def __init__(self) -> None:
+        # By the number of the descriptor, which the kernel takes from the lowest that are free.
+        self._members: list[Member | None] = []
         self._soon: deque[Callable[[], None]] = deque()
-        self.leaving: list[Leaving] | None = None
-        self._running = False
-        self._scheduled = False
-        self._stopped = False
-        self.patience = Patience(reactor)
-        reactor.addReader(self)
 
     def __len__(self) -> int:
-        return len(self.members)
+        return len(self._all_members())
 
     # What sockets ask for.
 
+    def put(self, descriptor: int, member: Member) -> None:
+        """Tell ``member`` from now on; the kernel knows of the descriptor already, or will."""
+        members = self._members
+        if descriptor < 0:
+            raise ValueError("a descriptor is not below 0")
+        if descriptor >= len(members):
+            members.extend([None] * (descriptor + 1 - len(members)))
+        members[descriptor] = member
+
     def join(self, descriptor: int, member: Member, events: int = EVENTS) -> None:
         """Tell ``member`` of all that happens to a descriptor."""
-        self.members[descriptor] = member
+        self.put(descriptor, member)
         self._register(descriptor, events)
-
-    def pause(self, descriptor: int) -> None:
-        """Tell nothing of a descriptor that stays open, until it joins again."""
-        self.leave(descriptor)
-        self._epoll.unregister(descriptor)
 
     def leave(self, descriptor: int) -> None:
         """Tell nobody any more; closing the descriptor takes it out of the epoll by itself."""
-        self.members.pop(descriptor, None)
+        if 0 <= descriptor < len(self._members):
+            self._members[descriptor] = None
+
+    def member(self, descriptor: int) -> Member | None:
+        """Who is told of a descriptor."""
+        return self._members[descriptor] if 0 <= descriptor < len(self._members) else None
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call this before the engine sleeps again, but not now."""
@@ -111,29 +103,21 @@ class Engine:
         else:
             self._soon.append(call)
 
+    def is_due(self) -> bool:
+        """Whether something is to be called soon."""
+        return bool(self._soon)
+
     # What the reactor asks for.
-
-    def fileno(self) -> int:
-        """The descriptor that is readable while any socket has something to tell."""
-        return self._epoll.fileno()
-
-    def logPrefix(self) -> str:
-        return "engine"
 
     def doRead(self) -> None:
         """Take one turn."""
         self._running = True
-        leaving = self.leaving = []
+        leaving: list[Leaving] = []
+        self.leaving = leaving
         try:
-            if twins.wire is not None and type(self._epoll) is select.epoll:
-                twins.wire.turn(self._epoll.fileno(), self.members, MAX_EVENTS, _failed)
-            else:
-                self._turn()
+            self._turn()
             self.leaving = None
-            if twins.wire is not None:
-                twins.wire.leave(leaving, _failed)
-            else:
-                _leave(leaving)
+            _leave(leaving)
             if self._soon:
                 self._run_soon()
         finally:
@@ -142,16 +126,73 @@ class Engine:
             if self._soon:
                 self._schedule()
 
-    def _turn(self) -> None:
-        """Tell the members what has happened to them; ``native/wire.c`` is made after it."""
-        members = self.members
-        for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
-            member = members.get(descriptor)
-            if member is not None:
-                try:
-                    member.ready(events)
-                except Exception as problem:
-                    _failed(member, problem)
+    # What happens in a turn.
+
+    def _all_members(self) -> list[Member]:
+        return [member for member in self._members if member is not None]
+
+    def _run_soon(self) -> None:
+        """Make the calls that are due; those that they add wait for the next turn, so that nobody starves."""
+        soon, self._soon = self._soon, deque()
+        for call in soon:
+            try:
+                call()
+            except Exception as problem:
+                self._due_failed(problem)
+
+    # What only the whole engine knows.
+
+    leaving: list[Leaving] | None
+    _running: bool
+    _register: Callable[[int, int], None]
+    _schedule: Callable[[], None]
+    _turn: Callable[[], None]
+    _due_failed: Callable[[Exception], None]
+
+
+if twins.wire is None or TYPE_CHECKING:
+    Loop = LoopInPython
+else:
+    Loop = twins.wire.Loop
+
+
+@implementer(IReadDescriptor)
+class Engine(Loop):
+    """
+    Runs sockets inside a Twisted reactor.
+
+    ``soon`` is for what must not happen while somebody else's call is still on the stack: the end of a
+    connection that a write found broken, for example.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()
+        self.reactor = reactor
+        self._epoll = select.epoll()
+        self._register: Callable[[int, int], None] = self._epoll.register
+        # Where it is compiled, the kernel is asked without the lock of the interpreter being let go.
+        self._descriptor = self._epoll.fileno()
+        self._most = MAX_EVENTS
+        self.leaving: list[Leaving] | None = None
+        self._running = False
+        self._scheduled = False
+        self._stopped = False
+        self.patience = Patience(reactor)
+        reactor.addReader(self)
+
+    def pause(self, descriptor: int) -> None:
+        """Tell nothing of a descriptor that stays open, until it joins again."""
+        self.leave(descriptor)
+        self._epoll.unregister(descriptor)
+
+    # What the reactor asks for.
+
+    def fileno(self) -> int:
+        """The descriptor that is readable while any socket has something to tell."""
+        return self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        return "engine"
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor stops, and drops its readers."""
@@ -163,16 +204,28 @@ class Engine:
             return
         self._stopped = True
         self.reactor.removeReader(self)
-        for member in list(self.members.values()):
+        for member in self._all_members():
             member.engine_stopped()
         self._run_soon()
         self.patience.stop()
         self._epoll.close()
 
+    # What happens in a turn.
+
+    def _turn(self) -> None:
+        """Tell the members what has happened to them; ``native/turn.c`` is made after it."""
+        for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
+            member = self.member(descriptor)
+            if member is not None:
+                try:
+                    member.ready(events)
+                except Exception as problem:
+                    _failed(member, problem)
+
     def _run_scheduled(self) -> None:
         self._scheduled = False
         self._run_soon()
-        if self._soon:
+        if self.is_due():
             self._schedule()
 
     def _schedule(self) -> None:
@@ -180,18 +233,15 @@ class Engine:
             self._scheduled = True
             self.reactor.callLater(0, self._run_scheduled)
 
-    def _run_soon(self) -> None:
-        """Make the calls that are due; those that they add wait for the next turn, so that nobody starves."""
-        soon, self._soon = self._soon, deque()
-        for call in soon:
-            try:
-                call()
-            except Exception:
-                log.failure("a connection failed")
+    def _due_failed(self, problem: Exception) -> None:
+        log.failure("a connection failed", _failure(problem))
+
+    def _failed(self, member: Member, problem: Exception) -> None:
+        _failed(member, problem)
 
 
 def _leave(leaving: list[Leaving]) -> None:
-    """Let transports send what they have kept; ``native/wire.c`` is made after it."""
+    """Let transports send what they have kept; ``native/turn.c`` is made after it."""
     for transport in leaving:
         try:
             transport.leave()
@@ -201,5 +251,9 @@ def _leave(leaving: list[Leaving]) -> None:
 
 def _failed(member: Member, problem: Exception) -> None:
     """The fault of one connection ends that one; all others live in this loop too."""
-    log.failure("a connection failed", Failure(problem, type(problem), problem.__traceback__))  # type: ignore[no-untyped-call]
+    log.failure("a connection failed", _failure(problem))
     member.failed()
+
+
+def _failure(problem: Exception) -> Failure:
+    return Failure(problem, type(problem), problem.__traceback__)  # type: ignore[no-untyped-call]

@@ -219,6 +219,7 @@ else:
         _read_in_python = TransportInPython._read
         _write_in_python = TransportInPython.write
         _leave_in_python = TransportInPython.leave
+        _is_read_otherwise = TransportInPython._is_read_otherwise
         _send = TransportInPython._send
         _can_write = TransportInPython._can_write
         _write_rest = TransportInPython._write_rest

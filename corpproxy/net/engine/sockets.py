@@ -42,8 +42,10 @@ def accept_in_python(listening: Any) -> tuple[Any, Peer] | None:
 
 if twins.wire is None or TYPE_CHECKING:
     make_socket: Callable[[int, int], Any] = socket.SocketType
+    accept: Callable[[Any], tuple[Any, Peer] | None] = accept_in_python
 else:
     make_socket = twins.wire.socket
+    accept = twins.wire.accept
 
     class Socket(twins.wire.Socket):
         """A compiled one; what is asked seldom is asked by one of the library that borrows its descriptor."""
@@ -80,17 +82,3 @@ else:
             return sent
 
     twins.wire.set_socket(Socket)
-
-
-def accept(listening: socket.socket) -> tuple[Any, Peer] | None:
-    """Take a connection from a listening socket, and its peer; None where nobody waits."""
-    if twins.wire is None:
-        return accept_in_python(listening)
-    taken: tuple[Any, Peer | None] | None = twins.wire.accept(listening.fileno())
-    if taken is None:
-        return None
-    connection, peer = taken
-    if peer is None:
-        host, port = connection.getpeername()[:2]
-        peer = intern(host), port
-    return connection, peer

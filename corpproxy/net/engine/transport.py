@@ -7,23 +7,16 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from errno import EAGAIN, EINTR
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import error
-from twisted.internet.interfaces import (
-    IAddress,
-    IConsumer,
-    IHalfCloseableProtocol,
-    IPushProducer,
-    ITCPTransport,
-)
-from twisted.python import log as legacy_log
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from corpproxy.net.engine.life import CONNECTION_DONE, Address, Life
 from corpproxy.net.engine.pump import Pump
-from corpproxy.net.engine.read_write import BULK_OCTETS, TURN_OCTETS, ReadWrite
+from corpproxy.net.engine.read_write import BULK_OCTETS, TURN_OCTETS
 
 if TYPE_CHECKING:
     from corpproxy.net.pacing import Pace
@@ -31,29 +24,11 @@ if TYPE_CHECKING:
 # Pieces handed to the kernel at once; IOV_MAX is 1024.
 MAX_PIECES = 64
 
-CONNECTION_DONE = Failure(error.ConnectionDone())  # type: ignore[no-untyped-call]
 _RESET = struct.pack("ii", 1, 0)
 
 
-@implementer(IAddress)
-class Address(NamedTuple):
-    """
-    One side of a connection, IPv4 or IPv6.
-
-    It has what Twisted's addresses have; to make one of those takes as long as to read a request line.
-    """
-
-    type: str
-    host: str
-    port: int
-
-
-# As the class would make it, without its Python.
-_address: Callable[[tuple[str, str, int]], Address] = partial(tuple.__new__, Address)
-
-
 @implementer(ITCPTransport, IConsumer, IPushProducer)
-class Transport(ReadWrite):
+class Transport(Life):  # type: ignore[override]
     """
     One connected socket: reads when the kernel has something, writes at once.
 
@@ -62,16 +37,10 @@ class Transport(ReadWrite):
 
     __slots__ = ()
 
-    def start(self, protocol: Any) -> None:
-        """Begin to serve a protocol; the socket has joined the engine already, or joins it now."""
-        self.protocol = protocol
-        self._engine.join(self._fd, self)
-        protocol.makeConnection(self)
-
     def take_over(self, protocol: Any, events: int) -> None:
         """Serve a protocol on a socket that another member watched; ``events`` came with its last turn."""
         self.protocol = protocol
-        self._engine.members[self._fd] = self
+        self._engine.put(self._fd, self)
         protocol.makeConnection(self)
         if self.connected:
             self.ready(events)
@@ -105,29 +74,6 @@ class Transport(ReadWrite):
             if turn <= 0 or self.pace is not pace or self._pump is not None:
                 self._engine.soon(self._read_on)
                 return
-
-    def _read_on(self) -> None:
-        if self.connected and self._readable and not self._paused:
-            self._read()
-
-    def _ended(self) -> None:
-        """The peer sends no more."""
-        self._readable = False
-        self._half = True
-        if IHalfCloseableProtocol.providedBy(self.protocol):
-            self.protocol.readConnectionLost()
-        else:
-            self._lose(CONNECTION_DONE)
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        if self._paused:
-            self._paused = False
-            if self._readable and self.connected:
-                # Not now: who resumes us is in the middle of something.
-                self._engine.soon(self._read_on)
 
     def stopProducing(self) -> None:
         self.loseConnection()
@@ -165,19 +111,6 @@ class Transport(ReadWrite):
         if self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        if not streaming:
-            raise ValueError("only push producers are served")
-        if self._producer is not None:
-            raise RuntimeError("there is a producer already")
-        self._producer = producer
-        if not self.connected:
-            producer.stopProducing()
-
-    def unregisterProducer(self) -> None:
-        self._producer = None
-        self._producer_paused = False
 
     def has_unread(self) -> bool:
         """Whether octets have come that nobody was given yet, or the end of the stream, or a reset."""
@@ -261,20 +194,6 @@ class Transport(ReadWrite):
 
     # The end.
 
-    def loseConnection(self) -> None:
-        """Close once all is written."""
-        if self.connected and not self._closing:
-            self._closing = self.disconnecting = True
-            if not self._out:
-                self._engine.soon(self._closed)
-
-    def loseWriteConnection(self) -> None:
-        """Send the end of the stream once all is written, and go on reading."""
-        if self.connected and not self._writing_over:
-            self._writing_over = True
-            if not self._out:
-                self._engine.at_end(self._end_writing)
-
     def abortConnection(self) -> None:
         """Close now; the peer gets a reset."""
         if self.connected:
@@ -293,18 +212,6 @@ class Transport(ReadWrite):
         """The reactor stops."""
         self._lose(CONNECTION_DONE)
 
-    def _end_writing(self) -> None:
-        if self._out or not self.connected:
-            return
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as problem:
-            self._broken(problem)
-
-    def _closed(self) -> None:
-        if not self._out:
-            self._lose(CONNECTION_DONE)
-
     def _aborted(self) -> None:
         self._lose(Failure(error.ConnectionAborted()))  # type: ignore[no-untyped-call]
 
@@ -319,33 +226,7 @@ class Transport(ReadWrite):
         reason = Failure(lost)  # type: ignore[no-untyped-call]
         self._engine.soon(lambda: self._lose(reason))
 
-    def _lose(self, reason: Failure) -> None:
-        if not self.connected:
-            return
-        if self._held is not None:
-            self.leave()
-        self.connected = False
-        self._engine.members.pop(self._fd, None)
-        self._socket.close()
-        self._out = None
-        if self._pump is not None:
-            self._pump.stop()
-        if self._feeder is not None:
-            self._feeder.stop()
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.stopProducing()
-        protocol = self.protocol
-        del self.protocol
-        try:
-            protocol.connectionLost(reason)
-        except Exception:  # as a reactor would: the fault of one connection ends no other
-            legacy_log.err(None, "connectionLost failed")  # type: ignore[no-untyped-call]
-
     # What the connection is.
-
-    def getPeer(self) -> Address:  # type: ignore[override]
-        return _address(("TCP", self._peer[0], self._peer[1]))
 
     def getHost(self) -> Address:  # type: ignore[override]
         return to_address(self._socket.getsockname())

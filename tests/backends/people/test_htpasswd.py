@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,8 +51,15 @@ class HtpasswdTests(SynchronousTestCase):
             self.clock.advance(LOOK_SECONDS)
             self.threads.do()
 
+    def begin(self, name, password, htpasswd=None):
+        """A check that is told to a Deferred."""
+        done = Deferred()
+        (htpasswd or self.htpasswd).check(name, password, done.callback)
+        return done
+
     def check(self, name, password):
-        done = self.htpasswd.check(name, password)
+        done = self.begin(name, password)
+        self.clock.advance(0)
         self.threads.do()
         return self.successResultOf(done)
 
@@ -68,7 +76,7 @@ class HtpasswdTests(SynchronousTestCase):
 
     def test_off_the_reactor_thread(self):
         """Nothing is hashed before a thread does it."""
-        done = self.htpasswd.check("amir", "secret")
+        done = self.begin("amir", "secret")
         self.assertNoResult(done)
         self.threads.do()
         self.assertIs(self.successResultOf(done), True)
@@ -186,7 +194,7 @@ class HtpasswdTests(SynchronousTestCase):
             Path(self.mktemp()), self.clock, self.threads, log=Logger(observer=self.events.append)
         )
         htpasswd.load()
-        self.failureResultOf(htpasswd.check("amir", "secret"), DirectoryDown)
+        self.failureResultOf(self.begin("amir", "secret", htpasswd), DirectoryDown)
         self.assertEqual([one.code for one in htpasswd.problems], ["file-unreadable"])
         self.assertEqual(htpasswd.names, frozenset())
 
@@ -215,7 +223,7 @@ class HtpasswdTests(SynchronousTestCase):
 
     def test_line_changes_while_checked(self):
         """A password that is changed while the old one is being checked does not let the old one in."""
-        done = self.htpasswd.check("amir", "secret")
+        done = self.begin("amir", "secret")
         self.write(amir=passwords.hash_password("another secret"))
         self.htpasswd.load()
         self.threads.do()
@@ -223,16 +231,17 @@ class HtpasswdTests(SynchronousTestCase):
 
     def test_line_goes_while_checked(self):
         """Who is taken out while being checked is not let in."""
-        done = self.htpasswd.check("amir", "secret")
+        done = self.begin("amir", "secret")
         self.write(beth=APACHE_APR1)
         self.htpasswd.load()
         self.threads.do()
+        self.clock.advance(0)
         self.assertIs(self.successResultOf(done), False)
 
     def test_busy(self):
         """When no thread can take more, that is a failure and not a wrong password."""
         self.threads.failure = DirectoryBusy("directory-busy", "too many")
-        self.failureResultOf(self.htpasswd.check("amir", "secret"), DirectoryBusy)
+        self.failureResultOf(self.begin("amir", "secret"), DirectoryBusy)
 
     def test_busy_while_reading(self):
         """A file that could not be read for lack of threads is read at the next look."""
@@ -252,7 +261,7 @@ class HtpasswdTests(SynchronousTestCase):
             raise MemoryError
 
         self.patch(passwords, "scheme_of", lambda written: verify("", ""))
-        done = self.htpasswd.check("amir", "secret")
+        done = self.begin("amir", "secret")
         self.threads.do()
         self.failureResultOf(done, DirectoryDown)
         self.assertTrue(any("log_failure" in event for event in self.events))

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends import atomic_file
 from corpproxy.backends.people import passwords
+from corpproxy.backends.people.checks import MAX_DELAYED_PER_ADDRESS, MAX_IN_TURN
 from corpproxy.backends.people.directory import DirectoryBusy, DirectoryDown
 from corpproxy.backends.people.htpasswd import Htpasswd
-from corpproxy.backends.people.sign_in import MAX_DELAYED_PER_ADDRESS, MAX_IN_TURN, Refused, SignIn
+from corpproxy.backends.people.sign_in import Refused, SignIn
 from corpproxy.identity.attempts import FREE_PER_ADDRESS, FREE_PER_PAIR, Attempts
 from corpproxy.identity.memory import WRONG_LIFE_SECONDS, SignInMemory
 from corpproxy.identity.model import Identity
@@ -198,7 +199,7 @@ class SignInTests(SignInCase):
         self.threads.do()
         for one in tries[:-1]:
             self.assertEqual(self.successResultOf(one).reason, "wrong-password")
-        self.assertEqual(self.sign_in._turns, {})
+        self.assertEqual(self.sign_in._checks._turns, {})
 
     def test_spraying(self):
         """Who tries one password on all names waits, and only so many such tries may wait."""

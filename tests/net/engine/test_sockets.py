@@ -194,37 +194,17 @@ class CompiledTests(SynchronousTestCase):
             lambda: self.wire.accept("x"),
             lambda: self.wire.set_socket(socket.SocketType),
             lambda: self.wire.socket(2),
-            lambda: self.wire.watch(1, 2),
-            lambda: self.wire.watch("x", 2, 3),
-            lambda: self.wire.leave((), None),
-            lambda: self.wire.leave([]),
+            lambda: self.wire.serve(self, socket.SocketType, 1),
+            lambda: self.wire.serve(self, self.wire.Transport),
+            lambda: self.wire.set_ends(self.wire.Transport, None, {}),
+            lambda: self.wire.set_side(int, ValueError, None),
         ):
             self.assertRaises((TypeError, OverflowError), call)
 
-    def test_not_watched(self):
-        """What is no epoll, or is watched already, says so."""
-        epoll = select.epoll()
-        self.addCleanup(epoll.close)
-        self.wire.watch(epoll.fileno(), self.one.fileno(), select.EPOLLIN)
-        self.assertRaises(FileExistsError, self.wire.watch, epoll.fileno(), self.one.fileno(), 1)
-        self.assertRaises(OSError, self.wire.watch, self.one.fileno(), epoll.fileno(), 1)
-
-    def test_leaving_fails(self):
-        """One that cannot send at the end of a turn ends alone."""
-        left, failed = [], []
-
-        class Leaves:
-            def leave(self):
-                left.append(self)
-
-        class Fails:
-            def leave(self):
-                raise ZeroDivisionError
-
-        one = Fails()
-        self.wire.leave([one, Leaves()], lambda who, problem: failed.append((who, type(problem))))
-        self.assertEqual(failed, [(one, ZeroDivisionError)])
-        self.assertEqual(len(left), 1)
+    def test_no_wire(self):
+        """A class without the members of a wire is not taken for one, and the one of before stays."""
+        self.assertRaises(AttributeError, self.wire.set_side, int, ValueError, None, 1.0)
+        self.assertRaises(TypeError, self.wire.Side().close)
 
     def test_size(self):
         """A size below nought is refused."""
