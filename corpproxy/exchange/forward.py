@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.born import born
+from corpproxy.destination.model import Host
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.answered import decide_answer, too_long
 from corpproxy.exchange.commands import Answer, Fetch, Relay
@@ -97,6 +98,22 @@ def same_request(exchange: Exchange, known: Known) -> bytes:
 
 
 def _first_fetch(exchange: Exchange) -> Fetch:
+    destination, decision = exchange.destination, exchange.decision
+    assert destination is not None
+    assert decision is not None
+    dial, head = first_request(exchange)
+    return _new_fetch(
+        dial,
+        destination.port,
+        head,
+        exchange.body,
+        exchange.method,
+        decision.safety.addresses,
+    )
+
+
+def first_request(exchange: Exchange) -> tuple[Host, bytes]:
+    """Say whom to connect to and what to send; where the exchange is known, the next one like it is told."""
     known, destination, decision = exchange.known, exchange.destination, exchange.decision
     assert destination is not None
     assert decision is not None
@@ -106,14 +123,7 @@ def _first_fetch(exchange: Exchange) -> Fetch:
     dial = dial_host(exchange) if exchange.in_force.safe_search.entries else destination.host
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-    return _new_fetch(
-        dial,
-        port,
-        head,
-        exchange.body,
-        exchange.method,
-        decision.safety.addresses,
-    )
+    return dial, head
 
 
 def _first_head(exchange: Exchange, host: bytes) -> bytes:

@@ -21,12 +21,13 @@ from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
 from corpproxy.exchange.exchange import Exchange, Mode, new_exchange
 from corpproxy.exchange.refusal import Refusal, TunnelEnded
-from corpproxy.exchange.road import cut_off, live, refuse
+from corpproxy.exchange.road import cut_off, refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
 from corpproxy.net.ahead import Ahead, send_ahead, set_twins
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.first import begin_first
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
 from corpproxy.net.pins import Pins
@@ -36,6 +37,7 @@ from corpproxy.net.upload import Upload
 from corpproxy.net.wire import GONE, UNTAKEN, Wire
 
 if TYPE_CHECKING:
+    from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
     from corpproxy.net.tunnel_ahead import TunnelAhead
@@ -79,7 +81,7 @@ class Downstream(Wire):
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
-        self.run: Run | Ahead | TunnelAhead | None = None
+        self.run: Run | Ahead | TunnelAhead | Outset | None = None
         self.upload: Upload | None = None
         self.pins: Pins | None = None
         self.upstream: Upstream | None = None
@@ -231,7 +233,7 @@ class Downstream(Wire):
         if refusal is not None:
             self.drive(refuse(exchange, refusal))
         elif not (head.fields.outline.known and send_ahead(self, exchange)):
-            self.drive(live(exchange))
+            begin_first(self)
 
     def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
         """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
