@@ -74,18 +74,19 @@ def _may_repeat(exchange: Exchange) -> bool:
 
 
 def _fetch(exchange: Exchange) -> Fetch:
-    """Say what to ask, of whom: as the last exchange like this one did, or from the beginning."""
+    destination, decision = exchange.destination, exchange.decision
+    assert destination is not None
+    assert decision is not None
+    dial, head = request_of(exchange)
+    return _new_fetch(dial, destination.port, head, exchange.body, exchange.method, decision.safety.addresses)
+
+
+def request_of(exchange: Exchange) -> tuple[Host, bytes]:
+    """Say whom to ask and what: as the last exchange like this one did, or from the beginning."""
     known = exchange.known
     if known is None or known.fields is None:
-        return _first_fetch(exchange)
-    return _new_fetch(
-        known.dial,
-        known.destination.port,
-        same_request(exchange, known),
-        exchange.body,
-        exchange.method,
-        known.addresses,
-    )
+        return _first_request(exchange)
+    return known.dial, same_request(exchange, known)
 
 
 def same_request(exchange: Exchange, known: Known) -> bytes:
@@ -97,23 +98,8 @@ def same_request(exchange: Exchange, known: Known) -> bytes:
     return line + known.fields.write(head.fields.section)
 
 
-def _first_fetch(exchange: Exchange) -> Fetch:
-    destination, decision = exchange.destination, exchange.decision
-    assert destination is not None
-    assert decision is not None
-    dial, head = first_request(exchange)
-    return _new_fetch(
-        dial,
-        destination.port,
-        head,
-        exchange.body,
-        exchange.method,
-        decision.safety.addresses,
-    )
-
-
-def first_request(exchange: Exchange) -> tuple[Host, bytes]:
-    """Say whom to connect to and what to send; where the exchange is known, the next one like it is told."""
+def _first_request(exchange: Exchange) -> tuple[Host, bytes]:
+    """Work out whom to ask and what; where the exchange is known, the next one like it is told."""
     known, destination, decision = exchange.known, exchange.destination, exchange.decision
     assert destination is not None
     assert decision is not None

@@ -1,9 +1,9 @@
 """
 Ahead of its road: the first request of its kind, where nothing has to be waited for but its server.
 
-A page has parts on hosts that nobody asked for before.  All of what the road would find out of them is found out at
-once: what is asked for, who asks by credentials that were checked before, what the rules say.  So the stations
-are taken as functions, without the coroutines that can wait; the request is sent once its server is connected, and
+A page has parts on hosts that nobody asked for before.  What the road would find out of them is there at
+once: what is asked for, who asks by credentials that were checked before, what the rules say.  So the
+stations are taken without a coroutine that could wait; the request is sent once its server is connected, and
 what comes of it is as with any request that goes ahead (`corpproxy.net.ahead`).
 
 This is no other road: the stations are its own.  Where one of them has to wait or refuses, or the exchange is
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from corpproxy.errors import CorpproxyError, ProtocolError
 from corpproxy.exchange.classify import classify
 from corpproxy.exchange.exchange import Exchange, Mode
-from corpproxy.exchange.forward import first_request
+from corpproxy.exchange.forward import request_of
 from corpproxy.exchange.identify import recognised
 from corpproxy.exchange.known import remember
 from corpproxy.exchange.may import PORTAL, decided
@@ -52,7 +52,7 @@ def begin_first(downstream: Downstream) -> None:
 
 
 def _may_go_ahead(downstream: Downstream, exchange: Exchange) -> bool:
-    """Whether it is a plain request of a kind for which nothing beside its server may have to be waited for."""
+    """Whether it is a plain request, of a kind for which nothing but its server has to be waited for."""
     in_force = exchange.in_force
     return (
         exchange.mode is _FORWARD
@@ -68,6 +68,8 @@ def _may_go_ahead(downstream: Downstream, exchange: Exchange) -> bool:
 
 def _find_out(exchange: Exchange) -> bool:
     """Take the stations up to the decision; False where the road has to go on from there."""
+    if exchange.decision is not None:
+        return True  # it is known, and there was no connection
     exchange.destination = classify(exchange)
     identity = recognised(exchange)
     if identity is None:
@@ -82,13 +84,13 @@ def _find_out(exchange: Exchange) -> bool:
 
 
 def _send(downstream: Downstream, exchange: Exchange) -> bool:
-    """Send the request over a connection that is kept, or once there is one; False where its turn has to come."""
+    """Send the request over a kept connection, or once there is one; False where it has to wait its turn."""
     proxy, destination, decision = downstream.proxy, exchange.destination, exchange.decision
     assert destination is not None
     assert decision is not None
     proxy.admission.check_person(downstream)
     pool = proxy.pool
-    dial, head = first_request(exchange)
+    dial, head = request_of(exchange)
     server = servers[dial.name, destination.port]
     upstream = pool.take(server, decision.safety.addresses)
     if upstream is not None:

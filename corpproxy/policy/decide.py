@@ -280,9 +280,7 @@ class Policy:
 
     def _answer(self, found: Found, facts: Facts) -> Decision:
         rule = found.rule
-        decision = (
-            self._answers[rule].decision(facts.categories) if rule >= 0 else self._by_none(found)
-        )
+        decision = self._answers[rule].decision(facts.categories) if rule >= 0 else self._by_none(found)
         if found.exception >= 0:
             decision = self._excepted(decision, found)
         if decision.effect is _ALLOW:
