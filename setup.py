@@ -31,7 +31,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 
 setup(
     ext_modules=[
-        part("ahead", "answer", "leeway"),
+        part("ahead", "admission", "answer", "begin", "leeway", "open"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("born"),
         part("chain", libraries=("crypto",)),

@@ -30,7 +30,7 @@ def _compiled(name: str) -> ModuleType | None:
     return part if getattr(part, "FORM", 0) == FORM else None
 
 
-# Sends requests ahead of their road, and takes their answers.
+# Begins exchanges, sends requests ahead of their road, and takes their answers.
 ahead = _compiled("_ahead")
 # Checks passwords of htpasswd files that were hashed as apr1.
 apr1 = _compiled("_apr1")

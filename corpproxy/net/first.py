@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 _ALLOW, _FORWARD = Effect.ALLOW, Mode.FORWARD
 
 
-def begin_first(downstream: Downstream) -> None:
+def begin_first(downstream: Downstream, exchange: Exchange) -> None:
     """Take an exchange on its road, or send its request ahead of it."""
-    exchange = downstream.exchange
     try:
         sent = _may_go_ahead(downstream, exchange) and _find_out(exchange) and _send(downstream, exchange)
     except (Refusal, ProtocolError):

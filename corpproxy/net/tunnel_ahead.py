@@ -9,11 +9,13 @@ begins then, and finds the tunnel dialled, or established.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
 
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import born
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.known import recall
 from corpproxy.exchange.reach import dial_host
@@ -27,7 +29,10 @@ from corpproxy.policy.model import TunnelContent
 from corpproxy.preface.first_octets import judge_at_once
 
 if TYPE_CHECKING:
+    from corpproxy.destination.model import AddressClass
+    from corpproxy.exchange.exchange import Exchange
     from corpproxy.net.downstream import Downstream
+    from corpproxy.net.proxy import Proxy
     from corpproxy.net.run import Run
 
 # Members of enums that are looked up for every tunnel cost more than names of this module.
@@ -37,6 +42,8 @@ _TUNNELLED, _ANY = ResultCode.TUNNELLED, TunnelContent.ANY
 def open_ahead(downstream: Downstream) -> bool:
     """
     Dial the tunnel of an exchange like one before; False, or `Refusal`, where its road has to begin first.
+
+    ``native/open.c`` is made after it.
     """
     exchange, proxy = downstream.exchange, downstream.proxy
     # One that is held to limits may have to wait for its turn.
@@ -47,7 +54,9 @@ def open_ahead(downstream: Downstream) -> bool:
     exchange.keep = False
     assert exchange.destination is not None
     dial = dial_host(exchange)
-    downstream.run = ahead = TunnelAhead(downstream)
+    assert exchange.decision is not None
+    allowed = exchange.decision.safety.addresses
+    downstream.run = ahead = new_tunnel_ahead(proxy, exchange, allowed, downstream)
     ahead.connect(servers[dial.name, exchange.destination.port], dial)
     return True
 
@@ -61,10 +70,10 @@ class TunnelAhead(Reaching):
 
     __slots__ = ("_downstream",)
 
-    def __init__(self, downstream: Downstream) -> None:
-        exchange = downstream.exchange
-        assert exchange.decision is not None
-        super().__init__(downstream.proxy, exchange, exchange.decision.safety.addresses, pooled=False)
+    def __init__(
+        self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], downstream: Downstream
+    ) -> None:
+        super().__init__(proxy, exchange, allowed, pooled=False)
         self._downstream = downstream
 
     def reached(self, upstream: Upstream) -> None:
@@ -157,3 +166,9 @@ class TunnelAhead(Reaching):
             # The first octets are waited for since the tunnel stands.
             downstream.deadline = deadline
         return run
+
+
+# Makes one as its class does.
+new_tunnel_ahead: Callable[[Proxy, Exchange, frozenset[AddressClass], Downstream], TunnelAhead] = born(
+    TunnelAhead, "_proxy", "_exchange", "_allowed", "_downstream"
+)

@@ -13,7 +13,7 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import AddressClass
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.exchange.road import live
-from corpproxy.net import downstream, first
+from corpproxy.net import beginning, first
 from corpproxy.net.ahead import Ahead
 from corpproxy.net.first import Outset
 from corpproxy.net.run import Run
@@ -25,14 +25,14 @@ from tests.support.rows import rows, tabular
 from tests.support.wires import Site
 
 
-def road_alone(client):
+def road_alone(client, exchange):
     """What begins the road of each."""
-    client.drive(live(client.exchange))
+    client.drive(live(exchange))
 
 
 def played(steps, begin):
     """All that clients, servers and the record are told in a play."""
-    with patch.object(downstream, "begin_first", begin):
+    with patch.object(beginning, "begin_first", begin):
         play = Play()
         for what, which in steps:
             play.step(what, which)
