@@ -27,7 +27,7 @@ from corpproxy.backends.search.index import INDEX_FOLDER, INDEX_KEY, closed_segm
 from corpproxy.backends.search.search import Search
 from corpproxy.cli import audit_sql, erase, reveal, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.moments import FORMS, end_moment, moment
 from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.counted import counted
@@ -254,7 +254,7 @@ def _query(options: argparse.Namespace, zone: tzinfo) -> RecordQuery:
     if options.since:
         query = replace(query, since=utc_text(moment(options.since, now, zone)))
     if options.until:
-        query = replace(query, until=utc_text(moment(options.until, now, zone, is_end=True)))
+        query = replace(query, until=utc_text(end_moment(options.until, now, zone)))
     return query
 
 
