@@ -7,25 +7,22 @@
 #include "ahead.h"
 #include <string.h>
 
-enum { VERSION = 11, AUTHORITY = 7 /* where it begins in an absolute target: behind http:// */ };
+enum { AUTHORITY = 7 /* where it begins in an absolute target: behind http:// */ };
 
 #define A_CLASS(class) PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) Py_ssize_t class##_##member;
 #define A_NAME(name, text) PyObject *name_##name;
+#define AN_OBJECT(name) PyObject *object_##name;
 CLASSES(A_CLASS)
 MEMBERS(A_MEMBER)
 NAMES(A_NAME)
+OBJECTS(AN_OBJECT)
 PyObject *read_response, *result_forwarded, *no_octets;
+PyTypeObject *request_head_class;
 
-static PyTypeObject *request_head_class, *server_class, *ahead_class;
+static PyTypeObject *server_class, *ahead_class;
 
-/* What a request asks for: its method, its authority with http:// before it, its path. */
-typedef struct {
-    PyObject *method, *section, *outline;
-    const char *target, *path, *end;
-} Asked;
-
-static int is_asked(PyObject *exchange, Asked *asked)
+int is_asked(PyObject *exchange, Asked *asked, int is_authority)
 {
     PyObject *head = OF(exchange, exchange, head);
     if (!head || !Py_IS_TYPE(head, request_head_class)) return 0;
@@ -38,13 +35,15 @@ static int is_asked(PyObject *exchange, Asked *asked)
     if (!PyBytes_CheckExact(asked->section) || !IS(outline, asked->outline)) return 0;
     asked->target = PyBytes_AS_STRING(target);
     asked->end = asked->target + PyBytes_GET_SIZE(target);
+    /* The target of a tunnel is its authority. */
+    asked->path = asked->end;
+    if (is_authority) return 1;
     if (asked->end - asked->target <= AUTHORITY) return 0;
     asked->path = memchr(asked->target + AUTHORITY, '/', (size_t)(asked->end - asked->target - AUTHORITY));
     return asked->path != NULL;
 }
 
-/* What is known of such a request; borrowed, NULL where nothing is. */
-static PyObject *look_up(PyObject *exchange, const Asked *asked)
+PyObject *look_up(PyObject *exchange, const Asked *asked)
 {
     PyObject *remembered = OF(outline, asked->outline, known), *known = NULL;
     PyObject *authority = PyBytes_FromStringAndSize(asked->target, asked->path - asked->target);
@@ -93,8 +92,7 @@ static PyObject *destination_to(PyObject *like, PyObject *path)
     return made;
 }
 
-/* Take over what is known; 0 where it does not hold, -1 with an exception. */
-static int recall(PyObject *exchange, PyObject *known, const Asked *asked)
+int recall(PyObject *exchange, PyObject *known, const Asked *asked)
 {
     PyObject *identity = PyObject_CallOneArg(OF(known, known, again), OF(exchange, exchange, started));
     if (!identity) return -1;
@@ -104,7 +102,9 @@ static int recall(PyObject *exchange, PyObject *known, const Asked *asked)
     if (!path) return -1;
     int holds = still_decided(exchange, known, path);
     if (holds > 0) {
-        PyObject *destination = destination_to(OF(known, known, destination), path);
+        PyObject *like = OF(known, known, destination);
+        /* That of a tunnel is the same for all. */
+        PyObject *destination = asked->path == asked->end ? Py_NewRef(like) : destination_to(like, path);
         if (destination) {
             PUT(exchange, exchange, known, Py_NewRef(known));
             PUT(exchange, exchange, identity, Py_NewRef(identity));
@@ -207,7 +207,7 @@ static int ask(PyObject *downstream, PyObject *exchange, PyObject *upstream, PyO
 static int check_person(PyObject *proxy, PyObject *downstream)
 {
     PyObject *admission = member_of(proxy, name_admission);
-    int failed = admission ? call_method(admission, name_check_person, downstream) : -1;
+    int failed = admission ? admission_check_person(admission, downstream) : -1;
     Py_XDECREF(admission);
     return failed;
 }
@@ -261,18 +261,13 @@ static int is_usable(PyObject *known, PyObject *in_force)
            IS(destination, OF(known, known, destination));
 }
 
-static PyObject *send(PyObject *module, PyObject *const *words, Py_ssize_t many)
+/* Send a request like one before; 0 where its road begins first, -1 with an exception. */
+static int send_request(PyObject *downstream, PyObject *exchange)
 {
-    if (many != 2) {
-        PyErr_SetString(PyExc_TypeError, "send(downstream, exchange)");
-        return NULL;
-    }
-    PyObject *downstream = words[0], *exchange = words[1];
-    if (!IS(downstream, downstream) || !IS(exchange, exchange)) Py_RETURN_NONE;
     PyObject *in_force = OF(exchange, exchange, in_force);
     Asked asked;
-    if (!may_go(downstream, in_force)) Py_RETURN_FALSE;
-    if (!is_asked(exchange, &asked)) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    if (!may_go(downstream, in_force)) return 0;
+    if (!is_asked(exchange, &asked, 0)) return PyErr_Occurred() ? -1 : FOR_THE_TWIN;
     PyObject *known = Py_XNewRef(look_up(exchange, &asked));
     int sent = PyErr_Occurred() ? -1 : 0;
     if (!sent && known && is_usable(known, in_force)) {
@@ -281,10 +276,51 @@ static PyObject *send(PyObject *module, PyObject *const *words, Py_ssize_t many)
         if (sent > 0) sent = send_known(downstream, exchange, known, &asked);
     }
     Py_XDECREF(known);
-    return sent < 0 ? NULL : PyBool_FromLong(sent);
+    return sent;
+}
+
+static int is_connect(PyObject *method)
+{
+    return PyBytes_CheckExact(method) && PyBytes_GET_SIZE(method) == 7 && !memcmp(PyBytes_AS_STRING(method), "CONNECT", 7);
+}
+
+/* Send a request, or open a tunnel; in Python what is not as expected. */
+static int go_in_c(PyObject *downstream, PyObject *exchange)
+{
+    if (!IS(downstream, downstream) || !IS(exchange, exchange) || !OF(exchange, exchange, method)) return FOR_THE_TWIN;
+    int is_tunnel = is_connect(OF(exchange, exchange, method));
+    return is_tunnel ? open_known(downstream, exchange) : send_request(downstream, exchange);
+}
+
+int go_known(PyObject *downstream, PyObject *exchange)
+{
+    int gone = go_in_c(downstream, exchange);
+    if (gone != FOR_THE_TWIN) return gone;
+    PyObject *words[] = {downstream, exchange};
+    PyObject *went = PyObject_Vectorcall(object_go_in_python, words, 2, NULL);
+    gone = went ? PyObject_IsTrue(went) : -1;
+    Py_XDECREF(went);
+    return gone;
 }
 
 /* ---- The module ---- */
+
+static PyObject *go(PyObject *module, PyObject *const *words, Py_ssize_t many)
+{
+    if (many != 2) {
+        PyErr_SetString(PyExc_TypeError, "go(downstream, exchange)");
+        return NULL;
+    }
+    int gone = go_known(words[0], words[1]);
+    return gone < 0 ? NULL : PyBool_FromLong(gone);
+}
+
+static PyObject *reference(PyObject *module, PyObject *const *words, Py_ssize_t many)
+{
+    if (many == 2) return next_reference(words[0], words[1]);
+    PyErr_SetString(PyExc_TypeError, "reference(references, at)");
+    return NULL;
+}
 
 static PyObject *may_begin(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
@@ -336,10 +372,29 @@ static PyObject *set_twins(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *set_objects(PyObject *module, PyObject *objects)
+{
+    if (!PyDict_Check(objects)) {
+        PyErr_SetString(PyExc_TypeError, "objects come by their names");
+        return NULL;
+    }
+#define TAKE_OBJECT(name)                                                                                              \
+    {                                                                                                                  \
+        PyObject *found = PyDict_GetItemString(objects, #name);                                                        \
+        if (!found) return PyErr_Format(PyExc_TypeError, "there is no %s", #name);                                     \
+        Py_XSETREF(object_##name, Py_NewRef(found));                                                                   \
+    }
+    OBJECTS(TAKE_OBJECT)
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
-    {"send", (PyCFunction)(void (*)(void))send, METH_FASTCALL,
-     "send(downstream, exchange)\n\nSend the request of an exchange like one before; False where its road begins\n"
-     "first, None for what is left to the twin."},
+    {"go", (PyCFunction)(void (*)(void))go, METH_FASTCALL,
+     "go(downstream, exchange)\n\nSend the request of an exchange like one before, or open its tunnel; False where\n"
+     "its road begins first."},
+    {"reference", (PyCFunction)(void (*)(void))reference, METH_FASTCALL,
+     "reference(references, at)\n\nThe twin of their `next`."},
+    {"set_objects", set_objects, METH_O, "set_objects(objects)\n\nSay by their names here what is called and given."},
     {"set_twins", set_twins, METH_VARARGS,
      "set_twins(classes, response, forwarded, piece, burst)\n\nSay which classes there are, by their names here; what\n"
      "reads the head of an answer; the result of an exchange that was forwarded; the octets that are worth a turn;\n"
@@ -359,6 +414,7 @@ static int add_names_and_ahead(PyObject *module)
     if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return -1;
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
+    if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

@@ -7,18 +7,30 @@
 #include "module.h"
 #include "slots.h"
 
-/* Seen by the two files of this part alone, so that they reach it as they reach what is static. */
+/* Seen by the files of this part alone, so that they reach it as they reach what is static. */
 #pragma GCC visibility push(hidden)
 
 /* ---- The classes in Python, and where their members lie ---- */
 
 /* Class, member, name of the member. */
 #define MEMBERS(M)                                                                                                     \
+    M(downstream, address, "address")                                                                                  \
+    M(downstream, began, "_began")                                                                                     \
+    M(downstream, closing, "closing")                                                                                  \
+    M(downstream, deadline, "deadline")                                                                                \
+    M(downstream, deadlines, "deadlines")                                                                              \
     M(downstream, exchange, "exchange")                                                                                \
+    M(downstream, held, "held")                                                                                        \
+    M(downstream, listener, "listener")                                                                                \
+    M(downstream, mode, "mode")                                                                                        \
     M(downstream, pins, "pins")                                                                                        \
     M(downstream, proxy, "proxy")                                                                                      \
+    M(downstream, reader, "_reader")                                                                                   \
     M(downstream, run, "run")                                                                                          \
+    M(downstream, sink, "sink")                                                                                        \
+    M(downstream, timeouts, "timeouts")                                                                                \
     M(downstream, transport, "transport")                                                                              \
+    M(downstream, upload, "upload")                                                                                    \
     M(downstream, upstream, "upstream")                                                                                \
     M(upstream, address, "address")                                                                                    \
     M(upstream, asked_at, "asked_at")                                                                                  \
@@ -38,9 +50,11 @@
     M(upstream, transport, "transport")                                                                                \
     M(exchange, account, "account")                                                                                    \
     M(exchange, answered, "answered")                                                                                  \
+    M(exchange, body, "body")                                                                                          \
     M(exchange, client, "client")                                                                                      \
     M(exchange, decision, "decision")                                                                                  \
     M(exchange, destination, "destination")                                                                            \
+    M(exchange, fields, "fields")                                                                                      \
     M(exchange, first_octet_seconds, "first_octet_seconds")                                                            \
     M(exchange, head, "head")                                                                                          \
     M(exchange, held, "held")                                                                                          \
@@ -58,10 +72,12 @@
     M(exchange, upstream, "upstream")                                                                                  \
     M(account, received, "received")                                                                                   \
     M(account, sent, "sent")                                                                                           \
+    M(in_force, connections, "connections")                                                                            \
     M(in_force, grants, "grants")                                                                                      \
     M(in_force, limiting, "limiting")                                                                                  \
     M(in_force, needs_answer, "needs_answer")                                                                          \
     M(in_force, policy, "policy")                                                                                      \
+    M(in_force, safe_search, "safe_search")                                                                            \
     M(in_force, sections, "sections")                                                                                  \
     M(in_force, via, "via")                                                                                            \
     M(known, addresses, "addresses")                                                                                   \
@@ -103,6 +119,8 @@
     M(host, name, "name")                                                                                              \
     M(fields, outline, "outline")                                                                                      \
     M(fields, section, "section")                                                                                      \
+    M(outline, closes, "closes")                                                                                       \
+    M(outline, is_plain, "is_plain")                                                                                   \
     M(outline, known, "known")                                                                                         \
     M(outline, notes, "notes")                                                                                         \
     M(reader, held, "held")                                                                                            \
@@ -112,11 +130,37 @@
     M(facts, path, "path")                                                                                             \
     M(limits, fields, "fields")                                                                                        \
     M(limits, head_octets, "head_octets")                                                                              \
-    M(timeouts, answer, "answer")
+    M(limits, target_octets, "target_octets")                                                                          \
+    M(timeouts, answer, "answer")                                                                                      \
+    M(timeouts, head, "head")                                                                                          \
+    M(held, octets_held, "octets_held")                                                                                \
+    M(heads, reader, "_reader")                                                                                        \
+    M(heads, sections, "_sections")                                                                                    \
+    M(request_reader, held, "held")                                                                                    \
+    M(request_reader, limits, "limits")                                                                                \
+    M(request_reader, rest, "rest")                                                                                    \
+    M(request_reader, sections, "_sections")                                                                           \
+    M(references, count, "_count")                                                                                     \
+    M(references, prefix, "_prefix")                                                                                   \
+    M(references, second, "_second")                                                                                   \
+    M(admission, by_address, "_by_address")                                                                            \
+    M(admission, by_person, "_by_person")                                                                              \
+    M(admission, connections, "connections")                                                                           \
+    M(admission, elsewhere, "elsewhere")                                                                               \
+    M(admission, proxy, "_proxy")                                                                                      \
+    M(admission, tunnels, "tunnels")                                                                                   \
+    M(admission, tunnels_by_address, "_tunnels_by_address")                                                            \
+    M(admission, tunnels_by_person, "_tunnels_by_person")                                                              \
+    M(connection_limits, per_address, "per_address")                                                                   \
+    M(connection_limits, per_person, "per_person")                                                                     \
+    M(connection_limits, tunnels_per_address, "tunnels_per_address")                                                   \
+    M(connection_limits, tunnels_per_person, "tunnels_per_person")                                                     \
+    M(identity, name, "name")
 
 #define CLASSES(C)                                                                                                     \
     C(downstream) C(upstream) C(exchange) C(account) C(in_force) C(known) C(destination) C(host) C(fields) C(outline)  \
-    C(reader) C(facts) C(limits) C(timeouts) C(leeway) C(term) C(standings) C(bucket) C(stock)
+    C(reader) C(facts) C(limits) C(timeouts) C(leeway) C(term) C(standings) C(bucket) C(stock) C(held) C(heads)        \
+    C(request_reader) C(references) C(admission) C(connection_limits) C(identity)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;
@@ -135,9 +179,19 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
 
 /* Names of members and methods; made once. */
 #define NAMES(N)                                                                                                       \
-    N(admission, "admission") N(check_person, "check_person") N(pool, "pool") N(take, "take") N(reactor, "reactor")    \
-    N(seconds, "seconds") N(now, "now") N(write, "write") N(decide, "decide") N(release, "release") N(ended, "ended")  \
-    N(octets_in_python, "_octets_in_python") N(same, "same answer") N(same_at_end, "same last answer")
+    N(accepts, "accepts") N(addresses, "addresses") N(admission, "admission") N(begin_in_python, "_begin_in_python")   \
+    N(books, "books") N(by_address, "by_address") N(by_person, "by_person") N(check_person, "check_person")            \
+    N(check_person_in_python, "_check_person_in_python") N(closed, "closed")                                           \
+    N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide") N(drive, "drive")              \
+    N(ended, "ended") N(entries, "entries") N(heads, "heads") N(in_force, "in_force") N(late, "late") N(next, "next")  \
+    N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")                               \
+    N(open_tunnel_in_python, "_open_tunnel_in_python") N(pool, "pool") N(reactor, "reactor")                           \
+    N(references, "references") N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python")                       \
+    N(release, "release") N(rounds, "rounds") N(safety, "safety") N(same, "same answer")                               \
+    N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping") N(take, "take") \
+    N(tunnel_closed, "tunnel_closed") N(tunnel_closed_in_python, "_tunnel_closed_in_python")                           \
+    N(tunnels_by_address, "tunnels_by_address") N(tunnels_by_person, "tunnels_by_person")                              \
+    N(turn_away, "_turn_away") N(write, "write")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -149,7 +203,60 @@ typedef struct {
     PyObject *downstream, *upstream;
 } Ahead;
 
-extern PyType_Spec ahead_spec;
+extern PyType_Spec ahead_spec, beginning_spec, admission_spec;
+
+/* Functions of Python that are called, and objects that are given; `set_objects` takes them by these names. */
+#define OBJECTS(O)                                                                                                     \
+    O(dial_host) O(go_in_python) O(is_plain) O(live) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)           \
+    O(nobody) O(read_request) O(refusal) O(servers)
+
+#define AN_OBJECT(name) extern PyObject *object_##name;
+OBJECTS(AN_OBJECT)
+#undef AN_OBJECT
+
+enum { VERSION = 11 /* of HTTP */, FOR_THE_TWIN = 2 /* in the place of a truth: it is not as expected */ };
+
+/* ---- What is known of an exchange like one before, in ahead.c ---- */
+
+/* What a request asks for: its method, its authority with http:// before it, its path. */
+typedef struct {
+    PyObject *method, *section, *outline;
+    const char *target, *path, *end;
+} Asked;
+
+extern PyTypeObject *request_head_class;
+
+/* Take apart what is asked for; 0 where it is not as expected. */
+int is_asked(PyObject *exchange, Asked *asked, int is_authority);
+
+/* What is known of such a request; borrowed, NULL where nothing is. */
+PyObject *look_up(PyObject *exchange, const Asked *asked);
+
+/* Take over what is known; 0 where it does not hold, -1 with an exception. */
+int recall(PyObject *exchange, PyObject *known, const Asked *asked);
+
+/* Send a request like one before, or open its tunnel; 0 where its road begins first, -1 with an exception. */
+int go_known(PyObject *downstream, PyObject *exchange);
+
+/* Open a tunnel like one before, in open.c; as above, and `FOR_THE_TWIN`. */
+int open_known(PyObject *downstream, PyObject *exchange);
+
+/* Tell the client's connection that the exchange is over; an exception that is set says why. */
+int tell_ended(PyObject *downstream, int failed);
+
+/* The next reference of an exchange that begins at a moment, in begin.c. */
+PyObject *next_reference(PyObject *references, PyObject *at);
+
+/* ---- Who may have how much open, in admission.c ---- */
+
+/* Each tells its twin in Python what is too much; -1 with an exception, which may be a refusal. */
+int admission_check_person(PyObject *admission, PyObject *downstream);
+int admission_open_tunnel(PyObject *admission, PyObject *downstream);
+int admission_tunnel_closed(PyObject *admission, PyObject *downstream);
+int admission_closed(PyObject *admission, PyObject *downstream);
+
+/* Whether an exchange may begin; 0 where the twin says why not. */
+int admission_may_begin(PyObject *admission, PyObject *exchange);
 
 /* ---- What exchanges may move below their limits, in leeway.c ---- */
 

@@ -97,7 +97,7 @@ static int deliver(Ahead *self, PyObject *exchange, PyObject *note, PyObject *co
 }
 
 /* Tell the client's connection that the exchange is over; an exception that is set says why. */
-static int end(PyObject *downstream, int failed)
+int tell_ended(PyObject *downstream, int failed)
 {
     if (!failed) return call_method(downstream, name_ended, Py_None);
     if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
@@ -150,7 +150,7 @@ static int take_whole(Ahead *self, PyObject *data)
         PyObject *came = PyLong_FromSsize_t(PyBytes_GET_SIZE(data)), *downstream = Py_NewRef(self->downstream);
         Py_INCREF(exchange);
         int sent = came ? deliver(self, exchange, note, content, came) : -1;
-        if (sent) taken = end(downstream, sent < 0) ? -1 : 1;
+        if (sent) taken = tell_ended(downstream, sent < 0) ? -1 : 1;
         Py_DECREF(exchange);
         Py_DECREF(downstream);
         Py_XDECREF(came);

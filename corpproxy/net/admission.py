@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpproxy import twins
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.answers import limit_page, unavailable_page
 from corpproxy.exchange.exchange import Exchange
@@ -23,14 +24,25 @@ CUT_OFF_TIMES = 2
 SHARE = 10
 
 
-class Admission:
+class AdmissionInPython:
     """
     Counts what is open, and refuses what is too much.
 
     A connection belongs to the person who sent a request on it last.  ``elsewhere`` is what other processes
     of this service have open; it is as old as their last report, so that what comes in one second may pass
-    a limit once in each of them.
+    a limit once in each of them.  ``native/admission.c`` is made after what each exchange asks here.
     """
+
+    __slots__ = (
+        "_by_address",
+        "_by_person",
+        "_proxy",
+        "_tunnels_by_address",
+        "_tunnels_by_person",
+        "connections",
+        "elsewhere",
+        "tunnels",
+    )
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
@@ -145,6 +157,21 @@ class Admission:
         if name:
             self._by_person[name] = self._by_person.get(name, 0) + 1
         self.connections[downstream] = name
+
+
+if TYPE_CHECKING or twins.ahead is None:
+    Admission = AdmissionInPython
+else:
+
+    class Admission(twins.ahead.Admission, AdmissionInPython):
+        """The compiled twin, which leaves it to the one in Python to say what is too much."""
+
+        __slots__ = ()
+        _check_person_in_python = AdmissionInPython.check_person
+        _closed_in_python = AdmissionInPython.closed
+        _open_tunnel_in_python = AdmissionInPython.open_tunnel
+        _refusal_in_python = AdmissionInPython.refusal
+        _tunnel_closed_in_python = AdmissionInPython.tunnel_closed
 
 
 def _limited(exchange: Exchange, message: str) -> Refusal:

@@ -25,22 +25,31 @@ from corpproxy.accounting.accounts import Account
 from corpproxy.accounting.buckets import BURST_SECONDS, Bucket, Stock
 from corpproxy.accounting.leeway import Leeway, Term
 from corpproxy.accounting.rates import PIECE_OCTETS
+from corpproxy.audit.reference import References
 from corpproxy.audit.results import ResultCode
 from corpproxy.destination.model import Destination, Host
-from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.exchange import Exchange, new_exchange
 from corpproxy.exchange.forward import same_request
 from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.known import Known, recall
-from corpproxy.exchange.limits import Timeouts
+from corpproxy.exchange.limits import ConnectionLimits, Timeouts
+from corpproxy.exchange.reach import dial_host
 from corpproxy.exchange.refusal import Refusal
 from corpproxy.exchange.road import live
 from corpproxy.http1.fields import Fields, Outline
 from corpproxy.http1.forward import forward_response
-from corpproxy.http1.framing import Body, Framing
-from corpproxy.http1.head import RequestHead, ResponseHead, ResponseReader
+from corpproxy.http1.framing import NO_BODY, Body, Framing
+from corpproxy.http1.head import RequestHead, RequestReader, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
-from corpproxy.net.tunnel_ahead import open_ahead
-from corpproxy.net.upstream import Server, Upstream
+from corpproxy.http1.steering import is_plain
+from corpproxy.identity.model import Identity
+from corpproxy.net.admission import Admission
+from corpproxy.net.crowd import NOBODY
+from corpproxy.net.deadlines import NEVER
+from corpproxy.net.heads import Heads
+from corpproxy.net.held import Held
+from corpproxy.net.tunnel_ahead import new_tunnel_ahead, open_ahead
+from corpproxy.net.upstream import Server, Upstream, servers
 from corpproxy.policy.model import Facts
 from corpproxy.policy.quota import Standings
 
@@ -63,12 +72,19 @@ WRITTEN_OCTETS = 1024
 def send_ahead(downstream: Downstream, exchange: Exchange) -> bool:
     """Send the request of an exchange like one before; False where its road has to begin first."""
     try:
-        return open_ahead(downstream) if exchange.method == b"CONNECT" else _send(downstream, exchange)
+        return _go(downstream, exchange)
     except Refusal:
         return False  # its road says so
     except Exception as bug:
         downstream.ended(bug)
         return True
+
+
+def go_in_python(downstream: Downstream, exchange: Exchange) -> bool:
+    """Send its request, or open its tunnel; `go` of the compiled twin is made after it."""
+    if exchange.method == b"CONNECT":
+        return open_ahead(downstream)
+    return send_in_python(downstream, exchange)
 
 
 def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
@@ -117,7 +133,7 @@ class AheadInPython:
 
 if TYPE_CHECKING or twins.ahead is None:
     _Ahead = AheadInPython
-    _send = send_in_python
+    _go = go_in_python
     # What notes of answers stand under.
     _NOTE = _NOTE_AT_END = ""
 else:
@@ -129,10 +145,7 @@ else:
         _octets_in_python = AheadInPython.octets
 
     _NOTE, _NOTE_AT_END = twins.ahead.NOTE, twins.ahead.NOTE_AT_END
-
-    def _send(downstream: Downstream, exchange: Exchange) -> bool:
-        sent = twins.ahead.send(downstream, exchange)
-        return send_in_python(downstream, exchange) if sent is None else sent
+    _go = twins.ahead.go
 
 
 class Ahead(_Ahead):
@@ -263,9 +276,31 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "standings": Standings,
         "bucket": Bucket,
         "stock": Stock,
+        "held": Held,
+        "heads": Heads,
+        "request_reader": RequestReader,
+        "references": References,
+        "admission": Admission,
+        "connection_limits": ConnectionLimits,
+        "identity": Identity,
     }
     response = twins.heads.response if twins.heads else _none
     twin.set_twins(classes, response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
+    objects = {
+        "dial_host": dial_host,
+        "go_in_python": go_in_python,
+        "is_plain": is_plain,
+        "live": live,
+        "never": NEVER,
+        "new_exchange": new_exchange,
+        "new_tunnel_ahead": new_tunnel_ahead,
+        "no_body": NO_BODY,
+        "nobody": NOBODY,
+        "read_request": twins.heads.request if twins.heads else _none,
+        "refusal": Refusal,
+        "servers": servers,
+    }
+    twin.set_objects(objects)
 
 
 def _none(*_: object) -> None:

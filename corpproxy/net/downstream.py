@@ -1,15 +1,16 @@
 """
 The downstream side: one connection to a client, and its exchanges one after another.
 
-Reading of a request head, the beginning and the end of exchanges, and what holds between them stand
-here.  What happens during an exchange is the road's, and the performer does what the road asks.
+The end of exchanges and what holds between them stand here, their beginning in
+`corpproxy.net.beginning`.  What happens during an exchange is the road's, and the performer does what the
+road asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,13 +20,13 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.born import birth
 from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
 from corpproxy.exchange.answers import failure_page
-from corpproxy.exchange.exchange import Exchange, Mode, new_exchange
-from corpproxy.exchange.refusal import Refusal, TunnelEnded
-from corpproxy.exchange.road import cut_off, live, refuse
-from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
-from corpproxy.http1.head import RequestHead, RequestReader
-from corpproxy.http1.steering import is_plain
-from corpproxy.net.ahead import Ahead, send_ahead, set_twins
+from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.refusal import TunnelEnded
+from corpproxy.exchange.road import cut_off
+from corpproxy.http1.head import RequestReader
+from corpproxy.net import tunnel_ahead
+from corpproxy.net.ahead import Ahead, set_twins
+from corpproxy.net.beginning import Beginning
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
 from corpproxy.net.performer import Performer
@@ -33,7 +34,7 @@ from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
 from corpproxy.net.splice import join
 from corpproxy.net.upload import Upload
-from corpproxy.net.wire import GONE, UNTAKEN, Wire
+from corpproxy.net.wire import GONE, UNTAKEN
 
 if TYPE_CHECKING:
     from corpproxy.net.proxy import Proxy
@@ -44,38 +45,24 @@ if TYPE_CHECKING:
 log = Logger()
 
 
-class Downstream(Wire):
+class Downstream(Beginning):
     """
     One client connection.
 
-    Between exchanges it is its own sink and reads heads.  ``held`` is what the client sent ahead; there is
-    none while a tunnel moves octets.
+    Between exchanges it is its own sink and reads heads.
     ``upstream`` is the server's connection while an exchange has one, ``tunnel`` the tunnel it has become,
     ``pins`` the server connections on which this client signed in, if it ever did.
     """
 
     __slots__ = (
-        "_began",
         "_feeding",
-        "_reader",
         "abort_at_end",
-        "exchange",
-        "held",
-        "listener",
-        "mode",
         "pins",
-        "proxy",
-        "run",
-        "timeouts",
         "tunnel",
-        "upload",
         "upstream",
         "waits_for_room",
         "when_late",
     )
-
-    # There is none between two exchanges.
-    exchange: Exchange
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
@@ -125,31 +112,6 @@ class Downstream(Wire):
 
     # Between exchanges: reading heads.
 
-    def octets(self, data: bytes) -> None:
-        """Take octets of a request head."""
-        if self.closing:
-            return
-        reader, proxy = self._reader, self.proxy
-        if reader is None:
-            self._began = proxy.now()
-            self.deadline = self.deadlines.now + self.timeouts.head
-            reader = proxy.heads.reader(proxy.in_force)
-        try:
-            head = reader.feed(data)
-        except ProtocolError as error:
-            if self._reader is None:
-                proxy.heads.part_with(proxy.in_force)
-            self._reader = None
-            self._refuse(error, reader.pending)
-            return
-        if head is not None:
-            self._reader = None
-            self.held.octets_held, reader.rest = reader.rest, b""
-            self._begin(head)
-        elif self._reader is None and reader.held is not None:
-            self._reader = reader
-            proxy.heads.part_with(proxy.in_force)
-
     @property
     def pending(self) -> int:
         """How many octets of an unfinished head are held."""
@@ -193,62 +155,6 @@ class Downstream(Wire):
 
     # An exchange.
 
-    def _exchange(self) -> Exchange:
-        proxy = self.proxy
-        began = self._began
-        return new_exchange(
-            proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
-        )
-
-    def _begin(self, head: RequestHead) -> None:
-        self.deadline = NEVER
-        self.sink = self.held
-        proxy, began = self.proxy, self._began
-        exchange = self.exchange = new_exchange(
-            proxy.in_force, self.mode, self.listener, self.address, began, proxy.references.next(began)
-        )
-        if began < proxy.rounds.since:
-            proxy.rounds.late(self)
-        exchange.head = head
-        exchange.fields = head.fields
-        exchange.method = head.method
-        exchange.account.received = head.octets
-        self.upload = None
-        if is_plain(head):
-            exchange.body = NO_BODY
-            exchange.keep = not (proxy.stopping or head.fields.outline.closes)
-        else:
-            try:
-                body = exchange.body = request_body(head, exchange.in_force.limits)
-            except ProtocolError as error:
-                self.drive(refuse(exchange, error))
-                return
-            if body.framing is not Framing.NONE:
-                exchange.content_over = False
-                self.upload = Upload(self, body, exchange.in_force.limits)
-            exchange.keep = keeps_alive(head) and not proxy.stopping
-        refusal = proxy.admission.refusal(exchange)
-        if refusal is not None:
-            self.drive(refuse(exchange, refusal))
-        elif not (head.fields.outline.known and send_ahead(self, exchange)):
-            self.drive(live(exchange))
-
-    def _refuse(self, error: ProtocolError | Refusal, octets: int) -> None:
-        """Answer octets that are no request; nobody knows what follows them, so the connection ends."""
-        self.deadline = NEVER
-        self.sink = self.held
-        exchange = self.exchange = self._exchange()
-        exchange.account.received = octets
-        exchange.content_over = False
-        self.upload = None
-        self.drive(refuse(exchange, error))
-
-    def drive(self, road: Coroutine[Any, Any, None]) -> Run:
-        """Begin the road of the present exchange."""
-        run = self.run = Run(road, self, Performer(self))
-        run.start()
-        return run
-
     @property
     def is_busy(self) -> bool:
         """Whether an exchange is on its road, or its tunnel moves octets."""
@@ -261,12 +167,16 @@ class Downstream(Wire):
             try:
                 join(self)
             except Exception as bug:
-                if self.tunnel is None:
-                    self._over(bug)
-                else:
-                    self.tunnel.cancel(bug)
+                self.not_joined(bug)
         else:
             self._over(error)
+
+    def not_joined(self, bug: Exception) -> None:
+        """A bug was in the way of its tunnel."""
+        if self.tunnel is None:
+            self._over(bug)
+        else:
+            self.tunnel.cancel(bug)
 
     def tunnel_over(self, failure: BaseException | None) -> None:
         """Both sides of the tunnel have ended; or ``failure`` ended it before."""
@@ -421,3 +331,4 @@ def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstr
 
 
 set_twins(Downstream)
+tunnel_ahead.set_twins(Downstream)

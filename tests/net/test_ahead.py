@@ -11,10 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.http1.recipe import Recipe
-from corpproxy.net import ahead, downstream
+from corpproxy.net import ahead
 from corpproxy.net.ahead import Ahead
 from corpproxy.net.run import Run
 from tests.net.test_every_exchange import STEPS, WIRES, Play
+from tests.support.beginnings import WAYS, beginning_so
 from tests.support.builders import request, response
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
@@ -57,14 +58,9 @@ def warm_last(site):
     return server
 
 
-def road_first(*_):
-    """What says that a road has to begin first."""
-    return False
-
-
-def played(steps, *, sends_ahead, begin=Play):
+def played(steps, way, begin=Play):
     """All that clients, servers and the record are told in a play with exchanges that came before."""
-    with patch.object(downstream, "send_ahead", downstream.send_ahead if sends_ahead else road_first):
+    with beginning_so(way):
         play = begin()
         one = warm(play.site)
         play.clients.append(one[0])
@@ -87,9 +83,10 @@ class SameTests(SynchronousTestCase):
     @given(st.lists(st.one_of(STEPS, AGAIN), max_size=12))
     def test_any_play(self, steps):
         """Clients, servers, accounts and records are told the same."""
-        one, other = (played(steps, sends_ahead=ahead) for ahead in (True, False))
+        one, *others = (played(steps, way) for way in WAYS)
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.assertEqual(one, other)
+        for other in others:
+            self.assertEqual(one, other)
 
 
 class LastTests(SynchronousTestCase):

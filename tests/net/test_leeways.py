@@ -23,6 +23,7 @@ from tests.net.test_borrowing import Worker
 from tests.net.test_every_exchange import STEPS, Play
 from tests.net.test_limiting import KIB, held
 from tests.net.test_quotas import QuotaCase, day
+from tests.support.beginnings import WAYS
 from tests.support.builders import CLIENT, domain, request, response
 from tests.support.examples import EXAMPLES
 
@@ -226,11 +227,12 @@ class SameTests(SynchronousTestCase):
             counted.append(play)
             return play
 
-        for sends_ahead in (True, False):
-            told.append(played(steps, sends_ahead=sends_ahead, begin=begin))
+        for way in WAYS:
+            told.append(played(steps, way, begin))
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.assertEqual(*told)
-        self.assertEqual(*(play.counted for play in counted))
+        for other, play in zip(told[1:], counted[1:], strict=True):
+            self.assertEqual(told[0], other)
+            self.assertEqual(counted[0].counted, play.counted)
 
 
 class Short(Worker):

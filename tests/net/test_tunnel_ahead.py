@@ -11,11 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.errors import UpstreamError
 from corpproxy.exchange.limits import ConnectionLimits, Timeouts
-from corpproxy.net import downstream, tunnel_ahead
+from corpproxy.net import tunnel_ahead
 from corpproxy.net.run import Run
 from corpproxy.net.tunnel_ahead import TunnelAhead
 from corpproxy.policy.model import Effect, Safety, TunnelContent
 from tests.preface.hellos import real_hello
+from tests.support.beginnings import WAYS, beginning_so
 from tests.support.builders import domain, request, response, rule
 from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
@@ -45,11 +46,6 @@ def warm(site, connect=CONNECT, hello=HELLO):
         client.end()
         server.end()
         site.settle()
-
-
-def road_first(*_):
-    """What says that a road has to begin first."""
-    return False
 
 
 SAID = (
@@ -127,9 +123,9 @@ class Play:
         return ends, usage, site.writer.records, len(site.proxy.admission.tunnels), len(site.proxy.deadlines)
 
 
-def played(steps, *, ahead):
+def played(steps, way):
     """What all were told in a play."""
-    with patch.object(downstream, "send_ahead", downstream.send_ahead if ahead else road_first):
+    with beginning_so(way):
         play = Play()
         play.step("send", CONNECT)
         for what, how in steps:
@@ -144,9 +140,10 @@ class SameTests(SynchronousTestCase):
     @given(st.lists(STEPS, max_size=10))
     def test_any_play(self, steps):
         """Clients, servers, accounts and records are told the same."""
-        one, other = (played(steps, ahead=ahead) for ahead in (True, False))
+        one, *others = (played(steps, way) for way in WAYS)
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.assertEqual(one, other)
+        for other in others:
+            self.assertEqual(one, other)
 
 
 @tabular
