@@ -7,7 +7,8 @@ sums; so a crash at any moment leaves each record counted once, or not yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from corpproxy.accounting.ledger import OTHER_HOSTS
@@ -89,7 +90,7 @@ def add_sums(
     if (row[0] if row else 0) != before.records:
         return False
     terms = Terms(connection)
-    terms.learn(_terms_of(sums))
+    terms.learn(_by_kind(_terms_of(sums)))
     connection.executemany(_PEOPLE, _people(sums, terms.number))
     connection.executemany(_PLACES, _places(sums, terms.number))
     connection.executemany(_REFUSALS, _refusals(sums, terms.number))
@@ -134,6 +135,13 @@ def _deeds(sums: Sums, number: _Number) -> list[tuple[object, ...]]:
          number("host", storable(host)), number("rule", storable(rule)), times)
         for (hour, deed, whom, host, rule), times in sums.deeds.items()
     ]  # fmt: skip
+
+
+def _by_kind(terms: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, text in terms:
+        found[kind].add(text)
+    return found
 
 
 def _terms_of(sums: Sums) -> Iterator[tuple[str, str]]:
