@@ -30,7 +30,6 @@
     M(upstream, received, "received")                                                                                  \
     M(upstream, sent, "sent")                                                                                          \
     M(waiting, ended, "ended")                                                                                         \
-    M(waiting, fresh, "_fresh")                                                                                        \
     M(waiting, held, "held")                                                                                           \
     M(held, octets_held, "octets_held")                                                                                \
     M(exchange, account, "account")                                                                                    \

@@ -35,7 +35,7 @@ FIRST_TUNNEL_OCTETS = 3_900
 CONNECTION_OCTETS = 1_250
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
-FUNCTION_CALLS = 300
+FUNCTION_CALLS = 250
 
 
 class TunnelCostTests(SynchronousTestCase):
