@@ -11,10 +11,8 @@ from __future__ import annotations
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [
-    f"native/{name}.h"
-    for name in ("ahead", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
-]
+SHARED = ("ahead", "books", "digest", "form", "lanes", "life", "module", "moment", "section", "slots", "wire")
+HEADERS = [f"native/{name}.h" for name in SHARED]
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -33,6 +31,7 @@ setup(
     ext_modules=[
         part("ahead", "admission", "answer", "begin", "leeway", "open"),
         part("apr1", "lanes", libraries=("crypto", "m")),
+        part("books", "account", "figures", "moment"),
         part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
