@@ -8,11 +8,12 @@ says which are there.
 
 from __future__ import annotations
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-SHARED = ("ahead", "books", "digest", "form", "lanes", "life", "module", "moment", "section", "slots", "wire")
-HEADERS = [f"native/{name}.h" for name in SHARED]
+HEADERS = sorted(glob("native/*.h"))
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -39,6 +40,7 @@ setup(
         part("rest"),
         part("road"),
         part("section", "target"),
+        part("tunnel", "join", "opening"),
         part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )

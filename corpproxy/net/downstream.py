@@ -24,6 +24,7 @@ from corpproxy.exchange.exchange import Exchange, Mode
 from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.exchange.road import cut_off
 from corpproxy.http1.head import RequestReader
+from corpproxy.net import tunnel_ahead
 from corpproxy.net.ahead import Ahead, set_twins
 from corpproxy.net.beginning import Beginning
 from corpproxy.net.deadlines import NEVER
@@ -166,12 +167,16 @@ class Downstream(Beginning):
             try:
                 join(self)
             except Exception as bug:
-                if self.tunnel is None:
-                    self._over(bug)
-                else:
-                    self.tunnel.cancel(bug)
+                self.not_joined(bug)
         else:
             self._over(error)
+
+    def not_joined(self, bug: Exception) -> None:
+        """A bug was in the way of its tunnel."""
+        if self.tunnel is None:
+            self._over(bug)
+        else:
+            self.tunnel.cancel(bug)
 
     def tunnel_over(self, failure: BaseException | None) -> None:
         """Both sides of the tunnel have ended; or ``failure`` ended it before."""
@@ -326,3 +331,4 @@ def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstr
 
 
 set_twins(Downstream)
+tunnel_ahead.set_twins(Downstream)
