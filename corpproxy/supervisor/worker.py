@@ -69,7 +69,8 @@ class Worker(CorpproxyService):
         """Make it for a version that was loaded; it listens on inherited sockets."""
         self.beginning = beginning
         self._link = link
-        self.teller = Teller(lambda notices: link.ask(Tell, notices), reactor)
+        alone = beginning.workers == 1
+        self.teller = Teller(lambda notices: link.ask(Tell, notices), reactor, is_alone=alone)
         super().__init__(Path(beginning.edition.policy), started, reactor=reactor, now=now)
         # What only a restart can change is as it was when the service began.
         self.state = Path(beginning.state)
