@@ -182,7 +182,7 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
     N(accepts, "accepts") N(addresses, "addresses") N(admission, "admission") N(begin_in_python, "_begin_in_python")   \
     N(books, "books") N(by_address, "by_address") N(by_person, "by_person") N(check_person, "check_person")            \
     N(check_person_in_python, "_check_person_in_python") N(closed, "closed")                                           \
-    N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide") N(drive, "drive")              \
+    N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")                                 \
     N(ended, "ended") N(entries, "entries") N(heads, "heads") N(in_force, "in_force") N(late, "late") N(next, "next")  \
     N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")                               \
     N(open_tunnel_in_python, "_open_tunnel_in_python") N(pool, "pool") N(reactor, "reactor")                           \
@@ -191,7 +191,7 @@ extern PyObject *read_response, *result_forwarded, *no_octets;
     N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping") N(take, "take") \
     N(tunnel_closed, "tunnel_closed") N(tunnel_closed_in_python, "_tunnel_closed_in_python")                           \
     N(tunnels_by_address, "tunnels_by_address") N(tunnels_by_person, "tunnels_by_person")                              \
-    N(turn_away, "_turn_away") N(write, "write")
+    N(take_road, "_take_road") N(turn_away, "_turn_away") N(write, "write")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -207,7 +207,7 @@ extern PyType_Spec ahead_spec, beginning_spec, admission_spec;
 
 /* Functions of Python that are called, and objects that are given; `set_objects` takes them by these names. */
 #define OBJECTS(O)                                                                                                     \
-    O(dial_host) O(go_in_python) O(is_plain) O(live) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)           \
+    O(dial_host) O(go_in_python) O(is_plain) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)                   \
     O(nobody) O(read_request) O(refusal) O(servers)
 
 #define AN_OBJECT(name) extern PyObject *object_##name;

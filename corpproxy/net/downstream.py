@@ -37,6 +37,7 @@ from corpproxy.net.upload import Upload
 from corpproxy.net.wire import GONE, UNTAKEN
 
 if TYPE_CHECKING:
+    from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
     from corpproxy.net.tunnel_ahead import TunnelAhead
@@ -66,7 +67,7 @@ class Downstream(Beginning):
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
-        self.run: Run | Ahead | TunnelAhead | None = None
+        self.run: Run | Ahead | TunnelAhead | Outset | None = None
         self.upload: Upload | None = None
         self.pins: Pins | None = None
         self.upstream: Upstream | None = None
