@@ -31,7 +31,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 
 setup(
     ext_modules=[
-        part("ahead", "admission", "answer", "begin", "leeway", "open"),
+        part("ahead", "admission", "answer", "begin", "leeway", "open", "over"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("born"),
         part("chain", libraries=("crypto",)),

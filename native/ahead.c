@@ -17,7 +17,7 @@ CLASSES(A_CLASS)
 MEMBERS(A_MEMBER)
 NAMES(A_NAME)
 OBJECTS(AN_OBJECT)
-PyObject *read_response, *result_forwarded, *no_octets;
+PyObject *read_response, *result_forwarded, *no_octets, *no_text;
 PyTypeObject *request_head_class;
 
 static PyTypeObject *server_class, *ahead_class;
@@ -279,9 +279,9 @@ static int send_request(PyObject *downstream, PyObject *exchange)
     return sent;
 }
 
-static int is_connect(PyObject *method)
+int is_connect(PyObject *method)
 {
-    return PyBytes_CheckExact(method) && PyBytes_GET_SIZE(method) == 7 && !memcmp(PyBytes_AS_STRING(method), "CONNECT", 7);
+    return method && PyBytes_CheckExact(method) && PyBytes_GET_SIZE(method) == 7 && !memcmp(PyBytes_AS_STRING(method), "CONNECT", 7);
 }
 
 /* Send a request, or open a tunnel; in Python what is not as expected. */
@@ -412,9 +412,11 @@ static int add_names_and_ahead(PyObject *module)
     if (keep_name(&name_##name, text)) return -1;
     NAMES(KEEP_NAME)
     if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return -1;
+    if (!no_text && !(no_text = PyUnicode_New(0, 0))) return -1;
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
+    if (add_type(module, &over_spec, NULL)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

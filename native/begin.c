@@ -106,13 +106,6 @@ static int put_head(PyObject *self, PyObject *proxy, PyObject *exchange, PyObjec
     return 0;
 }
 
-static int drive(PyObject *self, PyObject *road)
-{
-    int failed = road ? call_method(self, name_drive, road) : -1;
-    Py_XDECREF(road);
-    return failed;
-}
-
 /* Go ahead of the road with what is known: 0 where that begins first. */
 static int go_ahead(PyObject *self, PyObject *exchange)
 {
@@ -142,7 +135,7 @@ static int take_road(PyObject *self, PyObject *proxy, PyObject *exchange)
         return failed;
     }
     int sent = go_ahead(self, exchange);
-    return sent ? (sent < 0 ? -1 : 0) : drive(self, PyObject_CallOneArg(object_live, exchange));
+    return sent ? (sent < 0 ? -1 : 0) : call_method(self, name_take_road, exchange);
 }
 
 /* Begin an exchange; 0 for the twin, -1 with an exception. */

@@ -23,7 +23,7 @@ static inline void put_slot(PyObject *object, Py_ssize_t offset, PyObject *value
 }
 
 /* Where instances of a class keep a member of its __slots__; -1 with an exception where it has none. */
-static Py_ssize_t offset_of(PyTypeObject *type, const char *name)
+static inline Py_ssize_t offset_of(PyTypeObject *type, const char *name)
 {
     PyObject *found = PyObject_GetAttrString((PyObject *)type, name);
     if (!found) return -1;

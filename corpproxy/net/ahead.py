@@ -50,6 +50,7 @@ from corpproxy.net.heads import Heads
 from corpproxy.net.held import Held
 from corpproxy.net.tunnel_ahead import new_tunnel_ahead, open_ahead
 from corpproxy.net.upstream import Server, Upstream, servers
+from corpproxy.net.wire import GONE, Wire
 from corpproxy.policy.model import Facts
 from corpproxy.policy.quota import Standings
 
@@ -289,8 +290,8 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
     objects = {
         "dial_host": dial_host,
         "go_in_python": go_in_python,
+        "gone": GONE,
         "is_plain": is_plain,
-        "live": live,
         "never": NEVER,
         "new_exchange": new_exchange,
         "new_tunnel_ahead": new_tunnel_ahead,
@@ -299,6 +300,7 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "read_request": twins.heads.request if twins.heads else _none,
         "refusal": Refusal,
         "servers": servers,
+        "wire_lost": Wire.connectionLost,
     }
     twin.set_objects(objects)
 

@@ -127,7 +127,10 @@ class BeginningInPython(Wire):
         if refusal is not None:
             self._turn_away(refusal)
         elif not (head.fields.outline.known and send_ahead(self, exchange)):  # type: ignore[arg-type]
-            self.drive(live(exchange))
+            self._take_road(exchange)
+
+    def _take_road(self, exchange: Exchange) -> None:
+        self.drive(live(exchange))
 
     def _turn_away(self, refusal: Refusal) -> None:
         self.drive(refuse(self.exchange, refusal))

@@ -1,4 +1,4 @@
-"""Exchanges that begin as the compiled twin, the one in Python, or only the road has them."""
+"""Exchanges that begin, and end, as the compiled twin, the one in Python, or only the road has them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from corpproxy.net import ahead, beginning
 from corpproxy.net.admission import Admission, AdmissionInPython
 from corpproxy.net.beginning import BeginningInPython
 from corpproxy.net.downstream import Downstream
+from corpproxy.net.over import OverInPython
 
 # How exchanges may begin: nobody may see a difference.
 WAYS = ("compiled", "in python", "road first")
 _TWINS = (
     (Downstream, BeginningInPython, ("_begin", "octets")),
+    (Downstream, OverInPython, ("_over", "connectionLost", "connectionMade", "ended", "write")),
     (
         Admission,
         AdmissionInPython,
-        ("check_person", "closed", "open_tunnel", "refusal", "tunnel_closed"),
+        ("check_person", "closed", "open_tunnel", "opened", "refusal", "tunnel_closed"),
     ),
 )
 
