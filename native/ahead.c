@@ -136,11 +136,22 @@ static PyObject *take_kept(PyObject *proxy, PyObject *known)
     return taken;
 }
 
+/* The fields for the server: the twin is `Recipe.write`. */
+static PyObject *write_fields(PyObject *recipe, PyObject *section)
+{
+    PyObject *template = IS(recipe, recipe) ? OF(recipe, recipe, template) : NULL;
+    if (!template || !OF(recipe, recipe, cut)) return PyObject_CallMethodOneArg(recipe, name_write, section);
+    PyObject *pieces = PyObject_CallOneArg(OF(recipe, recipe, cut), section);
+    PyObject *fields = pieces ? PyNumber_Remainder(template, pieces) : NULL;
+    Py_XDECREF(pieces);
+    return fields;
+}
+
 /* The head for the server. */
 static PyObject *write_head(PyObject *known, const Asked *asked)
 {
     static const char version[] = " HTTP/1.1";
-    PyObject *fields = PyObject_CallMethodOneArg(OF(known, known, fields), name_write, asked->section);
+    PyObject *fields = write_fields(OF(known, known, fields), asked->section);
     if (!fields) return NULL;
     if (!PyBytes_CheckExact(fields)) {
         Py_DECREF(fields);

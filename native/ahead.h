@@ -167,12 +167,14 @@
     M(connection_limits, total, "total")                                                                               \
     M(connection_limits, tunnels_per_address, "tunnels_per_address")                                                   \
     M(connection_limits, tunnels_per_person, "tunnels_per_person")                                                     \
+    M(recipe, cut, "_cut")                                                                                             \
+    M(recipe, template, "_template")                                                                                   \
     M(identity, name, "name")
 
 #define CLASSES(C)                                                                                                     \
     C(downstream) C(upstream) C(exchange) C(account) C(in_force) C(known) C(destination) C(host) C(fields) C(outline)  \
     C(reader) C(facts) C(limits) C(timeouts) C(leeway) C(term) C(standings) C(bucket) C(stock) C(held) C(heads)        \
-    C(request_reader) C(references) C(admission) C(connection_limits) C(identity)
+    C(recipe) C(request_reader) C(references) C(admission) C(connection_limits) C(identity)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;

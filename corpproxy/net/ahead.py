@@ -41,6 +41,7 @@ from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import NO_BODY, Body, Framing
 from corpproxy.http1.head import RequestHead, RequestReader, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
+from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.steering import is_plain
 from corpproxy.identity.model import Identity
 from corpproxy.net.admission import Admission
@@ -284,6 +285,7 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "admission": Admission,
         "connection_limits": ConnectionLimits,
         "identity": Identity,
+        "recipe": Recipe,
     }
     response = twins.heads.response if twins.heads else _none
     twin.set_twins(classes, response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
