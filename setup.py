@@ -8,13 +8,12 @@ says which are there.
 
 from __future__ import annotations
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-HEADERS = [
-    f"native/{name}.h"
-    for name in ("ahead", "digest", "form", "lanes", "life", "module", "section", "slots", "wire")
-]
+HEADERS = sorted(glob("native/*.h"))
 
 
 def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
@@ -40,6 +39,7 @@ setup(
         part("rest"),
         part("road"),
         part("section", "target"),
+        part("tunnel", "join", "opening"),
         part("wire", "engine", "life", "sides", "sockets", "turn"),
     ],
 )

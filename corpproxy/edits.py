@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from corpproxy.audit.deeds import Deed, DeedName
 from corpproxy.backends.policies.history import History, HistoryError, Run
 from corpproxy.config.changes import changes
+from corpproxy.counted import counted
 from corpproxy.errors import Problem
 from corpproxy.net.caller import user_name
 
@@ -60,7 +61,7 @@ class Edits:
         """Record that a policy was asked for that cannot come into force."""
         errors = [problem for problem in problems if problem.is_error]
         first = f": {errors[0]}" if errors else ""
-        said = f"{len(errors)} problems{first}" if len(errors) != 1 else str(errors[0])
+        said = f"{counted(len(errors), 'problem')}{first}" if len(errors) != 1 else str(errors[0])
         service = self._service
         run = Run(service.now(), by, 0, "reload")
         self._record(said, DeedName.POLICY_REFUSED, run, service.configuration.version)

@@ -12,6 +12,7 @@ from corpproxy.backends.one_thread import OneThread
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.records.shelf import RecordShelf
 from corpproxy.backends.sinks.child import Sinks
+from corpproxy.counted import counted
 
 if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
@@ -53,7 +54,7 @@ def deed_of(service: CorpproxyService, names: Sequence[str], why: str) -> Deed:
         by="",
         whom="",
         hosts=(),
-        why=f"{len(names)} segments were deleted, {why}: {said}",
+        why=f"{counted(len(names), 'segment was', 'segments were')} deleted, {why}: {said}",
         request=service.proxy.references.next(now),
         source="policy",
         reached=(f"files={len(names)}",),

@@ -122,7 +122,7 @@ class Making:
     def _make_references(self) -> References:
         return References(secrets.randbelow(1 << 20))
 
-    def _list_keeper(self) -> Any:
+    def make_list_keeper(self) -> Any:
         lists, state = self.configuration.lists, self.state
         past = PastKeeper(self.reactor, state, lists)
         return ListKeeper(self.reactor, lists, state, self._whole.take_lists, self.now, past)

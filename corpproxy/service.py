@@ -20,7 +20,7 @@ from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Ledger
 from corpproxy.accounting.present import Present, Question, together
 from corpproxy.admin.telemetry import Telemetry
-from corpproxy.assembly import Lasting, assemble, with_lists
+from corpproxy.assembly import Lasting
 from corpproxy.audit.erasure import Erasure
 from corpproxy.backends.bookkeeping import Bookkeeper
 from corpproxy.backends.books import PROGRESS_SECONDS, Books
@@ -46,12 +46,12 @@ from corpproxy.holding import Holding
 from corpproxy.identity.forms import Signer
 from corpproxy.identity.grants import Grants
 from corpproxy.identity.requests import Requests
+from corpproxy.in_force import put_in_force, put_lists_in_force
 from corpproxy.interpreter import GC_THRESHOLDS, set_interpreter
 from corpproxy.making import Making
 from corpproxy.naming import naming_of
 from corpproxy.net.by_hand import Chosen, Ended, end_by_hand
 from corpproxy.net.listening import Socket
-from corpproxy.objections import TEST_FAILED, objections
 from corpproxy.pages.refusals import Refusals
 from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
@@ -59,7 +59,7 @@ from corpproxy.reload import Reloaded
 from corpproxy.repeating import every
 from corpproxy.serving import factory_of, make_engine, make_proxy
 from corpproxy.steady import CLOCK_SECONDS, ClockWatch
-from corpproxy.stopping import Step, stop
+from corpproxy.stopping import stop
 from corpproxy.telemetry import measure
 
 log = Logger()
@@ -116,8 +116,8 @@ class CorpproxyService(Making, Holding, Service):
         self._key_file = self._open_key()
         self.sockets, self._tokens = self._bind(configuration.listeners)
         # From the moment that somebody may take us for running: a signal that comes early would be the end.
-        self._signals = self._make_signals()
-        self._signals.start()
+        self.signals = self._make_signals()
+        self.signals.start()
 
     def _bind(self, listeners: tuple[Listener, ...]) -> tuple[list[Socket], dict[Listener, str]]:
         return bound(listeners)
@@ -145,47 +145,62 @@ class CorpproxyService(Making, Holding, Service):
         measure(self)
 
     def _make_parts(self) -> None:
-        reactor, now, state = self.reactor, self.now, self.state
-        make_state_folder(state)
-        refuse_unknown(state, self.store_address)
+        make_state_folder(self.state)
+        refuse_unknown(self.state, self.store_address)
         self.revealing = self._make_revealing()
         self.control = self._make_control()
         self.control.start()
         self.store = self._make_store()
+        self._make_record()
+        self._make_books()
+        self._make_people()
+        self._make_proxy()
+        self._make_limits()
+        self.name_people()
+        self.reloading = self._make_reloading()
+        self.erasing = self._make_erasing()
+        self.retention = self._make_retention()
+        self.draining = Draining(self.proxy)
+        self.errands = self._make_errands()
+        self.ending = self._make_ends()
+
+    def _make_record(self) -> None:
         self.writer = self._make_writer()
         self.checkpoints = self._make_checkpoints()
         self.shelf = self._make_shelf()
         self.sinks = self._make_sinks()
-        self.clock = ClockWatch(now, reactor.seconds, tells=not self._worker_number)
+
+    def _make_books(self) -> None:
+        now = self.now
+        self.clock = ClockWatch(now, self.reactor.seconds, tells=not self._worker_number)
         self.accounts = Accounts(Ledger())
         self.intake = self._make_intake()
-        self.bookkeeper = Bookkeeper(reactor, self.accounts, self.intake, now=now)
+        self.bookkeeper = Bookkeeper(self.reactor, self.accounts, self.intake, now=now)
         self.books = Books(self.accounts, self.writer, now, self.telemetry.exchange)
+        self.books.hides = self.hides
+
+    def _make_people(self) -> None:
         self.reception = self._make_reception()
-        signer = Signer(kept_key(state / FORMS_KEY))
+        signer = Signer(kept_key(self.state / FORMS_KEY))
         self.lasting = Lasting(Grants(), Requests(), Refusals(), signer, self.reception)
         self.granting = self._make_granting()
+
+    def _make_proxy(self) -> None:
         self.following = Following(self)
-        self.lists = self._list_keeper()
+        self.lists = self.make_list_keeper()
         self.updates = self._list_updates()
-        self.engine = make_engine(self.transports, reactor)
+        self.engine = make_engine(self.transports, self.reactor)
         self.proxy = make_proxy(self, self._make_references())
         self.lasting.limiting = lambda: self.proxy.in_force.limiting
         self.reception.accounts_changed = self.proxy.rounds.accounts_changed
+
+    def _make_limits(self) -> None:
         self.limit_keeper = self._make_limit_keeper()
         self.quota_keeper = self._make_quota_keeper()
         proxy, keeper = self.proxy, self.quota_keeper
         proxy.counter.send = lambda counts: keeper.count(proxy.borrowing.count(counts))
         proxy.borrowing.send = keeper.borrow
         proxy.allowances = self.allowances = self._make_allowances()
-        self.books.hides = self.hides
-        self._name_people()
-        self.reloading = self._make_reloading()
-        self.erasing = self._make_erasing()
-        self.retention = self._make_retention()
-        self.draining = Draining(self.proxy)
-        self.errands = self._make_errands()
-        self._ends = self._make_ends()
 
     def _start_parts(self) -> None:
         self._keep()
@@ -198,7 +213,7 @@ class CorpproxyService(Making, Holding, Service):
         self.bookkeeper.start()
         self.sinks.use(self.configuration.audit.to)
         self.reception.start()
-        self._loops = [
+        self.loops = [
             every(PROGRESS_SECONDS, Progress(self.proxy, self.books, self.now).look, self.reactor),
             every(LOOK_SECONDS, self._look_at_chains, self.reactor),
             every(SHELF_SECONDS, self.shelf.look, self.reactor),
@@ -211,7 +226,7 @@ class CorpproxyService(Making, Holding, Service):
         self.erasing.start()
         self.retention.start()
         # The reactor takes these two when it begins to run; who asks for the end is then answered by us.
-        self.reactor.callWhenRunning(self._ends.start)
+        self.reactor.callWhenRunning(self.ending.start)
         for socket in self.sockets:
             self._listen(socket)
         set_interpreter(self._thresholds)
@@ -221,7 +236,7 @@ class CorpproxyService(Making, Holding, Service):
         self.checkpoints.note(self, self.writer.reached())
         self.checkpoints.look()
 
-    def _close_checkpoints(self) -> Any:
+    def close_checkpoints(self) -> Any:
         self.checkpoints.note(self, self.writer.reached())
         return self.checkpoints.close()
 
@@ -289,38 +304,8 @@ class CorpproxyService(Making, Holding, Service):
         return succeed(end_by_hand(self.proxy, chosen))
 
     def take(self, configuration: Configuration, texts: Mapping[str, bytes]) -> None:
-        """
-        Put a policy into force: one reference is swapped; running exchanges keep what they began under.
-
-        What is built beside the old comes first: if that fails nothing is changed.
-        """
-        index = self.index if configuration.lists else None
-        in_force = assemble(configuration, index, self.lasting)
-        before, self.configuration, self.texts = self.configuration, configuration, texts
-        self.index = index
-        self.proxy.in_force = in_force
-        self.quota_keeper.define()
-        if configuration.names != before.names:
-            self.proxy.names.use(configuration.names)
-        if _reaches_servers(configuration) != _reaches_servers(before):
-            # What is kept was made by the old settings: it leads to old addresses and has old patience.
-            self.proxy.pool.close()
-        self.proxy.pool.limits = configuration.connections
-        self.proxy.pool.wait_seconds = configuration.timeouts.connect
-        self.writer.take_up(configuration.audit)
-        if (configuration.audit, configuration.time_zone) != (before.audit, before.time_zone):
-            self._name_people()
-        self.checkpoints.copies = configuration.audit.checkpoints_to
-        self.shelf.settings = configuration.audit
-        self.sinks.use(configuration.audit.to)
-        if configuration.lists != before.lists:
-            # A keeper that finds an index takes it up at once: it must find the new policy in force.
-            self.lists.stop()
-            self.lists = self._list_keeper()
-            self.lists.start()
-            self.updates.take(configuration.lists)
-        self.is_last_good, self.problems, self.refused = False, (), ()
-        self.loaded_at = self.now()
+        """Put a policy into force; running exchanges keep what they began under."""
+        put_in_force(self, configuration, texts)
 
     def take_everywhere(self, configuration: Configuration, texts: Mapping[str, bytes]) -> Deferred[None]:
         """
@@ -332,17 +317,7 @@ class CorpproxyService(Making, Holding, Service):
 
     def take_lists(self, index: CategoryIndex) -> None:
         """Put a new index of the category lists into force."""
-        self.index = index
-        self.proxy.in_force = with_lists(self.proxy.in_force, self.configuration, index)
-        if not self.is_last_good and any(problem.code == TEST_FAILED for problem in self.problems):
-            self._judge_again(index)
-
-    def _judge_again(self, index: CategoryIndex) -> None:
-        """Run the policy's tests that had to wait for a list; one that fails now is told, loudly."""
-        failed = tuple(objections(self.configuration, index, self.now()))
-        self.problems = (*(one for one in self.problems if one.code != TEST_FAILED), *failed)
-        for problem in failed:
-            (log.error if problem.is_error else log.warn)("{problem}", problem=str(problem))
+        put_lists_in_force(self, index)
 
     def reload(self, by: str, uid: int, why: str = "reload") -> Deferred[Reloaded]:
         """Take up the policy file as it stands now; the Deferred does not fail."""
@@ -357,7 +332,7 @@ class CorpproxyService(Making, Holding, Service):
         """Begin new record files: someone moved the old ones away."""
         self.writer.reopen()
 
-    def _name_people(self) -> None:
+    def name_people(self) -> None:
         """Let the record have pseudonyms, or names, as the policy wants it."""
         self.books.naming = naming_of(self, self._worker_number)
 
@@ -396,61 +371,8 @@ class CorpproxyService(Making, Holding, Service):
     def stopService(self) -> Deferred[None]:
         """Take no more clients, let exchanges end, write what is left; each step whatever the others do."""
         super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(stop(self, self._parts_in_order))
+        return Deferred.fromCoroutine(stop(self))
 
-    def _parts_in_order(self, clients: Step, rest: Step) -> list[Step]:
-        """
-        What is stopped, in this order.
-
-        ``clients`` and ``rest`` stop listening: administrators may look until the end, and a machine that
-        asks whether we are ready is told no.
-        """
-        proxy = self.proxy
-        steps: list[Step] = [
-            self.reloading.stop,
-            self.erasing.stop,
-            self.retention.stop,
-            self.revealing.stop,
-            self.updates.stop,
-            self.errands.stop,
-            self.lists.stop,
-            clients,
-            self._drain,
-            proxy.watching.stop,
-            proxy.rounds.stop,
-            proxy.pacer.stop,
-            self.limit_keeper.stop,
-            proxy.leeways.stop,
-            proxy.counter.stop,
-            proxy.borrowing.stop,
-            self.following.stop,
-            self.quota_keeper.stop,
-            *(loop.stop for loop in self._loops),
-            proxy.pool.close,
-            proxy.names.close,
-            proxy.deadlines.stop,
-            self.reception.stop,
-            self.granting.stop,
-            self.bookkeeper.stop,
-            self.shelf.close,
-            self.writer.close,
-            self.errands.written,
-            self._close_checkpoints,
-            # What was written until now is delivered, if that is quick.
-            self.sinks.close,
-            self.store.close,
-            rest,
-            self._signals.stop,
-            self._ends.stop,
-            self.control.stop,
-        ]
-        return [*steps, self.engine.stop] if self.engine is not None else steps
-
-    def _drain(self) -> Deferred[Any]:
+    def drain(self) -> Deferred[Any]:
         """Let exchanges end."""
         return self.draining.drain(self.configuration.timeouts.drain)
-
-
-def _reaches_servers(configuration: Configuration) -> tuple[object, ...]:
-    """The settings that a connection to a server is made by."""
-    return configuration.names, configuration.timeouts, configuration.http

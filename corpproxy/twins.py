@@ -48,6 +48,8 @@ rest = _compiled("_rest")
 road = _compiled("_road")
 # Looks into sections that came for the first time.
 section = _compiled("_section")
+# Moves the octets of tunnels.
+tunnel = _compiled("_tunnel")
 # The transport of a socket; it is for Linux, as the engine is.
 wire = _compiled("_wire")
 
@@ -61,6 +63,7 @@ PARTS = {
     "rest": rest,
     "road": road,
     "section": section,
+    "tunnel": tunnel,
     "wire": wire,
 }
 

@@ -26,7 +26,7 @@ from corpproxy.steady import keep_steady
 from corpproxy.supervisor.employment import LINK_DESCRIPTOR, LogLine
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.wire import PairTransport
-from corpproxy.supervisor.worker import WorkerLink
+from corpproxy.supervisor.worker_link import WorkerLink
 
 # What a terminal, or who writes to all processes of the service, sends: the supervisor passes it on.
 IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)

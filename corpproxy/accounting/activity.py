@@ -6,12 +6,14 @@ and all workers together.  It goes to one sum alone: to that for which most had 
 So minutes can be added up like octets, by whatever there is a sum for, and each counts once.
 
 Of a person whose minute is in the store only that is kept: a class of thirty has moved thousands of sums in
-two minutes, each with a host of its own.
+two minutes, each with a host of its own.  Sums of the others stand packed, with numbers of what they are for:
+most people in a minute have some, and all have the same rules and groups.
 """
 
 from __future__ import annotations
 
-import sys
+import itertools
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -22,24 +24,42 @@ from corpproxy.accounting.quotas import ACTIVE_OCTETS
 # and those that a store refused for an hour come one after the other.
 REMEMBERED_SECONDS = 120.0
 
-# User, groups, categories, host, device, rule.
-_Part = tuple[str, tuple[str, ...], tuple[str, ...], str, str, str]
+# Whether it is a user's (else a device's), groups, categories, host, device, rule.
+_Part = tuple[bool, tuple[str, ...], tuple[str, ...], str, str, str]
 
-# What one person moved in one minute, in its parts; None once the minute counts.
-_Parts = dict[_Part, int]
+# What one moved in all, and behind it each sum as it came: the number of its part, and its octets; they are
+# added up when the minute becomes active, or have become many.
+_ALL, _SUM = struct.Struct("<q"), struct.Struct("<Iq")
+_NOTHING = _ALL.pack(0)
+_MANY = _ALL.size + 300 * _SUM.size
 
 
 @dataclass(slots=True)
 class _Minute:
     """
-    One minute: what everybody moved in it.
+    One minute: what everybody moved in it, in parts, packed; None once the minute of that one counts.
 
     ``told`` are those whose minute became active with a batch that the store has not taken yet.
     """
 
     touched: float = 0.0
-    people: dict[str, _Parts | None] = field(default_factory=dict)
+    people: dict[str, bytes | None] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    numbers: dict[_Part, int] = field(default_factory=dict)
+    parts: list[_Part] = field(default_factory=list)
+
+    def number(self, part: _Part) -> int:
+        """The number of a part; texts come anew with each batch, and those of the first are kept."""
+        number = self.numbers.get(part)
+        if number is None:
+            number = self.numbers[part] = len(self.parts)
+            self.parts.append(part)
+        return number
+
+    def judged(self, at: int, whom: str, number: int) -> Usage:
+        """The sum that has somebody's minute."""
+        is_user, groups, categories, host, device, rule = self.parts[number]
+        return Usage(at, whom if is_user else "", groups, categories, host, 0, 0, 0, device, rule, 1)
 
 
 class Activity:
@@ -52,8 +72,6 @@ class Activity:
     def __init__(self, began: float) -> None:
         self._first = _minute_of(began)
         self._minutes: dict[int, _Minute] = {}
-        # Texts come anew with each batch: what parts have in common is kept once.
-        self._common: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._looked = began
 
     def judge(self, batch: Iterable[Usage], now: float) -> list[Usage]:
@@ -64,20 +82,21 @@ class Activity:
         """
         self._forget(now)
         found = []
-        for row, whom, octets in _moved(batch):
-            if row.minute == self._first:
+        for at, whom, part, octets in _moved(batch):
+            if at == self._first:
                 continue
-            minute = self._minutes.get(row.minute)
+            minute = self._minutes.get(at)
             if minute is None:
-                minute = self._minutes[row.minute] = _Minute()
+                minute = self._minutes[at] = _Minute()
             minute.touched = now
-            parts = minute.people.setdefault(whom, {})
-            if parts is None:
+            packed = minute.people.get(whom, _NOTHING)
+            if packed is None:
                 continue
-            self._add(parts, row, octets)
-            if whom not in minute.told and sum(parts.values()) > ACTIVE_OCTETS:
+            minute.people[whom] = packed = _with(packed, minute.number(part), octets)
+            if _ALL.unpack_from(packed)[0] > ACTIVE_OCTETS and whom not in minute.told:
                 minute.told.add(whom)
-                found.append(_sum(row.minute, max(parts, key=parts.__getitem__)))
+                sums = _sums(packed)
+                found.append(minute.judged(at, whom, max(sums, key=sums.__getitem__)))
         return found
 
     def settle(self, judged: Iterable[Usage]) -> None:
@@ -89,11 +108,11 @@ class Activity:
 
     def undo(self, batch: Iterable[Usage], judged: Iterable[Usage]) -> None:
         """The store did not take a batch, nor what was told of it; it comes again."""
-        for row, whom, octets in _moved(batch):
-            minute = self._minutes.get(row.minute)
-            parts = minute.people.get(whom) if minute is not None else None
-            if parts and (part := _part(row)) in parts:
-                parts[part] -= octets
+        for at, whom, part, octets in _moved(batch):
+            minute = self._minutes.get(at)
+            packed = minute.people.get(whom) if minute is not None else None
+            if minute is not None and packed:
+                minute.people[whom] = _with(packed, minute.number(part), -octets)
         for whom, minute in self._told(judged):
             minute.told.discard(whom)
 
@@ -103,25 +122,11 @@ class Activity:
             if minute is not None:
                 yield row.user or row.device, minute
 
-    def _add(self, parts: _Parts, row: Usage, octets: int) -> None:
-        part = _part(row)
-        before = parts.get(part)
-        if before is None:
-            part = self._shared(part)
-        parts[part] = (before or 0) + octets
-
-    def _shared(self, part: _Part) -> _Part:
-        user, groups, categories, host, device, rule = part
-        common, text = self._common.setdefault, sys.intern
-        groups, categories = common(groups, groups), common(categories, categories)
-        return text(user), groups, categories, text(host), text(device), text(rule)
-
     def _forget(self, now: float) -> None:
         # A clock that was set back must not make it remember for ever.
         if abs(now - self._looked) < MINUTE_SECONDS:
             return
         self._looked = now
-        self._common.clear()
         self._minutes = {
             at: minute
             for at, minute in self._minutes.items()
@@ -129,22 +134,27 @@ class Activity:
         }
 
 
-def _moved(batch: Iterable[Usage]) -> Iterator[tuple[Usage, str, int]]:
-    """The sums of somebody: a person, or the device of one who has not signed in; whom, and the octets."""
-    for row in batch:
-        octets = row.received + row.sent
-        whom = row.user or row.device
+def _moved(batch: Iterable[Usage]) -> Iterator[tuple[int, str, _Part, int]]:
+    """The sums of somebody, a person or the device of one who has not signed in: whom, for what, octets."""
+    for at, user, groups, categories, host, received, sent, _, device, rule, _ in batch:
+        octets, whom = received + sent, user or device
         if octets and whom:
-            yield row, whom, octets
+            yield at, whom, (bool(user), groups, categories, host, device, rule), octets
 
 
-def _part(row: Usage) -> _Part:
-    return row.user, row.groups, row.categories, row.host, row.device, row.rule
+def _with(packed: bytes, number: int, octets: int) -> bytes:
+    """Add a sum, or take it off, to what one moved."""
+    if len(packed) > _MANY:
+        packed = packed[: _ALL.size] + b"".join(itertools.starmap(_SUM.pack, _sums(packed).items()))
+    (moved,) = _ALL.unpack_from(packed)
+    return b"".join((_ALL.pack(moved + octets), packed[_ALL.size :], _SUM.pack(number, octets)))
 
 
-def _sum(minute: int, part: _Part) -> Usage:
-    user, groups, categories, host, device, rule = part
-    return Usage(minute, user, groups, categories, host, 0, 0, 0, device, rule, 1)
+def _sums(packed: bytes) -> dict[int, int]:
+    sums: dict[int, int] = {}
+    for number, octets in _SUM.iter_unpack(packed[_ALL.size :]):
+        sums[number] = sums.get(number, 0) + octets
+    return sums
 
 
 def _minute_of(at: float) -> int:

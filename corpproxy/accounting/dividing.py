@@ -69,59 +69,89 @@ def dividing(members: Sequence[Member], pauses: Pauses) -> Generator[None, None,
 
     The level of all rises together, each member's share being the level times its weight, until a member has
     what it wants or one of its buckets is empty; the others go on.  (Bertsekas and Gallager, Data Networks,
-    section 6.5.2, "max-min fair".)  Only the bucket that runs dry at the lowest level matters at any moment,
-    so a heap of them is kept; a level in it may be too low by now, for those who stopped early left some, and
-    is then worked out again.
+    section 6.5.2, "max-min fair".)
     """
-    open_buckets: dict[Bucket, _Open] = {}
-    heap: list[tuple[float, int, _Open | None]] = []
-    for number, member in enumerate(members):
-        for bucket in member.buckets:
-            one = open_buckets.get(bucket)
-            if one is None:
-                one = open_buckets[bucket] = _Open(bucket)
-            one.weight += member.weight
-            one.members.append(number)
-        heappush(heap, (member.want / member.weight, number, None))
-        if pauses.is_due():
-            yield
-    for place, one in enumerate(open_buckets.values()):
-        heappush(heap, (one.level, -1 - place, one))
-        if pauses.is_due():
-            yield
-    shares = [-1.0] * len(members)
-    left = len(members)
-    while left:
-        level, number, one = heappop(heap)
-        if pauses.is_due():
-            yield
-        if one is None:
-            stopping: Sequence[int] = (number,)
-        elif one.weight <= _NOTHING:
-            continue
-        elif one.level > level:
-            heappush(heap, (one.level, number, one))
-            continue
-        else:
-            one.bucket.held = True
-            stopping = one.members
-        for number in stopping:
-            if shares[number] < 0:
-                left -= 1
-                member = members[number]
-                shares[number] = level * member.weight
-                for bucket in member.buckets:
-                    open_buckets[bucket].stop(shares[number], member.weight)
+    division = _Division(members)
+    yield from division.opening(pauses)
+    yield from division.rising(pauses)
+    yield from division.closing(pauses)
+    return [int(share) for share in division.shares]
+
+
+class _Division:
+    """
+    A division that is under way.
+
+    Only the member that has all it wants at the lowest level matters at any moment, and the bucket that runs
+    dry there, so a heap of them is kept.  The level of a bucket in it may be too low by now, for those who
+    stopped early left some, and is then worked out again.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+        self._buckets: dict[Bucket, _Open] = {}
+        # Of a member its number stands here, of a bucket one that no other has.
+        self._heap: list[tuple[float, int, _Open | None]] = []
+        self._rising = len(members)
+        # Less than nothing as long as a share rises.
+        self.shares = [-1.0] * len(members)
+
+    def opening(self, pauses: Pauses) -> Iterator[None]:
+        """Look who wants how much, and of what."""
+        for number, member in enumerate(self._members):
+            for bucket in member.buckets:
+                self._open(bucket).join(number, member.weight)
+            heappush(self._heap, (member.want / member.weight, number, None))
             if pauses.is_due():
                 yield
-    while open_buckets:
-        open_buckets.popitem()
-        if pauses.is_due():
-            yield
-    for _ in drained(heap):
-        if pauses.is_due():
-            yield
-    return [int(share) for share in shares]
+        for place, one in enumerate(self._buckets.values()):
+            heappush(self._heap, (one.level, -1 - place, one))
+            if pauses.is_due():
+                yield
+
+    def rising(self, pauses: Pauses) -> Iterator[None]:
+        """Let the level rise until all have stopped."""
+        while self._rising:
+            level, stopping = self._next()
+            if pauses.is_due():
+                yield
+            for number in stopping:
+                if self.shares[number] < 0:
+                    self._stop(number, level)
+                if pauses.is_due():
+                    yield
+
+    def closing(self, pauses: Pauses) -> Iterator[None]:
+        """Forget what was kept for it."""
+        yield from forgetting(self._buckets, pauses)
+        yield from forgetting(self._heap, pauses)
+
+    def _open(self, bucket: Bucket) -> _Open:
+        one = self._buckets.get(bucket)
+        if one is None:
+            one = self._buckets[bucket] = _Open(bucket)
+        return one
+
+    def _next(self) -> tuple[float, Sequence[int]]:
+        """The next level at which something may happen, and the members that stop there unless they have."""
+        level, number, one = heappop(self._heap)
+        if one is None:
+            return level, (number,)
+        if one.weight <= _NOTHING:
+            return level, ()
+        if one.level > level:
+            heappush(self._heap, (one.level, number, one))
+            return level, ()
+        one.bucket.held = True
+        return level, one.members
+
+    def _stop(self, number: int, level: float) -> None:
+        """A member has all it gets."""
+        member = self._members[number]
+        share = self.shares[number] = level * member.weight
+        self._rising -= 1
+        for bucket in member.buckets:
+            self._buckets[bucket].stop(share, member.weight)
 
 
 # Sums of weights are sums of fractions.
@@ -143,6 +173,11 @@ class _Open:
     def level(self) -> float:
         """The level at which it is empty."""
         return max(self.left, 0.0) / self.weight
+
+    def join(self, number: int, weight: float) -> None:
+        """A member rises that stands below it."""
+        self.weight += weight
+        self.members.append(number)
 
     def stop(self, share: float, weight: float) -> None:
         """A member rises no more."""

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
+from corpproxy.counted import counted
 
 _BAD = {
     ResultCode.BLOCKED,
@@ -96,7 +97,7 @@ def _deed(record: Record) -> list[str]:
         (record.whom, f"for {record.whom}"),
         (record.hosts, f"[{','.join(record.hosts)}]"),
         (record.granted, f"until {record.granted}"),
-        (record.count, f"{record.count} records"),
+        (record.count, counted(record.count, "record")),
         (record.reason, f"({record.reason})"),
     )
     return [record.deed, *(words for is_known, words in about if is_known)]

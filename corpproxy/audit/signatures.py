@@ -17,6 +17,7 @@ from corpproxy.audit.checkpoint import (
 )
 from corpproxy.audit.proof import End
 from corpproxy.audit.verify import Fault, Finding
+from corpproxy.counted import counted
 
 
 @dataclass(slots=True)
@@ -110,5 +111,5 @@ class Signatures:
                 yield Finding(segment, end.records, Fault.EDITED, said)
                 continue
             here = "is not there" if lines is None else f"has {lines}"
-            said = f"checkpoint {number} says that it has {end.records} records, and it {here}"
+            said = f"checkpoint {number} says that it has {counted(end.records, 'record')}, and it {here}"
             yield Finding(segment, 0, Fault.TRUNCATED, said)

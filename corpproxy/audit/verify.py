@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from corpproxy.audit.proof import Proven, beginning
+from corpproxy.counted import counted
 
 
 class Fault(enum.StrEnum):
@@ -150,8 +151,7 @@ class Walk:
             if proven.before != beginning(link.file).digest:
                 self._find(link, Fault.FOREIGN, "its chain did not begin in a segment of this name")
         elif proven.before not in self.follows:
-            gone = proven.number - 1
-            said = f"{gone} records before it are gone, and no checkpoint says that they were deleted"
+            said = f"{_gone(proven.number - 1)}, and no checkpoint tells of a deletion"
             self._find(link, Fault.DROPPED, said)
         self._accept(link, proven.number, link.digest)
 
@@ -177,8 +177,7 @@ class Walk:
     def _gap(self, link: Link, proven: Proven) -> None:
         gone = range(self._number + 1, proven.number)
         self._gaps.append(gone)
-        said = "1 record before it is gone" if len(gone) == 1 else f"{len(gone)} records before it are gone"
-        self._find(link, Fault.DROPPED, said)
+        self._find(link, Fault.DROPPED, _gone(len(gone)))
         self._accept(link, proven.number, link.digest)
 
     def _accept(self, link: Link, number: int, digest: bytes | None) -> None:
@@ -207,3 +206,7 @@ class Walk:
 
 def _number_of(link: Link | None) -> int:
     return link.proven.number if link is not None and link.proven is not None else 0
+
+
+def _gone(count: int) -> str:
+    return f"{counted(count, 'record')} before it {'is' if count == 1 else 'are'} gone"

@@ -30,6 +30,7 @@ from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
+from corpproxy.counted import counted
 from corpproxy.policy.amounts import octets_text
 from corpproxy.policy.model import Effect
 
@@ -201,7 +202,7 @@ class Complaints:
     def sum_up(self) -> None:
         """Say how many more there were."""
         if self.count > MAX_COMPLAINTS:
-            print(f"{self.count - MAX_COMPLAINTS} more lines {self._what}", file=sys.stderr)
+            print(f"{counted(self.count - MAX_COMPLAINTS, 'more line')} {self._what}", file=sys.stderr)
 
 
 def _index(options: argparse.Namespace) -> int:

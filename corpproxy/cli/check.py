@@ -17,6 +17,7 @@ from corpproxy.cli.problems import excerpts_of, mapping, sarif, text
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.excerpt import Excerpts
 from corpproxy.config.load import Loaded, load_policy
+from corpproxy.counted import counted
 from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import SEVERITIES, Problem
 
@@ -111,20 +112,16 @@ def _categories(state: Path, opened: list[CategoryIndex]) -> frozenset[str] | No
 def summary(configuration: Configuration | None, problems: Sequence[Problem]) -> str:
     """The last line: what was found, or what there is when nothing was."""
     counts = {severity: sum(one.severity == severity for one in problems) for severity in SEVERITIES}
-    found = ", ".join(_counted(count, severity) for severity, count in counts.items() if count)
+    found = ", ".join(counted(count, severity) for severity, count in counts.items() if count)
     if configuration is None or counts["error"]:
         return f"not loaded: {found}"
     parts = [
-        _counted(len(configuration.policy.rules), "rule"),
-        _counted(len(configuration.lists), "list"),
-        _counted(len(configuration.cases), "test"),
-        _counted(len(configuration.listeners), "listener"),
+        counted(len(configuration.policy.rules), "rule"),
+        counted(len(configuration.lists), "list"),
+        counted(len(configuration.cases), "test"),
+        counted(len(configuration.listeners), "listener"),
     ]
     return f"ok: {', '.join(parts)}, version {configuration.version}" + (f" ({found})" if found else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _print_text(found: Checked) -> None:

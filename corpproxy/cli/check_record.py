@@ -9,11 +9,13 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from corpproxy.backends.records.segments import RECORDS_FOLDER
-from corpproxy.backends.search.counts import Counted, counted
+from corpproxy.backends.search import counts
+from corpproxy.backends.search.counts import Counted
 from corpproxy.cli.audit import Complaints
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import moment
 from corpproxy.config.configuration import Configuration
+from corpproxy.counted import counted
 from corpproxy.errors import Place, Problem
 from corpproxy.policy.reasons import clock
 from corpproxy.policy.unreached import unreached
@@ -37,7 +39,7 @@ def evidence(configuration: Configuration, written: str, policy_file: str) -> Ev
         raise CommandFailed(str(error), WRONG_USAGE) from error
     complaints = Complaints()
     try:
-        found = counted(configuration.state / RECORDS_FOLDER, since, complaints)
+        found = counts.counted(configuration.state / RECORDS_FOLDER, since, complaints)
     except FileNotFoundError as error:
         raise CommandFailed(f"{error.filename}: there are no records; the service makes them") from error
     complaints.sum_up()
@@ -62,8 +64,8 @@ def _problems(
 
 def summary(found: Evidence, zone: tzinfo) -> str:
     """A line on what was read."""
-    number = found.counted.reached.exchanges
-    return f"{number} exchange{'' if number == 1 else 's'} recorded since {clock(found.since, zone)}"
+    exchanges = counted(found.counted.reached.exchanges, "exchange")
+    return f"{exchanges} recorded since {clock(found.since, zone)}"
 
 
 def mapping(found: Evidence, configuration: Configuration) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from corpproxy.cli.check import checked_shape
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
 from corpproxy.cli.moments import FORMS, moment, span
 from corpproxy.config.configuration import Configuration
+from corpproxy.counted import counted
 from corpproxy.policy.exception_state import ExceptionState, state_of
 from corpproxy.policy.exceptions import ExceptionEntry
 from corpproxy.policy.reasons import asked_in_words, clock
@@ -119,7 +120,7 @@ def _lines(row: Row, at: float, time_zone: tzinfo) -> Iterator[str]:
     yield f"    {asked}, {past_in_words(entry)}"
     yield f"    {entry.owner}: {entry.reason}"
     if row.exchanges is not None:
-        yield f"    let {row.exchanges} exchange{'' if row.exchanges == 1 else 's'} through"
+        yield f"    let {counted(row.exchanges, 'exchange')} through"
     yield f"    {entry.place}"
 
 
@@ -138,9 +139,8 @@ def _left(seconds: float) -> str:
     for unit, length in (("day", 86_400), ("hour", 3_600)):
         number = int(seconds // length)
         if number:
-            return f"{number} {unit}" + ("" if number == 1 else "s")
-    minutes = int(seconds // 60)
-    return f"{minutes} minute" + ("" if minutes == 1 else "s")
+            return counted(number, unit)
+    return counted(int(seconds // 60), "minute")
 
 
 def _mapping(row: Row, time_zone: tzinfo) -> dict[str, object]:

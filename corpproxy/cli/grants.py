@@ -15,6 +15,7 @@ from corpproxy.cli.options import add_format
 from corpproxy.cli.reload import asked
 from corpproxy.cli.service_actions import add_action, do
 from corpproxy.cli.site import Site
+from corpproxy.counted import counted
 from corpproxy.policy.reasons import clock
 
 DESCRIPTION = (
@@ -125,8 +126,7 @@ def _report(options: argparse.Namespace, site: Site) -> None:
         if use.ended_by:
             yield f"    ended by {use.ended_by} at {use.ended_at}"
         for user, share in sorted(use.by_user.items()):
-            count = f"{share.exchanges} exchange{'' if share.exchanges == 1 else 's'}"
-            used = f"{count}, {octets_text(share.octets)}"
+            used = f"{counted(share.exchanges, 'exchange')}, {octets_text(share.octets)}"
             yield f"    {user or '(not signed in)'}: {used}: {', '.join(share.hosts)}"
         if not use.by_user:
             yield "    nobody used it"

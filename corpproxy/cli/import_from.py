@@ -13,6 +13,7 @@ from corpproxy.backends.people.htpasswd_lines import read_users
 from corpproxy.backends.policies.files import Disk
 from corpproxy.cli.failed import FAILED, CommandFailed
 from corpproxy.cli.init import PASSWORDS_FILE, POLICY_FILE, STATE_FOLDER, time_zone_name
+from corpproxy.counted import counted
 from corpproxy.foreign.draft import Imported, report
 from corpproxy.foreign.settle import CannotBeLoaded
 
@@ -125,7 +126,9 @@ def _write(made: Imported, folder: Path) -> None:
 
 def _tell(made: Imported, folder: Path) -> None:
     policy = folder / POLICY_FILE
-    print(f"{policy} has {made.counts['rules']} rules, from {made.counts['lines']} lines")
+    print(
+        f"{policy} has {counted(made.counts['rules'], 'rule')}, from {counted(made.counts['lines'], 'line')}"
+    )
     print(f"{folder / REPORT_FILE} tells what became of each line")
     if PASSWORDS_FILE in made.files:
         _tell_passwords(made.files[PASSWORDS_FILE], folder / PASSWORDS_FILE)
@@ -144,4 +147,4 @@ def _tell_passwords(octets: bytes, path: Path) -> None:
     users = read_users(octets, str(path))
     for problem in users.problems:
         print(problem.line, file=sys.stderr)
-    print(f"{path} has {len(users.hashes)} people")
+    print(f"{path} has {counted(len(users.hashes), 'person', 'people')}")

@@ -24,6 +24,7 @@ from corpproxy.cli import lists_fetched
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.load import Loaded
+from corpproxy.counted import counted
 from corpproxy.destination.classifier import OWN, Classifier, missing_categories
 from corpproxy.destination.fetched_place import folder_name
 from corpproxy.destination.host import normal_host
@@ -182,8 +183,7 @@ def _print_kept(past: Mapping[str, tuple[int, int]]) -> None:
     """Say how much stays for the records that cite it; the version in force is one of them."""
     versions, octets = (sum(column) for column in zip(*past.values(), strict=True)) if past else (0, 0)
     if versions:
-        noun = "version" if versions == 1 else "versions"
-        print(f"kept for the records that cite them: {versions} {noun}, {_size(octets)}")
+        print(f"kept for the records that cite them: {counted(versions, 'version')}, {_size(octets)}")
 
 
 def _list_rows(sources: Sequence[ListSource], index: CategoryIndex, now: float) -> list[list[str]]:

@@ -24,6 +24,7 @@ from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.load import Loaded
 from corpproxy.config.nearest import did_you_mean
+from corpproxy.counted import counted
 from corpproxy.destination.brake import Findings, changes_text, effect_text
 from corpproxy.destination.changes import new_entries
 from corpproxy.destination.index import CategoryIndex
@@ -255,7 +256,7 @@ class _Fetched:
             print(json.dumps(told, indent=2))
             return 0
         print(f"list '{source.name}', from {_version_text(state, old)} to {_version_text(state, new)}")
-        print(f"{len(came):,} entries came, {len(gone):,} went")
+        print(f"{counted(len(came), 'entry', 'entries')} came, {len(gone):,} went")
         for mark, entries in (("+", came), ("-", gone)):
             for category, entry in entries[:lines]:
                 print(f"{mark} {entry} ({category})")

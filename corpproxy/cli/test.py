@@ -11,6 +11,7 @@ from pathlib import Path
 
 from corpproxy.cli.asked_policy import asked_policy
 from corpproxy.cli.failed import FAILED
+from corpproxy.counted import counted
 from corpproxy.errors import Place
 from corpproxy.policy.cases import Covered, Failure, run_cases
 from corpproxy.policy.decide import Policy
@@ -98,5 +99,5 @@ def _placed(place: Place) -> dict[str, object]:
 def _summary(count: int, failed: int) -> str:
     if not count:
         return "the policy has no tests; write some under 'tests:'"
-    tests = f"{count} test" if count == 1 else f"{count} tests"
+    tests = counted(count, "test")
     return f"{failed} of {tests} failed" if failed else f"{tests} passed"

@@ -9,6 +9,7 @@ from typing import Any
 
 from corpproxy.accounting.present import Sort, View
 from corpproxy.audit.line import printable
+from corpproxy.counted import counted
 from corpproxy.policy.amounts import octets_text
 from corpproxy.reports.aligned import GAP, fitted
 
@@ -134,10 +135,10 @@ def summary(answer: Mapping[str, Any], width: int) -> list[str]:
     down, up = per_second(answer["sent_rate"]), per_second(answer["received_rate"])
     rates = f"down {down}   up {up}   {answer['ended']:.0f} exchanges/s   {answer['refused']:.0f} refused/s"
     counts = [
-        _counted(answer["connections"], "connection"),
-        _counted(answer["tunnels"], "tunnel"),
+        counted(answer["connections"], "connection"),
+        counted(answer["tunnels"], "tunnel"),
         f"{answer['exchanges']} running",
-        _counted(answer["workers"], "worker"),
+        counted(answer["workers"], "worker"),
     ]
     if answer["active"]:
         counts.append(f"{answer['active']} active")
@@ -156,10 +157,6 @@ def is_marked(row: Row) -> bool:
     """Whether a row is to be seen at once: something waits, or a quota is nearly used up."""
     quota = row.get("quota")
     return bool(row["slowed"]) or bool(quota and quota["share"] >= NEARLY_USED)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _of_person(row: Row) -> list[str]:

@@ -26,6 +26,7 @@ from corpproxy.cli.moments import FORMS, moment
 from corpproxy.cli.options import add_json
 from corpproxy.cli.site import Site, add_site_arguments, site_of
 from corpproxy.cli.usage_trend import trend_csv, trend_json, trend_table
+from corpproxy.counted import counted
 from corpproxy.policy.amounts import octets_text
 from corpproxy.policy.days import Days, Unit
 from corpproxy.reports.aligned import aligned
@@ -163,7 +164,7 @@ def _table(answer: UsageReport, limit: int | None) -> str:
     names = 1 if per is None else 2
     text = aligned(lines, [True] * names + [False] * len(titles))
     if left_out := len(answer.rows) - len(shown):
-        text += f"{left_out} more rows are not shown.\n"
+        text += f"{counted(left_out, 'more row is', 'more rows are')} not shown.\n"
     return text + (f"{_OVERLAP[by]}\n" if by.may_overlap else "")
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from corpproxy.accounting.trend import TrendRow, UsageTrend
 from corpproxy.audit.times import utc_text
+from corpproxy.counted import counted
 from corpproxy.policy.amounts import octets_text
 from corpproxy.reports.aligned import aligned
 from corpproxy.reports.words import change, spark
@@ -26,7 +27,7 @@ def trend_table(found: UsageTrend, limit: int | None, named: Naming) -> str:
     lines.append(_line(found, "total", found.total))
     text = aligned(lines, (True, False, False, False, True))
     if left_out := len(found.rows) - len(found.rows[:limit]):
-        text += f"{left_out} more rows are not shown.\n"
+        text += f"{counted(left_out, 'more row is', 'more rows are')} not shown.\n"
     if found.is_over and not any(found.total.octets):
         text += f"Nothing moved until the end of {now}; '--until today' has what is not over yet.\n"
     if not found.is_over:

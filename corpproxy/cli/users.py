@@ -25,6 +25,7 @@ from corpproxy.backends.records.deed_spool import leave, new_reference
 from corpproxy.backends.state_folder import CONTROL_SOCKET
 from corpproxy.cli.people_csv import Row, Table, read_table
 from corpproxy.cli.site import DEFAULT_POLICY
+from corpproxy.counted import counted
 from corpproxy.errors import Problem
 from corpproxy.identity.group_lines import read_groups
 from corpproxy.identity.names import fault_of_name, normal_name
@@ -269,7 +270,8 @@ def _groups_words(groups: Iterable[str] | None) -> str:
 
 
 def _report(rows: Iterable[Row], made: dict[str, str], written: Path | None) -> None:
-    print(f"{len(tuple(rows))} people are in the files; {len(made)} passwords were made.")
+    people = counted(len(tuple(rows)), "person is", "people are")
+    print(f"{people} in the files; {counted(len(made), 'password was', 'passwords were')} made.")
     if made and written is None:
         print("They are shown this once:")
         print(_as_csv(made.items()), end="")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.site import add_site_arguments, site_of
+from corpproxy.counted import counted
 from corpproxy.errors import CorpproxyError
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ def _tell(verdict: Verdict) -> None:
     if len(verdict.findings) > MAX_SHOWN:
         print(f"and {len(verdict.findings) - MAX_SHOWN} more")
     for tail in verdict.tails:
-        print(
-            f"{tail.file}:{tail.line}: unsigned tail: the last {tail.count} records are in no checkpoint yet"
-        )
+        last = "the last record is" if tail.count == 1 else f"the last {tail.count:,} records are"
+        print(f"{tail.file}:{tail.line}: unsigned tail: {last} in no checkpoint yet")
     for name in verdict.cut:
         print(f"{name}: unsigned tail: it ends in half a line, as a crash leaves it")
-    of = f"{verdict.records:,} records in {verdict.segments} segments, {verdict.checkpoints:,} checkpoints"
+    records, segments = counted(verdict.records, "record"), counted(verdict.segments, "segment")
+    of = f"{records} in {segments}, {counted(verdict.checkpoints, 'checkpoint')}"
     erased = f", {verdict.erased:,} with something erased" if verdict.erased else ""
-    said = "whole" if verdict.is_whole else f"{len(verdict.findings)} faults"
+    said = "whole" if verdict.is_whole else counted(len(verdict.findings), "fault")
     print(f"{said}: {of}{erased}")
 
 

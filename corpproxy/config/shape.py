@@ -19,6 +19,7 @@ from corpproxy.config.nodes import Path, Table, existing, node_at, plain, remove
 from corpproxy.config.schema.policy_file import PolicyFile
 from corpproxy.config.shorthand import expand
 from corpproxy.config.wording import shape_problem
+from corpproxy.counted import counted
 from corpproxy.errors import Place, Problem
 
 # Taking a field out can leave its table without something it must have, and so on up to the root.
@@ -73,7 +74,8 @@ def _tell(shaped: Shaped, errors: Sequence[Mapping[str, Any]]) -> None:
     shaped.problems += [shape_problem(one, shaped.root) for one in errors[:MAX_TOLD]]
     if len(errors) > MAX_TOLD:
         place = shape_problem(errors[MAX_TOLD], shaped.root).place
-        said = f"{len(errors) - MAX_TOLD} more problems are here and elsewhere; mend the first ones"
+        more = counted(len(errors) - MAX_TOLD, "more problem is", "more problems are")
+        said = f"{more} here and elsewhere; mend the first ones"
         shaped.problems.append(Problem(place, "more-problems", said))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from corpproxy.counted import counted
 from corpproxy.destination.fetching import Brake
 
 # A list of forty names that loses twenty is no alarm, whatever share that is.
@@ -115,19 +116,22 @@ TOP_HOST = "it is among the hosts that were asked for most last month"
 def _shrunk(before: Mapping[str, int], after: Mapping[str, int], limit: float) -> Iterator[Reason]:
     had, has = sum(before.values()), sum(after.values())
     if _is_beyond(had - has, had, limit):
-        yield Reason("shrinks", f"it shrinks from {had:,} entries to {has:,}; {_at_most('shrink', limit)}")
+        yield Reason(
+            "shrinks",
+            f"it shrinks from {_entries(had)} to {has:,}; {_at_most('shrink', limit)}",
+        )
         return
     for category, count in before.items():
         left = after.get(category, 0)
         if _is_beyond(count - left, count, limit):
-            said = f"category '{category}' shrinks from {count:,} entries to {left:,}"
+            said = f"category '{category}' shrinks from {_entries(count)} to {left:,}"
             yield Reason("shrinks", f"{said}; {_at_most('shrink', limit)}")
 
 
 def _grown(before: Mapping[str, int], after: Mapping[str, int], limit: float) -> Iterator[Reason]:
     had, has = sum(before.values()), sum(after.values())
     if _is_beyond(has - had, had, limit):
-        yield Reason("grows", f"it grows from {had:,} entries to {has:,}; {_at_most('grow', limit)}")
+        yield Reason("grows", f"it grows from {_entries(had)} to {has:,}; {_at_most('grow', limit)}")
 
 
 def _is_beyond(change: int, of: int, limit: float) -> bool:
@@ -170,13 +174,13 @@ def effect_text(effect: Effect) -> str:
     """What an update would have done last week: "would newly block 14 hosts used by 230 people ..."."""
     if not effect.exchanges:
         return "cannot be held against last week: there is no record of it"
-    of = f"of last week's {effect.exchanges:,} exchanges"
+    of = f"of last week's {counted(effect.exchanges, 'exchange')}"
     if not effect.is_whole:
         of += " (as far as the record could be read in time)"
     if not effect.blocked_exchanges:
         return f"would newly block nothing {of}"
-    hosts = _counted(effect.blocked_hosts, "host", "hosts")
-    people = _counted(effect.blocked_people, "person", "people")
+    hosts = counted(effect.blocked_hosts, "host", "hosts")
+    people = counted(effect.blocked_people, "person", "people")
     said = f"would newly block {hosts} used by {people}, {effect.blocked_exchanges:,} {of}: "
     shown = [_host_text(one) for one in effect.hosts[:_NAMED]]
     more = effect.blocked_hosts - len(shown)
@@ -184,7 +188,7 @@ def effect_text(effect: Effect) -> str:
 
 
 def _host_text(one: Blocked) -> str:
-    people = _counted(one.people, "person", "people")
+    people = counted(one.people, "person", "people")
     return f"{one.host} ({people}, category '{one.category}', rule '{one.rule}')"
 
 
@@ -192,12 +196,8 @@ def changes_text(findings: Findings) -> str:
     """How many entries came and went."""
     total = sum(findings.after.values())
     if findings.before is None:
-        return f"its first version has {total:,} entries"
-    return f"{findings.came:,} entries came and {findings.gone:,} went, which makes {total:,}"
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
+        return f"its first version has {_entries(total)}"
+    return f"{_entries(findings.came)} came and {findings.gone:,} went, which makes {total:,}"
 
 
 def _named(names: list[str]) -> str:
@@ -208,3 +208,7 @@ def _named(names: list[str]) -> str:
 def percent(share: float) -> str:
     """A share for people."""
     return f"{share * 100:.4f}".rstrip("0").rstrip(".") + "%"
+
+
+def _entries(count: int) -> str:
+    return counted(count, "entry", "entries")

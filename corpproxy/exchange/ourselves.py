@@ -95,7 +95,7 @@ async def _at_the_desk(pages: portal.Portal, request: PortalRequest, action: Des
     """Do what was asked for at the desk: the record first, which says who did it."""
     if isinstance(action, GiveMore):
         return await _give_more(pages, request, action)
-    desk = pages.desk
+    desk = pages.deciding
     await RecordDeed(action.deed)
     if isinstance(action, End):
         await EndGrant(action.grant.id)
@@ -107,7 +107,7 @@ async def _at_the_desk(pages: portal.Portal, request: PortalRequest, action: Des
         await SaveGrant(action.grant)
     await SaveRequest(action.request)
     if isinstance(action, Ask):
-        return (pages.more if action.request.limit else desk).asked(request, action)
+        return (pages.more if action.request.limit else pages.asking).asked(request, action)
     return desk.let_through(request, action) if isinstance(action, Let) else desk.refused(request, action)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from corpproxy.counted import counted
 from corpproxy.http1.chunked import ChunkedReader
 from corpproxy.http1.fields import field_line
 from corpproxy.http1.framing import Body, Framing
@@ -67,7 +68,7 @@ class LengthReader(BodyReader):
     def end_of_stream(self) -> None:
         """Refuse a message that lacks octets (RFC 9112, section 8)."""
         if not self.done:
-            raise refuse("cut-short", f"{self._left} octets are missing")
+            raise refuse("cut-short", f"{counted(self._left, 'octet is', 'octets are')} missing")
 
 
 class CloseReader(BodyReader):

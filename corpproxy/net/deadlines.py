@@ -35,6 +35,8 @@ class Deadlines:
     the clock each time.
     """
 
+    __slots__ = ("_call", "_clock", "_watched", "drop", "now", "watch")
+
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         # A dictionary, because a set of thousands takes up to four times the memory.

@@ -21,6 +21,7 @@ from corpproxy.exchange.exchange import Mode
 from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.exchange.road import cut_off
 from corpproxy.http1.head import RequestReader
+from corpproxy.net import tunnel_ahead
 from corpproxy.net.ahead import Ahead, set_twins
 from corpproxy.net.held import Held
 from corpproxy.net.over import Over
@@ -210,3 +211,4 @@ def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[Deadlines,
 
 
 set_twins(Downstream)
+tunnel_ahead.set_twins(Downstream)

@@ -74,12 +74,16 @@ class OverInPython(Beginning):
             try:
                 join(self)  # type: ignore[arg-type]
             except Exception as bug:
-                if self.tunnel is None:
-                    self._over(bug)
-                else:
-                    self.tunnel.cancel(bug)
+                self.not_joined(bug)
         else:
             self._over(error)
+
+    def not_joined(self, bug: Exception) -> None:
+        """A bug was in the way of its tunnel."""
+        if self.tunnel is None:
+            self._over(bug)
+        else:
+            self.tunnel.cancel(bug)
 
     def _over(self, error: BaseException | None) -> None:
         """The exchange is over: account, audit, and go on with the next request or close."""

@@ -14,23 +14,34 @@ from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
 
+from corpproxy import twins
+from corpproxy.accounting.accounts import Account
 from corpproxy.audit.results import ResultCode
 from corpproxy.born import born
+from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import CorpproxyError
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.known import recall
+from corpproxy.exchange.limits import Timeouts
 from corpproxy.exchange.reach import dial_host
 from corpproxy.exchange.road import live
 from corpproxy.exchange.tunnel import ESTABLISHED
-from corpproxy.net.deadlines import NEVER
+from corpproxy.net.deadlines import NEVER, Deadlines
+from corpproxy.net.held import Held
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reaching
-from corpproxy.net.upstream import Upstream, servers
+from corpproxy.net.splice import COPIED_OCTETS, Tunnel
+from corpproxy.net.upstream import Upstream, Waiting, servers
+from corpproxy.net.wire import GONE, Wire
 from corpproxy.policy.model import TunnelContent
+from corpproxy.preface.client_hello import quick_server_name
 from corpproxy.preface.first_octets import judge_at_once
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from corpproxy.destination.model import AddressClass
-    from corpproxy.exchange.exchange import Exchange
     from corpproxy.net.downstream import Downstream
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.run import Run
@@ -61,20 +72,18 @@ def open_ahead(downstream: Downstream) -> bool:
     return True
 
 
-class TunnelAhead(Reaching):
-    """
-    Stands for the road of a tunnel that is opened ahead of it, until there is one or octets move.
+class OpeningInPython:
+    """What is done for nearly every tunnel that is opened ahead; ``native/opening.c`` is made after it."""
 
-    While its first octets are waited for it is the sink of its client.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_downstream",)
-
-    def __init__(
-        self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], downstream: Downstream
-    ) -> None:
-        super().__init__(proxy, exchange, allowed, pooled=False)
-        self._downstream = downstream
+    if TYPE_CHECKING:
+        _downstream: Downstream
+        _exchange: Exchange
+        half_closed: Callable[[], None]
+        lost: Callable[[bool], None]
+        late: Callable[[], None]
+        _begin_road: Callable[[], Run]
 
     def reached(self, upstream: Upstream) -> None:
         """The server is connected: the client is told, and what it sends first is waited for."""
@@ -98,16 +107,6 @@ class TunnelAhead(Reaching):
         if held.octets_held:
             self.octets(held.take())
 
-    def not_reached(self, problem: BaseException | Failure) -> None:
-        """The server cannot be connected to, or a bug of ours was in the way."""
-        reason = problem.value if isinstance(problem, Failure) else problem
-        if isinstance(reason, CorpproxyError) and not self._exchange.opened:
-            self._begin_road().fail(reason)
-        else:
-            self._downstream.ended(reason)
-
-    # The first octets.
-
     def octets(self, data: bytes) -> None:
         """Look at octets: a whole ClientHello with the right name is passed on, all else is the road's."""
         downstream, exchange = self._downstream, self._exchange
@@ -121,6 +120,51 @@ class TunnelAhead(Reaching):
             self._join()
         else:
             self._begin_road()
+
+    def _join(self) -> None:
+        downstream, exchange = self._downstream, self._exchange
+        downstream.deadline = NEVER
+        downstream.when_late = None
+        exchange.result = _TUNNELLED
+        exchange.splices = True
+        downstream.ended(None)
+
+
+if TYPE_CHECKING or twins.tunnel is None:
+    _Opening = OpeningInPython
+else:
+
+    class _Opening(twins.tunnel.Opening):
+        """The compiled twin, which leaves what begins otherwise to the one in Python."""
+
+        __slots__ = ()
+        _reached_in_python = OpeningInPython.reached
+        _octets_in_python = OpeningInPython.octets
+        _join = OpeningInPython._join
+
+
+class TunnelAhead(_Opening, Reaching):
+    """
+    Stands for the road of a tunnel that is opened ahead of it, until there is one or octets move.
+
+    While its first octets are waited for it is the sink of its client.
+    """
+
+    __slots__ = ("_downstream",)
+
+    def __init__(
+        self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], downstream: Downstream
+    ) -> None:
+        Reaching.__init__(self, proxy, exchange, allowed, pooled=False)
+        self._downstream = downstream
+
+    def not_reached(self, problem: BaseException | Failure) -> None:
+        """The server cannot be connected to, or a bug of ours was in the way."""
+        reason = problem.value if isinstance(problem, Failure) else problem
+        if isinstance(reason, CorpproxyError) and not self._exchange.opened:
+            self._begin_road().fail(reason)
+        else:
+            self._downstream.ended(reason)
 
     def half_closed(self) -> None:
         """The client ended its stream before it said anything."""
@@ -136,14 +180,6 @@ class TunnelAhead(Reaching):
         """The client sent nothing through its tunnel."""
         self._begin_road()
         self._downstream.deadline_passed()
-
-    def _join(self) -> None:
-        downstream, exchange = self._downstream, self._exchange
-        downstream.deadline = NEVER
-        downstream.when_late = None
-        exchange.result = _TUNNELLED
-        exchange.splices = True
-        downstream.ended(None)
 
     # What is the road's.
 
@@ -172,3 +208,33 @@ class TunnelAhead(Reaching):
 new_tunnel_ahead: Callable[[Proxy, Exchange, frozenset[AddressClass], Downstream], TunnelAhead] = born(
     TunnelAhead, "_proxy", "_exchange", "_allowed", "_downstream"
 )
+
+
+def set_twins(downstream: type[Downstream]) -> None:
+    """Tell the compiled twin of tunnels which classes there are; that of clients is made later."""
+    if twins.tunnel is not None:
+        tell_twin(twins.tunnel, downstream, Tunnel, TunnelAhead)
+
+
+def tell_twin(
+    twin: ModuleType, downstream: type[Downstream], tunnel: type[Tunnel], opening: type[TunnelAhead]
+) -> None:
+    """Tell a compiled twin which classes there are."""
+    classes = {
+        "wire": Wire,
+        "downstream": downstream,
+        "upstream": Upstream,
+        "waiting": Waiting,
+        "held": Held,
+        "exchange": Exchange,
+        "account": Account,
+        "destination": Destination,
+        "host": Host,
+        "in_force": InForce,
+        "timeouts": Timeouts,
+        "deadlines": Deadlines,
+        "opening": opening,
+        "tunnel": tunnel,
+    }
+    twin.set_twins(classes, GONE, NEVER, COPIED_OCTETS)
+    twin.set_opening(ESTABLISHED, _TUNNELLED, _ANY, quick_server_name)

@@ -218,7 +218,7 @@ class Upstream(Wire):
         if rest:
             reader.rest = b""
             self.received -= len(rest)  # whoever takes it counts it
-        self.sink = waiting = _Waiting(rest)
+        self.sink = waiting = Waiting(rest)
         asker.answered(head, body)
         if self.sink is waiting:
             self.hold(UNTAKEN)
@@ -295,16 +295,16 @@ class Upstream(Wire):
 
     def await_taker(self) -> None:
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
-        self.sink = _Waiting(b"", self)
+        self.sink = Waiting(b"", self)
 
     def waiting_octets(self) -> int:
         """How many octets have come that nobody has taken yet."""
-        return len(self.sink.held) if isinstance(self.sink, _Waiting) else 0
+        return len(self.sink.held) if isinstance(self.sink, Waiting) else 0
 
     def take_whole(self, length: int) -> bytes | None:
         """Give the content of an answer if it came with its head, exactly so long, and nothing else did."""
         waiting = self.sink
-        if not isinstance(waiting, _Waiting) or waiting.ended or len(waiting.held) != length:
+        if not isinstance(waiting, Waiting) or waiting.ended or len(waiting.held) != length:
             return None
         self.received += length
         return waiting.held
@@ -312,7 +312,7 @@ class Upstream(Wire):
     def pass_to(self, sink: Sink) -> None:
         """Let ``sink`` take all that came behind the head, and all that comes from now on."""
         waiting = self.sink
-        assert isinstance(waiting, _Waiting)
+        assert isinstance(waiting, Waiting)
         if waiting.ended:
             self.keep = False
         self.sink = sink
@@ -363,7 +363,7 @@ class Upstream(Wire):
         self.close()
 
 
-class _Waiting:
+class Waiting:
     """
     Holds what comes between the head of an answer and the moment somebody takes its content.
 

@@ -17,6 +17,8 @@ from corpproxy.identity.grants import grantee
 from corpproxy.identity.requests import MAX_REASON_CHARACTERS, AccessRequest, State, TooMany
 from corpproxy.pages import access, more
 from corpproxy.pages.actions import Ask, DeskAction, GiveMore
+from corpproxy.pages.asking_desk import AskingDesk
+from corpproxy.pages.deciding_desk import DecidingDesk
 from corpproxy.pages.desk import REFUSE_PURPOSE, Desk, deed_of, number, party_of
 from corpproxy.pages.forms import form_fields
 from corpproxy.pages.holdings import Holding, Holdings
@@ -38,8 +40,10 @@ OWN = (Per.USER, Per.DEVICE)
 class MoreDesk:
     """Answers the requests of the portal that are about more of a quota."""
 
-    def __init__(self, desk: Desk, holdings: Holdings) -> None:
+    def __init__(self, desk: Desk, asking: AskingDesk, deciding: DecidingDesk, holdings: Holdings) -> None:
         self._desk = desk
+        self._asking = asking
+        self._deciding = deciding
         self._holdings = holdings
 
     # For the person who asks.
@@ -61,7 +65,7 @@ class MoreDesk:
             and standing.is_known
             and standing.is_noticed
             and self._desk.approvals.may_ask(party_of(request))
-            and not any(one.is_waiting and one.limit == limit.name for one in self._desk.own(request))
+            and not any(one.is_waiting and one.limit == limit.name for one in self._asking.own(request))
         )
 
     def ask(self, request: PortalRequest) -> Page | DeskAction:
@@ -92,15 +96,13 @@ class MoreDesk:
         try:
             taken = self._desk.requests.taken(asked)
         except TooMany as many:
-            sheet = access.not_taken(self._desk.words(request), self._desk.site, many.code)
-            return self._desk.page(sheet, request)
+            return self._desk.show(request, access.not_taken, many.code)
         deed = deed_of(DeedName.QUOTA_ASKED, request, taken.member, (), taken.limit, why=taken.reason)
         return Ask(taken, replace(deed, request=taken.id))
 
     def asked(self, request: PortalRequest, done: Ask) -> Page:
         """Say that a request waits now."""
-        sheet = more.asked(self._desk.words(request), self._desk.site, done.request)
-        return self._desk.page(sheet, request)
+        return self._desk.show(request, more.asked, done.request)
 
     # For those who decide.
 
@@ -108,7 +110,7 @@ class MoreDesk:
         """Give the page of one request, whatever it is for."""
         found = self._desk.requests.get(request.path.removeprefix("/requests/"))
         if found is None or not found.limit or not found.is_waiting:
-            return self._desk.one(request)
+            return self._deciding.one(request)
         if self._desk.at_most(request, found) <= 0:
             return self._desk.failure("page-unknown", request)
         quota = self._quota(found)
@@ -124,8 +126,7 @@ class MoreDesk:
         if standing is not None and standing.is_known:
             used, allowed = quota.amount(standing.used), quota.amount(standing.allowed)
             stands = words.say("limits.of", used=used, allowed=allowed)
-        sheet = more.decide(words, self._desk.site, found, (tokens[0], tokens[1]), amounts, stands)
-        return self._desk.page(sheet, request)
+        return self._desk.show(request, more.decide, found, (tokens[0], tokens[1]), amounts, stands)
 
     def give(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that gives."""
@@ -154,9 +155,7 @@ class MoreDesk:
         quota = self._quota(done.request)
         if not is_there or quota is None:
             return self._settled(request)
-        words = self._desk.words(request)
-        sheet = more.given(words, self._desk.site, done.request, quota.amount(done.more))
-        return self._desk.page(sheet, request)
+        return self._desk.show(request, more.given, done.request, quota.amount(done.more))
 
     def _quota(self, asked: AccessRequest) -> Quota | None:
         limits = self._desk.limits
@@ -168,8 +167,7 @@ class MoreDesk:
         return limits.standings.of(asked.limit, asked.member, now) if limits is not None else None
 
     def _settled(self, request: PortalRequest) -> Page:
-        sheet = access.settled(self._desk.words(request), self._desk.site)
-        return self._desk.page(sheet, request)
+        return self._desk.show(request, access.settled)
 
 
 def amounts_of(quota: Quota) -> tuple[int, ...]:

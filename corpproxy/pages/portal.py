@@ -22,7 +22,9 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.pages import account
 from corpproxy.pages.actions import DeskAction
+from corpproxy.pages.asking_desk import AskingDesk
 from corpproxy.pages.confirm import Seal, Unseal, Warned, grant_for, open_warning, seal_warning
+from corpproxy.pages.deciding_desk import DecidingDesk
 from corpproxy.pages.desk import Access, Desk
 from corpproxy.pages.forms import form_fields
 from corpproxy.pages.holdings import Holdings, no_holdings
@@ -35,6 +37,7 @@ from corpproxy.pages.refusals import PastRefusal, Refusals
 from corpproxy.pages.render import Pages
 from corpproxy.pages.setup import setup_sheet
 from corpproxy.pages.shown import shown
+from corpproxy.pages.unasked_desk import UnaskedDesk
 
 # A browser asks for the PAC file at each start and takes changes within this time.
 PAC_LIFE_SECONDS = 3600
@@ -147,8 +150,11 @@ class Portal:
         self._refusals = refusals
         self._seal = seal
         self._unseal = unseal
-        self.desk = Desk(pages, refusals, access or Access(), seal, unseal)
-        self.more = MoreDesk(self.desk, holdings)
+        self.desk = Desk(pages, access or Access(), seal, unseal)
+        self.asking = AskingDesk(self.desk, refusals)
+        self._unasked = UnaskedDesk(self.desk)
+        self.deciding = DecidingDesk(self.desk, self._unasked)
+        self.more = MoreDesk(self.desk, self.asking, self.deciding, holdings)
         self._open_to_all: dict[str, dict[str, _Answer]] = {
             "/proxy.pac": {"GET": self._pac_file},
             "/wpad.dat": {"GET": self._pac_file},
@@ -158,15 +164,15 @@ class Portal:
             "/": {"GET": self._begin},
             "/confirm": {"POST": self._confirm},
             "/password": {"GET": self._password, "POST": self._change_password},
-            "/ask": {"POST": self.desk.ask},
+            "/ask": {"POST": self.asking.ask},
             "/ask-more": {"POST": self.more.ask},
-            "/requests": {"GET": self.desk.list},
-            "/requests/let": {"POST": self.desk.let},
-            "/requests/sure": {"POST": self.desk.sure},
-            "/requests/refuse": {"POST": self.desk.refuse},
-            "/requests/end": {"POST": self.desk.end},
-            "/requests/new": {"POST": self.desk.new},
-            "/requests/many": {"POST": self.desk.many},
+            "/requests": {"GET": self.deciding.list},
+            "/requests/let": {"POST": self.deciding.let},
+            "/requests/sure": {"POST": self.deciding.sure},
+            "/requests/refuse": {"POST": self.deciding.refuse},
+            "/requests/end": {"POST": self.deciding.end},
+            "/requests/new": {"POST": self._unasked.new},
+            "/requests/many": {"POST": self._unasked.many},
             "/requests/more": {"POST": self.more.give},
         }
 
@@ -260,8 +266,8 @@ class Portal:
             request.occasion,
             [(one, self._token(one, request)) for one in past],
             has_password=_has_password(request.identity),
-            requests=self.desk.own(request),
-            waiting=len(self.desk.waiting(request)) if self.desk.may_decide(request) else None,
+            requests=self.asking.own(request),
+            waiting=len(self.deciding.waiting(request)) if self.deciding.may_decide(request) else None,
             holdings=self._holdings(request.identity, request.client, request.listener, request.now),
             days=days,
             more=lambda holding: self.more.ask_token(request, holding),
@@ -315,7 +321,7 @@ class Portal:
     def _token(self, past: PastRefusal, request: PortalRequest) -> str:
         if past.warning is not None:
             return seal_warning(self._seal, past.warning, request.now)
-        return self.desk.ask_token(request, past)
+        return self.asking.ask_token(request, past)
 
     def _failure(self, code: str, request: PortalRequest, *, status: int = 0, detail: str = "") -> Page:
         return self._pages.failure(code, request.occasion, request.audience, status=status, detail=detail)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpproxy.audit.line import printable
+from corpproxy.counted import counted
 from corpproxy.policy.partial import Doubt
 from corpproxy.policy.reasons import either
 from corpproxy.replay.tally import KINDS, Change, Share, Tally
@@ -124,7 +125,7 @@ def _ungrouped(tally: Tally) -> Iterator[str]:
     if tally.ungrouped:
         names = sorted(tally.ungrouped)
         is_one = len(names) == 1
-        yield f"{_plural(len(names), 'person is', 'people are')} in no group: {either(names, 'and')};"
+        yield f"{counted(len(names), 'person is', 'people are')} in no group: {either(names, 'and')};"
         yield f"rules for groups do not meet {'this person' if is_one else 'them'}"
 
 
@@ -196,7 +197,7 @@ def _passed_over(tally: Tally) -> Iterator[str]:
         kinds = ", ".join(f"{kind} {_number(count)}" for kind, count in tally.passed_over.most_common())
         yield f"{_number(sum(tally.passed_over.values()))} were decided by no rule: {kinds}"
     if tally.odd_lines:
-        yield f"{_plural(tally.odd_lines, 'line', 'lines')} could not be read"
+        yield f"{counted(tally.odd_lines, 'line', 'lines')} could not be read"
 
 
 def _rows(
@@ -206,8 +207,8 @@ def _rows(
     shown = [
         [
             _number(share.exchanges),
-            *([_plural(len(share.people), "person", "people")] if people else ()),
-            *([_plural(len(share.hosts), "host", "hosts")] if hosts else ()),
+            *([counted(len(share.people), "person", "people")] if people else ()),
+            *([counted(len(share.hosts), "host", "hosts")] if hosts else ()),
         ]
         for _, share in rows[:most]
     ]
@@ -220,13 +221,9 @@ def _rows(
 
 
 def _in_words(share: Share) -> str:
-    exchanges = _plural(share.exchanges, "exchange", "exchanges")
-    people = _plural(len(share.people), "person", "people")
-    return f"{exchanges} of {people} on {_plural(len(share.hosts), 'host', 'hosts')}"
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{_number(count)} {one if count == 1 else many}"
+    exchanges = counted(share.exchanges, "exchange", "exchanges")
+    people = counted(len(share.people), "person", "people")
+    return f"{exchanges} of {people} on {counted(len(share.hosts), 'host', 'hosts')}"
 
 
 def _number(count: int) -> str:

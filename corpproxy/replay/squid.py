@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
+from corpproxy.counted import counted
 from corpproxy.errors import CorpproxyError
 from corpproxy.identity.names import normal_name
 from corpproxy.policy.model import Effect
@@ -45,7 +46,9 @@ def read_line(line: bytes, number: int, listener: str = "") -> Record:
     """
     fields = line.decode("utf-8", "backslashreplace").split()
     if len(fields) < _FIELDS:
-        raise OddLine(f"it has {len(fields)} fields, a line of Squid's native format has {_FIELDS}")
+        raise OddLine(
+            f"it has {counted(len(fields), 'field')}, a line of Squid's native format has {_FIELDS}"
+        )
     time, elapsed, client, code, _, method, url, user, hierarchy, *_ = fields
     code_read = _CODE.fullmatch(code)
     if code_read is None:

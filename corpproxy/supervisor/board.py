@@ -8,12 +8,9 @@ is still worth knowing: else it would check every password again, and forgive wh
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
-
-import msgspec
 
 from corpproxy.audit.erasure import Erasure
 from corpproxy.identity.attempts import FORGET_SECONDS
@@ -28,6 +25,7 @@ from corpproxy.supervisor.messages import (
     Requested,
     SignedIn,
 )
+from corpproxy.supervisor.sign_ins import KeptSignIns
 
 # All that is kept, each kind by itself: as much as one process remembers of sign-ins, attempts and refusals.
 MAX_SIGNED_IN = 50_000
@@ -41,8 +39,6 @@ _Key = tuple[object, ...]
 _Name = TypeVar("_Name")
 _Kind = TypeVar("_Kind")
 
-_UNPACK = msgspec.msgpack.Decoder(tuple[str, str, bytes, float]).decode
-
 
 class Board:
     """Keeps notices, each kind bounded; the oldest go first.  ``now`` is POSIX seconds."""
@@ -50,8 +46,7 @@ class Board:
     def __init__(self, now: Callable[[], float], remember_seconds: float) -> None:
         self._now = now
         self.remember_seconds = remember_seconds
-        # By digests.  A school has thousands, for nobody but a worker that begins: they are kept packed.
-        self._signed_in: OrderedDict[bytes, bytes] = OrderedDict()
+        self._signed_in = KeptSignIns(MAX_SIGNED_IN, MAX_MISTAKEN)
         self._mistaken: OrderedDict[_Key, Mistaken] = OrderedDict()
         self._refused: OrderedDict[_Key, RefusedOnce] = OrderedDict()
 
@@ -65,9 +60,9 @@ class Board:
                 case SignedIn():
                     # As in the memory of a worker: what was right is wrong no more, and forgives its name.
                     self._forget(notice.name, notice.address)
-                    _put(self._signed_in, notice.digest, _packed(notice), MAX_SIGNED_IN)
+                    self._signed_in.add(notice, self._now() - self.remember_seconds)
                 case Mistaken():
-                    self._signed_in.pop(notice.digest, None)
+                    self._signed_in.wrong(notice.digest)
                     key = (notice.name, notice.address, notice.digest)
                     # The same wrong password counts once, when it came first.
                     _put(self._mistaken, key, self._mistaken.get(key, notice), MAX_MISTAKEN)
@@ -92,8 +87,7 @@ class Board:
         now = self._now()
         # Attempts first: a later sign-in forgives them.
         yield from (one for one in self._mistaken.values() if one.at > now - FORGET_SECONDS)
-        signed_in = itertools.starmap(_unpacked, self._signed_in.items())
-        yield from (one for one in signed_in if one.at > now - self.remember_seconds)
+        yield from self._signed_in.since(now - self.remember_seconds)
         yield from (one for one in self._refused.values() if one.past.at > now - LIFE_SECONDS)
 
     def _forget(self, name: str, address: str) -> None:
@@ -107,14 +101,6 @@ class Board:
         before = self._refused.get(key)
         times = notice.times + (before.times if before is not None else 0)
         _put(self._refused, key, RefusedOnce(notice.who, past, times), MAX_REFUSED)
-
-
-def _packed(notice: SignedIn) -> bytes:
-    return msgspec.msgpack.encode((notice.name, notice.address, notice.line, notice.at))
-
-
-def _unpacked(digest: bytes, packed: bytes) -> SignedIn:
-    return SignedIn(digest, *_UNPACK(packed))
 
 
 def _put(kept: OrderedDict[_Name, _Kind], key: _Name, notice: _Kind, limit: int) -> None:

@@ -23,9 +23,12 @@ from corpproxy.reload import Objection
 from corpproxy.supervisor.employment import Employment
 from corpproxy.supervisor.messages import Edition, Notice
 from corpproxy.supervisor.seat import Seat, Stage
+from corpproxy.supervisor.untold import not_told
 from corpproxy.supervisor.wire import Forget, Hear, Others, Prepare, Reopen, Settle, Swap, TakeLists
 
 log = Logger()
+
+UNTOLD = "worker {number} could not be told"
 
 # A policy of some thousand rules takes seconds to build, all workers at the same time.
 PREPARE_SECONDS = 30.0
@@ -71,12 +74,12 @@ class Crew:
         for seat in self._serving():
             if seat is not but:
                 told = seat.employment.link.ask(command, value)  # type: ignore[union-attr]
-                told.addErrback(_not_told, seat.number)
+                told.addErrback(not_told, UNTOLD, number=seat.number)
 
     def tell_one(self, seat: Seat, command: type[Command], value: Any) -> None:
         """Tell one worker, if it serves."""
         if seat.is_serving:
-            seat.employment.link.ask(command, value).addErrback(_not_told, seat.number)  # type: ignore[union-attr]
+            seat.employment.link.ask(command, value).addErrback(not_told, UNTOLD, number=seat.number)  # type: ignore[union-attr]
 
     def hear(self, notices: tuple[Notice, ...], of: Seat) -> None:
         """Pass on what one worker learned."""
@@ -98,7 +101,7 @@ class Crew:
         asked = []
         for seat, employment in self._employed(self._serving()):
             answer = employment.link.ask(command, value).addTimeout(SETTLE_SECONDS, self._clock)
-            asked.append(answer.addErrback(_not_told, seat.number))
+            asked.append(answer.addErrback(not_told, UNTOLD, number=seat.number))
         return DeferredList(asked)
 
     def gather(self, command: type[Command], value: Any, seconds: float) -> Deferred[list[Any]]:
@@ -121,7 +124,7 @@ class Crew:
             if others != seat.told:
                 seat.told = others
                 told = seat.employment.link.ask(Others, others)  # type: ignore[union-attr]
-                told.addErrback(_not_told, seat.number)
+                told.addErrback(not_told, UNTOLD, number=seat.number)
 
     # A new version.
 
@@ -242,9 +245,4 @@ def _nothing_of(failure: Failure, number: int) -> None:
     if failure.check(TimeoutError):  # type: ignore[no-untyped-call]
         log.warn("worker {number} did not answer in time", number=number)
         return
-    _not_told(failure, number)
-
-
-def _not_told(failure: Failure, number: int) -> None:
-    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-        log.failure("worker {number} could not be told", failure, number=number)
+    not_told(failure, UNTOLD, number=number)

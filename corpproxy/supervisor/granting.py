@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-
 from corpproxy.granting import Granting
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.supervisor.board import BATCH
 from corpproxy.supervisor.messages import Granted, GrantEnded, Notice, Requested
+from corpproxy.supervisor.untold import not_told
 from corpproxy.supervisor.wire import Hear
 
 if TYPE_CHECKING:
     from corpproxy.supervisor.seat import Seat
     from corpproxy.supervisor.service import Supervisor
 
-log = Logger()
+UNTOLD = "a worker could not be told of what was granted"
 
 
 class SharedGranting(Granting):
@@ -50,14 +47,9 @@ class SharedGranting(Granting):
         told += [Requested(request) for request in reversed(self._requests.all(now))]
         for at in range(0, len(told), BATCH):
             notices = tuple(told[at : at + BATCH])
-            seat.employment.link.ask(Hear, notices).addErrback(_not_told)
+            seat.employment.link.ask(Hear, notices).addErrback(not_told, UNTOLD)
 
     def _loaded(self) -> None:
         for seat in self._supervisor.crew.seats:
             if seat.is_serving:
                 self.tell(seat)
-
-
-def _not_told(failure: Failure) -> None:
-    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-        log.failure("a worker could not be told of what was granted", failure)

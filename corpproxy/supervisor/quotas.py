@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from corpproxy.accounting.quotas import Asked
 from corpproxy.net.counting import Counts
@@ -17,8 +14,9 @@ from corpproxy.policy.quota import Member, Standing, Standings
 from corpproxy.repeating import every
 from corpproxy.slices import Slices
 from corpproxy.supervisor.messages import Counted, Stands
+from corpproxy.supervisor.untold import not_told
 
-log = Logger()
+UNTOLD = "what moved below quotas could not be told"
 
 # Standings told together: some 40 KiB.
 BATCH = 500
@@ -66,12 +64,12 @@ class CountedElsewhere:
         """Members moved octets."""
         told = tuple(Counted(*member, octets) for member, octets in counts.items())
         for at in range(0, len(told), BATCH):
-            self._send(told[at : at + BATCH]).addErrback(_not_told)
+            self._send(told[at : at + BATCH]).addErrback(not_told, UNTOLD)
 
     def borrow(self, asked: Sequence[Asked]) -> None:
         """Ask for more of quotas; the supervisor lends it."""
         for at in range(0, len(asked), BATCH):
-            self._ask(tuple(asked[at : at + BATCH])).addErrback(_not_told)
+            self._ask(tuple(asked[at : at + BATCH])).addErrback(not_told, UNTOLD)
 
     def _forget(self) -> None:
         if not self._work:
@@ -108,8 +106,3 @@ def standings_of(told: tuple[Stands, ...]) -> dict[Member, Standing]:
         (one_of(one.limit), one.whom): Standing(one.used, one_of(one.allowed), one_of(one.until))
         for one in told
     }
-
-
-def _not_told(failure: Failure) -> None:
-    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-        log.failure("what moved below quotas could not be told", failure)

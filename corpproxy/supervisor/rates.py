@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.dividing import SLICE, Pauses
@@ -16,11 +14,10 @@ from corpproxy.accounting.telling import News
 from corpproxy.net.pacing import TURN_SECONDS, Pacer, person_of
 from corpproxy.slices import Slices
 from corpproxy.supervisor.messages import Part, Parts, Takings, Took
+from corpproxy.supervisor.untold import not_told
 
 if TYPE_CHECKING:
     from corpproxy.supervisor.seat import Seat
-
-log = Logger()
 
 # Names in one message.
 MOST_NAMES = 2 * SLICE
@@ -79,7 +76,7 @@ class Taking:
 
     def _not_told(self, failure: Failure) -> None:
         self._is_anew = True
-        _not_told(failure)
+        not_told(failure, "what limits let through could not be told")
 
 
 class Dealing:
@@ -197,8 +194,3 @@ def _tooks(wanted: dict[BucketKey, Wanted]) -> Iterator[Took]:
         for at in range(0, max(count, 1), SLICE):
             names, goes_on = one.eager[at : at + SLICE], at + SLICE < count
             yield Took(*key, one.whole, one.has, one.drawn, one.content, names, goes_on)
-
-
-def _not_told(failure: Failure) -> None:
-    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-        log.failure("what limits let through could not be told", failure)

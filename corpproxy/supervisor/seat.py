@@ -162,6 +162,12 @@ class Seat:
         """Whether a worker serves the sockets now."""
         return self.stage is Stage.SERVING
 
+    @property
+    def borrower(self) -> str:
+        """The worker here, as it borrows: no other has this name."""
+        number, incarnation = self.incarnation
+        return f"{number}-{incarnation}"
+
     def fill(self) -> None:
         """Begin a worker."""
         self._alarm = None

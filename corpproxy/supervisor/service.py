@@ -11,27 +11,23 @@ import secrets
 import socket
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Never
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.present import Present, Question, together
-from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.records.segments import RECORDS_FOLDER
-from corpproxy.backends.store.interface import StoreError
 from corpproxy.binding import bound
 from corpproxy.config.configuration import Configuration
 from corpproxy.config.listeners import Listener, Purpose
+from corpproxy.counted import counted
 from corpproxy.destination.index import CategoryIndex
-from corpproxy.identity.grants import Grant
-from corpproxy.identity.requests import AccessRequest
 from corpproxy.interpreter import SUPERVISOR_THRESHOLDS
 from corpproxy.net.by_hand import Chosen, Ended, all_ended
 from corpproxy.net.listening import CannotListen, Socket, bind_shared
@@ -42,13 +38,12 @@ from corpproxy.repeating import every
 from corpproxy.service import CorpproxyService
 from corpproxy.slices import Slices
 from corpproxy.supervisor.board import Board
-from corpproxy.supervisor.crew import Crew
+from corpproxy.supervisor.crew import UNTOLD, Crew
 from corpproxy.supervisor.employment import FIRST_SOCKET, Employment
 from corpproxy.supervisor.granting import SharedGranting
 from corpproxy.supervisor.lost import lost_tunnels
 from corpproxy.supervisor.messages import (
     Beginning,
-    Counted,
     Edition,
     Granted,
     GrantEnded,
@@ -57,7 +52,6 @@ from corpproxy.supervisor.messages import (
     Notice,
     Report,
     Requested,
-    Takings,
     Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
@@ -66,30 +60,19 @@ from corpproxy.supervisor.rates import Dealing
 from corpproxy.supervisor.seat import Seat
 from corpproxy.supervisor.spawning import Spawner
 from corpproxy.supervisor.sums import Sums
+from corpproxy.supervisor.supervisor_link import SupervisorLink, not_stored
 from corpproxy.supervisor.teller import hear
 from corpproxy.supervisor.template import make_template
+from corpproxy.supervisor.untold import not_told
 from corpproxy.supervisor.wire import (
-    Book,
-    Borrow,
-    Count,
     Deal,
     EndByHand,
-    EndGrant,
-    GrantQuota,
     Hear,
-    KeepGrant,
-    KeepRequest,
-    Lend,
     Link,
     Look,
-    NotStored,
-    ReadDays,
     SetLimits,
     Stand,
     TakeLists,
-    Taken,
-    Tell,
-    Tidings,
 )
 
 log = Logger()
@@ -100,69 +83,6 @@ KEY_OCTETS = 32
 CROWD_SECONDS = 1.0
 # Who looks at what runs is told without a worker that answers later.
 LOOK_SECONDS = 3.0
-
-
-class SupervisorLink(Link):
-    """Our end of the link to one worker."""
-
-    def __init__(self, parcels: Parcels, supervisor: Supervisor, seat: Seat) -> None:
-        super().__init__(parcels)
-        self._supervisor = supervisor
-        self._seat = seat
-
-    @Tell.responder
-    def told(self, value: tuple[Notice, ...]) -> dict[str, Any]:
-        self._supervisor.take_notice(value, self._seat)
-        return {}
-
-    @Tidings.responder
-    def reported(self, value: Report) -> dict[str, Any]:
-        self._supervisor.take_report(value, self._seat)
-        return {}
-
-    @Count.responder
-    def counted(self, value: tuple[Counted, ...]) -> dict[str, Any]:
-        self._supervisor.quota_keeper.count({(one.limit, one.whom): one.octets for one in value})
-        return {}
-
-    @ReadDays.responder
-    def read_days(self, value: str) -> Deferred[dict[str, Any]]:
-        days: Deferred[Any] = self._supervisor.allowances.days(value)
-        return days.addCallback(_answer)
-
-    @GrantQuota.responder
-    def grant_quota(self, value: tuple[str, str, float]) -> Deferred[dict[str, Any]]:
-        given: Deferred[Any] = self._supervisor.allowances.grant(*value)
-        return given.addCallback(_answer)
-
-    @Borrow.responder
-    def borrowed(self, value: tuple[Asked, ...]) -> dict[str, Any]:
-        self._supervisor.quota_keeper.lend(_borrower(self._seat), value, self._lend)
-        return {}
-
-    def _lend(self, lent: list[Lent]) -> None:
-        self.ask(Lend, tuple(lent)).addErrback(_not_told)
-
-    @Taken.responder
-    def taken(self, value: Takings) -> dict[str, Any]:
-        self._supervisor.dealing.take(self._seat, value)
-        return {}
-
-    @Book.responder
-    def book(self, value: tuple[Usage, ...], number: int) -> Deferred[dict[str, Any]]:
-        return self._supervisor.book(value, number, self._seat).addCallback(lambda _: {})
-
-    @KeepGrant.responder
-    def keep_grant(self, value: Grant) -> Deferred[dict[str, Any]]:
-        return _kept(self._supervisor.store.save_grant(value))
-
-    @EndGrant.responder
-    def end_grant(self, value: str) -> Deferred[dict[str, Any]]:
-        return _kept(self._supervisor.store.end_grant(value))
-
-    @KeepRequest.responder
-    def keep_request(self, value: AccessRequest) -> Deferred[dict[str, Any]]:
-        return _kept(self._supervisor.store.save_request(value))
 
 
 class Supervisor(CorpproxyService):
@@ -223,18 +143,19 @@ class Supervisor(CorpproxyService):
 
     def _start_parts(self) -> None:
         super()._start_parts()
-        self._loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
-        self._loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
+        self.loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
+        self.loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
         self.crew.start()
 
     def _listen(self, socket: Socket) -> None:
         if socket.listener.purpose is Purpose.ADMIN:
             super()._listen(socket)
             return
-        said = "{name} listens on {at} ({purpose}) with {count} workers"
+        said = "{name} listens on {at} ({purpose}) with {workers}"
         listener = socket.listener
         purpose = listener.purpose.value
-        log.info(said, name=listener.name, at=socket.written, purpose=purpose, count=self.workers)
+        workers = counted(self.workers, "worker")
+        log.info(said, name=listener.name, at=socket.written, purpose=purpose, workers=workers)
 
     # What seats ask for.
 
@@ -269,13 +190,13 @@ class Supervisor(CorpproxyService):
         log.info("worker {number} serves, as process {pid}", number=seat.number, pid=seat.pid)
         assert seat.employment is not None
         link = seat.employment.link
-        link.ask(TakeLists).addErrback(_not_told)
-        link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(_not_told)
+        link.ask(TakeLists).addErrback(not_told, UNTOLD, number=seat.number)
+        link.ask(SetLimits, self.lasting.set_limits.entries).addErrback(not_told, UNTOLD, number=seat.number)
         tell = partial(self.crew.tell_one, seat, Stand)
         self._standings_told.add(telling(self.lasting.standings, tell))
         self.granting.tell(seat)
         for batch in self.board.batches():
-            link.ask(Hear, batch).addErrback(_not_told)
+            link.ask(Hear, batch).addErrback(not_told, UNTOLD, number=seat.number)
         self._catch_up()
         if self.template is not None and all(one.is_serving for one in self.crew.seats):
             self.template.rest(self.state)
@@ -284,7 +205,7 @@ class Supervisor(CorpproxyService):
         """A worker is over: close the records of its tunnels."""
         self.sums.forget(seat.incarnation)
         self.dealing.forget(seat)
-        self.quota_keeper.bury(_borrower(seat))
+        self.quota_keeper.bury(seat.borrower)
         folder, pool = self.state / RECORDS_FOLDER, self.reactor.getThreadPool()
         find = partial(lost_tunnels, folder, seat.number, began, self.now())
         closing: Deferred[Any] = deferToThreadPool(self.reactor, pool, find)
@@ -312,7 +233,7 @@ class Supervisor(CorpproxyService):
         if number <= seat.booked:
             return succeed(None)
         booking = self.intake.add_usage(batch)
-        return booking.addCallbacks(partial(_booked, seat, seat.employment, number), _not_stored)
+        return booking.addCallbacks(partial(_booked, seat, seat.employment, number), not_stored)
 
     # What reaches all.
 
@@ -410,7 +331,7 @@ class Supervisor(CorpproxyService):
             ],
         }
 
-    def _drain(self) -> Deferred[Any]:
+    def drain(self) -> Deferred[Any]:
         """End the workers: they take what waits, and let exchanges end."""
         return Deferred.fromCoroutine(self._drain_workers())
 
@@ -439,7 +360,10 @@ class Supervisor(CorpproxyService):
         """Bring workers that began while a version came into force to that version; fires when they are."""
         edition = self._edition(self.configuration, self.texts)
         late = [seat for seat in self.crew.seats if seat.is_serving and seat.edition != edition.version]
-        caught_up = [self.crew.catch_up(seat, edition).addErrback(_not_told) for seat in late]
+        caught_up = [
+            self.crew.catch_up(seat, edition).addErrback(not_told, UNTOLD, number=seat.number)
+            for seat in late
+        ]
         return DeferredList(caught_up).addCallback(lambda _: None)
 
     def _close_lost(self, records: list[Record]) -> None:
@@ -447,37 +371,13 @@ class Supervisor(CorpproxyService):
             self.writer.write(record)
             self.telemetry.exchange(record)
         if records:
-            log.warn("{count} tunnels were lost with their worker", count=len(records))
-
-
-def _kept(keeping: Deferred[None]) -> Deferred[dict[str, Any]]:
-    """The answer to a worker that has something kept; the notice of it comes by itself."""
-    return keeping.addCallbacks(lambda _: {}, _not_stored)
-
-
-def _answer(value: object) -> dict[str, Any]:
-    return {"value": value}
-
-
-def _borrower(seat: Seat) -> str:
-    """The worker of a seat, as it borrows: no other worker has this name."""
-    number, incarnation = seat.incarnation
-    return f"{number}-{incarnation}"
+            lost = counted(len(records), "tunnel was", "tunnels were")
+            log.warn("{lost} lost with their worker", lost=lost, count=len(records))
 
 
 def _booked(seat: Seat, employment: Employment | None, number: int, _: object) -> None:
     if seat.employment is employment:
         seat.booked = number
-
-
-def _not_stored(failure: Failure) -> Never:
-    failure.trap(StoreError)  # type: ignore[no-untyped-call]
-    raise NotStored(failure.value.message) from failure.value  # type: ignore[union-attr]
-
-
-def _not_told(failure: Failure) -> None:
-    if not failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-        log.failure("a worker could not be told", failure)
 
 
 def _not_closed(failure: Failure) -> None:

@@ -29,6 +29,8 @@ log = Logger()
 
 # What comes within this time is sent together: less than it takes a person to go from one page to the next.
 GATHER_SECONDS = 0.02
+# The same for who signed in where no other worker waits to hear it: it is for one that begins later.
+ALONE_SECONDS = 0.75
 # Notices that wait; more refusals in that time than this are left to the record alone.
 MAX_WAITING = 2_000
 
@@ -37,13 +39,18 @@ class Teller:
     """
     Gathers notices, and gives them to ``send`` in pieces; ``clock`` keeps time (IReactorTime).
 
+    ``is_alone`` says that there is no other worker.
+
     A page brings thirty blocked trackers at once, and again at each visit: what repeats is sent once, with
     how often it was.
     """
 
-    def __init__(self, send: Callable[[tuple[Notice, ...]], Deferred[Any]], clock: Any) -> None:
+    def __init__(
+        self, send: Callable[[tuple[Notice, ...]], Deferred[Any]], clock: Any, *, is_alone: bool = False
+    ) -> None:
         self._send = send
         self._clock = clock
+        self._right_seconds = ALONE_SECONDS if is_alone else GATHER_SECONDS
         self._waiting: list[Notice] = []
         self._refused: dict[tuple[str, str, str, str], RefusedOnce] = {}
         self._timer: Any = None
@@ -51,13 +58,12 @@ class Teller:
 
     def learned(self, learned: Learned) -> None:
         """Credentials were checked."""
-        if learned.is_right:
-            told: Notice = SignedIn(learned.digest, learned.name, learned.address, learned.line, learned.at)
-        else:
-            told = Mistaken(
-                learned.digest, learned.name, learned.address, learned.line, learned.at, learned.is_kept
-            )
-        self.tell(told)
+        told = (learned.digest, learned.name, learned.address, learned.line, learned.at)
+        if not learned.is_right:
+            self.tell(Mistaken(*told, learned.is_kept))
+            return
+        self._waiting.append(SignedIn(*told))
+        self._soon(self._right_seconds)
 
     def changed(self) -> None:
         """The password file has changed."""
@@ -88,9 +94,11 @@ class Teller:
         for at in range(0, len(waiting), BATCH):
             self._send(tuple(waiting[at : at + BATCH])).addErrback(_not_sent)
 
-    def _soon(self) -> None:
+    def _soon(self, seconds: float = GATHER_SECONDS) -> None:
         if self._timer is None:
-            self._timer = self._clock.callLater(GATHER_SECONDS, self.flush)
+            self._timer = self._clock.callLater(seconds, self.flush)
+        elif self._timer.getTime() > self._clock.seconds() + seconds:
+            self._timer.reset(seconds)
 
 
 def hear(notices: tuple[Notice, ...], lasting: Lasting) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -111,9 +113,24 @@ class ActivityTests(SynchronousTestCase):
 
         self.told(sent("amir"))
         self.told(sent("beth"))
-        people = self.activity._minutes[MINUTE].people
-        (amir,), (beth,) = people["amir"] or (), people["beth"] or ()
-        self.assertEqual([one is other for one, other in zip(amir[1:], beth[1:], strict=True)], [True] * 5)
+        self.assertEqual(len(self.activity._minutes[MINUTE].parts), 1)
+
+    def test_little_is_kept(self) -> None:
+        """What a person keeps who does little in a minute is as much as a few numbers."""
+        people = [f"user{one}" for one in range(1000)]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for batch in ("a.example", "b.example"):
+            self.told(*(moved(700, user, batch) for user in people))
+        octets, _ = tracemalloc.get_traced_memory()
+        self.assertLess(octets, 250 * len(people))
+
+    def test_device_with_the_name_of_a_user(self) -> None:
+        """A user who is called like a device has the minute of neither in the place of the other."""
+        both = [moved(ACTIVE_OCTETS // 2, ""), moved(ACTIVE_OCTETS // 2 + 9, "10.0.0.1")]
+        both[0] = both[0]._replace(device="10.0.0.1")
+        (row,) = self.activity.judge(both, NOW)
+        self.assertEqual((row.user, row.device), ("10.0.0.1", ""))
 
     @settings(max_examples=100, deadline=None)
     @given(

@@ -58,7 +58,7 @@ class ImportTests(SiteCase):
         )
         (self.folder / "passwd").write_text("amir:$apr1$abcdefgh$QrQrQrQrQrQrQrQrQrQrQ.\nnonsense\n")
         _, out, err = self.take()
-        self.assertIn("users.htpasswd has 1 people", out)
+        self.assertIn("users.htpasswd has 1 person", out)
         self.assertIn("users.htpasswd:2", err)
         self.assertEqual((self.into / "users.htpasswd").stat().st_mode & 0o007, 0)
 

@@ -128,7 +128,7 @@ class FetchedListsTests(FetchedCase):
         code, out, _ = self.lists("diff", "fun")
         self.assertEqual(code, 0)
         self.assertRegex(out, r"\Alist 'fun', from [0-9a-f]{12} \(in force\) to [0-9a-f]{12} \(held\)\n")
-        self.assertIn("\n1 entries came, 0 went\n+ hillside.example (games)\n", out)
+        self.assertIn("\n1 entry came, 0 went\n+ hillside.example (games)\n", out)
         self.assertIn("it is held because it puts hillside.example", out)
 
     def test_diff_of_versions(self):

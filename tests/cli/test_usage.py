@@ -126,7 +126,7 @@ class TableTests(UsageTestCase):
         lines = self.usage("--trend", "day", "--until", "2026-11-24", "--limit", "2").splitlines()
         self.assertEqual(lines[0].split(), ["user", "2026-11-23", "2026-11-24", "change", "trend"])
         self.assertEqual([line.split()[0] for line in lines[1:4]], ["(not", "amir", "total"])
-        self.assertIn("1 more rows are not shown.", lines)
+        self.assertIn("1 more row is not shown.", lines)
 
     def test_trend_of_nothing(self) -> None:
         """Who asks on the first day is told how to see it."""

@@ -214,7 +214,7 @@ class ImportTests(UsersCase):
     def test_import(self):
         """Everybody in the table signs in; passwords that were missing are made and shown once."""
         out = self.done("import", self.table)
-        self.assertIn("2 people are in the files; 1 passwords were made.", out)
+        self.assertIn("2 people are in the files; 1 password was made.", out)
         made = self.passwords(out[out.index("name,password") :])
         self.assertEqual(list(made), ["beth"])
         self.assertTrue(self.is_right("amir", "correct horse"))

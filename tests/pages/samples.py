@@ -349,7 +349,7 @@ def _access_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     fields = {"token": token_of(ask, "/ask"), "reason": "We need it."}
     action = mine.answer(sent("/ask", fields, **pupil))
     assert isinstance(action, Ask), action
-    yield "access-asked", mine.desk.asked(request(**pupil), action)
+    yield "access-asked", mine.asking.asked(request(**pupil), action)
     yield "access-start", _page(mine.answer(request("/", **pupil)))
     yield "access-start-teacher", _page(mine.answer(request("/", **beth)))
     yield "access-requests", _page(mine.answer(request("/requests", **beth)))
@@ -362,22 +362,22 @@ def _access_pages(language: bytes) -> Iterator[tuple[str, Page]]:
     yield "access-sure-room", room
     action = mine.answer(sent("/requests/let", {**chosen, "whom": "amir"}, **beth))
     assert isinstance(action, Let), action
-    yield "access-given", mine.desk.let_through(request(**beth), action)
+    yield "access-given", mine.deciding.let_through(request(**beth), action)
     refusing = {"token": token_of(one, "/requests/refuse"), "answer": ""}
     no = mine.answer(sent("/requests/refuse", refusing, **beth))
     assert isinstance(no, Refuse), no
-    yield "access-refused", mine.desk.refused(request(**beth), no)
+    yield "access-refused", mine.deciding.refused(request(**beth), no)
     listed = _page(mine.answer(request("/requests", **beth)))
     over = mine.answer(sent("/requests/end", {"token": token_of(listed, "/requests/end")}, **beth))
     assert isinstance(over, End), over
-    yield "access-ended", mine.desk.ended(request(**beth), over)
+    yield "access-ended", mine.deciding.ended(request(**beth), over)
     unasked = {
         "token": token_of(listed, "/requests/new"), "host": "https://maps.example/world", "name": "amir",
         "why": "geography", "whom": "", "seconds": "1800",
     }  # fmt: skip
     single = mine.answer(sent("/requests/new", unasked, **beth))
     assert isinstance(single, Give), single
-    yield "access-new", mine.desk.let_through(request(**beth), single)
+    yield "access-new", mine.deciding.let_through(request(**beth), single)
     yield (
         "access-new-many",
         _page(mine.answer(sent("/requests/new", {**unasked, "whom": "group:9b"}, **beth))),

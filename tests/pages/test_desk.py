@@ -11,7 +11,8 @@ from corpproxy.identity.grants import Grant
 from corpproxy.identity.model import ANONYMOUS, Identity
 from corpproxy.identity.requests import State
 from corpproxy.pages.actions import Ask, End, Give, Let, Refuse
-from corpproxy.pages.desk import FORM_SECONDS, NEEDED_SECONDS
+from corpproxy.pages.asking_desk import NEEDED_SECONDS
+from corpproxy.pages.desk import FORM_SECONDS
 from corpproxy.pages.page import Page
 from corpproxy.pages.refusals import Refusals
 from tests.pages.samples import (

@@ -195,7 +195,7 @@ class DecideTests(MoreCase):
         deed = done.deed
         self.assertEqual((deed.name, deed.whom, deed.rule), (DeedName.QUOTA_REFUSED, "amir", "films"))
         self.assertEqual((deed.hosts, done.request.answer), ((), "Tomorrow."))
-        told = self.site.desk.refused(request(identity=BETH), done).content.decode()
+        told = self.site.deciding.refused(request(identity=BETH), done).content.decode()
         self.assertIn("More of “films”", told)
 
     def test_settled(self):

@@ -211,7 +211,7 @@ class TwoNodesTests(SynchronousTestCase):
             self.assertIn("\ncorpproxy_quotas_shut 1.0\n", metrics)
             self.assertIn("\ncorpproxy_store_away 1.0\n", metrics)
             said = self.one.says("status")
-            self.assertIn("what was on loan is used up for 1 members of quotas", said)
+            self.assertIn("what was on loan is used up for 1 member of quotas", said)
         finally:
             self.database.start()
         self.until(lambda: self.two.status("beth") == 200, "beth goes on")

@@ -87,7 +87,7 @@ class FetchedTests(FetchedCase):
         self.server.answers_with(serving(NEW))
         code, out, err = await self.lists("update")
         self.assertEqual((code, err), (0, ""))
-        self.assertIn("fun: taken: 1 entries came and 0 went, which makes 2", out)
+        self.assertIn("fun: taken: 1 entry came and 0 went, which makes 2", out)
         await self.status_of("bets.test", 403)
         self.assertEqual((await self.get()).status, 200)
 

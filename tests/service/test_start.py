@@ -78,7 +78,7 @@ class StartTests(ServiceCase):
         self.assertRaises(NotStarted, second.startService)
         for one in second.sockets:
             one.stop()
-        second._signals.stop()
+        second.signals.stop()
         self.assertIn("another corpproxy is running on this state folder", said[0])
         self.assertEqual((await self.get()).status, 200)
 

@@ -84,8 +84,42 @@ class BoardTests(SynchronousTestCase):
     def test_bounded(self):
         """Each kind is bounded, and the oldest goes first."""
         self.patch(board, "MAX_SIGNED_IN", 2)
+        self.board = Board(lambda: self.time, 7200)
         self.board.post([signed_in(bytes([n])) for n in range(5)])
         self.assertEqual([one.digest for one in self.worth()], [b"\x03", b"\x04"])
+
+    def test_right_again(self):
+        """A value that was right, wrong and right again is right; one that was wrong last is not told."""
+        self.board.post([signed_in(b"x"), mistaken(b"x"), signed_in(b"x", at=5.0), signed_in(b"y")])
+        self.assertEqual(self.worth(), [signed_in(b"x", at=5.0), signed_in(b"y")])
+        self.board.post([mistaken(b"y", at=6.0)])
+        self.assertEqual(self.worth(), [mistaken(b"y", at=6.0), signed_in(b"x", at=5.0)])
+
+    def test_told_twice(self):
+        """Who signed in with two workers is told once, as it was last."""
+        self.board.post([signed_in(b"x"), signed_in(b"y"), signed_in(b"x", at=9.0)])
+        self.assertEqual(self.worth(), [signed_in(b"y"), signed_in(b"x", at=9.0)])
+
+    def test_wrong_ones_bounded(self):
+        """What is not known to be wrong any more is not told as right either."""
+        self.patch(board, "MAX_MISTAKEN", 2)
+        self.board = Board(lambda: self.time, 7200)
+        self.board.post([signed_in(b"x", "amir"), *(mistaken(bytes([n]), f"user{n}") for n in range(2))])
+        self.assertIn(signed_in(b"x", "amir"), self.worth())
+        self.board.post([mistaken(b"x", "amir"), mistaken(b"2", "user2"), mistaken(b"3", "user3")])
+        self.board.post([mistaken(b"4", "user4"), signed_in(b"z", "beth")])
+        self.assertEqual(
+            [one for one in self.worth() if one.name in {"amir", "beth"}], [signed_in(b"z", "beth")]
+        )
+
+    def test_old_ones_go(self):
+        """Sign-ins that hold no more take no memory, however many there were."""
+        for number in range(5000):
+            self.time = number * 10.0
+            self.board.post([signed_in(number.to_bytes(2, "big") * 8, f"user{number}", at=self.time)])
+        self.assertEqual(len(self.board), 720)
+        self.assertLess(len(self.board._signed_in._octets), 256 * 1024)
+        self.assertEqual(self.worth()[0].at, self.time - 7190)
 
     def test_batches(self):
         """What is told comes in pieces that fit into boxes."""

@@ -16,7 +16,7 @@ from corpproxy.net.crowd import Crowd, together
 from corpproxy.pages.refusals import PastRefusal
 from corpproxy.policy.model import Effect
 from corpproxy.supervisor.messages import LookAgain, Mistaken, RefusedOnce, SignedIn
-from corpproxy.supervisor.teller import GATHER_SECONDS, MAX_WAITING, Teller
+from corpproxy.supervisor.teller import ALONE_SECONDS, GATHER_SECONDS, MAX_WAITING, Teller
 from tests.backends.people.test_sign_in import AMIR, ROOM, SignInCase, basic
 from tests.support.builders import CLIENT, request
 from tests.support.wires import Site
@@ -110,6 +110,20 @@ class TellerTests(SynchronousTestCase):
         right = SignedIn(b"d", "amir", ROOM, b"l", 1.0)
         wrong = Mistaken(b"w", "amir", ROOM, b"l", 1.0, is_kept=False)
         self.assertEqual(self.sent, [(right, wrong, LookAgain())])
+
+    def test_alone(self):
+        """Where nobody waits to hear of it a sign-in waits for others; a wrong password waits for nothing."""
+        alone = Teller(lambda notices: succeed(self.sent.append(notices)), self.clock, is_alone=True)
+        alone.learned(Learned(b"d", "amir", ROOM, b"l", 1.0, is_right=True))
+        self.clock.advance(GATHER_SECONDS)
+        self.assertEqual(self.sent, [])
+        alone.learned(Learned(b"e", "beth", ROOM, b"l", 1.0, is_right=True))
+        self.clock.advance(ALONE_SECONDS - GATHER_SECONDS)
+        self.assertEqual([[one.name for one in sent] for sent in self.sent], [["amir", "beth"]])
+        alone.learned(Learned(b"f", "carol", ROOM, b"l", 1.0, is_right=True))
+        alone.learned(Learned(b"w", "dave", ROOM, b"l", 1.0, is_right=False))
+        self.clock.advance(GATHER_SECONDS)
+        self.assertEqual([one.name for one in self.sent[1]], ["carol", "dave"])
 
     def test_repeated(self):
         """A page with thirty blocked trackers costs one notice for each, and again at its next visit."""

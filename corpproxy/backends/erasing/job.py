@@ -25,6 +25,7 @@ from corpproxy.backends.records.segment_file import DamagedSegment, modified_at,
 from corpproxy.backends.records.segment_rewrite import SegmentIsOpen, rewrite, sole
 from corpproxy.backends.records.segments import RECORDS_FOLDER, SegmentName, segment_names
 from corpproxy.backends.search.index import drop_index
+from corpproxy.counted import counted
 
 # Others come first.
 NICENESS = 10
@@ -200,11 +201,12 @@ def _gone(job: EraseJob, written_at: float) -> tuple[str, ...]:
 def _said(odd: int, open_now: int, damaged: int) -> str:
     said = []
     if odd:
-        said.append(f"{odd} lines that may be concerned are no records, and stay as they are")
+        lines = counted(odd, "line that is", "lines that are")
+        said.append(f"{lines} no record may be concerned, left alone")
     if open_now:
-        said.append(f"{open_now} segments were being written and were left alone")
+        said.append(f"{counted(open_now, 'segment was', 'segments were')} being written, left alone")
     if damaged:
-        said.append(f"{damaged} packed segments are damaged and were left as they are")
+        said.append(f"{counted(damaged, 'packed segment is', 'packed segments are')} damaged, left alone")
     return "; ".join(said)
 
 

@@ -87,10 +87,9 @@ class _Reading:
             raise SourceBroken("it is empty")
         if self.odd.count:
             first = self.odd.first[0]
-            raise SourceBroken(
-                f"none of its {self.odd.count} lines says anything; the first is {first.file}:{first.line}: "
-                f"{first.reason}"
-            )
+            count = self.odd.count
+            none = "its one line says nothing" if count == 1 else f"none of its {count:,} lines says anything"
+            raise SourceBroken(f"{none}; the first is {first.file}:{first.line}: {first.reason}")
 
 
 def read_source(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corpproxy.backends.lists.shelf import FAILED, Kept, ShelfState, fetching_since
+from corpproxy.counted import counted
 from corpproxy.destination.brake import effect_text
 from corpproxy.destination.fetching import DAY_SECONDS
 from corpproxy.destination.sources import ListSource
@@ -93,7 +94,8 @@ def problems_of(status: Status, place: Place) -> list[Problem]:
     if status.is_stale:
         say("list-stale", status.stale_text)
     elif state.failures:
-        say("list-not-fetched", f"it could not be fetched, {state.failures} times in a row: {state.said}")
+        times = counted(state.failures, "time")
+        say("list-not-fetched", f"it could not be fetched, {times} in a row: {state.said}")
     elif status.is_given_up:
         age = age_text(status.published_seconds or 0.0)
         say("list-given-up", f"its publisher changed nothing for {age}; has it been given up?")

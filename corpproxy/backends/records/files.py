@@ -26,6 +26,7 @@ from corpproxy.audit.record import Record, append_all
 from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.records.segments import FileSegment, Segment, Segments
+from corpproxy.counted import counted
 
 # Large enough that syncing costs less than encoding, small enough that a batch is some 100 KB.
 BATCH_RECORDS = 256
@@ -175,7 +176,8 @@ class RecordWriter:
         if self._batch_count:
             self.lost += self._batch_count
             self._log.critical(
-                "{count} records could not be written before the end: {reason}",
+                "{records} could not be written before the end: {reason}",
+                records=counted(self._batch_count, "record"),
                 count=self._batch_count,
                 reason=self.failing_reason,
             )
@@ -189,7 +191,8 @@ class RecordWriter:
         self._count += len(fresh) - bad
         if bad:
             self.lost += bad
-            self._log.critical("{count} records could not be written down.", count=bad)
+            said = "{records} could not be written down."
+            self._log.critical(said, records=counted(bad, "record"), count=bad)
 
     def _tick(self) -> None:
         self._timer = None

@@ -27,6 +27,7 @@ from corpproxy.backends.records.segment_file import where_now
 from corpproxy.backends.records.segment_packing import closed, pack, to_pack
 from corpproxy.backends.records.segment_rewrite import Busy, sole, sync_folder
 from corpproxy.backends.records.segments import SegmentName, begins_with, segment_names
+from corpproxy.counted import counted
 from corpproxy.resident import give_back_free
 
 # How often it is looked what there is to do.
@@ -100,8 +101,9 @@ class RecordShelf:
         await self._sign(dropped)
         await self._thread.run(partial(_delete, self._folder, going))
         names = [one.segment for one in dropped]
-        said = "{count} segments of the record were deleted, {why}: {first} to {last}"
-        self._log.warn(said, count=len(names), why=why, first=names[0], last=names[-1])
+        said = "{segments} deleted, {why}: {first} to {last}"
+        gone = counted(len(names), "segment of the record was", "segments of the record were")
+        self._log.warn(said, segments=gone, count=len(names), why=why, first=names[0], last=names[-1])
         self._record(names, why)
 
     async def _look(self) -> None:

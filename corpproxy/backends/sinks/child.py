@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.audit.sinks import SinkSettings, SinksJob, SinkState
 from corpproxy.backends.lists.files import build_command
+from corpproxy.counted import counted
 
 POSITIONS_FOLDER = "sinks"
 
@@ -166,13 +167,14 @@ class Sinks:
         elif before.failing_since and not state.failing_since:
             self._log.warn("sink {name} takes records again", name=state.name)
         if state.dropped > before.dropped:
-            said = (
-                "{count} records will never reach sink {name}, which is too far behind; the files have them"
-            )
-            self._log.critical(said, count=state.dropped - before.dropped, name=state.name)
+            said = "{records} will never reach sink {name}, which is too far behind; the files have them"
+            count = state.dropped - before.dropped
+            self._log.critical(said, records=counted(count, "record"), count=count, name=state.name)
         if state.refused > before.refused:
-            said = "{count} records were refused by sink {name} for good"
-            self._log.error(said, count=state.refused - before.refused, name=state.name)
+            said = "{records} refused by sink {name} for good"
+            count = state.refused - before.refused
+            records = counted(count, "record was", "records were")
+            self._log.error(said, records=records, count=count, name=state.name)
 
     def _over(self, said: str, how: str) -> None:
         self._child = None

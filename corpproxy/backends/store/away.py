@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from corpproxy.audit.times import utc_text
 from corpproxy.backends.store.interface import Store
+from corpproxy.counted import counted
 
 
 def concerns_of(store: Store, shut: int = 0) -> list[str]:
@@ -11,8 +12,8 @@ def concerns_of(store: Store, shut: int = 0) -> list[str]:
     outage = store.outage
     if outage is None:
         return []
-    waiting = f"{outage.entries} batches ({outage.octets} octets) wait on the disk of this node"
-    told = [f"{outage.reason}; since {utc_text(outage.since)}, {waiting}"]
+    waiting = f"{counted(outage.entries, 'batch waits', 'batches wait')} on the disk of this node"
+    told = [f"{outage.reason}; since {utc_text(outage.since)}, {waiting} ({outage.octets} octets)"]
     if shut:
-        told.append(f"what was on loan is used up for {shut} members of quotas, until it is back")
+        told.append(f"what was on loan is used up for {counted(shut, 'member')} of quotas, until it is back")
     return told

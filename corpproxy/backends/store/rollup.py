@@ -7,6 +7,7 @@ sums; so a crash at any moment leaves each record counted once, or not yet.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -89,7 +90,10 @@ def add_sums(
     if (row[0] if row else 0) != before.records:
         return False
     terms = Terms(connection)
-    terms.learn(_terms_of(sums))
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, text in _terms_of(sums):
+        wanted[kind].add(text)
+    terms.learn(wanted)
     number = terms.number
     connection.executemany(
         _PEOPLE,

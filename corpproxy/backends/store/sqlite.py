@@ -70,11 +70,13 @@ class SqliteFile(Database):
     def _once(self, work: Callable[[Connection, Terms], _Outcome], *, forgets: bool) -> _Outcome:
         if self._connection is None:
             self._connection = open_store(self._path, self._now())
-            self._terms = Terms(self._connection)
+            self._terms = Terms(self._connection, counts=True)
         assert self._terms is not None
         try:
             with transaction(self._connection):
                 found = work(self._connection, self._terms)
+            # The system has the pages of the file at hand; two megabytes of them are not kept here, too.
+            self._connection.execute("PRAGMA shrink_memory")
         except BaseException:
             self._terms.forget()
             raise

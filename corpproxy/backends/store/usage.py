@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -29,14 +30,16 @@ ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
 """
 
 _MAKE_TERM = "INSERT INTO term (kind, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-# Each is looked up by the index: SQLite reads the whole table for `(kind, text) IN (...)`, and for a join
-# that it may turn round.
+_PUT_TERM = "INSERT INTO term (id, kind, text) VALUES (?, ?, ?)"
+_LAST_TERM = "SELECT COALESCE(MAX(id), 0) FROM term"
+# Each is looked up by the index: SQLite reads the whole table for `text IN (...)`, and for a join that it may
+# turn round.
 _FIND_TERMS = (
-    "WITH wanted (kind, text) AS (VALUES {pairs}) SELECT term.kind, term.text, term.id "
-    "FROM wanted CROSS JOIN term WHERE term.kind = wanted.kind AND term.text = wanted.text"
+    "WITH wanted (text) AS (VALUES {marks}) SELECT term.text, term.id "
+    "FROM wanted CROSS JOIN term WHERE term.kind = ? AND term.text = wanted.text"
 )
 # How many are asked for at once.
-_TERMS_AT_ONCE = 200
+_TERMS_AT_ONCE = 400
 
 _COLUMNS = {
     By.USER: "user",
@@ -61,54 +64,68 @@ _BELOW = "host IN (SELECT id FROM term WHERE kind = 'host' AND (text = :host OR 
 
 
 class Terms:
-    """The numbers of terms, made when a term is new."""
+    """
+    The numbers of terms, made when a term is new.
 
-    def __init__(self, connection: Connection) -> None:
+    With ``counts`` nobody else makes terms meanwhile, so that new ones are given the numbers that follow: a
+    file of SQLite's has one writer at a time.
+    """
+
+    def __init__(self, connection: Connection, *, counts: bool = False) -> None:
         self._connection = connection
+        self._counts = counts
+        # Those of lately, and those of before: who is asked for again stays, and the others go by half.
         self._numbers: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self._known = 0
+        self._before: defaultdict[str, dict[str, int]] = defaultdict(dict)
 
     def number(self, kind: str, text: str) -> int:
         """Give the number of a term."""
         known = self._numbers[kind].get(text)
-        if known is None:
-            self.learn(((kind, text),))
-            known = self._numbers[kind][text]
-        return known
+        return self.learn({kind: (text,)})[kind][text] if known is None else known
 
-    def learn(self, terms: Iterable[tuple[str, str]]) -> None:
+    def learn(self, terms: Mapping[str, Iterable[str]]) -> Mapping[str, Mapping[str, int]]:
         """
-        Have the numbers of many terms at hand, asked for together.
+        Have the numbers of many terms at hand, asked for together by their kinds; gives those and others.
 
         New ones are made in one order, whoever makes them: two that wait for each other would wait for ever.
         """
-        wanted = set(terms)
-        if self._known + len(wanted) > MAX_TERMS:
-            self.forget()
-        unknown = sorted(self._unknown(wanted))
-        self._find(unknown)
-        new = self._unknown(unknown)
-        if new:
-            self._connection.executemany(_MAKE_TERM, new)
-            self._find(new)
+        if sum(map(len, self._numbers.values())) > MAX_TERMS // 2:
+            self._before, self._numbers = self._numbers, defaultdict(dict)
+        for kind in sorted(terms):
+            numbers, before = self._numbers[kind], self._before[kind]
+            unknown = [text for text in terms[kind] if text not in numbers]
+            if before:
+                numbers.update((text, before[text]) for text in unknown if text in before)
+                unknown = [text for text in unknown if text not in numbers]
+            if unknown:
+                self._learn(kind, sorted(set(unknown)))
+        return self._numbers
 
-    def _unknown(self, terms: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        numbers = self._numbers
-        return [(kind, text) for kind, text in terms if text not in numbers[kind]]
+    def _learn(self, kind: str, unknown: Sequence[str]) -> None:
+        numbers = self._numbers[kind]
+        self._find(kind, unknown)
+        new = [text for text in unknown if text not in numbers]
+        if not new:
+            return
+        if not self._counts:
+            self._connection.executemany(_MAKE_TERM, [(kind, text) for text in new])
+            self._find(kind, new)
+            return
+        (last,) = self._connection.execute(_LAST_TERM).fetchone()
+        ids = range(last + 1, last + 1 + len(new))
+        self._connection.executemany(_PUT_TERM, zip(ids, repeat(kind), new))
+        numbers.update(zip(new, ids, strict=True))
 
-    def _find(self, terms: Sequence[tuple[str, str]]) -> None:
+    def _find(self, kind: str, terms: Sequence[str]) -> None:
         for at in range(0, len(terms), _TERMS_AT_ONCE):
             some = terms[at : at + _TERMS_AT_ONCE]
-            query = _FIND_TERMS.format(pairs=", ".join(["(?, ?)"] * len(some)))
-            values = [value for term in some for value in term]
-            for kind, text, id in self._connection.execute(query, values):
-                self._numbers[kind][text] = id
-                self._known += 1
+            query = _FIND_TERMS.format(marks=", ".join(["(?)"] * len(some)))
+            self._numbers[kind].update(self._connection.execute(query, (*some, kind)))
 
     def forget(self) -> None:
         """Forget the numbers at hand: a transaction that made some of them was undone."""
         self._numbers.clear()
-        self._known = 0
+        self._before.clear()
 
 
 def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> None:
@@ -131,9 +148,10 @@ def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> N
         _Column("device", devices, storable),
         _Column("rule", rules, storable),
     ]
-    terms.learn(term for column in named for term in column.terms())
-    numbers = [column.numbers(terms) for column in named]
-    rows = zip(map(slot_of, minutes), *numbers, received, sent, exchanges, active, strict=True)
+    known = terms.learn({column.kind: column.texts for column in named})
+    numbers = [column.numbers(known[column.kind]) for column in named]
+    slots = {minute: slot_of(minute) for minute in set(minutes)}
+    rows = zip(map(slots.__getitem__, minutes), *numbers, received, sent, exchanges, active, strict=True)
     # In one order: rows that several writers add to are never waited for crosswise.
     connection.executemany(_ADD, sorted(rows))
 
@@ -141,19 +159,23 @@ def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> N
 class _Column:
     """What a batch has of one kind of term, each written once for all rows that have it."""
 
-    __slots__ = ("_kind", "_texts", "_values")
+    __slots__ = ("_values", "_written", "kind")
 
     def __init__(self, kind: str, values: tuple[Any, ...], write: Callable[[Any], str]) -> None:
-        self._kind = kind
+        self.kind = kind
         self._values = values
-        self._texts = {value: write(value) for value in set(values)}
+        different = dict.fromkeys(values)
+        self._written = dict(zip(different, map(write, different), strict=True))
 
-    def terms(self) -> Iterator[tuple[str, str]]:
-        return ((self._kind, text) for text in self._texts.values())
+    @property
+    def texts(self) -> Iterable[str]:
+        """The texts of its terms."""
+        return self._written.values()
 
-    def numbers(self, terms: Terms) -> Iterator[int]:
-        """The number of each value, in the order of the rows."""
-        numbers = {value: terms.number(self._kind, text) for value, text in self._texts.items()}
+    def numbers(self, known: Mapping[str, int]) -> Iterator[int]:
+        """The number of each value, in the order of the rows, of those that are known by text."""
+        written = self._written
+        numbers = dict(zip(written, map(known.__getitem__, written.values()), strict=True))
         return map(numbers.__getitem__, self._values)
 
 

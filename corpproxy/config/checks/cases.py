@@ -6,6 +6,7 @@ from corpproxy.config.build_cases import requests_of
 from corpproxy.config.build_rules import Rules
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.schema.cases import CaseTable
+from corpproxy.counted import counted
 from corpproxy.policy.calendar import parse_instant
 
 # At each load all of them are run, 10 us each, and those without a time at many times.
@@ -39,7 +40,8 @@ def check(examined: Examined) -> None:
 def _row(examined: Examined, number: int, table: CaseTable, written: str, row: list[str]) -> None:
     users = len(table.user or [""])
     if len(row) not in (1, users):
-        said = f"this row has {len(row)} words for {users} users; write one for each, or one for all"
+        words = f"{counted(len(row), 'word')} for {counted(users, 'user')}"
+        said = f"this row has {words}; write one for each, or one for all"
         examined.say(("tests", number, "times", written), "row-does-not-fit", said)
 
 

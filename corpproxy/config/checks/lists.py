@@ -8,6 +8,7 @@ from corpproxy.config.nearest import did_you_mean
 from corpproxy.config.nodes import node_at
 from corpproxy.config.schema.conditions import WhoTable
 from corpproxy.config.schema.named_lists import KINDS
+from corpproxy.counted import counted
 from corpproxy.errors import Problem
 
 # Of a file of the wrong kind every line is wrong; these are enough to see it.
@@ -23,7 +24,8 @@ def check(examined: Examined) -> None:
         wrong = [one for one in entries if one.wrong]
         examined.problems += [Problem(one.place, code, one.wrong) for one in wrong[:MAX_TOLD]]
         if len(wrong) > MAX_TOLD:
-            said = f"{len(wrong) - MAX_TOLD} more entries are no {table.of}; is this the right file?"
+            more = counted(len(wrong) - MAX_TOLD, "more entry is", "more entries are")
+            said = f"{more} no {table.of}; is this the right file?"
             examined.problems.append(Problem(wrong[MAX_TOLD].place, code, said))
         if not entries and not examined.shaped.is_damaged(("lists", name)) and _is_read(examined, table.file):
             said = f"list '{name}' has no entries, so that rules that ask for it never match"

@@ -10,6 +10,7 @@ from corpproxy.config.checks.conditions import each_part, each_time
 from corpproxy.config.checks.examined import Examined
 from corpproxy.config.nodes import Path, Scalar, node_at
 from corpproxy.config.schema.conditions import WhatTable
+from corpproxy.counted import counted
 from corpproxy.destination.entries import Kind, own_entry
 from corpproxy.policy.conditions import UrlPrefix, compile_expression
 
@@ -46,7 +47,8 @@ def _tell(examined: Examined, path: Path, covered: Iterable[_Covered]) -> None:
         examined.say((*path, number), "covered-entry", f"'{entry}' {why}; take it out", "hint")
     if len(found) > MAX_TOLD:
         number = found[MAX_TOLD][0]
-        said = f"{len(found) - MAX_TOLD} more entries of this list are covered by others; take them out"
+        more = counted(len(found) - MAX_TOLD, "more entry of this list is", "more entries of this list are")
+        said = f"{more} covered by others; take out what is covered"
         examined.say((*path, number), "covered-entry", said, "hint")
 
 

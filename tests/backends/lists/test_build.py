@@ -126,7 +126,7 @@ class BuildTests(ListsTestCase):
         self.assertEqual(self.said(after, "chess.com"), "")
         (problem,) = list_problems((self.ut1, self.ads), after)
         self.assertEqual((problem.code, problem.place, problem.severity), ("list-kept", POLICY, "warning"))
-        self.assertRegex(problem.message, "list 'ads': none of its 1 lines says anything.* stays in force")
+        self.assertRegex(problem.message, "list 'ads': its one line says nothing.* stays in force")
         self.assertEqual(after.versions["ads"], before.versions["ads"])
         self.assertTrue(is_current((self.ut1, self.ads), after))
 
