@@ -197,8 +197,8 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(begin_in_python, "_begin_in_python") N(books, "books") N(by_address, "by_address") N(by_person, "by_person")     \
     N(check_person, "check_person") N(check_person_in_python, "_check_person_in_python") N(close, "close")             \
     N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")             \
-    N(take_road, "_take_road") N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries")                   \
-    N(get_peer, "getPeer") N(heads, "heads") N(host, "host") N(in_force, "in_force") N(late, "late")                   \
+    N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries") N(get_peer, "getPeer")              \
+    N(heads, "heads") N(host, "host") N(in_force, "in_force") N(late, "late")                                          \
     N(lost_in_python, "_connectionLost_in_python") N(made_in_python, "_connectionMade_in_python") N(next, "next")      \
     N(next_head, "_next") N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")         \
     N(open_tunnel_in_python, "_open_tunnel_in_python") N(opened, "opened") N(opened_in_python, "_opened_in_python")    \
@@ -206,10 +206,10 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python") N(register_producer, "registerProducer")          \
     N(release, "release") N(rounds, "rounds") N(safety, "safety") N(same, "same answer")                               \
     N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping")                 \
-    N(take, "take") N(total, "total") N(tunnel_closed, "tunnel_closed")                                                \
+    N(take, "take") N(take_road, "_take_road") N(total, "total") N(tunnel_closed, "tunnel_closed")                     \
     N(tunnel_closed_in_python, "_tunnel_closed_in_python") N(tunnels_by_address, "tunnels_by_address")                 \
     N(tunnels_by_person, "tunnels_by_person") N(turn_away, "_turn_away") N(watch, "watch") N(write, "write")           \
-    N(write_in_python, "_write_in_python")
+    N(write_in_python, "_write_in_python")                                                                             
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -225,7 +225,7 @@ extern PyType_Spec ahead_spec, beginning_spec, admission_spec, over_spec;
 
 /* Functions of Python that are called, and objects that are given; `set_objects` takes them by these names. */
 #define OBJECTS(O)                                                                                                     \
-    O(dial_host) O(go_in_python) O(gone) O(is_plain) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)   \
+    O(dial_host) O(go_in_python) O(gone) O(is_plain) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)           \
     O(nobody) O(read_request) O(refusal) O(servers) O(wire_lost)
 
 #define AN_OBJECT(name) extern PyObject *object_##name;

@@ -8,7 +8,7 @@
 #include "slots.h"
 #include <stddef.h>
 
-enum { MOST = 8 /* members that are given, and that are made anew */ };
+enum { MOST = 16 /* members that are given, and that are made anew */ };
 
 typedef struct {
     PyObject_HEAD

@@ -29,6 +29,7 @@ MAX_URLS_REMEMBERED = 8_192
 MAX_URL_REMEMBERED = 512
 
 Answer = tuple[tuple[str, ...], tuple[Match, ...]]
+_NOTHING: Answer = ((), ())
 
 
 def missing_categories(sources: Iterable[ListSource], index: CategoryIndex | None) -> frozenset[str]:
@@ -119,7 +120,7 @@ class Classifier:
         if len(self._hosts) >= MAX_REMEMBERED:
             self._hosts.clear()
             self._with_paths.clear()
-        if any(layer.has_urls_on(host) for layer in self._with_urls):
+        if self._with_urls and any(layer.has_urls_on(host) for layer in self._with_urls):
             self._with_paths.add(host.name)
         answer = self._hosts[host.name] = self._answer(host, "")
         return answer
@@ -142,6 +143,8 @@ class Classifier:
             own = self._own.categories(host, path)
             if own:
                 matches = tuple(sorted((*matches, *own), key=_order))
+        if not matches:
+            return _NOTHING
         if len(matches) == 1:
             return (matches[0].category,), matches
         return tuple(dict.fromkeys([match.category for match in matches])), matches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from corpproxy.born import born
 from corpproxy.destination.classifier import Answer
 from corpproxy.destination.host import normal_host
 from corpproxy.destination.model import Destination, Host
@@ -11,6 +12,8 @@ from corpproxy.http1.target import Form, Target, parse_target
 
 HTTP_PORT = 80
 HTTPS_PORT = 443
+
+_destination = born(Destination, "host", "port", "scheme", "path", "categories", "matches")
 
 
 def classify(exchange: Exchange) -> Destination:
@@ -30,7 +33,7 @@ def classify(exchange: Exchange) -> Destination:
     port = HTTP_PORT if target.port is None else target.port
     path = target.path.decode("latin-1")
     categories, matches = exchange.in_force.classifier.classify(host, "http", port, path)
-    return Destination(host, port, "http", path, categories, matches)
+    return _destination(host, port, "http", path, categories, matches)
 
 
 def is_portal(exchange: Exchange, host: Host, port: int) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from corpproxy.born import born
 from corpproxy.destination.model import Destination
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.identity.model import Identity
@@ -9,12 +12,14 @@ from corpproxy.policy.model import Facts
 
 _METHODS = {method.encode(): method for method in ("GET", "POST", "HEAD", "CONNECT", "PUT", "OPTIONS")}
 
+_facts = born(Facts, *(one.name for one in fields(Facts)))
+
 
 def facts_of(
     exchange: Exchange, destination: Destination, identity: Identity, categories: tuple[str, ...], at: float
 ) -> Facts:
     """Give the facts of an exchange for this person and these categories, at a time in POSIX seconds."""
-    return Facts(
+    return _facts(
         identity,
         exchange.client,
         exchange.listener,
@@ -25,11 +30,12 @@ def facts_of(
         destination.path,
         categories,
         at,
-        agent=agent_of(exchange) if exchange.in_force.needs_agent else "",
-        countries=exchange.countries,
-        asns=exchange.asns,
-        answer=exchange.answer,
-        addresses=exchange.addresses,
+        None,
+        agent_of(exchange) if exchange.in_force.needs_agent else "",
+        exchange.countries,
+        exchange.asns,
+        exchange.answer,
+        exchange.addresses,
     )
 
 

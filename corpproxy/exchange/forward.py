@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from corpproxy.audit.results import ResultCode
+from corpproxy.born import born
+from corpproxy.destination.model import Host
 from corpproxy.errors import ProtocolError, UpstreamError
 from corpproxy.exchange.answered import decide_answer, too_long
 from corpproxy.exchange.commands import Answer, Fetch, Relay
@@ -25,6 +27,9 @@ UPGRADES = frozenset({b"websocket"})
 # Members of enums that are looked up for every exchange cost more than names of this module.
 _FORWARDED = ResultCode.FORWARDED
 _CLOSE = Framing.CLOSE
+
+_new_fetch = born(Fetch, "dial", "port", "head", "body", "method", "addresses")
+_new_relay = born(Relay, "answer", "head", "framing", "limit_octets")
 
 
 async def forward(exchange: Exchange) -> ResultCode:
@@ -69,18 +74,19 @@ def _may_repeat(exchange: Exchange) -> bool:
 
 
 def _fetch(exchange: Exchange) -> Fetch:
-    """Say what to ask, of whom: as the last exchange like this one did, or from the beginning."""
+    destination, decision = exchange.destination, exchange.decision
+    assert destination is not None
+    assert decision is not None
+    dial, head = request_of(exchange)
+    return _new_fetch(dial, destination.port, head, exchange.body, exchange.method, decision.safety.addresses)
+
+
+def request_of(exchange: Exchange) -> tuple[Host, bytes]:
+    """Say whom to ask and what: as the last exchange like this one did, or from the beginning."""
     known = exchange.known
     if known is None or known.fields is None:
-        return _first_fetch(exchange)
-    return Fetch(
-        known.dial,
-        known.destination.port,
-        same_request(exchange, known),
-        exchange.body,
-        exchange.method,
-        known.addresses,
-    )
+        return _first_request(exchange)
+    return known.dial, same_request(exchange, known)
 
 
 def same_request(exchange: Exchange, known: Known) -> bytes:
@@ -92,22 +98,18 @@ def same_request(exchange: Exchange, known: Known) -> bytes:
     return line + known.fields.write(head.fields.section)
 
 
-def _first_fetch(exchange: Exchange) -> Fetch:
+def _first_request(exchange: Exchange) -> tuple[Host, bytes]:
+    """Work out whom to ask and what; where the exchange is known, the next one like it is told."""
     known, destination, decision = exchange.known, exchange.destination, exchange.decision
     assert destination is not None
     assert decision is not None
-    head = _first_head(exchange, _AUTHORITIES[destination.host.name, destination.port])
+    place, port = destination.host, destination.port
+    is_plain = port == 80 and place.address is None
+    head = _first_head(exchange, place.name.encode() if is_plain else _AUTHORITIES[place.name, port])
     dial = dial_host(exchange) if exchange.in_force.safe_search.entries else destination.host
     if known is not None:
         known.dial, known.addresses = dial, decision.safety.addresses
-    return Fetch(
-        dial,
-        destination.port,
-        head,
-        exchange.body,
-        exchange.method,
-        decision.safety.addresses,
-    )
+    return dial, head
 
 
 def _first_head(exchange: Exchange, host: bytes) -> bytes:
@@ -173,7 +175,7 @@ def _relay(exchange: Exchange, answer: Answer, limit: int) -> Relay:
         raise UpstreamError(error.code, error.message, phase="answer", answered=True) from error
     if exchange.limited:
         head = with_notice(exchange, head)
-    return Relay(answer, head, framing, limit)
+    return _new_relay(answer, head, framing, limit)
 
 
 def _upgrade(exchange: Exchange) -> bytes | None:

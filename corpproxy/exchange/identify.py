@@ -12,36 +12,37 @@ from corpproxy.identity.model import ANONYMOUS, UNASKED, Identity
 
 
 def recognised(exchange: Exchange) -> Identity | None:
-    """Give who sent credentials that were checked before; None leaves the question to `identify`."""
-    in_force = exchange.in_force
-    if not in_force.challenges or exchange.mode is Mode.PORTAL:
-        return None
-    value = exchange.head.fields.get(b"proxy-authorization")
-    return None if value is None else in_force.recall(value, exchange.started)
-
-
-async def identify(exchange: Exchange) -> Identity:
     """
-    Give the identity behind an exchange.
+    Give the identity behind an exchange, where nobody has to be asked for it; else None, see `identify`.
 
-    Credentials that were sent count first; without them a network of the policy names its
-    clients, an exemption lets them through unnamed, and everybody else is asked (407): now, or once the
-    rules prove to depend on it (`corpproxy.exchange.may`).
+    Credentials that were sent count first, if they were checked before; without them a network of the policy
+    names its clients, and an exemption lets them through unnamed.
     """
     in_force = exchange.in_force
     if exchange.mode is Mode.PORTAL:
         return in_force.people.by_network(exchange.client) or ANONYMOUS
     value = exchange.head.fields.get(b"proxy-authorization")
     if value is not None and in_force.challenges:
-        return in_force.recall(value, exchange.started) or await _check(value, exchange)
+        return in_force.recall(value, exchange.started)
     known = _without_credentials(exchange)
     if known is not None:
         return known
     if not in_force.challenges:
         return ANONYMOUS
-    if not in_force.people.asks_always:
-        return UNASKED
-    raise challenge(exchange)
+    return None if in_force.people.asks_always else UNASKED
+
+
+async def identify(exchange: Exchange) -> Identity:
+    """
+    Give the identity behind credentials that nobody checked before.
+
+    Who sent none is asked for them (407): now, or once the rules prove to depend on it
+    (`corpproxy.exchange.may`).
+    """
+    value = exchange.head.fields.get(b"proxy-authorization")
+    if value is None or not exchange.in_force.challenges:
+        raise challenge(exchange)
+    return await _check(value, exchange)
 
 
 def _without_credentials(exchange: Exchange) -> Identity | None:

@@ -20,7 +20,8 @@ from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.identify import identify, recognised
 from corpproxy.exchange.known import recall, remember
 from corpproxy.exchange.may import decide, decided
-from corpproxy.exchange.refusal import Refusal, TunnelEnded
+from corpproxy.exchange.reach import address_refusal
+from corpproxy.exchange.refusal import AddressRefused, Refusal, TunnelEnded
 
 # What the stations raise instead of an outcome; anything else is a bug of ours and ends the connection.
 Failure = Refusal | ProtocolError | UpstreamError | TunnelEnded
@@ -29,8 +30,9 @@ Failure = Refusal | ProtocolError | UpstreamError | TunnelEnded
 async def live(exchange: Exchange) -> None:
     """Take one exchange from its request head to its outcome."""
     try:
-        if exchange.known is None and not recall(exchange):
-            exchange.destination = classify(exchange)
+        # What went ahead has its decision.
+        if exchange.decision is None and not recall(exchange):
+            exchange.destination = exchange.destination or classify(exchange)
             exchange.identity = recognised(exchange) or await identify(exchange)
             exchange.decision = decided(exchange) or await decide(exchange)
             remember(exchange)
@@ -44,6 +46,17 @@ async def live(exchange: Exchange) -> None:
 async def refuse(exchange: Exchange, failure: Refusal | ProtocolError) -> None:
     """Take an exchange that ended before its road began: a malformed head, or one connection too many."""
     exchange.keep = False
+    await answer(failure, exchange)
+
+
+async def cut_short(exchange: Exchange, failure: CorpproxyError) -> None:
+    """Take an exchange to its outcome whose server was not reached ahead of its road."""
+    if isinstance(failure, ClientGone):
+        _left(exchange, failure)
+        return
+    if isinstance(failure, AddressRefused):
+        failure = address_refusal(exchange, failure)
+    assert isinstance(failure, Refusal | ProtocolError | UpstreamError | TunnelEnded)
     await answer(failure, exchange)
 
 

@@ -108,13 +108,19 @@ def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
     upstream = proxy.pool.take(_server((known.dial.name, known.destination.port)), known.addresses)
     if upstream is None:
         return False
+    ask_ahead(downstream, upstream, same_request(exchange, known))
+    return True
+
+
+def ask_ahead(downstream: Downstream, upstream: Upstream, head: bytes) -> None:
+    """Send a whole request over a connection to its server, and wait for the answer ahead of the road."""
+    exchange = downstream.exchange
     downstream.upstream = upstream
     exchange.upstream = upstream.address
     downstream.run = ahead = Ahead(downstream, upstream)
     upstream.sink = ahead
-    upstream.asked_at = proxy.reactor.seconds()
-    upstream.ask(ahead, exchange.method, same_request(exchange, known), is_whole=True)
-    return True
+    upstream.asked_at = downstream.proxy.reactor.seconds()
+    upstream.ask(ahead, exchange.method, head, is_whole=True)
 
 
 class AheadInPython:

@@ -8,12 +8,13 @@ from corpproxy import twins
 from corpproxy.errors import ProtocolError
 from corpproxy.exchange.exchange import Exchange, Mode, new_exchange
 from corpproxy.exchange.refusal import Refusal
-from corpproxy.exchange.road import live, refuse
+from corpproxy.exchange.road import refuse
 from corpproxy.http1.framing import NO_BODY, Framing, keeps_alive, request_body
 from corpproxy.http1.head import RequestHead, RequestReader
 from corpproxy.http1.steering import is_plain
 from corpproxy.net.ahead import send_ahead
 from corpproxy.net.deadlines import NEVER
+from corpproxy.net.first import begin_first
 from corpproxy.net.performer import Performer
 from corpproxy.net.run import Run
 from corpproxy.net.upload import Upload
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from corpproxy.exchange.limits import Timeouts
     from corpproxy.net.ahead import Ahead
+    from corpproxy.net.first import Outset
     from corpproxy.net.held import Held
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.tunnel_ahead import TunnelAhead
@@ -62,7 +64,7 @@ class BeginningInPython(Wire):
     timeouts: Timeouts
     upload: Upload | None
 
-    run: Run | Ahead | TunnelAhead | None
+    run: Run | Ahead | TunnelAhead | Outset | None
 
     def octets(self, data: bytes) -> None:
         """Take octets of a request head."""
@@ -130,7 +132,8 @@ class BeginningInPython(Wire):
             self._take_road(exchange)
 
     def _take_road(self, exchange: Exchange) -> None:
-        self.drive(live(exchange))
+        """Nothing is known of it, or not enough."""
+        begin_first(self, exchange)  # type: ignore[arg-type]
 
     def _turn_away(self, refusal: Refusal) -> None:
         self.drive(refuse(self.exchange, refusal))

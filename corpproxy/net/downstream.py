@@ -33,6 +33,7 @@ from corpproxy.net.wire import UNTAKEN
 if TYPE_CHECKING:
     from corpproxy.exchange.limits import Timeouts
     from corpproxy.net.deadlines import Deadlines
+    from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
     from corpproxy.net.tunnel_ahead import TunnelAhead
@@ -57,7 +58,7 @@ class Downstream(Over):
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
         super().__init__(proxy.deadlines)
-        self.run: Run | Ahead | TunnelAhead | None = None
+        self.run: Run | Ahead | TunnelAhead | Outset | None = None
         self.upload: Upload | None = None
         self.pins: Pins | None = None
         self.upstream: Upstream | None = None

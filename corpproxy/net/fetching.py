@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.born import born
 from corpproxy.errors import UpstreamError
 from corpproxy.exchange.commands import Answer, Fetch
 from corpproxy.http1.forward import forward_response
@@ -33,6 +34,7 @@ _server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
 # How long a client that waits for 100 (Continue) is kept waiting for the server's.  Then it gets ours,
 # because servers of HTTP/1.0 never send one, and clients give up on it in their own time (curl after 1 s).
 CONTINUE_SECONDS = 1.0
+_answer = born(Answer, "head", "body", "connection")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -183,7 +185,7 @@ class Fetching:
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         if upstream.challenges and not upstream.bound:
             downstream.pin(upstream)
-        self._run.succeed(Answer(head, body, upstream))
+        self._run.succeed(_answer(head, body, upstream))
 
     def failed(self, error: UpstreamError) -> None:
         """There will be no answer."""

@@ -280,16 +280,16 @@ class Policy:
         return Found(found.rule, first) if first != found.rule else found
 
     def _answer(self, found: Found, facts: Facts) -> Decision:
-        decision = self._by_rule(found, facts)
+        rule = found.rule
+        decision = self._answers[rule].decision(facts.categories) if rule >= 0 else self._by_none(found)
         if found.exception >= 0:
             decision = self._excepted(decision, found)
         if decision.effect is _ALLOW:
             decision = check_safety(decision, facts)
         return self._rehearsed(decision, found) if found.rehearsed >= 0 else decision
 
-    def _by_rule(self, found: Found, facts: Facts) -> Decision:
-        if found.rule >= 0:
-            return self._answers[found.rule].decision(facts.categories)
+    def _by_none(self, found: Found) -> Decision:
+        """What is said where no rule matches, unless an exception is why."""
         if found.exception < 0:
             return self._nothing
         entry = self.exceptions.entries[found.exception]

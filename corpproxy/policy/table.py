@@ -73,7 +73,7 @@ class Table:
     def matching(self, facts: Facts, in_force: int) -> int:
         """All rows that match, of those in force, as bits."""
         found = self._plain(facts, in_force)
-        matching = self._settle(found)
+        matching = self._settle(found) if self._parts else found
         asked = matching & self._checked
         while asked:
             row = asked & -asked
@@ -85,7 +85,7 @@ class Table:
     def first(self, facts: Facts, in_force: int | None = None) -> int:
         """The number of the first row that matches, or -1."""
         found = self._plain(facts, self.in_force(facts.at) if in_force is None else in_force)
-        matching = self._settle(found)
+        matching = self._settle(found) if self._parts else found
         row = matching & -matching
         while row & self._checked:
             if self._checks[row].holds(found):

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.below import BETWEEN, LIMITS, Played
-from corpproxy.net import ahead, downstream
+from corpproxy.net import ahead, first
 from tests.support.rows import rows, tabular
 
 
@@ -22,7 +22,7 @@ class BelowTests(SynchronousTestCase):
         played = Played(Path(self.mktemp()), LIMITS[name])
         begins = AssertionError("a road begins")
         with (
-            patch.object(downstream, "live", side_effect=begins),
+            patch.object(first, "live", side_effect=begins),
             patch.object(ahead, "live", side_effect=begins),
         ):
             self.assertGreater(played.play(BETWEEN), 0)

@@ -12,8 +12,8 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.net import ahead
 from corpproxy.net.ahead import Ahead
+from corpproxy.net.first import Outset
 from corpproxy.net.pool import Pool
-from corpproxy.net.run import Run
 from tests.net.test_every_exchange import STEPS, WIRES, Play
 from tests.support.beginnings import WAYS, beginning_so
 from tests.support.builders import request, response
@@ -244,14 +244,17 @@ class RoadFirstTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_no_connection(self):
-        """Without a kept connection the road dials."""
+        """Without a kept connection its server is dialled ahead of the road, with what is known."""
         site = Site()
         client, server = warm(site)
         server.end()
         site.settle()
         client.send(request())
-        self.assertIs(type(client.protocol.run), Run)
+        self.assertIs(type(client.protocol.run), Outset)
         self.assertEqual(len(site.dialling), 1)
+        again = site.server()
+        self.assertIs(type(client.protocol.run), Ahead)
+        self.assertIn(b"GET / HTTP/1.1\r\n", again.take())
 
     def test_records_full(self):
         """Where no record can be kept nothing is sent."""

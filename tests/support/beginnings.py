@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.road import live
 from corpproxy.net import ahead, beginning
 from corpproxy.net.admission import Admission, AdmissionInPython
 from corpproxy.net.beginning import BeginningInPython
@@ -31,6 +33,11 @@ def road_first(*_: Any) -> bool:
     return False
 
 
+def on_its_road(downstream: Downstream, exchange: Exchange) -> None:
+    """What begins the road of an exchange, whatever it is."""
+    downstream.drive(live(exchange))
+
+
 @contextmanager
 def beginning_so(way: str) -> Iterator[None]:
     """Let exchanges begin in one of these ways; without compiled parts the first is as the second."""
@@ -42,4 +49,5 @@ def beginning_so(way: str) -> Iterator[None]:
             kept.enter_context(patch.object(ahead, "_go", ahead.go_in_python))
         if way == "road first":
             kept.enter_context(patch.object(beginning, "send_ahead", road_first))
+            kept.enter_context(patch.object(beginning, "begin_first", on_its_road))
         yield
