@@ -8,12 +8,10 @@ from errno import EINPROGRESS
 from socket import (
     AF_INET,
     AF_INET6,
-    IPPROTO_TCP,
     SO_ERROR,
     SOCK_NONBLOCK,
     SOCK_STREAM,
     SOL_SOCKET,
-    TCP_NODELAY,
 )
 from typing import Any
 
@@ -196,13 +194,10 @@ class Dial(_Attempt):
     def _connected(self, connection: Any, events: int) -> None:
         caller, engine = self._caller, self._engine
         assert caller is not None
-        try:
-            connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        except OSError:
-            pass  # the server is gone already; that is told when it is read
         protocol = caller.build()
         transport = self._transport = Transport(engine, connection, self._address)
         transport.protocol = protocol
+        transport.hurry_later()
         engine.put(connection.fileno(), transport)
         protocol.makeConnection(transport)
         self._socket = self._transport = self._caller = None
