@@ -244,7 +244,7 @@ class Transport(Life):  # type: ignore[override]
         return bool(self._hurry or self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def hurry_later(self) -> None:
-        """As ``setTcpNoDelay(True)``, but the kernel is asked where it makes a difference, if it ever does."""
+        """As ``setTcpNoDelay(True)``, but the kernel is asked where it makes a difference, if at all."""
         self._hurry = 1
 
     def setTcpNoDelay(self, enabled: bool) -> None:

@@ -1,4 +1,4 @@
-"""Small writes to a server are never held back, and the kernel is asked for that where it makes a difference."""
+"""Small writes to a server are never held back; the kernel is asked for that where it makes a difference."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class HurryTests(InEngine):
     @inlineCallbacks
     def test_pump(self) -> Any:
         """A pump writes without the transport, so that the kernel is asked before it begins."""
-        peer, client = yield self.connected()
+        peer, _ = yield self.connected()
         other, _ = yield self.connected()
         peer.transport.hurry_later()
         other.transport.pump_to(peer.transport, lambda octets: None, lambda octets: None)
