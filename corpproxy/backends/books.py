@@ -391,11 +391,11 @@ class Books:
         if not exchange.in_force.audit.user_agent:
             return ""
         outline = exchange.fields.outline
-        known: str | None = outline.notes.get("agent")
+        known = outline.client
         if known is None:
             agent = exchange.fields.get(b"user-agent")
             known = self._agents[agent] if agent is not None else ""
-            outline.note("agent", known)
+            outline.client = known
         return known
 
 
