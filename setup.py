@@ -40,6 +40,6 @@ setup(
         part("road"),
         part("section", "target"),
         part("tunnel", "join", "opening"),
-        part("wire", "engine", "life", "sides", "sockets", "turn"),
+        part("wire", "dial", "dialler", "engine", "life", "patience", "reach", "sides", "sockets", "turn"),
     ],
 )

@@ -85,6 +85,8 @@ rules:
   - {{name: all, do: allow}}
 """
 PASSWORD = b64encode(b"amir:secret123")
+# Others with the same password, as many as are asked for one after another.
+PEOPLE = [f"p{i:04d}" for i in range(1000)]
 
 
 def head_for(host: bytes) -> bytes:
@@ -201,7 +203,8 @@ def make_proxy(folder: Path, further: str = "", clock: Any = reactor) -> Proxy:
     from passlib.hash import apr_md5_crypt
 
     users = folder / "users"
-    users.write_text(f"amir:{apr_md5_crypt.hash('secret123')}\n")
+    hashed = apr_md5_crypt.hash("secret123")
+    users.write_text("".join(f"{name}:{hashed}\n" for name in ("amir", *PEOPLE)))
     users.chmod(0o600)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY + further)

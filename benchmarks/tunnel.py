@@ -21,13 +21,14 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from benchmarks.road import ANSWER, HEADS, PASSWORD, make_proxy
+from benchmarks.road import ANSWER, HEADS, PASSWORD, PEOPLE, make_proxy
 from corpproxy.exchange.exchange import Mode
 from corpproxy.net.engine.connecting import EngineReactor
 from corpproxy.net.engine.listening import EnginePort
@@ -237,8 +238,12 @@ class Bench:
         return client, server
 
     def open_first(self, number: int) -> tuple[Socket, Socket]:
-        """Open a tunnel that is the first of its kind: nobody came with such a program before."""
-        return self.open(number, CONNECTS[number & 15].replace(b"Firefox/", b"Firefox/%d." % number))
+        """Open a tunnel that is the first of its kind: that of a person who has just signed in."""
+        name = PEOPLE[number]
+        password = b64encode(f"{name}:secret123".encode())
+        reception: Any = self.proxy.sign_in
+        reception._memory.remember(b"Basic " + password, name, time.time())
+        return self.open(number, CONNECTS[number & 15].replace(PASSWORD, password))
 
     def tunnel(self, number: int) -> None:
         """One tunnel from accept to close."""

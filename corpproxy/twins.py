@@ -18,6 +18,10 @@ PURE = "CORPPROXY_PURE"
 # What is expected of the parts: ``native/form.h`` has the same number.
 FORM = 8
 
+# The ``__slots__`` of a class that says what is done with members, where these are named by those below it:
+# by the one that is all Python, and in C.
+BELOW: tuple[str, ...] = ()
+
 
 def _compiled(name: str) -> ModuleType | None:
     if os.environ.get(PURE, "0") not in ("", "0"):

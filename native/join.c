@@ -23,6 +23,7 @@ static int fill(Tunnel *self, PyObject *downstream, PyObject *upstream, PyObject
     self->until = now + PyFloat_AsDouble(life);
     if (PyErr_Occurred()) return -1;
     self->deadline = INFINITY;
+    self->place = -1;
     self->left = self->left_inward = copied_octets;
     Py_XSETREF(self->downstream, Py_NewRef(downstream));
     Py_XSETREF(self->upstream, Py_NewRef(upstream));
@@ -102,6 +103,7 @@ static PyMemberDef tunnel_members[] = {
     MEMBER("upstream", T_OBJECT_EX, upstream, READONLY),
     MEMBER("deadline", T_DOUBLE, deadline, 0),
     MEMBER("over", T_BOOL, over, 0),
+    MEMBER("place", T_INT, place, 0),
     MEMBER("_pumps", T_OBJECT_EX, pumps, 0),
     MEMBER("_idle", T_DOUBLE, idle, READONLY),
     MEMBER("_until", T_DOUBLE, until, READONLY),
@@ -169,6 +171,8 @@ static PyObject *set_twins(PyObject *module, PyObject *args)
     if (take_class(&class##_class, classes, #class)) return NULL;
     CLASSES(TAKE_CLASS)
     if (take_class(&tunnel_class, classes, "tunnel")) return NULL;
+    /* Where the twin in Python runs, it makes the tunnels. */
+    if (!PyType_IsSubtype(tunnel_class, tunnel_type)) Py_CLEAR(tunnel_class);
 #define TAKE_MEMBER(class, member, text)                                                                               \
     if ((class##_##member = offset_of(class##_class, text)) < 0) return NULL;
     MEMBERS(TAKE_MEMBER)
@@ -192,7 +196,7 @@ static int add_names_and_types(PyObject *module)
 #define KEEP_NAME(name, text)                                                                                          \
     if (keep_name(&name_##name, text)) return -1;
     NAMES(KEEP_NAME)
-    if (add_type(module, &tunnel_spec, NULL) || add_type(module, &inward_spec, &inward_type)) return -1;
+    if (add_type(module, &tunnel_spec, &tunnel_type) || add_type(module, &inward_spec, &inward_type)) return -1;
     return add_type(module, &opening_spec, NULL);
 }
 

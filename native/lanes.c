@@ -1,8 +1,9 @@
 /*
- * MD5 (RFC 1321) of eight blocks side by side, each in a lane of wide registers.
+ * MD5 (RFC 1321) of sixteen blocks side by side, each in a lane of wide registers.
  *
  * The rounds of one password wait for each other: each digests what the one before gave, and a processor that
- * could do eight additions at once does one.  Those of different people do not.  All that a round digests is one
+ * could do eight additions at once does one.  Those of different people do not.  A step of MD5 waits for the one
+ * before it, too: two registers of eight lanes each take hardly longer than one.  All that a round digests is one
  * block, for passwords of up to fifteen octets; longer ones go their rounds alone.
  */
 #include "lanes.h"
@@ -20,13 +21,14 @@ typedef union {
 } Words;
 
 /*
- * What the passwords put into the blocks of their rounds: there are eight kinds of these, in each of which a digest
- * has its place.  `words` has the blocks of all lanes across.
+ * What the passwords put into the blocks of their rounds, all lanes across: there are eight kinds of these, in each
+ * of which a digest has its place.  It begins in the word `from`, behind so many bits of it; `before` is what
+ * stands in these bits, `behind` what stands in the last word behind the digest.
  */
 typedef struct {
-    uint8_t block[LANES][KINDS][BLOCK];
-    size_t place[LANES][KINDS];
     Words words[KINDS][WORDS];
+    Words shift[KINDS], before[KINDS], behind[KINDS];
+    uint8_t from[KINDS][LANES];
 } Blocks;
 
 int fits_lane(const Lane *lane)
@@ -56,33 +58,38 @@ static void put_word(uint8_t *octets, uint32_t word)
     for (int i = 0; i < 4; i++) octets[i] = (uint8_t)(word >> (8 * i));
 }
 
-static void put_words(Blocks *blocks, int k, int kind, size_t from, size_t to)
+static void lay_out_kind(Blocks *blocks, int k, const Lane *lane, int kind)
 {
-    for (size_t w = from; w < to; w++) blocks->words[kind][w].of[k] = word_at(&blocks->block[k][kind][4 * w]);
+    uint8_t block[BLOCK] = {0};
+    size_t at = kind & 1 ? put_octets(block, 0, lane->password) : DIGEST;
+    if (kind & 2) at = put_octets(block, at, lane->salt);
+    if (kind & 4) at = put_octets(block, at, lane->password);
+    size_t place = kind & 1 ? at : 0;
+    at = kind & 1 ? at + DIGEST : put_octets(block, at, lane->password);
+    block[at] = 0x80;
+    for (int i = 0; i < 2; i++) block[LENGTH_AT + i] = (uint8_t)((at * 8) >> (8 * i));
+    for (int w = 0; w < WORDS; w++) blocks->words[kind][w].of[k] = word_at(block + 4 * w);
+    /* No digest is there yet: its octets are nought, and what stands around it in its words is the rest. */
+    blocks->from[kind][k] = (uint8_t)(place / 4);
+    blocks->shift[kind].of[k] = (uint32_t)(place % 4 * 8);
+    blocks->before[kind].of[k] = word_at(block + place / 4 * 4);
+    blocks->behind[kind].of[k] = word_at(block + place / 4 * 4 + DIGEST);
 }
 
-static void lay_out(Blocks *blocks, int k, const Lane *lane)
+/* Put the digests of all lanes into their blocks of the next round. */
+static inline __attribute__((always_inline)) void put_digests(Blocks *blocks, int many, int kind,
+                                                              const Words digest[4])
 {
-    for (int kind = 0; kind < KINDS; kind++) {
-        uint8_t *block = blocks->block[k][kind];
-        memset(block, 0, BLOCK);
-        size_t at = kind & 1 ? put_octets(block, 0, lane->password) : DIGEST;
-        if (kind & 2) at = put_octets(block, at, lane->salt);
-        if (kind & 4) at = put_octets(block, at, lane->password);
-        blocks->place[k][kind] = kind & 1 ? at : 0;
-        at = kind & 1 ? at + DIGEST : put_octets(block, at, lane->password);
-        block[at] = 0x80;
-        for (int i = 0; i < 2; i++) block[LENGTH_AT + i] = (uint8_t)((at * 8) >> (8 * i));
-        put_words(blocks, k, kind, 0, WORDS);
+    Wide left = blocks->shift[kind].all, right = 31 - left;
+    Words put[5];
+    put[0].all = blocks->before[kind].all | digest[0].all << left;
+    /* By 32 bits where nothing is shifted, which is not for one shift. */
+    for (int i = 1; i < 4; i++) put[i].all = digest[i - 1].all >> 1 >> right | digest[i].all << left;
+    put[4].all = digest[3].all >> 1 >> right | blocks->behind[kind].all;
+    for (int k = 0; k < many; k++) {
+        Words *words = &blocks->words[kind][blocks->from[kind][k]];
+        for (int i = 0; i < 5; i++) words[i].of[k] = put[i].of[k];
     }
-}
-
-/* Put the digest of a lane into its block of the next round. */
-static inline void put_digest(Blocks *blocks, int k, int kind, const uint8_t digest[DIGEST])
-{
-    size_t place = blocks->place[k][kind];
-    memcpy(&blocks->block[k][kind][place], digest, DIGEST);
-    put_words(blocks, k, kind, place / 4, (place + DIGEST + 3) / 4);
 }
 
 /* One step: `chosen` mixes three words, `word` is the one of the block. */
@@ -113,15 +120,18 @@ static inline __attribute__((always_inline)) void go_all_rounds(Lane *const lane
                                                                 const uint32_t sines[STEPS])
 {
     static const uint32_t first[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+    Words digest[4];
+    memset(digest, 0, sizeof digest);
+    for (int k = 0; k < many; k++)
+        for (int i = 0; i < 4; i++) digest[i].of[k] = word_at(&lanes[k]->digest[4 * i]);
     for (int round = 0; round < ROUNDS; round++) {
         int kind = kind_of(round);
-        Words state[4];
-        for (int k = 0; k < many; k++) put_digest(blocks, k, kind, lanes[k]->digest);
-        for (int i = 0; i < 4; i++) state[i].all = (Wide){0} + first[i];
-        digest_blocks(state, blocks->words[kind], sines);
-        for (int k = 0; k < many; k++)
-            for (int i = 0; i < 4; i++) put_word(&lanes[k]->digest[4 * i], state[i].of[k]);
+        put_digests(blocks, many, kind, digest);
+        for (int i = 0; i < 4; i++) digest[i].all = (Wide){0} + first[i];
+        digest_blocks(digest, blocks->words[kind], sines);
     }
+    for (int k = 0; k < many; k++)
+        for (int i = 0; i < 4; i++) put_word(&lanes[k]->digest[4 * i], digest[i].of[k]);
 }
 
 #if defined(__x86_64__)
@@ -149,7 +159,8 @@ void go_side_by_side(Lane *const lanes[], int many)
     uint32_t sines[STEPS];
     for (int i = 0; i < STEPS; i++) sines[i] = (uint32_t)(4294967296.0 * fabs(sin(i + 1)));
     /* Lanes that nobody has digest nothing that anybody looks at. */
-    memset(blocks.words, 0, sizeof blocks.words);
-    for (int k = 0; k < many; k++) lay_out(&blocks, k, lanes[k]);
+    memset(&blocks, 0, sizeof blocks);
+    for (int k = 0; k < many; k++)
+        for (int kind = 0; kind < KINDS; kind++) lay_out_kind(&blocks, k, lanes[k], kind);
     go(lanes, many, &blocks, sines);
 }

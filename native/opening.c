@@ -8,8 +8,8 @@
 
 /* What the twin hands in. */
 static PyObject *established, *result_tunnelled, *any_content, *read_server_name;
-/* b"" and "", of what waits for nothing yet; the status; the length of what is written. */
-static PyObject *no_octets, *no_text, *status_ok, *established_octets;
+/* The status; the length of what is written. */
+static PyObject *status_ok, *established_octets;
 
 /* Whether the tunnel is as it was when its server was dialled. */
 static int as_dialled(PyObject *self, PyObject *upstream)
@@ -19,18 +19,6 @@ static int as_dialled(PyObject *self, PyObject *upstream)
     if (OF(downstream, downstream, run) != self || !IS(timeouts, OF(downstream, downstream, timeouts))) return 0;
     PyObject *held = OF(downstream, downstream, held), *ahead = IS(held, held) ? OF(held, held, octets_held) : NULL;
     return ahead && PyBytes_CheckExact(ahead);
-}
-
-/* Hold what the server sends until somebody takes it: the twin is `Upstream.await_taker`. */
-static int await_taker(PyObject *upstream)
-{
-    PyObject *waiting = waiting_class->tp_alloc(waiting_class, 0);
-    if (!waiting) return -1;
-    PUT(waiting, waiting, held, Py_NewRef(no_octets));
-    PUT(waiting, waiting, ended, Py_NewRef(no_text));
-    PUT(waiting, waiting, fresh, Py_NewRef(upstream));
-    PUT(wire, upstream, sink, waiting);
-    return 0;
 }
 
 /* Tell the client that its tunnel stands, and the books. */
@@ -161,7 +149,6 @@ static int await_first(PyObject *self, PyObject *downstream)
 
 static int reached(PyObject *self, PyObject *upstream, PyObject *downstream, PyObject *exchange)
 {
-    if (await_taker(upstream)) return -1;
     PUT(downstream, downstream, upstream, Py_NewRef(upstream));
     PUT(exchange, exchange, upstream, Py_XNewRef(OF(upstream, upstream, address)));
     if (tell(downstream, exchange)) return -1;
@@ -194,11 +181,9 @@ PyObject *set_opening(PyObject *module, PyObject *args)
     Py_XSETREF(result_tunnelled, Py_NewRef(tunnelled));
     Py_XSETREF(any_content, Py_NewRef(any));
     Py_XSETREF(read_server_name, Py_NewRef(server_name));
-    Py_XSETREF(no_octets, PyBytes_FromStringAndSize(NULL, 0));
-    Py_XSETREF(no_text, PyUnicode_FromString(""));
     Py_XSETREF(status_ok, PyLong_FromLong(200));
     Py_XSETREF(established_octets, PyLong_FromSsize_t(PyBytes_GET_SIZE(written)));
-    if (!no_octets || !no_text || !status_ok || !established_octets) return NULL;
+    if (!status_ok || !established_octets) return NULL;
     Py_RETURN_NONE;
 }
 

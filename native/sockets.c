@@ -115,6 +115,12 @@ static int are_so_many(Py_ssize_t many, Py_ssize_t least, Py_ssize_t most)
     return -1;
 }
 
+PyObject *stream_socket(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd < 0 ? failed() : new_socket(fd, family);
+}
+
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
     int family = AF_INET, type = SOCK_STREAM;
@@ -151,7 +157,7 @@ static PyObject *socket_send(Socket *self, PyObject *data)
 }
 
 /* The number of what is in the way of a connection, as with sockets of Python, or 0. */
-static PyObject *socket_connect(Socket *self, PyObject *address)
+PyObject *socket_connect(Socket *self, PyObject *address)
 {
     union {
         struct sockaddr any;

@@ -16,7 +16,7 @@ CLASSES(A_CLASS)
 MEMBERS(A_MEMBER)
 NAMES(A_NAME)
 PyObject *gone, *never;
-PyTypeObject *tunnel_class;
+PyTypeObject *tunnel_class, *tunnel_type;
 
 PyTypeObject *inward_type;
 
@@ -79,6 +79,51 @@ static int drop(PyObject *watched, PyObject *one)
     if (!PyErr_ExceptionMatches(PyExc_KeyError)) return -1;
     PyErr_Clear();
     return 0;
+}
+
+static PyObject *line_of(const Tunnel *self)
+{
+    PyObject *line = OF(deadlines, OF(wire, self->downstream, deadlines), line);
+    if (line && PyList_CheckExact(line)) return line;
+    PyErr_SetString(PyExc_TypeError, "tunnels stand in a list");
+    return NULL;
+}
+
+/* Look at a tunnel from now on: the twin is `Deadlines.line_up`. */
+static int line_up(Tunnel *self)
+{
+    PyObject *line = line_of(self);
+    if (!line || PyList_Append(line, (PyObject *)self)) return -1;
+    self->place = (int)PyList_GET_SIZE(line) - 1;
+    return 0;
+}
+
+static int put_place(PyObject *tunnel, int place)
+{
+    if (PyObject_TypeCheck(tunnel, tunnel_type)) {
+        ((Tunnel *)tunnel)->place = place;
+        return 0;
+    }
+    PyObject *number = PyLong_FromLong(place);
+    int failed = !number || PyObject_SetAttr(tunnel, name_place, number);
+    Py_XDECREF(number);
+    return failed ? -1 : 0;
+}
+
+/* Look at one no more, the last one takes its place: the twin is `Deadlines.step_out`. */
+static int step_out(Tunnel *self)
+{
+    Py_ssize_t place = self->place, last;
+    PyObject *line = line_of(self);
+    self->place = -1;
+    if (!line) return -1;
+    last = PyList_GET_SIZE(line) - 1;
+    if (place < 0 || place > last) return 0;
+    PyObject *moves = Py_NewRef(PyList_GET_ITEM(line, last));
+    int failed = PyList_SetSlice(line, last, last + 1, NULL);
+    if (!failed && place < last) failed = PyList_SetItem(line, place, Py_NewRef(moves)) || put_place(moves, (int)place);
+    Py_DECREF(moves);
+    return failed ? -1 : 0;
 }
 
 static PyObject *done(int failed)
@@ -187,7 +232,7 @@ int start_tunnel(Tunnel *self)
     if (!are_usual(downstream, upstream) || !nothing_waits(downstream, upstream))
         return call_method((PyObject *)self, name_start_in_python, NULL);
     PyObject *watched = watched_by(downstream);
-    if (watch(watched, (PyObject *)self) || drop(watched, downstream) || drop(watched, upstream)) return -1;
+    if (line_up(self) || drop(watched, downstream) || drop(watched, upstream)) return -1;
     PUT(wire, downstream, deadline, Py_NewRef(never));
     PUT(wire, upstream, deadline, Py_NewRef(never));
     PUT(wire, downstream, source, Py_NewRef(upstream));
@@ -242,7 +287,7 @@ static int part(Tunnel *self)
     if (!is_plain) return call_method((PyObject *)self, name_part_in_python, NULL);
     self->over = 1;
     PyObject *watched = watched_by(downstream);
-    if (drop(watched, (PyObject *)self)) return -1;
+    if (step_out(self)) return -1;
     if (OF(wire, downstream, gone) == Py_False && watch(watched, downstream)) return -1;
     if (OF(wire, upstream, gone) == Py_False && watch(watched, upstream)) return -1;
     if (fed_no_more(downstream) || fed_no_more(upstream)) return -1;

@@ -30,7 +30,6 @@
     M(upstream, received, "received")                                                                                  \
     M(upstream, sent, "sent")                                                                                          \
     M(waiting, ended, "ended")                                                                                         \
-    M(waiting, fresh, "_fresh")                                                                                        \
     M(waiting, held, "held")                                                                                           \
     M(held, octets_held, "octets_held")                                                                                \
     M(exchange, account, "account")                                                                                    \
@@ -55,6 +54,7 @@
     M(timeouts, tunnel_first, "tunnel_first")                                                                          \
     M(timeouts, tunnel_idle, "tunnel_idle")                                                                            \
     M(timeouts, tunnel_life, "tunnel_life")                                                                            \
+    M(deadlines, line, "line")                                                                                         \
     M(deadlines, now, "now")                                                                                           \
     M(deadlines, watched, "_watched")                                                                                  \
     M(opening, downstream, "_downstream")                                                                              \
@@ -85,7 +85,7 @@ MEMBERS(A_MEMBER)
     N(inward_in_python, "_octets_inward_in_python") N(part_in_python, "_part_in_python")                                      \
     N(reached_in_python, "_reached_in_python") N(ended, "ended") N(not_joined, "not_joined") N(books, "books")         \
     N(opened, "opened") N(forget_head, "forget_head") N(safety, "safety") N(tunnel_content, "tunnel_content")          \
-    N(late, "late")
+    N(late, "late") N(place, "place")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -108,6 +108,7 @@ typedef struct {
     PyObject *downstream, *upstream, *pumps;
     double deadline, idle, until;
     float left, left_inward;
+    int place;
     char ended, over;
 } Tunnel;
 
@@ -120,7 +121,8 @@ int start_tunnel(Tunnel *self);
 
 /* The sink of what is gone; the deadline of what rests; what the twin in Python hands in. */
 extern PyObject *gone, *never;
-extern PyTypeObject *tunnel_class;
+/* What makes tunnels, a class in Python, NULL where that has nothing compiled; what is compiled of it. */
+extern PyTypeObject *tunnel_class, *tunnel_type;
 
 /* Whether both sides are as they are of a tunnel, and what counts their octets. */
 int are_usual(PyObject *downstream, PyObject *upstream);

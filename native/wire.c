@@ -8,6 +8,7 @@
  * microseconds is to stand in line behind the thread that writes records.
  */
 #define _GNU_SOURCE
+#include "dial.h"
 #include "life.h"
 #include <structmember.h>
 #include <errno.h>
@@ -261,6 +262,11 @@ static PyMemberDef transport_members[] = {
 static PyTypeObject *socket_type;
 PyTypeObject *transport_type;
 
+char is_direct(PyObject *connection)
+{
+    return (char)(PyObject_TypeCheck(connection, own_socket_type) || PyObject_TypeCheck(connection, socket_type));
+}
+
 void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer)
 {
     Py_XSETREF(self->engine, Py_NewRef(engine));
@@ -279,8 +285,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
 {
     PyObject *engine, *connection, *peer;
     if (!PyArg_ParseTuple(args, "OOO", &engine, &connection, &peer)) return -1;
-    int is_own = PyObject_TypeCheck(connection, own_socket_type);
-    if (is_own) {
+    if (PyObject_TypeCheck(connection, own_socket_type)) {
         self->fd = ((Socket *)connection)->fd;
     } else {
         PyObject *number = PyObject_CallMethod(connection, "fileno", NULL);
@@ -289,7 +294,7 @@ static int transport_init(Transport *self, PyObject *args, PyObject *names)
         Py_DECREF(number);
         if (self->fd == -1 && PyErr_Occurred()) return -1;
     }
-    self->direct = (char)(is_own || PyObject_TypeCheck(connection, socket_type));
+    self->direct = is_direct(connection);
     fill_transport(self, engine, connection, peer);
     return 0;
 }
@@ -388,6 +393,12 @@ static PyMethodDef functions[] = {
     {"set_side", (PyCFunction)(void (*)(void))set_side, METH_FASTCALL,
      "set_side(class, reason, seconds)\n\nSay where members of a wire lie, why it ends that does not break, and how long\n"
      "one that was closed may linger."},
+    {"set_dial", set_dial, METH_VARARGS,
+     "set_dial(dial, transport, places)\n\nSay of which classes attempts and transports are made, and how many\n"
+     "places are remembered."},
+    {"set_reaching", set_reaching, METH_VARARGS,
+     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, what makes connections\n"
+     "and what holds for them, and what is remembered of addresses."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -424,7 +435,7 @@ static int add_transport(PyObject *module)
         if (!socket_type) return -1;
     }
     if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
-    return add_engine(module) || add_life(module) || add_sides(module) ? -1 : 0;
+    return add_engine(module) || add_life(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)

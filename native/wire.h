@@ -24,6 +24,9 @@ typedef struct {
     char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
 } Transport;
 
+/* Whether the calls of the kernel can be made for a socket. */
+char is_direct(PyObject *connection);
+
 /* Give a new transport what it serves; `fd` and `direct` are set by who knows them. */
 void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer);
 
@@ -35,6 +38,8 @@ PyObject *set_socket(PyObject *module, PyObject *type);
 PyObject *accept_one(PyObject *module, PyObject *listening);
 void close_own(Socket *self);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
+PyObject *stream_socket(int family);
+PyObject *socket_connect(Socket *self, PyObject *address);
 
 /* See turn.c: all that gives a number gives -1 where something raised. */
 int take_turn(int descriptor, void *loop, int most, PyObject *failed);

@@ -106,7 +106,8 @@ def _by_prefix(version: int) -> tuple[tuple[int, int, AddressClass], ...]:
 
 
 _ROWS = {4: _by_prefix(4), 6: _by_prefix(6)}
-_remembered: dict[object, AddressClass] = {}
+# What came before, with its class; whoever looks here first asks `address_class` for the rest.
+remembered: dict[object, AddressClass] = {}
 
 
 def address_class(address: IPv4Address | IPv6Address | str) -> AddressClass:
@@ -115,14 +116,14 @@ def address_class(address: IPv4Address | IPv6Address | str) -> AddressClass:
 
     A zone (``fe80::1%eth0``) changes nothing.  Raises ValueError for a text that is no address.
     """
-    known = _remembered.get(address)
+    known = remembered.get(address)
     if known is not None:
         return known
     parsed = ip_address(address)
     kind = max((_listed(each) for each in (parsed, *embedded(parsed))), key=_RANK.__getitem__)
-    if len(_remembered) >= MAX_REMEMBERED:
-        _remembered.clear()
-    _remembered[address] = kind
+    if len(remembered) >= MAX_REMEMBERED:
+        remembered.clear()
+    remembered[address] = kind
     return kind
 
 

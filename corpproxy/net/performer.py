@@ -263,7 +263,6 @@ class Performer:
     def reached(self, upstream: Upstream) -> None:
         """The server of a tunnel is connected."""
         downstream = self._downstream
-        upstream.await_taker()
         downstream.upstream = upstream
         downstream.exchange.upstream = upstream.address
         self._run.succeed(upstream)

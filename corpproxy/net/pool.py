@@ -129,7 +129,8 @@ class Pool:
     def opened_tunnel(self) -> None:
         """A connection was made that never comes here: that of a tunnel, which its client alone may have."""
         self.opened += 1
-        self._make_room()
+        if len(self._kept) > MAX_KEPT:
+            self._make_room()
 
     def opened_one(self, upstream: Upstream) -> None:
         """A connection that was being dialled is there."""
@@ -139,7 +140,8 @@ class Pool:
         if line is None:
             line = self._lines[upstream.server] = _Line()
         line.open.add(upstream)
-        self._make_room()
+        if len(self._kept) > MAX_KEPT:
+            self._make_room()
 
     def dialled_in_vain(self, server: Server) -> None:
         """A connection that was being dialled will not come."""

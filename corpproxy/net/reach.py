@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from corpproxy.destination.addresses import address_class
+from corpproxy import twins
+from corpproxy.destination.addresses import address_class, remembered
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.refusal import AddressRefused
 from corpproxy.net.dial import Dialling, begin
-from corpproxy.net.upstream import Server, Upstream
+from corpproxy.net.upstream import Server, Upstream, new_upstream, new_waiting, written
 
 if TYPE_CHECKING:
     from corpproxy.exchange.exchange import Exchange
@@ -39,15 +40,28 @@ class Seeker(Protocol):
         """This was in the way: UpstreamError or AddressRefused, or a bug."""
 
 
-class Reaching:
+# What an attempt for an exchange knows.
+_MEMBERS = ("_allowed", "_began", "_exchange", "_pending", "_pooled", "_proxy", "_server", "_wanted")
+
+
+class _Reaching:
     """
     One attempt to connect for an exchange; it measures how long each part took.
 
     The pool is told how it ends, if the connection will be its: a dial that it counts for ever is a place
-    less.
+    less.  Classes below this one say who hears of it, and nothing else.
     """
 
-    __slots__ = ("_allowed", "_began", "_exchange", "_pending", "_pooled", "_proxy", "_server", "_wanted")
+    __slots__ = twins.BELOW
+
+    _allowed: frozenset[AddressClass]
+    _began: float
+    _exchange: Exchange
+    _pending: Deferred[Any] | Dialling | None
+    _pooled: bool
+    _proxy: Proxy
+    _server: Server
+    _wanted: bool
 
     def __init__(
         self, proxy: Proxy, exchange: Exchange, allowed: frozenset[AddressClass], pooled: bool
@@ -57,7 +71,7 @@ class Reaching:
         self._allowed = allowed
         self._pooled = pooled
         self._wanted = True
-        self._pending: Deferred[Any] | Dialling | None = None
+        self._pending = None
 
     def connect(self, server: Server, host: Host) -> None:
         """Connect to a server that the pool let us dial; what becomes of it may be told at once."""
@@ -68,8 +82,7 @@ class Reaching:
             self._exchange.resolve_seconds = 0.0
             self._dial(addresses)
         else:
-            self._pending = addresses
-            addresses.addCallbacks(self._resolved, self.failed)
+            self._look_up(addresses)
 
     def give_up(self) -> None:
         """Nobody waits for the connection any more; nobody is told of its end but the pool."""
@@ -89,6 +102,11 @@ class Reaching:
         """This was in the way."""
         raise AssertionError("an attempt knows who waits for it")
 
+    def _look_up(self, addresses: Deferred[tuple[str, ...]]) -> None:
+        """Wait for the addresses of the host."""
+        self._pending = addresses
+        addresses.addCallbacks(self._resolved, self.failed)
+
     def _resolved(self, addresses: tuple[str, ...]) -> None:
         now = self._proxy.reactor.seconds()
         self._exchange.resolve_seconds = now - self._began
@@ -100,13 +118,8 @@ class Reaching:
         proxy, exchange = self._proxy, self._exchange
         try:
             fit = may_dial(addresses, self._allowed)
-            dialling = begin(
-                proxy.connector,
-                fit,
-                self._server.port,
-                self,
-                timeout=exchange.in_force.timeouts.connect,
-            )
+            timeout = exchange.in_force.timeouts.connect
+            dialling = begin(proxy.connector, fit, self._server.port, self, timeout=timeout)
         except Exception as problem:
             self.failed(problem)
             return
@@ -116,9 +129,12 @@ class Reaching:
     # The caller of a dial.
 
     def build(self) -> Upstream:
-        """Make the protocol of the connection."""
+        """Make the protocol of the connection: that of a tunnel holds what comes until somebody takes it."""
         proxy, in_force = self._proxy, self._exchange.in_force
-        return Upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
+        made = new_upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
+        if not self._pooled:
+            made.await_taker()
+        return made
 
     def arrived(self, upstream: Upstream) -> None:
         """The connection is there."""
@@ -150,6 +166,30 @@ class Reaching:
     def _end(self) -> None:
         self._pending = None
         self._began = -1.0
+
+
+class ReachingInPython(_Reaching):
+    """One without the compiled part."""
+
+    __slots__ = _MEMBERS
+
+
+if twins.wire is None or TYPE_CHECKING:
+    Reaching = ReachingInPython
+else:
+
+    class Reaching(twins.wire.Reaching, _Reaching):
+        """The compiled twin, which leaves what has to wait for a name to the one in Python."""
+
+        __slots__ = _MEMBERS
+
+    twins.wire.set_reaching(
+        {"reaching": Reaching, "host": Host, "upstream": Upstream},
+        new_upstream,
+        new_waiting,
+        remembered,
+        written,
+    )
 
 
 class Reach(Reaching):

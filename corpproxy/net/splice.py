@@ -53,6 +53,7 @@ class TunnelInPython:
         "deadline",
         "downstream",
         "over",
+        "place",
         "upstream",
     )
 
@@ -67,13 +68,14 @@ class TunnelInPython:
         self._left = self._left_inward = COPIED_OCTETS
         self.over = False
         self.deadline = NEVER
+        self.place = -1
 
     def start(self) -> None:
         """Join the two, first with what the client sent ahead."""
         downstream, upstream = self.downstream, self.upstream
         deadlines = downstream.deadlines
         # One of three is watched: the two others rest, and there may be thousands.
-        deadlines.watch(self)
+        deadlines.line_up(self)
         deadlines.drop(downstream, None)
         deadlines.drop(upstream, None)
         downstream.deadline = upstream.deadline = NEVER
@@ -161,7 +163,7 @@ class TunnelInPython:
             pump.stop()
         downstream, upstream = self.downstream, self.upstream
         deadlines = downstream.deadlines
-        deadlines.drop(self, None)
+        deadlines.step_out(self)
         for wire in (downstream, upstream):
             if not wire.gone:
                 deadlines.watch(wire)

@@ -88,7 +88,6 @@ class OpeningInPython:
     def reached(self, upstream: Upstream) -> None:
         """The server is connected: the client is told, and what it sends first is waited for."""
         downstream, exchange = self._downstream, self._exchange
-        upstream.await_taker()
         downstream.upstream = upstream
         exchange.upstream = upstream.address
         exchange.status = 200

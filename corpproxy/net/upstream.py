@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from twisted.python.failure import Failure
 
+from corpproxy.born import born
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass
 from corpproxy.errors import ProtocolError, UpstreamError
@@ -35,7 +36,7 @@ class _Written(dict[tuple[str, int], tuple[str, AddressClass]]):
         return known
 
 
-_written = _Written()
+written = _Written()
 
 
 class Server(NamedTuple):
@@ -148,7 +149,7 @@ class Upstream(Wire):
         transport.registerProducer(self, True)
         self.deadlines.watch(self)
         peer = transport.getPeer()
-        self.address, self.address_class = _written[peer.host, peer.port]
+        self.address, self.address_class = written[peer.host, peer.port]
 
     # Asking.
 
@@ -295,7 +296,7 @@ class Upstream(Wire):
 
     def await_taker(self) -> None:
         """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
-        self.sink = Waiting(b"", self)
+        self.sink = new_waiting(b"", self)
 
     def waiting_octets(self) -> int:
         """How many octets have come that nobody has taken yet."""
@@ -387,3 +388,7 @@ class Waiting:
 
     def lost(self, clean: bool) -> None:
         self.ended = "clean" if clean else "broken"
+
+
+new_upstream = born(Upstream, "server", "keeper", "deadlines", "timeouts", "_limits")
+new_waiting = born(Waiting, "held", "_fresh")

@@ -13,6 +13,7 @@ class One:
 
     def __init__(self, deadline=NEVER, then=lambda: None):
         self.deadline = deadline
+        self.place = -1
         self.then = then
         self.passed = 0
 
@@ -30,9 +31,15 @@ class DeadlineTests(SynchronousTestCase):
         self.deadlines.start()
         self.addCleanup(self.deadlines.stop)
 
+    def watch(self, one):
+        self.deadlines.watch(one)
+
+    def release(self, one):
+        self.deadlines.release(one)
+
     def watched(self, *ones):
         for one in ones:
-            self.deadlines.watch(one)
+            self.watch(one)
         return ones
 
     def test_passes_once(self):
@@ -52,8 +59,8 @@ class DeadlineTests(SynchronousTestCase):
     def test_released(self):
         """What is released is looked at no more, also when its neighbour ends it in the same second."""
         first, second = One(2.0), One(2.0)
-        first.then = lambda: self.deadlines.release(second)
-        second.then = lambda: self.deadlines.release(first)
+        first.then = lambda: self.release(second)
+        second.then = lambda: self.release(first)
         self.watched(first, second)
         self.clock.pump([1] * 5)
         self.assertEqual(first.passed + second.passed, 1)
@@ -69,7 +76,7 @@ class DeadlineTests(SynchronousTestCase):
 
     def test_added_meanwhile(self):
         """What comes to be watched while others end changes nothing for them."""
-        (one,) = self.watched(One(1.0, lambda: self.deadlines.watch(One(1.0))))
+        (one,) = self.watched(One(1.0, lambda: self.watch(One(1.0))))
         self.clock.pump([1] * 3)
         self.assertEqual((one.passed, len(self.deadlines)), (1, 2))
 
@@ -92,3 +99,26 @@ class DeadlineTests(SynchronousTestCase):
         self.deadlines.stop()
         self.clock.advance(10)
         self.assertEqual((one.passed, self.clock.getDelayedCalls()), (0, []))
+
+
+class InLineTests(DeadlineTests):
+    """The same for what stands in line."""
+
+    def watch(self, one):
+        self.deadlines.line_up(one)
+
+    def release(self, one):
+        self.deadlines.step_out(one)
+
+    def test_step_out(self):
+        """Whoever steps out, and twice, the others are still looked at."""
+        for gone in range(4):
+            ones = self.watched(*(One(self.deadlines.now + 1) for _ in range(4)))
+            for _ in range(2):
+                self.release(ones[gone])
+            self.assertEqual(sorted(one.place for one in ones), [-1, 0, 1, 2])
+            self.clock.pump([1] * 3)
+            self.assertEqual([one.passed for one in ones], [int(number != gone) for number in range(4)])
+            for one in ones:
+                self.release(one)
+            self.assertEqual(len(self.deadlines), 0)

@@ -57,6 +57,8 @@ class LeakTests(ServiceCase):
         await self.pause(0.3)
         gc.collect()
         left = [one for one in gc.get_objects() if isinstance(one, Downstream | Upstream | Run)]
+        # That of which the others are copies was never one of them.
+        left = [one for one in left if not isinstance(one, Upstream) or hasattr(one, "deadlines")]
         self.assertEqual(left, [])
         self.assertEqual(len(self.service.accounts), 0)
         admission = self.service.proxy.admission
