@@ -32,6 +32,7 @@ setup(
     ext_modules=[
         part("ahead", "admission", "answer", "begin", "leeway", "open"),
         part("apr1", "lanes", libraries=("crypto", "m")),
+        part("books", "account", "figures", "moment"),
         part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),

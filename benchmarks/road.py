@@ -183,8 +183,7 @@ class Lines:
         """Encode what waits, commit to it, and put it into the chain."""
         batch = bytearray()
         append_all(self.records, batch)
-        lines = bytes(batch).split(b"\n")[:-1]
-        _, self._head = link(lines, self._head, os.urandom(SEED_OCTETS * len(lines)))
+        _, self._head = link(bytes(batch), self._head, os.urandom(SEED_OCTETS * len(self.records)))
         self.records.clear()
 
     def accepts(self) -> bool:

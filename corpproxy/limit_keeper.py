@@ -45,7 +45,7 @@ class LimitKeeper:
             log.critical(said, path=str(self._path), problem=str(problem))
             return
         if entries:
-            self._take(entries, keeps=False)
+            self._put_in_force(entries)
 
     def stop(self) -> None:
         """End nothing more."""
@@ -61,16 +61,19 @@ class LimitKeeper:
         """Take a limit back."""
         self._take(without(self.entries, name))
 
-    def _take(self, entries: tuple[SetLimit, ...], *, keeps: bool = True) -> None:
+    def _take(self, entries: tuple[SetLimit, ...]) -> None:
+        self._keep(self._put_in_force(entries))
+
+    def _put_in_force(self, entries: tuple[SetLimit, ...]) -> tuple[SetLimit, ...]:
+        """Put those that hold now into force, until the first of them ends; gives these."""
         now = self._service.now()
         entries = tuple(one for one in entries if one.holds(now))
         self._service.take_limits(entries)
-        if keeps:
-            self._keep(entries)
         self.stop()
         end = self._service.lasting.set_limits.next_end()
         if end < math.inf:
             self._call = self._service.reactor.callLater(min(max(end - now, 0.0), MOST_SECONDS), self._end)
+        return entries
 
     def _end(self) -> None:
         self._take(self.entries)

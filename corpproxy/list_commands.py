@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,57 +22,57 @@ if TYPE_CHECKING:
 log = Logger()
 
 
+# Changes which version of a list is in force, in a thread; gives the version.
+_Settle = Callable[["ListUpdates", Caller, dict[str, Any]], dict[str, Any]]
+
+
 def list_commands(service: CorpproxyService) -> Mapping[str, Command]:
     """Give each command by its name."""
-
-    def update(caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
-        updates: ListUpdates = service.updates
-        names = [str(name) for name in arguments.get("names", ())]
-        known = [name for name in names if updates.known(name)]
-        log.info("{by} asks for lists: {names}", by=caller.name, names=", ".join(known) or "none")
-        unknown = [name for name in names if not updates.known(name)]
-        return updates.update(known).addCallback(
-            lambda outcomes: {"outcomes": msgspec.to_builtins(outcomes), "unknown": unknown}
-        )
-
-    def settling(
-        done: str,
-        deed_name: DeedName,
-        settle: Callable[[ListUpdates, Caller, dict[str, Any]], dict[str, Any]],
-    ) -> Command:
-        """A command that changes which version is in force, told in the log with who gave it."""
-
-        def command(caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
-            updates = service.updates
-            pool = service.reactor.getThreadPool()
-            settled = deferToThreadPool(service.reactor, pool, settle, updates, caller, arguments)
-            return settled.addCallback(told, caller, str(arguments.get("name")))
-
-        def told(answer: dict[str, Any], caller: Caller, name: str) -> dict[str, Any]:
-            log.warn(
-                "{by} {done} version {version} of list '{name}'",
-                by=caller.name,
-                done=done,
-                version=answer["version"],
-                name=name,
-            )
-            reference = service.proxy.references.next(service.now())
-            why = f"list '{name}', version {answer['version']}"
-            deed = Deed(
-                deed_name, service.now(), caller.name, "", (), why=why, request=reference, source=COMMAND
-            )
-            service.books.deed(deed, service.configuration.version)
-            service.updates.changed()
-            return answer
-
-        return command
-
     return {
-        "lists-update": update,
-        "lists-accept": settling("accepted", DeedName.LIST_ACCEPTED, _accept),
-        "lists-reject": settling("rejected", DeedName.LIST_REJECTED, _reject),
-        "lists-rollback": settling("went back to", DeedName.LIST_ROLLED_BACK, _roll_back),
+        "lists-update": partial(_update, service),
+        "lists-accept": _Settling(service, "accepted", DeedName.LIST_ACCEPTED, _accept).settle,
+        "lists-reject": _Settling(service, "rejected", DeedName.LIST_REJECTED, _reject).settle,
+        "lists-rollback": _Settling(service, "went back to", DeedName.LIST_ROLLED_BACK, _roll_back).settle,
     }
+
+
+def _update(service: CorpproxyService, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+    updates: ListUpdates = service.updates
+    names = [str(name) for name in arguments.get("names", ())]
+    known = [name for name in names if updates.known(name)]
+    log.info("{by} asks for lists: {names}", by=caller.name, names=", ".join(known) or "none")
+    unknown = [name for name in names if not updates.known(name)]
+    return updates.update(known).addCallback(
+        lambda outcomes: {"outcomes": msgspec.to_builtins(outcomes), "unknown": unknown}
+    )
+
+
+class _Settling:
+    """A command that changes which version is in force, told in the log with who gave it."""
+
+    def __init__(self, service: CorpproxyService, done: str, deed: DeedName, settle: _Settle) -> None:
+        self._service = service
+        self._done = done
+        self._deed = deed
+        self._settle = settle
+
+    def settle(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
+        """Do it, where reading and writing files keeps nobody waiting."""
+        service = self._service
+        pool = service.reactor.getThreadPool()
+        settled = deferToThreadPool(service.reactor, pool, self._settle, service.updates, caller, arguments)
+        return settled.addCallback(self._told, caller, str(arguments.get("name")))
+
+    def _told(self, answer: dict[str, Any], caller: Caller, name: str) -> dict[str, Any]:
+        service, version = self._service, answer["version"]
+        said = "{by} {done} version {version} of list '{name}'"
+        log.warn(said, by=caller.name, done=self._done, version=version, name=name)
+        now, why = service.now(), f"list '{name}', version {version}"
+        reference = service.proxy.references.next(now)
+        deed = Deed(self._deed, now, caller.name, "", (), why=why, request=reference, source=COMMAND)
+        service.books.deed(deed, service.configuration.version)
+        service.updates.changed()
+        return answer
 
 
 def _accept(updates: ListUpdates, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:

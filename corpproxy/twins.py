@@ -38,6 +38,8 @@ def _compiled(name: str) -> ModuleType | None:
 ahead = _compiled("_ahead")
 # Checks passwords of htpasswd files that were hashed as apr1.
 apr1 = _compiled("_apr1")
+# Names, counts and records exchanges like one before.
+books = _compiled("_books")
 # Makes objects by copying one that was made before.
 born = _compiled("_born")
 # Links records to their chain; it needs the headers of OpenSSL.
@@ -60,6 +62,7 @@ wire = _compiled("_wire")
 PARTS = {
     "ahead": ahead,
     "apr1": apr1,
+    "books": books,
     "born": born,
     "chain": chain,
     "heads": heads,

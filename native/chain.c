@@ -7,7 +7,12 @@
  */
 #define _GNU_SOURCE
 #include "module.h"
-#include <openssl/evp.h>
+/*
+ * The functions for one kind of hash each: those for any kind cost a quarter more for texts as short as ours.  Where
+ * OpenSSL was built without them, this part is left out.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -28,33 +33,20 @@ typedef struct {
     int many;
 } Starts;
 
-typedef struct {
-    EVP_MD_CTX *sha256, *sha512;
-    int failed;
-} Hashes;
-
-static int begin_hashes(Hashes *hashes)
+static void sha256(const Span *parts, int many, unsigned char *out)
 {
-    hashes->failed = 0;
-    hashes->sha256 = EVP_MD_CTX_new();
-    hashes->sha512 = EVP_MD_CTX_new();
-    return hashes->sha256 && hashes->sha512 && EVP_DigestInit_ex(hashes->sha256, EVP_sha256(), NULL) &&
-           EVP_DigestInit_ex(hashes->sha512, EVP_sha512(), NULL);
+    SHA256_CTX state;
+    SHA256_Init(&state);
+    for (int i = 0; i < many; i++) SHA256_Update(&state, parts[i].at, (size_t)parts[i].octets);
+    SHA256_Final(out, &state);
 }
 
-static void end_hashes(Hashes *hashes)
+static void sha512(const Span *part, unsigned char *out)
 {
-    EVP_MD_CTX_free(hashes->sha256);
-    EVP_MD_CTX_free(hashes->sha512);
-}
-
-static void hash(Hashes *hashes, EVP_MD_CTX *with, const Span *parts, int many, unsigned char *out)
-{
-    /* Without a kind of hash, the context begins anew with the one that it has. */
-    if (!EVP_DigestInit_ex(with, NULL, NULL)) hashes->failed = 1;
-    for (int i = 0; i < many; i++)
-        if (!EVP_DigestUpdate(with, parts[i].at, (size_t)parts[i].octets)) hashes->failed = 1;
-    if (!EVP_DigestFinal_ex(with, out, NULL)) hashes->failed = 1;
+    SHA512_CTX state;
+    SHA512_Init(&state);
+    SHA512_Update(&state, part->at, (size_t)part->octets);
+    SHA512_Final(out, &state);
 }
 
 /* Where `wanted` begins between two places of a line; -1 where it does not. */
@@ -94,11 +86,11 @@ static int cut(const Span *line, const Starts *starts, Cuts *cuts)
     return 1;
 }
 
-static void commit(Hashes *hashes, const unsigned char *salt, const char *from, Py_ssize_t octets, unsigned char *out)
+static void commit(const unsigned char *salt, const char *from, Py_ssize_t octets, unsigned char *out)
 {
     const Span parts[] = {{(const char *)salt, SALT}, {from, octets}};
     if (octets > 0)
-        hash(hashes, hashes->sha256, parts, 2, out);
+        sha256(parts, 2, out);
     else
         memset(out, 0, HASH);
 }
@@ -130,12 +122,12 @@ static char *write_number(char *to, uint64_t number)
 }
 
 /* Write one line with its proof; gives where the next one goes, and its hash in place of the one before. */
-static char *link_one(Hashes *hashes, const Span *line, const Cuts *cuts, uint64_t number,
+static char *link_one(const Span *line, const Cuts *cuts, uint64_t number,
                       const unsigned char *seed, unsigned char *before, char *to)
 {
     unsigned char salts[64], numbered[8], commitments[3 * HASH];
     const Span from_seed = {(const char *)seed, SEED};
-    hash(hashes, hashes->sha512, &from_seed, 1, salts);
+    sha512(&from_seed, salts);
     to = write_octets(to, line->at, line->octets - 1);
     to = write_octets(to, ",\"n\":", 5);
     to = write_number(to, number);
@@ -144,9 +136,9 @@ static char *link_one(Hashes *hashes, const Span *line, const Cuts *cuts, uint64
     to = write_octets(to, "\",\"chain\":\"", 11);
     to = write_hex(to, before, HASH);
     to = write_octets(to, "\"}\n", 3);
-    commit(hashes, salts, line->at + cuts->who, cuts->where - cuts->who, commitments);
-    commit(hashes, salts + SALT, line->at + cuts->where, cuts->url - cuts->where, commitments + HASH);
-    commit(hashes, salts + 2 * SALT, line->at + cuts->url, cuts->end - cuts->url, commitments + 2 * HASH);
+    commit(salts, line->at + cuts->who, cuts->where - cuts->who, commitments);
+    commit(salts + SALT, line->at + cuts->where, cuts->url - cuts->where, commitments + HASH);
+    commit(salts + 2 * SALT, line->at + cuts->url, cuts->end - cuts->url, commitments + 2 * HASH);
     for (int i = 0; i < 8; i++) numbered[i] = (unsigned char)(number >> (56 - 8 * i));
     const Span parts[] = {
         {(const char *)before, HASH},
@@ -154,7 +146,7 @@ static char *link_one(Hashes *hashes, const Span *line, const Cuts *cuts, uint64
         {(const char *)commitments, sizeof commitments},
         {line->at, cuts->who},
     };
-    hash(hashes, hashes->sha256, parts, 4, before);
+    sha256(parts, 4, before);
     return to;
 }
 
@@ -163,49 +155,70 @@ typedef struct {
     Cuts cuts;
 } Cut;
 
+/* How many lines there are in a tuple of them, or in octets, where each has its end. */
+static Py_ssize_t count_lines(PyObject *lines)
+{
+    if (PyTuple_CheckExact(lines)) return PyTuple_GET_SIZE(lines);
+    const char *at = PyBytes_AS_STRING(lines), *end = at + PyBytes_GET_SIZE(lines);
+    Py_ssize_t many = 0;
+    while ((at = memchr(at, '\n', (size_t)(end - at)))) at++, many++;
+    return many;
+}
+
+/* Find the lines; false where one is no octets. */
+static int find_lines(PyObject *lines, Cut *each, Py_ssize_t many)
+{
+    const char *at = PyTuple_CheckExact(lines) ? NULL : PyBytes_AS_STRING(lines);
+    for (Py_ssize_t i = 0; i < many; i++) {
+        if (at) {
+            const char *end = memchr(at, '\n', (size_t)(PyBytes_AS_STRING(lines) + PyBytes_GET_SIZE(lines) - at));
+            each[i].line = (Span){at, end - at};
+            at = end + 1;
+        } else {
+            PyObject *line = PyTuple_GET_ITEM(lines, i);
+            if (!PyBytes_CheckExact(line)) return 0;
+            each[i].line = (Span){PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line)};
+        }
+    }
+    return 1;
+}
+
 /* Look at all lines; gives the octets that they need once they are linked, or -1 where one is odd. */
 static Py_ssize_t look(PyObject *lines, const Starts *starts, Cut *each, Py_ssize_t many)
 {
+    if (!find_lines(lines, each, many)) return -1;
     Py_ssize_t octets = 0;
     for (Py_ssize_t i = 0; i < many; i++) {
-        PyObject *line = PySequence_Fast_GET_ITEM(lines, i);
-        if (!PyBytes_CheckExact(line)) return -1;
-        each[i].line = (Span){PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line)};
         if (!cut(&each[i].line, starts, &each[i].cuts)) return -1;
         octets += each[i].line.octets - 1 + PROOF + NUMBER_DIGITS + 2 * HASH;
     }
     return octets;
 }
 
-/* `lines` is a tuple, which holds its lines while the lock is not held. */
+/* `lines` is a tuple or octets, which hold still while the lock is not held. */
 static PyObject *linked(PyObject *lines, const Starts *starts, uint64_t count, const unsigned char *before,
-                        const unsigned char *seeds)
+                        PyObject *seeds)
 {
-    Py_ssize_t many = PySequence_Fast_GET_SIZE(lines);
+    Py_ssize_t many = count_lines(lines);
+    if (PyBytes_GET_SIZE(seeds) / SEED < many) Py_RETURN_NONE;
     PyObject *made = NULL, *outcome = NULL;
-    Hashes hashes = {NULL, NULL, 0};
     unsigned char digest[HASH];
     Cut *each = PyMem_Malloc(sizeof *each * (size_t)(many ? many : 1));
     if (!each) return PyErr_NoMemory();
     Py_ssize_t octets = look(lines, starts, each, many);
-    if (octets < 0 || !begin_hashes(&hashes)) {
-        outcome = Py_NewRef(Py_None);
-        goto done;
+    made = octets < 0 ? NULL : PyBytes_FromStringAndSize(NULL, octets);
+    if (octets < 0) outcome = Py_NewRef(Py_None);
+    if (made) {
+        const unsigned char *seed = (const unsigned char *)PyBytes_AS_STRING(seeds);
+        char *begin = PyBytes_AS_STRING(made), *end = begin;
+        memcpy(digest, before, HASH);
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t i = 0; i < many; i++, seed += SEED)
+            end = link_one(&each[i].line, &each[i].cuts, ++count, seed, digest, end);
+        Py_END_ALLOW_THREADS
+        if (!_PyBytes_Resize(&made, end - begin))
+            outcome = Py_BuildValue("OKy#", made, (unsigned long long)count, digest, (Py_ssize_t)HASH);
     }
-    made = PyBytes_FromStringAndSize(NULL, octets);
-    if (!made) goto done;
-    char *begin = PyBytes_AS_STRING(made), *end = begin;
-    memcpy(digest, before, HASH);
-    Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t i = 0; i < many; i++)
-        end = link_one(&hashes, &each[i].line, &each[i].cuts, ++count, seeds + i * SEED, digest, end);
-    Py_END_ALLOW_THREADS
-    if (hashes.failed)
-        outcome = Py_NewRef(Py_None);
-    else if (!_PyBytes_Resize(&made, end - begin))
-        outcome = Py_BuildValue("OKy#", made, (unsigned long long)count, digest, (Py_ssize_t)HASH);
-done:
-    end_hashes(&hashes);
     PyMem_Free(each);
     Py_XDECREF(made);
     return outcome;
@@ -236,17 +249,13 @@ static PyObject *link_lines(PyObject *module, PyObject *args)
     Starts starts;
     if (!PyArg_ParseTuple(args, "OKSSSO!S", &lines, &count, &before, &seeds, &result, &PyTuple_Type, &where, &url))
         return NULL;
-    if (!PyList_CheckExact(lines) || PyBytes_GET_SIZE(before) != HASH) Py_RETURN_NONE;
+    int is_list = PyList_CheckExact(lines);
+    if ((!is_list && !PyBytes_CheckExact(lines)) || PyBytes_GET_SIZE(before) != HASH) Py_RETURN_NONE;
     if (!take_starts(result, where, url, &starts)) Py_RETURN_NONE;
-    /* A copy: nobody can take lines away from it while we read them. */
-    PyObject *held = PyList_AsTuple(lines);
+    /* A copy of a list: nobody can take lines away from it while we read them. */
+    PyObject *held = is_list ? PyList_AsTuple(lines) : Py_NewRef(lines);
     if (!held) return NULL;
-    PyObject *outcome;
-    if (PyBytes_GET_SIZE(seeds) / SEED < PyTuple_GET_SIZE(held))
-        outcome = Py_NewRef(Py_None);
-    else
-        outcome = linked(held, &starts, count, (const unsigned char *)PyBytes_AS_STRING(before),
-                         (const unsigned char *)PyBytes_AS_STRING(seeds));
+    PyObject *outcome = linked(held, &starts, count, (const unsigned char *)PyBytes_AS_STRING(before), seeds);
     Py_DECREF(held);
     return outcome;
 }
@@ -254,8 +263,8 @@ static PyObject *link_lines(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
     {"link", link_lines, METH_VARARGS,
      "link(lines, count, digest, seeds, result, where, url)\n\n"
-     "Give the linked lines, the count and the digest behind them; None for lines that are left to the twin in\n"
-     "Python.  The last three are what the public members end with, and what the two last groups begin with."},
+     "Link a list of lines, or octets in which each line has its end.  Give the linked lines, the count and the digest\n"
+     "behind them; None for lines that are left to the twin in Python.  The last three are what the public members end with, and what the two last groups begin with."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 
 from corpproxy import __version__, twins
@@ -51,13 +52,30 @@ class Telemetry:
     """
     The counts of one proxy.
 
-    ``exchange`` is called with each closing record; ``measure`` says where a value is to be asked for.
+    ``measure`` says where a value is to be asked for.
+
+    :ivar exchange: counts an exchange that has ended; it is called with each closing record.
     """
+
+    __slots__ = (
+        "_counts",
+        "_now",
+        "_reloads",
+        "_sign_ins",
+        "_started",
+        "exchange",
+        "exchanges",
+        "received",
+        "sent",
+        "sources",
+        "tunnels",
+    )
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         """``now`` gives POSIX seconds."""
         self._now = now
         self._started = now()
+        self.exchange: Callable[[Record], None] = partial(_count, self)
         self.received = 0
         self.sent = 0
         self.exchanges = Histogram(EXCHANGE_BOUNDS)
@@ -70,20 +88,6 @@ class Telemetry:
         self.measure("corpproxy_compiled", twins.measured)
         self.measure("corpproxy_sign_ins_total", lambda: self._sign_ins)
         self.measure("corpproxy_reloads_total", lambda: self._reloads)
-
-    def exchange(self, record: Record) -> None:
-        """Count an exchange that has ended, by its closing record."""
-        key = (record.decision, record.result, record.method, record.status)
-        try:
-            self._counts[key] += 1
-        except KeyError:
-            self._count_new(key)
-        self.received += record.received
-        self.sent += record.sent
-        seconds = record.seconds
-        histogram = self.tunnels if record.kind is _CLOSING else self.exchanges
-        histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
-        histogram.sum += seconds
 
     @property
     def exchange_counts(self) -> Mapping[Key, int]:
@@ -136,3 +140,24 @@ class Telemetry:
             method = method if method in _METHODS or not method else "other"
             key = (decision, str(result), method, status if status in _STATUSES else status // 100 * 100)
         self._counts[key] = self._counts.get(key, 0) + 1
+
+
+def count_in_python(telemetry: Telemetry, record: Record) -> None:
+    """Count an exchange that has ended, by its closing record; ``native/figures.c`` is made after it."""
+    key = (record.decision, record.result, record.method, record.status)
+    try:
+        telemetry._counts[key] += 1
+    except KeyError:
+        telemetry._count_new(key)
+    telemetry.received += record.received
+    telemetry.sent += record.sent
+    seconds = record.seconds
+    histogram = telemetry.tunnels if record.kind is _CLOSING else telemetry.exchanges
+    histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+    histogram.sum += seconds
+
+
+_count: Callable[[Telemetry, Record], None] = count_in_python
+if twins.books is not None:
+    twins.books.set_figures(Telemetry, Histogram, Record, _CLOSING, count_in_python)
+    _count = twins.books.count

@@ -90,19 +90,21 @@ def beginning(segment: str) -> Head:
     return Head(0, sha256(b"record chain " + segment.encode()).digest())
 
 
-def link(lines: Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]:
+def link(lines: bytes | Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]:
     """
-    Chain lines as :func:`corpproxy.audit.record.encode` writes them, without their line ends, to a head.
+    Chain lines to a head: octets as :func:`corpproxy.audit.record.encode` writes them, or lines without ends.
 
     ``seeds`` are random octets, ``SEED_OCTETS`` for each line.  Gives the chained lines and the head behind
     them.  Where the compiled twin runs, the thread of the caller keeps no other one waiting meanwhile.
     """
     if twins.chain is not None:
-        lines = list(lines)
+        lines = lines if isinstance(lines, bytes) else list(lines)
         linked = twins.chain.link(lines, head.count, head.digest, seeds, _RESULT, _WHERE, _PATH)
         if linked is not None:
             made, count, digest = linked
             return made, Head(count, digest)
+    if isinstance(lines, bytes):
+        lines = lines.split(b"\n")[:-1]
     return link_in_python(lines, head, seeds)
 
 

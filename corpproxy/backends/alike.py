@@ -35,8 +35,12 @@ class Decided:
     ``made`` makes one from the beginning; ``agent`` gives the User-Agent as it is recorded.
     """
 
+    __slots__ = ("_agent", "_in_force", "_known", "_made")
+
     def __init__(
-        self, made: Callable[[Exchange, Kind, ResultCode], Record], agent: Callable[[Exchange], str]
+        self,
+        made: Callable[[Exchange, Kind, ResultCode, float], Record],
+        agent: Callable[[Exchange], str],
     ) -> None:
         self._made = made
         self._agent = agent
@@ -53,7 +57,7 @@ class Decided:
         assert destination is not None
         path, in_force = destination.path, exchange.in_force
         if not is_short(path):
-            return self._made(exchange, _EXCHANGE, _FORWARDED)
+            return self._made(exchange, _EXCHANGE, _FORWARDED, now)
         if in_force is not self._in_force or len(self._known) >= MAX_DECIDED:
             self._known.clear()
             self._in_force = in_force
@@ -61,7 +65,7 @@ class Decided:
         key = (id(decision), exchange.listener, exchange.method, destination.scheme, categories)
         known = self._known.get(key)
         if known is None:
-            record = self._made(exchange, _EXCHANGE, _FORWARDED)
+            record = self._made(exchange, _EXCHANGE, _FORWARDED, now)
             # With what its number stands for, so that no other decision gets the same.
             self._known[key] = decision, copied(record)
             return record
@@ -93,7 +97,7 @@ def is_common(exchange: Exchange) -> bool:
 
 
 def _forwarded(record: Record, exchange: Exchange, path: str) -> Record:
-    """A record like this one, with what each answer has for itself."""
+    """Put into a record what each answer has for itself; gives the record."""
     record.path = path
     record.status = exchange.status
     seconds = exchange.first_octet_seconds

@@ -27,7 +27,7 @@ from corpproxy.backends.search.index import INDEX_FOLDER, INDEX_KEY, closed_segm
 from corpproxy.backends.search.search import Search
 from corpproxy.cli import audit_sql, erase, reveal, verify
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.moments import FORMS, end_moment, moment
 from corpproxy.cli.site import add_site_arguments, site_of
 from corpproxy.config.nearest import did_you_mean
 from corpproxy.counted import counted
@@ -45,14 +45,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     parser.description = DESCRIPTION
     commands = parser.add_subparsers(dest="audit_command", metavar="COMMAND", required=True)
+    _add_tail(commands)
+    _add_search(commands)
+    add_site_arguments(
+        commands.add_parser(
+            "index",
+            help="make searches fast now",
+            description="Index the closed segments that are not yet; a running service does so by itself.",
+        )
+    )
+    for name, said, description, add in _OTHERS:
+        add(commands.add_parser(name, help=said, description=description))
+
+
+# Commands that stand in files of their own.
+_OTHERS = (
+    ("sql", "ask the record in SQL", audit_sql.DESCRIPTION, audit_sql.add_arguments),
+    ("verify", "show that the record is what was written", verify.DESCRIPTION, verify.add_arguments),
+    ("erase", "forget a person, a client or a host", erase.DESCRIPTION, erase.add_arguments),
+    ("expire", "erase what is older than the policy keeps", erase.EXPIRE, erase.add_expire_arguments),
+    ("reveal", "say who a pseudonym is", reveal.DESCRIPTION, reveal.add_arguments),
+    ("keeper", "make the key of a keeper", reveal.KEEPER, reveal.add_keeper_arguments),
+)
+
+
+def _add_tail(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     tail = commands.add_parser("tail", help="show the last records", description="Show the last records.")
     tail.add_argument("-n", dest="count", type=int, default=20, metavar="N", help="how many (default: 20)")
     tail.add_argument("-f", "--follow", action="store_true", help="go on with those that come")
-    search = commands.add_parser(
-        "search",
-        help="find records",
-        description="Find records; all that is asked for must hold.",
-    )
+    _add_shared_arguments(tail)
+
+
+def _add_search(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    said = "Find records; all that is asked for must hold."
+    search = commands.add_parser("search", help="find records", description=said)
     search.add_argument("--limit", type=positive, metavar="N", help="end after N records")
     search.add_argument(
         "--order",
@@ -61,36 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which come first (default: oldest); with --limit the newest are those that are kept",
     )
     search.add_argument("-f", "--follow", action="store_true", help="go on with those that come")
-    index = commands.add_parser(
-        "index",
-        help="make searches fast now",
-        description="Index the closed segments that are not yet; a running service does so by itself.",
-    )
-    add_site_arguments(index)
-    sql = commands.add_parser("sql", help="ask the record in SQL", description=audit_sql.DESCRIPTION)
-    audit_sql.add_arguments(sql)
-    verifying = commands.add_parser(
-        "verify", help="show that the record is what was written", description=verify.DESCRIPTION
-    )
-    verify.add_arguments(verifying)
-    erase.add_arguments(
-        commands.add_parser(
-            "erase", help="forget a person, a client or a host", description=erase.DESCRIPTION
-        )
-    )
-    erase.add_expire_arguments(
-        commands.add_parser(
-            "expire", help="erase what is older than the policy keeps", description=erase.EXPIRE
-        )
-    )
-    reveal.add_arguments(
-        commands.add_parser("reveal", help="say who a pseudonym is", description=reveal.DESCRIPTION)
-    )
-    reveal.add_keeper_arguments(
-        commands.add_parser("keeper", help="make the key of a keeper", description=reveal.KEEPER)
-    )
-    for command in (tail, search):
-        _add_shared_arguments(command)
+    _add_shared_arguments(search)
 
 
 def positive(written: str) -> int:
@@ -257,7 +254,7 @@ def _query(options: argparse.Namespace, zone: tzinfo) -> RecordQuery:
     if options.since:
         query = replace(query, since=utc_text(moment(options.since, now, zone)))
     if options.until:
-        query = replace(query, until=utc_text(moment(options.until, now, zone, is_end=True)))
+        query = replace(query, until=utc_text(end_moment(options.until, now, zone)))
     return query
 
 

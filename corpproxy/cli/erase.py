@@ -9,7 +9,7 @@ from typing import Any
 
 from corpproxy.audit.line import printable
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.moments import FORMS, end_moment, moment
 from corpproxy.cli.reload import add_service_arguments, asked
 from corpproxy.cli.reveal import add_key_argument, private_keys
 from corpproxy.cli.site import site_of
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     zone, now = site_of(options, needed=False).zone, time.time()
     try:
         since = moment(options.since, now, zone) if options.since else 0.0
-        until = moment(options.until, now, zone, is_end=True) if options.until else 0.0
+        until = end_moment(options.until, now, zone) if options.until else 0.0
         answer = asked(
             options,
             "erase",

@@ -48,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="a recorded exchange, by the reference on its page: what was decided then, and why",
     )
+    _add_person(parser)
+    _add_exchange(parser)
+    parser.add_argument(
+        "--records", type=Path, metavar="FOLDER", help="with --ref: read this folder of records"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
+
+
+def _add_person(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--user", default="", metavar="NAME", help="who asks; nobody who signed in when left out"
     )
@@ -64,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listener", default="", metavar="NAME", help="the listener; the first when left out"
     )
+
+
+def _add_exchange(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agent", default="", metavar="TEXT", help="what the client says it is: its User-Agent"
     )
@@ -78,11 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="an address of the host, not looked up",
     )
-    parser.add_argument(
-        "--records", type=Path, metavar="FOLDER", help="with --ref: read this folder of records"
-    )
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
-    parser.add_argument("--policy", type=Path, metavar="FILE", help="the policy of the site")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,22 +19,30 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 FORMS = "2026-11-23, 2026-11-23T10:00, 10:00, today, yesterday, or 2h and 7d for so long ago"
 
 
-def moment(written: str, now: float, zone: tzinfo, *, is_end: bool = False, day_begins: int = 0) -> float:
+def moment(written: str, now: float, zone: tzinfo, *, day_begins: int = 0) -> float:
     """
     Read a moment in the time of ``zone``; gives POSIX seconds.
 
-    A day alone is its beginning, or with ``is_end`` its end: ``--until`` a day includes that day.  Days begin
-    so many minutes after midnight.
+    A day alone is its beginning.  Days begin so many minutes after midnight.
 
     :raises ValueError: when it is none, with a sentence that shows the forms.
     """
+    return _read(written, now, Days(zone, day_begins), timedelta(0))
+
+
+def end_moment(written: str, now: float, zone: tzinfo, *, day_begins: int = 0) -> float:
+    """Read a moment at which something ends: a day alone is its end, so that ``--until`` includes it."""
+    return _read(written, now, Days(zone, day_begins), timedelta(days=1))
+
+
+def _read(written: str, now: float, days: Days, into_day: timedelta) -> float:
     try:
-        return max(0.0, _seconds(written, now, Days(zone, day_begins), is_end=is_end))
+        return max(0.0, _seconds(written, now, days, into_day))
     except (ValueError, OverflowError):
         raise ValueError(f"'{written}' is no moment; write {FORMS}") from None
 
 
-def _seconds(written: str, now: float, days: Days, *, is_end: bool) -> float:
+def _seconds(written: str, now: float, days: Days, into_day: timedelta) -> float:
     zone = days.zone
     today = datetime.fromtimestamp(now, zone)
     if match := _AGO.fullmatch(written):
@@ -42,12 +50,12 @@ def _seconds(written: str, now: float, days: Days, *, is_end: bool) -> float:
     if written == "now":
         return now
     if written in ("today", "yesterday"):
-        return days.beginning(days.day(now) + timedelta(days=is_end - (written == "yesterday")))
+        return days.beginning(days.day(now) - timedelta(days=written == "yesterday") + into_day)
     elif _CLOCK.fullmatch(written):
         written = f"{today:%Y-%m-%d}T{written.zfill(len(written) + (written[1] == ':'))}"
     read = datetime.fromisoformat(written)
     if _DAY.fullmatch(written):
-        return days.beginning(read.date() + timedelta(days=is_end))
+        return days.beginning(read.date() + into_day)
     return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
 
 

@@ -20,7 +20,7 @@ from corpproxy.backends.search.scan import numbered_lines, scan
 from corpproxy.cli.asked_policy import AskedPolicy, asked_policy
 from corpproxy.cli.audit import Complaints
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.moments import FORMS, end_moment, moment
 from corpproxy.cli.past_policies import PastPolicies
 from corpproxy.cli.progress import Progress
 from corpproxy.config.listeners import Purpose
@@ -113,7 +113,7 @@ def _span(options: argparse.Namespace, site: AskedPolicy) -> tuple[str, str]:
     """From when to when, as records write moments."""
     now, zone = time.time(), site.configuration.time_zone
     since = options.since or ("" if options.squid else "7d")
-    until = utc_text(moment(options.until, now, zone, is_end=True)) if options.until else "~"
+    until = utc_text(end_moment(options.until, now, zone)) if options.until else "~"
     return utc_text(moment(since, now, zone)) if since else "", until
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from corpproxy.audit.line import printable
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import moment, span
+from corpproxy.cli.moments import end_moment, span
 from corpproxy.cli.reload import add_service_arguments, asked
 from corpproxy.cli.site import Site, site_of
 from corpproxy.errors import CorpproxyError
@@ -102,7 +102,7 @@ def _reveal(options: argparse.Namespace, site: Site) -> None:
     try:
         until = now + span(options.until)
     except ValueError:
-        until = moment(options.until, now, site.zone, is_end=True)
+        until = end_moment(options.until, now, site.zone)
     from corpproxy.audit.sealing import CannotOpen, fingerprint
     from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER
     from corpproxy.backends.records.pseudonym_files import resolved

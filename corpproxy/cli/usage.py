@@ -22,7 +22,7 @@ from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import read_usage
 from corpproxy.cli.audit import positive
 from corpproxy.cli.failed import WRONG_USAGE, CommandFailed
-from corpproxy.cli.moments import FORMS, moment
+from corpproxy.cli.moments import FORMS, end_moment, moment
 from corpproxy.cli.options import add_json
 from corpproxy.cli.site import Site, add_site_arguments, site_of
 from corpproxy.cli.usage_trend import trend_csv, trend_json, trend_table
@@ -137,9 +137,7 @@ def _question(options: argparse.Namespace, site: Site, now: float) -> UsageQuest
         by=by,
         zone=zone,
         since=moment(options.since, now, zone, day_begins=site.day_begins) if options.since else None,
-        until=moment(options.until, now, zone, is_end=True, day_begins=site.day_begins)
-        if options.until
-        else None,
+        until=end_moment(options.until, now, zone, day_begins=site.day_begins) if options.until else None,
         per=Unit(options.per) if options.per else None,
         day_begins=site.day_begins,
         **{name: getattr(options, name) for name in _OF},

@@ -247,7 +247,8 @@ def _import(options: argparse.Namespace) -> int:
     files = _files(options)
     table = read_table(options.table.read_bytes(), str(options.table))
     known = _names(files)
-    problems = [*table.problems, *_there_already(table, known, options.update)]
+    there = () if options.update else _there_already(table, known)
+    problems = [*table.problems, *there]
     if problems:
         raise CannotDo(_lines(problems) + "\nNothing was changed.")
     has_groups = any(row.groups is not None for row in table.rows)
@@ -279,10 +280,10 @@ def _report(rows: Iterable[Row], made: dict[str, str], written: Path | None) -> 
         print(f"They stand in {written}; hand them out and delete it.")
 
 
-def _there_already(table: Table, known: Iterable[str], update: bool) -> list[Problem]:
+def _there_already(table: Table, known: Iterable[str]) -> list[Problem]:
     names = set(known)
     said = "'{}' is there already; use --update to change people who are"
-    there = [row for row in table.rows if row.name in names and not update]
+    there = [row for row in table.rows if row.name in names]
     return [Problem(row.place, "table-there-already", said.format(row.name)) for row in there]
 
 

@@ -32,7 +32,8 @@ def read_networks(written: str) -> list[IpNetwork]:
         return [ip_network(f"{low}/{mask}" if slash else str(low), strict=False)]
     high = ip_address(last.strip("[]"))
     if slash:
-        low, high = _masked(low, mask), _masked(high, mask, last=True)
+        low = ip_network(f"{low}/{mask}", strict=False).network_address
+        high = ip_network(f"{high}/{mask}", strict=False).broadcast_address
     return _between(low, high)
 
 
@@ -46,13 +47,6 @@ def collapsed(networks: list[IpNetwork]) -> list[IpNetwork]:
 def network_text(network: IpNetwork) -> str:
     """A network as the policy writes it; a single address without a prefix length."""
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
-
-
-def _masked(
-    address: IPv4Address | IPv6Address, mask: str, *, last: bool = False
-) -> IPv4Address | IPv6Address:
-    network = ip_network(f"{address}/{mask}", strict=False)
-    return network.broadcast_address if last else network.network_address
 
 
 def _between(low: IPv4Address | IPv6Address, high: IPv4Address | IPv6Address) -> list[IpNetwork]:

@@ -160,7 +160,11 @@ class Portal:
             "/wpad.dat": {"GET": self._pac_file},
             "/setup": {"GET": self._setup},
         }
-        self._for_the_known: dict[str, dict[str, _Answer]] = {
+        self._for_the_known = self._answers()
+
+    def _answers(self) -> dict[str, dict[str, _Answer]]:
+        """What answers those who are known."""
+        return {
             "/": {"GET": self._begin},
             "/confirm": {"POST": self._confirm},
             "/password": {"GET": self._password, "POST": self._change_password},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,13 +135,12 @@ def _change(kind: str, change: Change, rows: int, about: About) -> Iterator[str]
     told = _changed_rule if about.are_rules_told else _rule_after
     yield from _rows([(told(rules), share) for rules, share in _sorted(change.rules)], rows)
     yield "  by host"
-    yield from _rows(
-        [(_host(host, change), share) for host, share in _sorted(change.hosts)], rows, hosts=False
-    )
+    hosts = [(_host(host, change), share) for host, share in _sorted(change.hosts)]
+    yield from _rows(hosts, rows, (_exchanges, _people))
     yield "  by group"
     yield from _rows([(group or NOBODY, share) for group, share in _sorted(change.groups)], rows)
     yield "  by person"
-    yield from _rows(_sorted(change.users), rows, people=False)
+    yield from _rows(_sorted(change.users), rows, (_exchanges, _hosts))
 
 
 def _changed_rule(rules: tuple[str, str]) -> str:
@@ -200,30 +199,35 @@ def _passed_over(tally: Tally) -> Iterator[str]:
         yield f"{counted(tally.odd_lines, 'line', 'lines')} could not be read"
 
 
+def _exchanges(share: Share) -> str:
+    return _number(share.exchanges)
+
+
+def _people(share: Share) -> str:
+    return counted(len(share.people), "person", "people")
+
+
+def _hosts(share: Share) -> str:
+    return counted(len(share.hosts), "host")
+
+
 def _rows(
-    rows: list[tuple[str, Share]], most: int, *, people: bool = True, hosts: bool = True
+    rows: list[tuple[str, Share]],
+    most: int,
+    columns: Sequence[Callable[[Share], str]] = (_exchanges, _people, _hosts),
 ) -> Iterator[str]:
     """The first rows of a table, and how many more there are."""
-    shown = [
-        [
-            _number(share.exchanges),
-            *([counted(len(share.people), "person", "people")] if people else ()),
-            *([counted(len(share.hosts), "host", "hosts")] if hosts else ()),
-        ]
-        for _, share in rows[:most]
-    ]
+    shown = [[column(share) for column in columns] for _, share in rows[:most]]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     for (text, _), counts in zip(rows, shown, strict=False):
-        columns = [count.rjust(width) for count, width in zip(counts, widths, strict=True)]
-        yield f"    {'  '.join(columns)}  {text}"
+        cells = [count.rjust(width) for count, width in zip(counts, widths, strict=True)]
+        yield f"    {'  '.join(cells)}  {text}"
     if len(rows) > most:
         yield f"    and {_number(len(rows) - most)} more"
 
 
 def _in_words(share: Share) -> str:
-    exchanges = counted(share.exchanges, "exchange", "exchanges")
-    people = counted(len(share.people), "person", "people")
-    return f"{exchanges} of {people} on {counted(len(share.hosts), 'host', 'hosts')}"
+    return f"{counted(share.exchanges, 'exchange')} of {_people(share)} on {_hosts(share)}"
 
 
 def _number(count: int) -> str:

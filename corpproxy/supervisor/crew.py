@@ -47,6 +47,10 @@ KILLED_SECONDS = 5.0
 Employed = list[tuple[Seat, Employment]]
 
 
+# Says why a worker refuses, if it does.
+_Refuses = Callable[[Failure, Seat, Employment], str | None]
+
+
 class Crew:
     """
     All seats of a service.
@@ -141,7 +145,7 @@ class Crew:
         beginning = DeferredList([seat.settled() for seat in self.seats])
         yield self._at_most(beginning, self.begin_seconds)
         serving = self._employed(self._serving())
-        yield self._each(serving, Prepare, edition, self.prepare_seconds, object_to=True)
+        yield self._prepare(serving, edition)
         meanwhile()
         yield self._swap(serving, edition)
 
@@ -150,7 +154,7 @@ class Crew:
         """Bring one worker that began with an older version to the one in force, or end it."""
         one = self._employed([seat])
         try:
-            yield self._each(one, Prepare, edition, self.prepare_seconds, object_to=True)
+            yield self._prepare(one, edition)
         except Objection as objection:
             log.error("{reason}; it is ended", reason=str(objection))
             seat.kill()
@@ -162,39 +166,24 @@ class Crew:
         still = [(seat, employment) for seat, employment in prepared if seat.employment is employment]
         for seat, _ in still:
             seat.edition = edition.version
-        return self._each(still, Swap, edition.version, self.swap_seconds, object_to=False)
+        return self._each(still, Swap, edition.version, self.swap_seconds, _refuses_to_swap)
 
     @inlineCallbacks
+    def _prepare(self, employed: Employed, edition: Edition) -> Any:
+        answers = yield self._each(employed, Prepare, edition, self.prepare_seconds, _refuses)
+        reasons = [answer for _, answer in answers if isinstance(answer, str)]
+        if reasons:
+            raise Objection("; ".join(reasons))
+
     def _each(
-        self, employed: Employed, command: type[Command], value: Any, seconds: float, *, object_to: bool
-    ) -> Any:
+        self, employed: Employed, command: type[Command], value: Any, seconds: float, refuses: _Refuses
+    ) -> Deferred[Any]:
         asked = []
         for seat, employment in employed:
             answer = employment.link.ask(command, value)
             answer.addTimeout(seconds, self._clock)
-            answer.addErrback(self._refused, seat, employment, ends=not object_to)
-            asked.append(answer)
-        answers = yield DeferredList(asked)
-        reasons = [answer for _, answer in answers if isinstance(answer, str)]
-        if object_to and reasons:
-            raise Objection("; ".join(reasons))
-
-    def _refused(self, failure: Failure, seat: Seat, employment: Employment, *, ends: bool) -> str | None:
-        """
-        Say why a worker did not do it.
-
-        One that died meanwhile objects to nothing: its replacement begins with what is in force then.
-        """
-        if employment is not seat.employment or failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
-            return None
-        if failure.check(TimeoutError):  # type: ignore[no-untyped-call]
-            said = f"worker {seat.number} did not answer in time"
-        else:
-            said = f"worker {seat.number}: {failure.getErrorMessage()}"
-        if ends:
-            log.error("{reason}; it is ended, and its replacement begins with the new policy", reason=said)
-            employment.signal("KILL")
-        return said
+            asked.append(answer.addErrback(refuses, seat, employment))
+        return DeferredList(asked)
 
     # The end.
 
@@ -239,6 +228,28 @@ class Crew:
 
 def _value(answer: dict[str, Any]) -> Any:
     return answer["value"]
+
+
+def _refuses(failure: Failure, seat: Seat, employment: Employment) -> str | None:
+    """
+    Say why a worker did not do it.
+
+    One that died meanwhile objects to nothing: its replacement begins with what is in force then.
+    """
+    if employment is not seat.employment or failure.check(ConnectionDone, ConnectionLost):  # type: ignore[no-untyped-call]
+        return None
+    if failure.check(TimeoutError):  # type: ignore[no-untyped-call]
+        return f"worker {seat.number} did not answer in time"
+    return f"worker {seat.number}: {failure.getErrorMessage()}"
+
+
+def _refuses_to_swap(failure: Failure, seat: Seat, employment: Employment) -> str | None:
+    """End a worker that did not do it: the others have the new policy already."""
+    said = _refuses(failure, seat, employment)
+    if said is not None:
+        log.error("{reason}; it is ended, and its replacement begins with the new policy", reason=said)
+        employment.signal("KILL")
+    return said
 
 
 def _nothing_of(failure: Failure, number: int) -> None:

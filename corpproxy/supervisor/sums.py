@@ -7,7 +7,8 @@ however.  What is open now is asked of the last report of each worker that runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import add
 
 from corpproxy.admin.measuring import measured
 from corpproxy.admin.metrics import BY_NAME, MetricKind
@@ -106,20 +107,19 @@ class Sums:
         if BY_NAME[name].kind is MetricKind.COUNTER:
             numbers = self._totals[name]
         elif name == _GREATEST:
-            numbers = _by_label((one.measured.get(name, {}) for one in self._last.values()), greatest=True)
+            numbers = _by_label((one.measured.get(name, {}) for one in self._last.values()), max)
         else:
-            numbers = _by_label(one.measured.get(name, {}) for one in self._last.values())
+            numbers = _by_label((one.measured.get(name, {}) for one in self._last.values()), add)
         if BY_NAME[name].labels:
             return numbers
         return numbers.get("", 0.0)
 
 
-def _by_label(several: Iterable[Numbers], *, greatest: bool = False) -> Numbers:
+def _by_label(several: Iterable[Numbers], together: Callable[[float, float], float]) -> Numbers:
     sums: Numbers = {}
     for numbers in several:
         for label, number in numbers.items():
-            before = sums.get(label, 0.0)
-            sums[label] = max(before, number) if greatest else before + number
+            sums[label] = together(sums.get(label, 0.0), number)
     return sums
 
 

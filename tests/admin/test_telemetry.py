@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.admin import telemetry as telemetry_module
 from corpproxy.admin.exposition import Exposition
 from corpproxy.admin.metrics import EXCHANGE_BOUNDS, METRICS, MetricKind
-from corpproxy.admin.telemetry import Telemetry
+from corpproxy.admin.telemetry import Histogram, Telemetry, count_in_python
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
+from tests.support.examples import EXAMPLES
 from tests.support.rows import rows, tabular
 
 
@@ -194,3 +199,48 @@ class ExpositionTests(TelemetryCase):
     def test_bounds_grow(self):
         """The bounds of the buckets grow."""
         self.assertEqual(list(EXCHANGE_BOUNDS), sorted(set(EXCHANGE_BOUNDS)))
+
+
+class TwinsTests(SynchronousTestCase):
+    """The compiled twin counts as the one in Python does."""
+
+    def setUp(self):
+        self.twin = import_module("corpproxy._books")
+        self.twin.set_figures(Telemetry, Histogram, Record, Kind.CLOSING, count_in_python)
+
+    def counted(self, count, records):
+        """What a telemetry has when some records were counted in this way."""
+        telemetry = Telemetry(lambda: 0.0)
+        for one in records:
+            count(telemetry, one)
+        return (
+            telemetry.exchange_counts,
+            telemetry.received,
+            telemetry.sent,
+            telemetry.exchanges,
+            telemetry.tunnels,
+        )
+
+    @EXAMPLES
+    @given(
+        st.lists(
+            st.builds(
+                record,
+                kind=st.sampled_from((Kind.EXCHANGE, Kind.CLOSING)),
+                method=st.sampled_from(("GET", "CONNECT", "ODD")),
+                status=st.sampled_from((200, 299, 0)),
+                received=st.integers(0, 2**70),
+                seconds=st.floats(0, 1e6) | st.sampled_from((0.05, 300.0, 86_400.0, 3)),
+            ),
+            max_size=9,
+        )
+    )
+    def test_same(self, records):
+        """Whatever comes, and however often."""
+        self.assertEqual(self.counted(self.twin.count, records), self.counted(count_in_python, records))
+
+    def test_misused(self):
+        """What is no record is refused as Python refuses it."""
+        for words in ((), (1,), (Telemetry(), None), (None, record())):
+            with self.assertRaises((TypeError, AttributeError)):
+                self.twin.count(*words)

@@ -52,6 +52,8 @@ class ChainTwinsTests(SynchronousTestCase):
             self.assertEqual(str(caught.exception), str(error))
         else:
             self.assertEqual(link(lines, head, seeds), wanted)
+            if not any(b"\n" in line for line in lines):
+                self.assertEqual(link(b"".join(line + b"\n" for line in lines), head, seeds), wanted)
 
     @EXAMPLES
     @given(lines, heads, st.binary(min_size=SEED_OCTETS * 6, max_size=SEED_OCTETS * 6))

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.backends.lists.build import Job, build
 from corpproxy.backends.lists.files import index_path, open_index
-from corpproxy.backends.lists.http import Patience
+from corpproxy.backends.lists.patience import Patience
 from corpproxy.backends.lists.shelf import Shelf, ShelfState
 from corpproxy.backends.lists.update import Updating, configuration_of
 from corpproxy.config.configuration import Configuration

@@ -93,7 +93,7 @@ class AlikeTests(SynchronousTestCase):
         books = self.books()
         for exchange in several:
             books.close(exchange)
-            expected = books._record(exchange, Kind.EXCHANGE, exchange.result)
+            expected = books._recorded.made(exchange, Kind.EXCHANGE, exchange.result, MONDAY + 1)
             self.assertEqual(self.records[-1], expected)
 
     def exchange(self, decision=ALLOWED, force=FORCES[0], **known):
@@ -108,8 +108,9 @@ class AlikeTests(SynchronousTestCase):
     def made(self, *several):
         """How many records are made from the beginning for some exchanges."""
         books, made = self.books(), []
-        real = books._record
-        books._decided._made = lambda *about: made.append(about) or real(*about)
+        decided = books._recorded.decided
+        real = decided._made
+        decided._made = lambda *about: made.append(about) or real(*about)
         for exchange in several:
             books.close(exchange)
         self.assertEqual(len(self.records), len(several))
@@ -132,4 +133,4 @@ class AlikeTests(SynchronousTestCase):
         books = self.books()
         for decision in decisions:
             books.close(self.exchange(decision))
-            self.assertLessEqual(len(books._decided._known), 3)
+            self.assertLessEqual(len(books._recorded.decided._known), 3)

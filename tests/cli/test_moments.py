@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.cli.moments import moment
+from corpproxy.cli.moments import end_moment, moment
 from tests.support.rows import rows, tabular
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -48,7 +48,7 @@ class MomentTests(SynchronousTestCase):
     )
     def test_end(self, written, expected) -> None:
         """A day that ends something is included, also the one with 23 hours."""
-        read = datetime.fromtimestamp(moment(written, NOW, BERLIN, is_end=True), UTC)
+        read = datetime.fromtimestamp(end_moment(written, NOW, BERLIN), UTC)
         self.assertEqual(read.strftime("%Y-%m-%dT%H:%M"), expected)
 
     @rows(

@@ -12,6 +12,7 @@ from datetime import UTC
 
 from corpproxy.accounting.report import By, UsageQuestion
 from corpproxy.audit.results import Kind
+from corpproxy.backends.recorded import Recorded
 from corpproxy.backends.records.segments import FileSegment
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.backends.store.schema import open_store
@@ -115,7 +116,7 @@ class OctetsTests(BooksCase):
         def broken(*arguments):
             raise ZeroDivisionError
 
-        self.patch(self.service.books, "_ending", broken)
+        self.patch(Recorded, "ended", broken)
         client = self.client("amir")
         self.assertEqual((await self.thread(client.ask, "GET", self.url())).status, 200)
         (record,) = await self.closed(1)

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from corpproxy.backends.lists.http import PATIENCE, Fetched, Fetcher, FetchFailed, Patience, drop
+from corpproxy.backends.lists.fetch_failed import FetchFailed
+from corpproxy.backends.lists.http import Fetched, Fetcher
+from corpproxy.backends.lists.parts import drop
+from corpproxy.backends.lists.patience import PATIENCE, Patience
 from corpproxy.backends.lists.proofs import NotProved, check_checksums, check_digest, check_signature
 from corpproxy.backends.lists.shelf import Validators
 from corpproxy.backends.lists.trees import BROKEN, MAX_FILES, MAX_LIST_OCTETS, opened

@@ -62,8 +62,8 @@ def versions_in(index: CategoryIndex, of_one_category: Collection[str]) -> Itera
     """Where each list of an index is kept, below the folder."""
     for report in index.meta.lists:
         if report.state != MISSING:
-            is_one = report.name in of_one_category
-            yield _path(report.name, report.version, is_one_category=is_one), report
+            suffix = _ONE_CATEGORY if report.name in of_one_category else _OWN_CATEGORIES
+            yield _path(report.name, report.version, suffix), report
 
 
 def leave(state: Path) -> None:
@@ -77,8 +77,8 @@ def leave(state: Path) -> None:
     os.link(index_path(state), waiting / f"{time.time_ns():020}.index")
 
 
-def _path(name: str, version: str, *, is_one_category: bool) -> Path:
-    return Path(folder_name(name)) / f"{version}{_ONE_CATEGORY if is_one_category else _OWN_CATEGORIES}"
+def _path(name: str, version: str, suffix: str) -> Path:
+    return Path(folder_name(name)) / f"{version}{suffix}"
 
 
 def _there(folder: Path) -> Iterator[Path]:
@@ -96,14 +96,15 @@ class PastLists:
 
     def __call__(self, source: ListSource, version: str) -> Layer | None:
         """A version of a list, with the categories that ``source`` gives it; None where it is not kept."""
-        own, one = (self._open(source.name, version, is_one=is_one) for is_one in (False, True))
+        suffixes = _OWN_CATEGORIES, _ONE_CATEGORY
+        own, one = (self._open(_path(source.name, version, suffix)) for suffix in suffixes)
         if source.categories == {EVERY_CATEGORY}:
             return own
         kept = own or one
         return Relabelled(kept, *source.categories) if kept is not None else None
 
-    def _open(self, name: str, version: str, *, is_one: bool) -> CategoryIndex | None:
-        path = self._folder / _path(name, version, is_one_category=is_one)
+    def _open(self, kept: Path) -> CategoryIndex | None:
+        path = self._folder / kept
         if path not in self._opened:
             self._opened[path] = _mapped(path)
         return self._opened[path]

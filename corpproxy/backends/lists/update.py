@@ -24,9 +24,10 @@ import msgspec
 
 from corpproxy.backends.lists.build import MEMORY_OCTETS, go_behind
 from corpproxy.backends.lists.download import Bringing, Brought
+from corpproxy.backends.lists.fetch_failed import FetchFailed
 from corpproxy.backends.lists.files import open_index
-from corpproxy.backends.lists.http import PATIENCE, FetchFailed, Patience
 from corpproxy.backends.lists.judge import Judge, Version, index_of, read_version, taken_out
+from corpproxy.backends.lists.patience import PATIENCE, Patience
 from corpproxy.backends.lists.read import SourceBroken
 from corpproxy.backends.lists.shelf import (
     FAILED,

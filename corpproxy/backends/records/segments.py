@@ -293,8 +293,7 @@ def _chained(lines: bytes, head: Head) -> tuple[bytes, Head]:
 
     A batch that has to be tried again is chained anew: what was written of it is not there any more.
     """
-    each = lines.split(b"\n")[:-1]
-    return link(each, head, os.urandom(SEED_OCTETS * len(each)))
+    return link(lines, head, os.urandom(SEED_OCTETS * lines.count(b"\n")))
 
 
 def _moment(now: float) -> str:

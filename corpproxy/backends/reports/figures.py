@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from corpproxy.accounting.rollup import LIMITS, REFUSED
-from corpproxy.backends.reports.trends import Trends, gone
+from corpproxy.backends.reports.summed import COUNTS, IN, Summed
+from corpproxy.backends.reports.trends import BEFORE, NOW, PERIODS, Trends, gone
 from corpproxy.backends.store.sql import Connection
 from corpproxy.identity.grants import GROUP
 from corpproxy.reports.figures import Counts, Figures, Harm, Limited, Refusal, Rest, Row, Slot
@@ -19,9 +20,6 @@ from corpproxy.reports.period import Period
 TOP = 20
 
 _REFUSED = ", ".join(f"'{result}'" for result in sorted(REFUSED))
-_IS_REFUSED = "result IN (SELECT id FROM refused)"
-_COUNTS = f"SUM(exchanges), SUM(received + sent), SUM(CASE WHEN {_IS_REFUSED} THEN exchanges ELSE 0 END)"
-_IN = "hour >= :begins AND hour < :ends"
 # Temporary tables of the connection: the terms of results that refuse, and the sets of groups that are
 # wanted.
 _PREPARE = (
@@ -53,48 +51,80 @@ class About:
 def read_figures(connection: Connection, about: About) -> Figures:
     """Read the figures of a period and of the one before."""
     reading = _Reading(connection, about)
-    trends = Trends(connection, about.period, _COUNTS, reading.where)
-    now, before = about.period, about.period.before
-    people, people_before = (
-        reading.by("hourly_person", "user", now),
-        reading.by("hourly_person", "user", before),
-    )
-    hosts, hosts_before = reading.by("hourly_place", "host", now), reading.by("hourly_place", "host", before)
-    groups, groups_before = reading.by_each("groups", now), reading.by_each("groups", before)
-    categories, categories_before = reading.by_each("categories", now), reading.by_each("categories", before)
+    periods = about.period.last(PERIODS)
+    summed = Summed(connection, periods, reading.wanted)
+    trends = Trends(summed, periods)
+    people = _Two.of(summed, "person", "user")
+    hosts = _Two.of(summed, "place", "host")
+    groups = _Two.of(summed, "place", "groups")
+    categories = _Two.of(summed, "place", "categories")
     refusals = list(reading.refusals())
+    top = about.top
     return Figures(
         site=about.site,
-        period=now,
+        period=about.period,
         made_at=about.made_at,
         group=about.group,
         user=about.user,
-        total=sum(people.values(), Counts()),
-        total_before=sum(people_before.values(), Counts()),
-        people=sum(1 for name in people if name),
-        people_before=sum(1 for name in people_before if name),
-        hosts=sum(1 for name in hosts if name),
-        hosts_before=sum(1 for name in hosts_before if name),
+        total=sum(people.now.values(), Counts()),
+        total_before=sum(people.before.values(), Counts()),
+        people=_named(people.now),
+        people_before=_named(people.before),
+        hosts=_named(hosts.now),
+        hosts_before=_named(hosts.before),
         slots=tuple(reading.slots()),
         trend=trends.periods(),
-        top_people=trends.along("hourly_person", "user", _first(people, people_before, about.top)),
-        top_groups=trends.along("hourly_place", "groups", _first(groups, groups_before, about.top)),
-        top_hosts=trends.along("hourly_place", "host", _first(hosts, hosts_before, about.top)),
-        top_categories=trends.along(
-            "hourly_place", "categories", _first(categories, categories_before, about.top)
-        ),
-        new_hosts=trends.new(hosts, about.top),
-        gone_hosts=gone(hosts, hosts_before, about.top),
-        refusals=_most_refused(refusals, about.top),
-        harms=tuple(_harms(refusals, reading.deeds(), about.top)),
-        limited=tuple(_limited(refusals, about.top)),
+        top_people=trends.along("person", "user", people.first(top)),
+        top_groups=trends.along("place", "groups", groups.first(top)),
+        top_hosts=trends.along("place", "host", hosts.first(top)),
+        top_categories=trends.along("place", "categories", categories.first(top)),
+        new_hosts=trends.new(hosts.now, top),
+        gone_hosts=gone(hosts.now, hosts.before, top),
+        refusals=_most_refused(refusals, top),
+        harms=tuple(_harms(refusals, reading.deeds(), top)),
+        limited=tuple(_limited(refusals, top)),
         rests={
-            "people": _rest(people, people_before, about.top),
-            "groups": _rest(groups, groups_before, about.top),
-            "hosts": _rest(hosts, hosts_before, about.top),
-            "categories": _rest(categories, categories_before, about.top),
+            "people": people.rest(top),
+            "groups": groups.rest(top),
+            "hosts": hosts.rest(top),
+            "categories": categories.rest(top),
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Two:
+    """The counts by one thing, of the period and of the one before."""
+
+    now: dict[str, Counts]
+    before: dict[str, Counts]
+
+    @classmethod
+    def of(cls, summed: Summed, table: str, column: str) -> _Two:
+        return cls(summed.by(table, column, NOW), summed.by(table, column, BEFORE))
+
+    def first(self, top: int) -> tuple[Row, ...]:
+        """Those that are most."""
+        return tuple(
+            Row(name, counts, self.before.get(name, Counts())) for name, counts in self._order()[:top]
+        )
+
+    def rest(self, top: int) -> Rest:
+        """What those have together who are not among the first."""
+        others = self._order()[top:]
+        return Rest(
+            len(others),
+            sum((counts for _, counts in others), Counts()),
+            sum((self.before.get(name, Counts()) for name, _ in others), Counts()),
+        )
+
+    def _order(self) -> list[tuple[str, Counts]]:
+        return sorted(self.now.items(), key=lambda row: (-row[1].exchanges, row[0]))
+
+
+def _named(counts: dict[str, Counts]) -> int:
+    """How many have a name."""
+    return sum(1 for name in counts if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +150,10 @@ class _Reading:
             if about.group in msgspec.json.decode(text, type=list[str]):
                 connection.execute("INSERT INTO wanted VALUES (?)", (number,))
 
-    def by(self, table: str, column: str, period: Period) -> dict[str, Counts]:
-        """The counts by one thing."""
-        sums = f"SELECT {column} AS number, {_COUNTS} FROM {table} WHERE {self.where} GROUP BY {column}"
-        query = f"SELECT text, sums.* FROM ({sums}) AS sums JOIN term ON term.id = number"
-        rows = self._connection.execute(query, _bounds(period))
-        return {text: Counts(*counts) for text, _, *counts in rows}
-
-    def by_each(self, column: str, period: Period) -> dict[str, Counts]:
-        """The counts by one of several groups or categories; what is in two counts in both."""
-        found: dict[str, Counts] = {}
-        for text, counts in self.by("hourly_place", column, period).items():
-            for name in msgspec.json.decode(text, type=list[str]) or [""]:
-                found[name] = found.get(name, Counts()) + counts
-        return found
-
     def slots(self) -> Iterator[Slot]:
         """The hours or days, each beside the same one of the period before."""
         now, before = self._about.period, self._about.period.before
-        hours = self._hours(now) | self._hours(before)
+        hours = self._hours({"begins": before.begins, "ends": now.ends})
         earlier = list(before.slots())
         for place, (name, begins, ends) in enumerate(now.slots()):
             there = earlier[place] if place < len(earlier) else ("", 0.0, 0.0)
@@ -149,7 +164,7 @@ class _Reading:
         query = (
             "SELECT users.text, groupings.text, hosts.text, rules.text, results.text, times, most FROM ("
             "  SELECT user, groups, host, rule, result, SUM(times) AS times, MAX(times) AS most"
-            f"  FROM hourly_refusal WHERE {self.where} GROUP BY user, groups, host, rule, result"
+            f"  FROM hourly_refusal WHERE {IN} AND {self.wanted} GROUP BY user, groups, host, rule, result"
             ") AS sums JOIN term AS users ON users.id = user JOIN term AS groupings ON groupings.id = groups "
             "JOIN term AS hosts ON hosts.id = host JOIN term AS rules ON rules.id = rule "
             "JOIN term AS results ON results.id = result"
@@ -162,7 +177,7 @@ class _Reading:
         query = (
             "SELECT deeds.text, hosts.text, people.text FROM hourly_deed "
             "JOIN term AS deeds ON deeds.id = deed JOIN term AS hosts ON hosts.id = host "
-            f"JOIN term AS people ON people.id = whom WHERE {_IN}"
+            f"JOIN term AS people ON people.id = whom WHERE {IN}"
         )
         found: dict[tuple[str, str], set[str]] = defaultdict(set)
         for deed, host, whom in self._connection.execute(query, _bounds(self._about.period)):
@@ -170,13 +185,13 @@ class _Reading:
         return found
 
     @property
-    def where(self) -> str:
-        """The rows of a span of time that are wanted."""
-        return _IN + (" AND groups IN (SELECT id FROM wanted)" if self._about.group else "")
+    def wanted(self) -> str:
+        """The rows that are wanted, as a condition in SQL."""
+        return "groups IN (SELECT id FROM wanted)" if self._about.group else "1 = 1"
 
-    def _hours(self, period: Period) -> dict[int, Counts]:
-        query = f"SELECT hour, {_COUNTS} FROM hourly_person WHERE {self.where} GROUP BY hour"
-        return {hour: Counts(*counts) for hour, *counts in self._connection.execute(query, _bounds(period))}
+    def _hours(self, bounds: dict[str, float]) -> dict[int, Counts]:
+        query = f"SELECT hour, {COUNTS} FROM hourly_person WHERE {IN} AND {self.wanted} GROUP BY hour"
+        return {hour: Counts(*counts) for hour, *counts in self._connection.execute(query, bounds)}
 
 
 def _bounds(period: Period) -> dict[str, float]:
@@ -185,24 +200,6 @@ def _bounds(period: Period) -> dict[str, float]:
 
 def _between(hours: dict[int, Counts], begins: float, ends: float) -> Counts:
     return sum((counts for hour, counts in hours.items() if begins <= hour < ends), Counts())
-
-
-def _first(now: dict[str, Counts], before: dict[str, Counts], top: int) -> tuple[Row, ...]:
-    return tuple(Row(name, counts, before.get(name, Counts())) for name, counts in _in_order(now)[:top])
-
-
-def _rest(now: dict[str, Counts], before: dict[str, Counts], top: int) -> Rest:
-    """What those have together who are not among the first."""
-    others = _in_order(now)[top:]
-    return Rest(
-        len(others),
-        sum((counts for _, counts in others), Counts()),
-        sum((before.get(name, Counts()) for name, _ in others), Counts()),
-    )
-
-
-def _in_order(now: dict[str, Counts]) -> list[tuple[str, Counts]]:
-    return sorted(now.items(), key=lambda row: (-row[1].exchanges, row[0]))
 
 
 def _most_refused(refusals: Iterable[_Refused], top: int) -> tuple[Refusal, ...]:

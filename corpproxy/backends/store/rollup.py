@@ -8,7 +8,7 @@ sums; so a crash at any moment leaves each record counted once, or not yet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from corpproxy.accounting.ledger import OTHER_HOSTS
@@ -90,50 +90,58 @@ def add_sums(
     if (row[0] if row else 0) != before.records:
         return False
     terms = Terms(connection)
-    wanted: defaultdict[str, set[str]] = defaultdict(set)
-    for kind, text in _terms_of(sums):
-        wanted[kind].add(text)
-    terms.learn(wanted)
-    number = terms.number
-    connection.executemany(
-        _PEOPLE,
-        [
-            (hour, number("user", storable(user)), number("groups", groups_text(groups)),
-             number("result", storable(result)), *counts)
-            for (hour, user, groups, result), counts in sums.people.items()
-        ],
-    )  # fmt: skip
-    connection.executemany(
-        _PLACES,
-        [
-            (hour, number("groups", groups_text(groups)), number("host", storable(host)),
-             number("categories", groups_text(categories)), number("rule", storable(rule)),
-             number("result", storable(result)), *counts)
-            for (hour, groups, host, categories, rule, result), counts in sums.places.items()
-        ],
-    )  # fmt: skip
-    connection.executemany(
-        _REFUSALS,
-        [
-            (hour, number("user", storable(user)), number("groups", groups_text(groups)),
-             number("host", storable(host)), number("rule", storable(rule)),
-             number("result", storable(result)), times)
-            for (hour, user, groups, host, rule, result), times in sums.refusals.items()
-        ],
-    )  # fmt: skip
-    connection.executemany(
-        _DEEDS,
-        [
-            (hour, number("deed", storable(deed)), number("user", storable(whom)),
-             number("host", storable(host)), number("rule", storable(rule)), times)
-            for (hour, deed, whom, host, rule), times in sums.deeds.items()
-        ],
-    )  # fmt: skip
-    connection.execute(
-        _PROGRESS,
-        (segment, now.records, now.octets, now.inode, now.is_done),
-    )
+    terms.learn(_by_kind(_terms_of(sums)))
+    connection.executemany(_PEOPLE, _people(sums, terms.number))
+    connection.executemany(_PLACES, _places(sums, terms.number))
+    connection.executemany(_REFUSALS, _refusals(sums, terms.number))
+    connection.executemany(_DEEDS, _deeds(sums, terms.number))
+    connection.execute(_PROGRESS, (segment, now.records, now.octets, now.inode, now.is_done))
     return True
+
+
+# The rows of the tables, in which names are numbers.
+_Number = Callable[[str, str], int]
+
+
+def _people(sums: Sums, number: _Number) -> list[tuple[object, ...]]:
+    return [
+        (hour, number("user", storable(user)), number("groups", groups_text(groups)),
+         number("result", storable(result)), *counts)
+        for (hour, user, groups, result), counts in sums.people.items()
+    ]  # fmt: skip
+
+
+def _places(sums: Sums, number: _Number) -> list[tuple[object, ...]]:
+    return [
+        (hour, number("groups", groups_text(groups)), number("host", storable(host)),
+         number("categories", groups_text(categories)), number("rule", storable(rule)),
+         number("result", storable(result)), *counts)
+        for (hour, groups, host, categories, rule, result), counts in sums.places.items()
+    ]  # fmt: skip
+
+
+def _refusals(sums: Sums, number: _Number) -> list[tuple[object, ...]]:
+    return [
+        (hour, number("user", storable(user)), number("groups", groups_text(groups)),
+         number("host", storable(host)), number("rule", storable(rule)),
+         number("result", storable(result)), times)
+        for (hour, user, groups, host, rule, result), times in sums.refusals.items()
+    ]  # fmt: skip
+
+
+def _deeds(sums: Sums, number: _Number) -> list[tuple[object, ...]]:
+    return [
+        (hour, number("deed", storable(deed)), number("user", storable(whom)),
+         number("host", storable(host)), number("rule", storable(rule)), times)
+        for (hour, deed, whom, host, rule), times in sums.deeds.items()
+    ]  # fmt: skip
+
+
+def _by_kind(terms: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, text in terms:
+        found[kind].add(text)
+    return found
 
 
 def _terms_of(sums: Sums) -> Iterator[tuple[str, str]]:

@@ -126,7 +126,11 @@ def _tunnels(examined: Examined, number: int, rule: RuleTable) -> None:
             "path; write the hosts under 'domain' to meet https too, or http:// before them if that is meant"
         )
         examined.say(("rules", number, "what", "url"), "never-in-tunnel", said, "hint")
-    _unseen(examined, ("rules", number, "what"), rule.name, what, only_tunnels=only_tunnels)
+    path = ("rules", number, "what")
+    if only_tunnels:
+        _never_seen(examined, path, rule.name, what)
+    else:
+        _seen_in_http_only(examined, path, what)
     if only_tunnels and rule.do in (Effect.WARN, Effect.REDIRECT):
         then = "confirms it on the portal" if rule.do is Effect.WARN else "is not led anywhere"
         said = f"rule '{rule.name}' meets https only, where browsers show no page: the person {then}"
@@ -141,23 +145,24 @@ def _are_paths_of_any_scheme(examined: Examined, number: int, urls: list[UrlPref
     return not has_scheme and bool(urls) and all(url.path != "/" for url in urls)
 
 
-def _unseen(examined: Examined, path: Path, rule: str, what: WhatTable, *, only_tunnels: bool) -> None:
-    """Say of what a rule asks for, but a tunnel never shows: what comes back through it, and the path."""
-    for key, asked in (
-        ("media_type", what.media_type),
-        ("size", what.size),
-        ("extension", what.extension),
-    ):
-        if not asked:
-            continue
-        if only_tunnels:
-            said = (
-                f"rule '{rule}' can never match: of https the proxy sees no {_UNSEEN[key]}; ask for the host"
-            )
-            examined.say((*path, key), "never-in-tunnel", said)
-        else:
-            said = f"'{key}' meets http only: of https the proxy sees no {_UNSEEN[key]}"
-            examined.say_of_key((*path, key), "no-answer-in-tunnel", said, "hint")
+def _asked_unseen(what: WhatTable) -> list[str]:
+    """What a rule asks for, but a tunnel never shows: what comes back through it, and the path."""
+    asked = {"media_type": what.media_type, "size": what.size, "extension": what.extension}
+    return [key for key, values in asked.items() if values]
+
+
+def _never_seen(examined: Examined, path: Path, rule: str, what: WhatTable) -> None:
+    """Say of a rule about tunnels alone what they never show."""
+    for key in _asked_unseen(what):
+        said = f"rule '{rule}' can never match: of https the proxy sees no {_UNSEEN[key]}; ask for the host"
+        examined.say((*path, key), "never-in-tunnel", said)
+
+
+def _seen_in_http_only(examined: Examined, path: Path, what: WhatTable) -> None:
+    """Say of a rule about more than tunnels what they never show."""
+    for key in _asked_unseen(what):
+        said = f"'{key}' meets http only: of https the proxy sees no {_UNSEEN[key]}"
+        examined.say_of_key((*path, key), "no-answer-in-tunnel", said, "hint")
 
 
 _UNSEEN = {"media_type": "answers", "size": "answers", "extension": "paths"}

@@ -1,0 +1,24 @@
+/*
+ * Times as records write them.
+ */
+#ifndef CORPPROXY_MOMENT_H
+#define CORPPROXY_MOMENT_H
+#include "module.h"
+
+#pragma GCC visibility push(hidden)
+
+/* What in Python writes moments; set before the first is written. */
+extern PyObject *utc_text;
+
+/* A moment, in POSIX seconds, as text; NULL, with or without an exception, for what is left to the twin. */
+PyObject *moment_text(PyObject *at);
+
+/* How many seconds it took, to the microsecond. */
+PyObject *seconds_taken(double seconds);
+
+/* The same in milliseconds; None where it was not measured, NULL as above. */
+PyObject *milliseconds(PyObject *seconds);
+
+#pragma GCC visibility pop
+
+#endif
