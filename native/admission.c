@@ -198,6 +198,44 @@ int admission_tunnel_closed(PyObject *admission, PyObject *downstream)
     return call_method(admission, IS(admission, admission) ? name_tunnel_closed_in_python : name_tunnel_closed, downstream);
 }
 
+/* Count a connection; 0 for the twin, -1 with an exception, and whether it is one too many otherwise. */
+enum { ENOUGH = 1, TOO_MANY = 2 };
+
+/* As in Python: so many times the limit of an address it is cut off unheard. */
+enum { CUT_OFF_TIMES = 2 };
+
+static int count_connection(PyObject *admission, PyObject *downstream)
+{
+    PyObject *connections = is_usual(admission, downstream) ? OF(admission, admission, connections) : NULL;
+    PyObject *address = connections ? OF(downstream, downstream, address) : NULL;
+    PyObject *by_address = OF(admission, admission, by_address);
+    if (!address || !PyDict_CheckExact(connections)) return 0;
+    if (PyDict_SetItem(connections, downstream, no_text) || one_more(by_address, address)) return -1;
+    PyObject *in_force = member_of(OF(admission, admission, proxy), name_in_force);
+    long total = in_force ? LIMIT(in_force, total) : -1, limit = total < 0 ? -1 : LIMIT(in_force, per_address);
+    Py_XDECREF(in_force);
+    if (limit < 0) return -1;
+    if (limit) {
+        long many = everywhere(admission, by_address, name_by_address, address);
+        if (many < 0 || many > limit * CUT_OFF_TIMES) return many < 0 ? -1 : TOO_MANY;
+    }
+    if (!total) return ENOUGH;
+    PyObject *elsewhere = OF(admission, admission, elsewhere);
+    PyObject *others = elsewhere == object_nobody ? PyLong_FromLong(0) : PyObject_GetAttr(elsewhere, name_total);
+    Py_ssize_t there = others ? PyLong_AsSsize_t(others) : -1;
+    Py_XDECREF(others);
+    if (there < 0) return PyErr_Occurred() ? -1 : ENOUGH;
+    return PyDict_GET_SIZE(connections) + there > total ? TOO_MANY : ENOUGH;
+}
+
+int admission_opened(PyObject *admission, PyObject *downstream)
+{
+    int counted = IS(admission, admission) ? count_connection(admission, downstream) : 0;
+    if (counted < 0 || counted == ENOUGH) return counted < 0 ? -1 : 0;
+    if (counted == TOO_MANY) return call_method(downstream, name_abort, NULL);
+    return call_method(admission, IS(admission, admission) ? name_opened_in_python : name_opened, downstream);
+}
+
 /* Count a connection no more; 0 for the twin. */
 static int forget_connection(PyObject *admission, PyObject *downstream)
 {
@@ -228,6 +266,7 @@ int admission_closed(PyObject *admission, PyObject *downstream)
         Py_RETURN_NONE;                                                                                                \
     }
 
+METHOD(opened)
 METHOD(check_person)
 METHOD(open_tunnel)
 METHOD(tunnel_closed)
@@ -242,6 +281,7 @@ static PyObject *refusal(PyObject *self, PyObject *exchange)
 }
 
 static PyMethodDef admission_methods[] = {
+    {"opened", opened_method, METH_O, "A client connected."},
     {"check_person", check_person_method, METH_O, "Count a connection for the person behind its exchange."},
     {"open_tunnel", open_tunnel_method, METH_O, "Count a tunnel."},
     {"tunnel_closed", tunnel_closed_method, METH_O, "A tunnel is over."},

@@ -17,7 +17,7 @@ CLASSES(A_CLASS)
 MEMBERS(A_MEMBER)
 NAMES(A_NAME)
 OBJECTS(AN_OBJECT)
-PyObject *read_response, *result_forwarded, *no_octets;
+PyObject *read_response, *result_forwarded, *no_octets, *no_text;
 PyTypeObject *request_head_class;
 
 static PyTypeObject *server_class, *ahead_class;
@@ -136,11 +136,22 @@ static PyObject *take_kept(PyObject *proxy, PyObject *known)
     return taken;
 }
 
+/* The fields for the server: the twin is `Recipe.write`. */
+static PyObject *write_fields(PyObject *recipe, PyObject *section)
+{
+    PyObject *template = IS(recipe, recipe) ? OF(recipe, recipe, template) : NULL;
+    if (!template || !OF(recipe, recipe, cut)) return PyObject_CallMethodOneArg(recipe, name_write, section);
+    PyObject *pieces = PyObject_CallOneArg(OF(recipe, recipe, cut), section);
+    PyObject *fields = pieces ? PyNumber_Remainder(template, pieces) : NULL;
+    Py_XDECREF(pieces);
+    return fields;
+}
+
 /* The head for the server. */
 static PyObject *write_head(PyObject *known, const Asked *asked)
 {
     static const char version[] = " HTTP/1.1";
-    PyObject *fields = PyObject_CallMethodOneArg(OF(known, known, fields), name_write, asked->section);
+    PyObject *fields = write_fields(OF(known, known, fields), asked->section);
     if (!fields) return NULL;
     if (!PyBytes_CheckExact(fields)) {
         Py_DECREF(fields);
@@ -279,9 +290,9 @@ static int send_request(PyObject *downstream, PyObject *exchange)
     return sent;
 }
 
-static int is_connect(PyObject *method)
+int is_connect(PyObject *method)
 {
-    return PyBytes_CheckExact(method) && PyBytes_GET_SIZE(method) == 7 && !memcmp(PyBytes_AS_STRING(method), "CONNECT", 7);
+    return method && PyBytes_CheckExact(method) && PyBytes_GET_SIZE(method) == 7 && !memcmp(PyBytes_AS_STRING(method), "CONNECT", 7);
 }
 
 /* Send a request, or open a tunnel; in Python what is not as expected. */
@@ -412,9 +423,11 @@ static int add_names_and_ahead(PyObject *module)
     if (keep_name(&name_##name, text)) return -1;
     NAMES(KEEP_NAME)
     if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return -1;
+    if (!no_text && !(no_text = PyUnicode_New(0, 0))) return -1;
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
+    if (add_type(module, &over_spec, NULL)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

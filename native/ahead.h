@@ -14,15 +14,20 @@
 
 /* Class, member, name of the member. */
 #define MEMBERS(M)                                                                                                     \
+    M(downstream, abort_at_end, "abort_at_end")                                                                        \
     M(downstream, address, "address")                                                                                  \
     M(downstream, began, "_began")                                                                                     \
     M(downstream, closing, "closing")                                                                                  \
     M(downstream, deadline, "deadline")                                                                                \
     M(downstream, deadlines, "deadlines")                                                                              \
     M(downstream, exchange, "exchange")                                                                                \
+    M(downstream, feeding, "_feeding")                                                                                 \
+    M(downstream, full, "full")                                                                                        \
+    M(downstream, gone, "gone")                                                                                        \
     M(downstream, held, "held")                                                                                        \
     M(downstream, listener, "listener")                                                                                \
     M(downstream, mode, "mode")                                                                                        \
+    M(downstream, on_hold, "on_hold")                                                                                  \
     M(downstream, pins, "pins")                                                                                        \
     M(downstream, proxy, "proxy")                                                                                      \
     M(downstream, reader, "_reader")                                                                                   \
@@ -30,8 +35,10 @@
     M(downstream, sink, "sink")                                                                                        \
     M(downstream, timeouts, "timeouts")                                                                                \
     M(downstream, transport, "transport")                                                                              \
+    M(downstream, tunnel, "tunnel")                                                                                    \
     M(downstream, upload, "upload")                                                                                    \
     M(downstream, upstream, "upstream")                                                                                \
+    M(downstream, when_late, "when_late")                                                                              \
     M(upstream, address, "address")                                                                                    \
     M(upstream, asked_at, "asked_at")                                                                                  \
     M(upstream, asker, "asker")                                                                                        \
@@ -64,7 +71,9 @@
     M(exchange, known, "known")                                                                                        \
     M(exchange, listener, "listener")                                                                                  \
     M(exchange, method, "method")                                                                                      \
+    M(exchange, opened, "opened")                                                                                      \
     M(exchange, result, "result")                                                                                      \
+    M(exchange, splices, "splices")                                                                                    \
     M(exchange, started, "started")                                                                                    \
     M(exchange, status, "status")                                                                                      \
     M(exchange, up_received, "up_received")                                                                            \
@@ -79,6 +88,7 @@
     M(in_force, policy, "policy")                                                                                      \
     M(in_force, safe_search, "safe_search")                                                                            \
     M(in_force, sections, "sections")                                                                                  \
+    M(in_force, timeouts, "timeouts")                                                                                  \
     M(in_force, via, "via")                                                                                            \
     M(known, addresses, "addresses")                                                                                   \
     M(known, again, "again")                                                                                           \
@@ -133,6 +143,7 @@
     M(limits, target_octets, "target_octets")                                                                          \
     M(timeouts, answer, "answer")                                                                                      \
     M(timeouts, head, "head")                                                                                          \
+    M(timeouts, idle, "idle")                                                                                          \
     M(held, octets_held, "octets_held")                                                                                \
     M(heads, reader, "_reader")                                                                                        \
     M(heads, sections, "_sections")                                                                                    \
@@ -153,14 +164,17 @@
     M(admission, tunnels_by_person, "_tunnels_by_person")                                                              \
     M(connection_limits, per_address, "per_address")                                                                   \
     M(connection_limits, per_person, "per_person")                                                                     \
+    M(connection_limits, total, "total")                                                                               \
     M(connection_limits, tunnels_per_address, "tunnels_per_address")                                                   \
     M(connection_limits, tunnels_per_person, "tunnels_per_person")                                                     \
+    M(recipe, cut, "_cut")                                                                                             \
+    M(recipe, template, "_template")                                                                                   \
     M(identity, name, "name")
 
 #define CLASSES(C)                                                                                                     \
     C(downstream) C(upstream) C(exchange) C(account) C(in_force) C(known) C(destination) C(host) C(fields) C(outline)  \
     C(reader) C(facts) C(limits) C(timeouts) C(leeway) C(term) C(standings) C(bucket) C(stock) C(held) C(heads)        \
-    C(request_reader) C(references) C(admission) C(connection_limits) C(identity)
+    C(recipe) C(request_reader) C(references) C(admission) C(connection_limits) C(identity)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;
@@ -174,24 +188,28 @@ MEMBERS(A_MEMBER)
 #define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
 #define IS(class, object) ((object) && Py_IS_TYPE((object), class##_class))
 
-/* What reads the head of an answer; the result of an exchange that was forwarded; b"". */
-extern PyObject *read_response, *result_forwarded, *no_octets;
+/* What reads the head of an answer; the result of an exchange that was forwarded; b"" and "". */
+extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
 
 /* Names of members and methods; made once. */
 #define NAMES(N)                                                                                                       \
-    N(accepts, "accepts") N(addresses, "addresses") N(admission, "admission") N(begin_in_python, "_begin_in_python")   \
-    N(books, "books") N(by_address, "by_address") N(by_person, "by_person") N(check_person, "check_person")            \
-    N(check_person_in_python, "_check_person_in_python") N(closed, "closed")                                           \
-    N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")                                 \
-    N(ended, "ended") N(entries, "entries") N(heads, "heads") N(in_force, "in_force") N(late, "late") N(next, "next")  \
-    N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")                               \
-    N(open_tunnel_in_python, "_open_tunnel_in_python") N(pool, "pool") N(reactor, "reactor")                           \
-    N(references, "references") N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python")                       \
+    N(abort, "abort") N(accepts, "accepts") N(addresses, "addresses") N(admission, "admission")                        \
+    N(begin_in_python, "_begin_in_python") N(books, "books") N(by_address, "by_address") N(by_person, "by_person")     \
+    N(check_person, "check_person") N(check_person_in_python, "_check_person_in_python") N(close, "close")             \
+    N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")             \
+    N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries") N(get_peer, "getPeer")              \
+    N(heads, "heads") N(host, "host") N(in_force, "in_force") N(late, "late")                                          \
+    N(lost_in_python, "_connectionLost_in_python") N(made_in_python, "_connectionMade_in_python") N(next, "next")      \
+    N(next_head, "_next") N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")         \
+    N(open_tunnel_in_python, "_open_tunnel_in_python") N(opened, "opened") N(opened_in_python, "_opened_in_python")    \
+    N(over_in_python, "_over_in_python") N(pool, "pool") N(reactor, "reactor") N(references, "references")             \
+    N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python") N(register_producer, "registerProducer")          \
     N(release, "release") N(rounds, "rounds") N(safety, "safety") N(same, "same answer")                               \
-    N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping") N(take, "take") \
-    N(tunnel_closed, "tunnel_closed") N(tunnel_closed_in_python, "_tunnel_closed_in_python")                           \
-    N(tunnels_by_address, "tunnels_by_address") N(tunnels_by_person, "tunnels_by_person")                              \
-    N(take_road, "_take_road") N(turn_away, "_turn_away") N(write, "write")
+    N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping")                 \
+    N(take, "take") N(take_road, "_take_road") N(total, "total") N(tunnel_closed, "tunnel_closed")                     \
+    N(tunnel_closed_in_python, "_tunnel_closed_in_python") N(tunnels_by_address, "tunnels_by_address")                 \
+    N(tunnels_by_person, "tunnels_by_person") N(turn_away, "_turn_away") N(watch, "watch") N(write, "write")           \
+    N(write_in_python, "_write_in_python")                                                                             
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)
@@ -203,12 +221,12 @@ typedef struct {
     PyObject *downstream, *upstream;
 } Ahead;
 
-extern PyType_Spec ahead_spec, beginning_spec, admission_spec;
+extern PyType_Spec ahead_spec, beginning_spec, admission_spec, over_spec;
 
 /* Functions of Python that are called, and objects that are given; `set_objects` takes them by these names. */
 #define OBJECTS(O)                                                                                                     \
-    O(dial_host) O(go_in_python) O(is_plain) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)                   \
-    O(nobody) O(read_request) O(refusal) O(servers)
+    O(dial_host) O(go_in_python) O(gone) O(is_plain) O(never) O(new_exchange) O(new_tunnel_ahead) O(no_body)           \
+    O(nobody) O(read_request) O(refusal) O(servers) O(wire_lost)
 
 #define AN_OBJECT(name) extern PyObject *object_##name;
 OBJECTS(AN_OBJECT)
@@ -238,6 +256,8 @@ int recall(PyObject *exchange, PyObject *known, const Asked *asked);
 /* Send a request like one before, or open its tunnel; 0 where its road begins first, -1 with an exception. */
 int go_known(PyObject *downstream, PyObject *exchange);
 
+int is_connect(PyObject *method);
+
 /* Open a tunnel like one before, in open.c; as above, and `FOR_THE_TWIN`. */
 int open_known(PyObject *downstream, PyObject *exchange);
 
@@ -250,6 +270,7 @@ PyObject *next_reference(PyObject *references, PyObject *at);
 /* ---- Who may have how much open, in admission.c ---- */
 
 /* Each tells its twin in Python what is too much; -1 with an exception, which may be a refusal. */
+int admission_opened(PyObject *admission, PyObject *downstream);
 int admission_check_person(PyObject *admission, PyObject *downstream);
 int admission_open_tunnel(PyObject *admission, PyObject *downstream);
 int admission_tunnel_closed(PyObject *admission, PyObject *downstream);

@@ -84,7 +84,8 @@ class BornTests(SynchronousTestCase):
         proxy: Any = SimpleNamespace(deadlines=object(), in_force=SimpleNamespace(timeouts=object()))
         make = downstreams(proxy, Mode.FORWARD, "rooms")
         proxy.in_force = SimpleNamespace(timeouts=object())
-        made, like = make(), Downstream(proxy, Mode.FORWARD, "rooms")
+        made = make(proxy.deadlines, proxy.in_force.timeouts)
+        like = Downstream(proxy, Mode.FORWARD, "rooms")
         one, other = members(made), members(like)
         self.assertEqual(one.keys(), other.keys())
         differ = {name for name in one if one[name] is not other[name]}

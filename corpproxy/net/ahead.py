@@ -41,6 +41,7 @@ from corpproxy.http1.forward import forward_response
 from corpproxy.http1.framing import NO_BODY, Body, Framing
 from corpproxy.http1.head import RequestHead, RequestReader, ResponseHead, ResponseReader
 from corpproxy.http1.limits import Limits
+from corpproxy.http1.recipe import Recipe
 from corpproxy.http1.steering import is_plain
 from corpproxy.identity.model import Identity
 from corpproxy.net.admission import Admission
@@ -50,6 +51,7 @@ from corpproxy.net.heads import Heads
 from corpproxy.net.held import Held
 from corpproxy.net.tunnel_ahead import new_tunnel_ahead, open_ahead
 from corpproxy.net.upstream import Server, Upstream, servers
+from corpproxy.net.wire import GONE, Wire
 from corpproxy.policy.model import Facts
 from corpproxy.policy.quota import Standings
 
@@ -289,12 +291,14 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "admission": Admission,
         "connection_limits": ConnectionLimits,
         "identity": Identity,
+        "recipe": Recipe,
     }
     response = twins.heads.response if twins.heads else _none
     twin.set_twins(classes, response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
     objects = {
         "dial_host": dial_host,
         "go_in_python": go_in_python,
+        "gone": GONE,
         "is_plain": is_plain,
         "never": NEVER,
         "new_exchange": new_exchange,
@@ -304,6 +308,7 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "read_request": twins.heads.request if twins.heads else _none,
         "refusal": Refusal,
         "servers": servers,
+        "wire_lost": Wire.connectionLost,
     }
     twin.set_objects(objects)
 

@@ -1,42 +1,38 @@
 """
 The downstream side: one connection to a client, and its exchanges one after another.
 
-The end of exchanges and what holds between them stand here, their beginning in
-`corpproxy.net.beginning`.  What happens during an exchange is the road's, and the performer does what the
+What holds between exchanges stands here, their beginning in `corpproxy.net.beginning`, their end in
+`corpproxy.net.over`.  What happens during an exchange is the road's, and the performer does what the
 road asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from corpproxy import twins
 from corpproxy.audit.results import ResultCode
 from corpproxy.born import birth
 from corpproxy.errors import ClientGone, CorpproxyError, ProtocolError
-from corpproxy.exchange.answers import failure_page
-from corpproxy.exchange.exchange import Exchange, Mode
+from corpproxy.exchange.exchange import Mode
 from corpproxy.exchange.refusal import TunnelEnded
 from corpproxy.exchange.road import cut_off
 from corpproxy.http1.head import RequestReader
 from corpproxy.net import tunnel_ahead
 from corpproxy.net.ahead import Ahead, set_twins
-from corpproxy.net.beginning import Beginning
-from corpproxy.net.deadlines import NEVER
 from corpproxy.net.held import Held
-from corpproxy.net.performer import Performer
+from corpproxy.net.over import Over
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
-from corpproxy.net.splice import join
 from corpproxy.net.upload import Upload
-from corpproxy.net.wire import GONE, UNTAKEN
+from corpproxy.net.wire import UNTAKEN
 
 if TYPE_CHECKING:
+    from corpproxy.exchange.limits import Timeouts
+    from corpproxy.net.deadlines import Deadlines
     from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
@@ -46,7 +42,7 @@ if TYPE_CHECKING:
 log = Logger()
 
 
-class Downstream(Beginning):
+class Downstream(Over):
     """
     One client connection.
 
@@ -57,12 +53,7 @@ class Downstream(Beginning):
 
     __slots__ = (
         "_feeding",
-        "abort_at_end",
-        "pins",
-        "tunnel",
-        "upstream",
         "waits_for_room",
-        "when_late",
     )
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
@@ -84,26 +75,6 @@ class Downstream(Beginning):
         self._reader: RequestReader | None = None
         self._began = 0.0
         self._feeding = False
-
-    def connectionMade(self) -> None:
-        self.address = self.transport.getPeer().host
-        super().connectionMade()
-        self.deadline = self.deadlines.now + self.timeouts.head
-        self.proxy.admission.opened(self)
-
-    def connectionLost(self, reason: object = None) -> None:
-        self.proxy.admission.closed(self)
-        super().connectionLost(reason)  # type: ignore[arg-type]
-        if self.pins is not None:
-            self.pins.close()
-        if not self.is_busy:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Part with what refers to us: nothing comes of this connection any more."""
-        if self.sink is not GONE:
-            self.sink = GONE
-            del self.held
 
     def pin(self, upstream: Upstream) -> None:
         """The client signs in on a server's connection: it is this client connection's from now on."""
@@ -156,81 +127,12 @@ class Downstream(Beginning):
 
     # An exchange.
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether an exchange is on its road, or its tunnel moves octets."""
-        return self.run is not None or self.tunnel is not None
-
-    def ended(self, error: BaseException | None) -> None:
-        """The road is over: so is the exchange, unless it leads into a tunnel."""
-        self.run = None
-        if error is None and self.exchange.splices:
-            try:
-                join(self)
-            except Exception as bug:
-                self.not_joined(bug)
-        else:
-            self._over(error)
-
-    def not_joined(self, bug: Exception) -> None:
-        """A bug was in the way of its tunnel."""
-        if self.tunnel is None:
-            self._over(bug)
-        else:
-            self.tunnel.cancel(bug)
-
     def tunnel_over(self, failure: BaseException | None) -> None:
         """Both sides of the tunnel have ended; or ``failure`` ended it before."""
         if isinstance(failure, CorpproxyError):
             cut_off(self.exchange, failure)
             failure = None
         self._over(failure)
-
-    def _over(self, error: BaseException | None) -> None:
-        """The exchange is over: account, audit, and go on with the next request or close."""
-        exchange = self.exchange
-        joined = self.tunnel is not None
-        self.tunnel = None
-        self.when_late = None
-        self.deadline = NEVER
-        upstream = self.upstream
-        if upstream is not None:
-            self.part()
-            upstream.release(False)
-        if error is not None:
-            self._bug(exchange, error)
-        if exchange.held is not None:
-            exchange.held.close()
-        if exchange.opened or exchange.method == b"CONNECT":
-            self.proxy.admission.tunnel_closed(self)
-        keep = exchange.keep and not self.gone and not self.proxy.stopping
-        if not keep and not joined:
-            # Nobody comes after this exchange to count what the client sent ahead.
-            exchange.account.received += len(self.held.octets_held)
-            self.held.octets_held = b""
-        self.proxy.books.close(exchange)
-        if keep:
-            # An idle connection keeps nothing of it: its head alone is as large as all the rest.
-            del self.exchange
-            self._next()
-        elif self.gone:
-            self._let_go()
-        elif self.abort_at_end:
-            self.abort()
-        elif not self.closing:
-            self.close()
-
-    def _bug(self, exchange: Exchange, error: BaseException) -> None:
-        exchange.keep = False
-        exchange.result, exchange.failure = ResultCode.FAILED, type(error).__name__
-        bug = Failure(error, type(error), error.__traceback__)  # type: ignore[no-untyped-call]
-        log.failure("exchange {reference} ended by a bug", bug, reference=exchange.reference)
-        if exchange.answered or self.gone:
-            return
-        try:
-            Performer(self).respond_page(failure_page(exchange, "internal", 500))
-        except Exception:
-            log.failure("exchange {reference} has no page for the bug", reference=exchange.reference)
 
     def _next(self) -> None:
         """Read the next head: from what came ahead first, without growing the stack by one call a request."""
@@ -280,32 +182,12 @@ class Downstream(Beginning):
 
     # During an exchange.
 
-    def write(self, data: bytes) -> None:
-        """Send octets to the client, and count them."""
-        exchange = self.exchange
-        exchange.answered = True
-        exchange.account.sent += len(data)
-        self.transport.write(data)
-
     def send_interim(self, octets: bytes) -> None:
         """Send a 1xx: the answer has not begun with it."""
         exchange = self.exchange
         before = exchange.answered
         self.write(octets)
         exchange.answered = before
-
-    def part(self) -> None:
-        """The exchange needs its server's connection no more: what moved over it is taken down."""
-        self.take_down()
-        self.upstream = None
-
-    def take_down(self) -> None:
-        """Take down what moved over the server's connection until now."""
-        upstream = self.upstream
-        if upstream is not None:
-            self.exchange.up_sent += upstream.sent
-            self.exchange.up_received += upstream.received
-            upstream.sent = upstream.received = 0
 
     def cancel(self, reason: BaseException) -> None:
         """End the present exchange where it waits."""
@@ -322,13 +204,11 @@ class Downstream(Beginning):
         self.abort()
 
 
-def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[], Downstream]:
-    """Give what makes the connections of a listener."""
+def downstreams(proxy: Proxy, mode: Mode, listener: str) -> Callable[[Deadlines, Timeouts], Downstream]:
+    """Give what makes the connections of a listener, with the deadlines and time limits in force then."""
     if twins.born is None:
-        return partial(Downstream, proxy, mode, listener)
-    like = Downstream(proxy, mode, listener)
-    made = birth(like, ("deadlines", "timeouts"), ("held",))
-    return lambda: made(proxy.deadlines, proxy.in_force.timeouts)
+        return lambda *_: Downstream(proxy, mode, listener)
+    return birth(Downstream(proxy, mode, listener), ("deadlines", "timeouts"), ("held",))
 
 
 set_twins(Downstream)

@@ -36,10 +36,12 @@ class ClientFactory(Factory):
     noisy = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
+        self._proxy = proxy
         self._make = downstreams(proxy, mode, listener)
 
     def buildProtocol(self, addr: object) -> Downstream:  # type: ignore[override]
-        return self._make()
+        proxy = self._proxy
+        return self._make(proxy.deadlines, proxy.in_force.timeouts)
 
 
 class Socket:

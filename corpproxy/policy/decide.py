@@ -209,7 +209,8 @@ class Policy:
         key = self._key(facts)
         if self._young.get(key) is not decision and self._old.get(key) is not decision:
             return None
-        return Lasting(self._since, self._until, facts if self._reads_path else None)
+        # No tunnel has a path: the next one differs in nothing but its time.
+        return Lasting(self._since, self._until, facts if self._reads_path and facts.path else None)
 
     def forget(self) -> None:
         """Forget the decisions that are remembered; who measures calls it."""

@@ -35,7 +35,7 @@ FIRST_TUNNEL_OCTETS = 3_000
 CONNECTION_OCTETS = 850
 
 # Function calls of a whole tunnel, those into C and of the stand-ins for sockets included.
-FUNCTION_CALLS = 250
+FUNCTION_CALLS = 205
 
 
 class TunnelCostTests(SynchronousTestCase):

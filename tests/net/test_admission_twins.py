@@ -43,6 +43,7 @@ class Counted(compiled.Admission, AdmissionInPython):
     __slots__ = ()
     _check_person_in_python = AdmissionInPython.check_person
     _closed_in_python = AdmissionInPython.closed
+    _opened_in_python = AdmissionInPython.opened
     _open_tunnel_in_python = AdmissionInPython.open_tunnel
     _refusal_in_python = AdmissionInPython.refusal
     _tunnel_closed_in_python = AdmissionInPython.tunnel_closed

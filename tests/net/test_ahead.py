@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.exchange.limits import ConnectionLimits
-from corpproxy.http1.recipe import Recipe
 from corpproxy.net import ahead
 from corpproxy.net.ahead import Ahead
 from corpproxy.net.first import Outset
+from corpproxy.net.pool import Pool
 from tests.net.test_every_exchange import STEPS, WIRES, Play
 from tests.support.beginnings import WAYS, beginning_so
 from tests.support.builders import request, response
@@ -236,7 +236,7 @@ class RoadFirstTests(SynchronousTestCase):
         """A bug before anything was sent is answered with a page, and recorded."""
         site = Site()
         client, server = warm(site)
-        with patch.object(Recipe, "write", side_effect=ZeroDivisionError):
+        with patch.object(Pool, "take", side_effect=ZeroDivisionError):
             client.send(request())
         self.assertTrue(client.take().startswith(b"HTTP/1.1 500 "))
         self.assertEqual(server.take(), b"")

@@ -14,6 +14,8 @@ from corpproxy.exchange.limits import ConnectionLimits, Timeouts
 from corpproxy.net import tunnel_ahead
 from corpproxy.net.run import Run
 from corpproxy.net.tunnel_ahead import TunnelAhead
+from corpproxy.policy.conditions import What
+from corpproxy.policy.decide import Policy
 from corpproxy.policy.model import Effect, Safety, TunnelContent
 from tests.preface.hellos import real_hello
 from tests.support.beginnings import WAYS, beginning_so
@@ -310,6 +312,22 @@ class OpenedAheadTests(SynchronousTestCase):
         self.assertEqual(self.site.records[-1].failure, "ZeroDivisionError")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.site.proxy.admission.tunnels), 0)
+
+
+class DecidedTests(SynchronousTestCase):
+    """The decision about a tunnel like others before."""
+
+    def test_paths(self):
+        """Where rules read paths it is decided once all the same: no tunnel has one."""
+        site = Site(
+            rule("banners", Effect.BLOCK, what=What(expression=("/banners/",))), rule("all", Effect.ALLOW)
+        )
+        warm(site)
+        client = site.client()
+        with patch.object(Policy, "decide", side_effect=AssertionError):
+            client.send(CONNECT)
+        site.server()
+        self.assertEqual(client.take(), OPENED)
 
 
 class TooManyTests(SynchronousTestCase):

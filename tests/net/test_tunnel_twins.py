@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.exchange.exchange import Exchange
 from corpproxy.net import ahead, splice, tunnel_ahead
-from corpproxy.net.downstream import Downstream, Exchange
+from corpproxy.net.downstream import Downstream
 from corpproxy.net.reach import Reaching
 from corpproxy.net.splice import Tunnel, TunnelInPython
 from corpproxy.net.tunnel_ahead import OpeningInPython, TunnelAhead
