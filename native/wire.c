@@ -237,7 +237,6 @@ static PyMethodDef transport_methods[] = {
 static PyMemberDef transport_members[] = {
     MEMBER("_engine", T_OBJECT_EX, engine),
     MEMBER("_socket", T_OBJECT_EX, socket),
-    MEMBER("_peer", T_OBJECT_EX, peer),
     MEMBER("_out", T_OBJECT_EX, out),
     MEMBER("_held", T_OBJECT_EX, held),
     MEMBER("_producer", T_OBJECT_EX, producer),
@@ -339,6 +338,11 @@ static void transport_dealloc(Transport *self)
     Py_DECREF(type);
 }
 
+static PyGetSetDef transport_computed[] = {
+    {"_peer", (getter)transport_address, NULL, "The address and the port on the other side.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot transport_slots[] = {
     {Py_tp_doc, "What is done for each read and write of a socket."},
     {Py_tp_init, transport_init},
@@ -347,6 +351,7 @@ static PyType_Slot transport_slots[] = {
     {Py_tp_dealloc, transport_dealloc},
     {Py_tp_methods, transport_methods},
     {Py_tp_members, transport_members},
+    {Py_tp_getset, transport_computed},
     {0, NULL},
 };
 

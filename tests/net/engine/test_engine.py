@@ -360,6 +360,7 @@ class ConnectTests(TestCase):
         accepted.sendall(b"welcome")
         yield peer.until(7)
         self.assertEqual(peer.transport.getPeer().port, port)
+        self.assertEqual(peer.transport._peer, ("127.0.0.1", port))
 
     @inlineCallbacks
     def test_refused(self) -> Any:
