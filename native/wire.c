@@ -12,6 +12,8 @@
 #include "life.h"
 #include <structmember.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -155,10 +157,20 @@ static PyObject *transport_read(Transport *self, PyObject *ignored)
     return done(read_again(self));
 }
 
+/* A peer that is gone already cannot be asked: that is told when it is read. */
+static void hurry_up(Transport *self)
+{
+    int on = 1;
+    if (self->hurry++ == 1) return; /* nothing that was sent before holds the first one back */
+    self->hurry = 0;
+    setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 /* Send octets now; gives -1 with an exception. */
 static int send_now(Transport *self, PyObject *data)
 {
     Py_ssize_t octets = PyBytes_GET_SIZE(data);
+    if (self->hurry) hurry_up(self);
     ssize_t sent = send(self->fd, PyBytes_AS_STRING(data), (size_t)octets, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent == octets) return 0;
     if (sent < 0) {
@@ -246,6 +258,7 @@ static PyMemberDef transport_members[] = {
     MEMBER("protocol", T_OBJECT_EX, protocol),
     MEMBER("_out_octets", T_PYSSIZET, out_octets),
     MEMBER("_fd", T_INT, fd),
+    MEMBER("_hurry", T_BYTE, hurry),
     MEMBER("_producer_paused", T_BOOL, producer_paused),
     MEMBER("_paused", T_BOOL, paused),
     MEMBER("_readable", T_BOOL, readable),

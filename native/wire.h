@@ -23,6 +23,8 @@ typedef struct {
     unsigned short peer_port;
     /* Whether `socket` is a socket of the kernel; another one is for the twin. */
     char direct;
+    /* Whether small writes are to be sent at once from the second one on; see hurry_up in wire.c. */
+    char hurry;
     char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
 } Transport;
 
