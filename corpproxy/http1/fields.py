@@ -90,12 +90,11 @@ class Outline:
     was asked; ``closes`` says of a plain one that nothing follows the request on its connection.
     ``notes`` is where those who read the fields keep what they made of them, ``known`` where an exchange
     keeps what it found out about its like, and ``came`` the number of the first one that came, 0 before one
-    did.  ``agent`` are the fields that an open tunnel keeps of it, and ``client`` is what a record calls the
-    client by it, None before one did.  No value that is a secret may stand in any of them: this outlives the
-    exchange.
+    did.  ``agent`` are the fields that an open tunnel keeps of it, None before one did.  No value that is a
+    secret may stand in any of them: this outlives the exchange.
     """
 
-    __slots__ = ("agent", "came", "client", "closes", "is_plain", "known", "lines", "notes")
+    __slots__ = ("agent", "came", "closes", "is_plain", "known", "lines", "notes")
 
     def __init__(self, lines: int) -> None:
         self.lines = lines
@@ -104,7 +103,6 @@ class Outline:
         # Most sections come once: a dictionary of its own has one of which something is known, or noted.
         self.notes = self.known = NOTHING
         self.agent: Fields | None = None
-        self.client: str | None = None
         self.came = 0
 
     def know(self, key: object, what: object, most: int) -> None:
