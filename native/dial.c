@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include "dial.h"
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -100,22 +98,6 @@ static int outcome_of(PyObject *connection, int *number)
     return -1;
 }
 
-/* Small writes are not held back.  Where the server is gone already, that is told when it is read. */
-static int without_delay(PyObject *connection)
-{
-    int on = 1;
-    if (is_own(connection)) {
-        setsockopt(((Socket *)connection)->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        return 0;
-    }
-    PyObject *set = PyObject_CallMethod(connection, "setsockopt", "iii", IPPROTO_TCP, TCP_NODELAY, on);
-    Py_XDECREF(set);
-    if (set) return 0;
-    if (!PyErr_ExceptionMatches(PyExc_OSError)) return -1;
-    PyErr_Clear();
-    return 0;
-}
-
 /* ---- An attempt ---- */
 
 static int tell_number(Dial *self, int number)
@@ -185,6 +167,7 @@ static Transport *bring_together(Dial *self, PyObject *connection, PyObject *pro
     if (!transport) return NULL;
     transport->fd = fd;
     transport->direct = is_direct(connection);
+    transport->hurry = 1; /* small writes are not held back */
     fill_transport(transport, self->engine, connection, self->address);
     transport->protocol = Py_NewRef(protocol);
     Py_XSETREF(self->transport, Py_NewRef(transport));
@@ -201,10 +184,8 @@ static int connected(Dial *self, PyObject *connection, PyObject *events)
         return -1;
     }
     PyObject *caller = Py_NewRef(self->caller);
-    int is_ours = is_reaching(caller), failed = without_delay(connection);
-    PyObject *protocol = failed    ? NULL
-                         : is_ours ? reaching_build(caller, NULL)
-                                   : PyObject_CallMethodNoArgs(caller, NAMED(build));
+    int is_ours = is_reaching(caller), failed = 0;
+    PyObject *protocol = is_ours ? reaching_build(caller, NULL) : PyObject_CallMethodNoArgs(caller, NAMED(build));
     Transport *transport = protocol ? bring_together(self, connection, protocol) : NULL;
     if (transport) {
         Py_XSETREF(self->socket, Py_NewRef(Py_None));

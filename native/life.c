@@ -69,10 +69,31 @@ PyObject *transport_unregister(Transport *self, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
+PyObject *transport_address(Transport *self, void *ignored)
+{
+    if (!self->peer) return lacks("a peer");
+    return PyUnicode_CheckExact(self->peer) ? Py_BuildValue("Oi", self->peer, (int)self->peer_port) : Py_NewRef(self->peer);
+}
+
+/* Keep the address and the port of a client as they take least. */
+static void take_peer(Transport *self, PyObject *peer)
+{
+    if (!PyTuple_CheckExact(peer) || PyTuple_GET_SIZE(peer) != 2) return;
+    PyObject *host = PyTuple_GET_ITEM(peer, 0), *port = PyTuple_GET_ITEM(peer, 1);
+    if (!PyUnicode_CheckExact(host) || !PyLong_CheckExact(port)) return;
+    int overflows;
+    long number = PyLong_AsLongAndOverflow(port, &overflows);
+    if (overflows || number < 0 || number > 0xffff) return;
+    self->peer_port = (unsigned short)number;
+    Py_XSETREF(self->peer, Py_NewRef(host));
+}
+
 PyObject *transport_peer(Transport *self, PyObject *ignored)
 {
     if (!address_type || !self->peer) return lacks("a peer");
-    PyObject *host = PySequence_GetItem(self->peer, 0), *port = host ? PySequence_GetItem(self->peer, 1) : NULL;
+    int is_short = PyUnicode_CheckExact(self->peer);
+    PyObject *host = is_short ? Py_NewRef(self->peer) : PySequence_GetItem(self->peer, 0), *port = NULL;
+    if (host) port = is_short ? PyLong_FromLong(self->peer_port) : PySequence_GetItem(self->peer, 1);
     PyTypeObject *type = (PyTypeObject *)address_type;
     PyObject *made = port ? type->tp_alloc(type, 3) : NULL;
     if (!made) {
@@ -276,6 +297,7 @@ static PyObject *new_transport(const Port *port, PyObject *connection, PyObject 
     made->fd = ((Socket *)connection)->fd;
     made->direct = 1;
     fill_transport(made, port->engine, connection, peer);
+    take_peer(made, peer);
     return (PyObject *)made;
 }
 

@@ -13,6 +13,7 @@ PyObject *transport_unregister(Transport *self, PyObject *ignored);
 PyObject *transport_pause(Transport *self, PyObject *ignored);
 PyObject *transport_resume(Transport *self, PyObject *ignored);
 PyObject *transport_peer(Transport *self, PyObject *ignored);
+PyObject *transport_address(Transport *self, void *ignored);
 PyObject *transport_ended(Transport *self, PyObject *ignored);
 PyObject *transport_lose_connection(Transport *self, PyObject *ignored);
 PyObject *transport_lose_write(Transport *self, PyObject *ignored);

@@ -290,9 +290,9 @@ static int begin(PyObject *self, PyObject *server)
 
 static int found_at_once(PyObject *self, PyObject *addresses)
 {
-    PyObject *nothing = PyFloat_FromDouble(0.0);
-    int failed = nothing ? PyObject_SetAttr(OF(reaching, self, exchange), NAMED(resolve_seconds), nothing) : -1;
-    Py_XDECREF(nothing);
+    static PyObject *nothing; /* one for all: an open tunnel keeps it */
+    if (!nothing && !(nothing = PyFloat_FromDouble(0.0))) return -1;
+    int failed = PyObject_SetAttr(OF(reaching, self, exchange), NAMED(resolve_seconds), nothing);
     return failed ? -1 : dial(self, addresses);
 }
 

@@ -12,6 +12,8 @@
 #include "life.h"
 #include <structmember.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -155,10 +157,20 @@ static PyObject *transport_read(Transport *self, PyObject *ignored)
     return done(read_again(self));
 }
 
+/* A peer that is gone already cannot be asked: that is told when it is read. */
+static void hurry_up(Transport *self)
+{
+    int on = 1;
+    if (self->hurry++ == 1) return; /* nothing that was sent before holds the first one back */
+    self->hurry = 0;
+    setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 /* Send octets now; gives -1 with an exception. */
 static int send_now(Transport *self, PyObject *data)
 {
     Py_ssize_t octets = PyBytes_GET_SIZE(data);
+    if (self->hurry) hurry_up(self);
     ssize_t sent = send(self->fd, PyBytes_AS_STRING(data), (size_t)octets, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent == octets) return 0;
     if (sent < 0) {
@@ -237,7 +249,6 @@ static PyMethodDef transport_methods[] = {
 static PyMemberDef transport_members[] = {
     MEMBER("_engine", T_OBJECT_EX, engine),
     MEMBER("_socket", T_OBJECT_EX, socket),
-    MEMBER("_peer", T_OBJECT_EX, peer),
     MEMBER("_out", T_OBJECT_EX, out),
     MEMBER("_held", T_OBJECT_EX, held),
     MEMBER("_producer", T_OBJECT_EX, producer),
@@ -247,6 +258,7 @@ static PyMemberDef transport_members[] = {
     MEMBER("protocol", T_OBJECT_EX, protocol),
     MEMBER("_out_octets", T_PYSSIZET, out_octets),
     MEMBER("_fd", T_INT, fd),
+    MEMBER("_hurry", T_BYTE, hurry),
     MEMBER("_producer_paused", T_BOOL, producer_paused),
     MEMBER("_paused", T_BOOL, paused),
     MEMBER("_readable", T_BOOL, readable),
@@ -339,6 +351,11 @@ static void transport_dealloc(Transport *self)
     Py_DECREF(type);
 }
 
+static PyGetSetDef transport_computed[] = {
+    {"_peer", (getter)transport_address, NULL, "The address and the port on the other side.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot transport_slots[] = {
     {Py_tp_doc, "What is done for each read and write of a socket."},
     {Py_tp_init, transport_init},
@@ -347,6 +364,7 @@ static PyType_Slot transport_slots[] = {
     {Py_tp_dealloc, transport_dealloc},
     {Py_tp_methods, transport_methods},
     {Py_tp_members, transport_members},
+    {Py_tp_getset, transport_computed},
     {0, NULL},
 };
 

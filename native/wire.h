@@ -19,8 +19,12 @@ typedef struct {
     PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
     Py_ssize_t out_octets;
     int fd;
+    /* Where `peer` is but the address of a client, its port: two objects less for each. */
+    unsigned short peer_port;
     /* Whether `socket` is a socket of the kernel; another one is for the twin. */
     char direct;
+    /* Whether small writes are to be sent at once from the second one on; see hurry_up in wire.c. */
+    char hurry;
     char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
 } Transport;
 

@@ -93,10 +93,11 @@ class Books:
         now, record = self._now(), None
         if ended_at_once is not None and self.naming is None and not self.forgotten:
             record = ended_at_once(exchange, now, self._accounts, self._recorded.decided)
-        # A call saved is worth a look: most sites keep names and are discreet about nothing.
-        levels = exchange.in_force.discretion.levels
-        is_plain = self.naming is None and not levels and not self.forgotten
+        is_plain = True
         if record is None:
+            # A call saved is worth a look: most sites keep names and are discreet about nothing.
+            levels = exchange.in_force.discretion.levels
+            is_plain = self.naming is None and not levels and not self.forgotten
             self._count(exchange, now, is_plain)
         try:
             if record is None:

@@ -25,6 +25,7 @@ from corpproxy.exchange.ending import Ending
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.known import Known
 from corpproxy.exchange.limited import Held, told_of
+from corpproxy.http1.fields import NOTHING
 from corpproxy.policy.model import Answer, Decision, Effect
 
 # The last moment that records can write.
@@ -155,7 +156,9 @@ class Recorded:
         if known is None:
             agent = exchange.fields.get(b"user-agent")
             known = self._agents[agent] if agent is not None else ""
-            outline.note("agent", known)
+            # Most sections come once: to note it for nobody takes more than to find it.
+            if outline.known is not NOTHING:
+                outline.note("agent", known)
         return known
 
 

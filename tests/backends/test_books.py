@@ -118,6 +118,13 @@ class EvidenceTests(SynchronousTestCase):
             [self.record(fields=Fields(section)).agent for section in sections], ["curl/8", "Wget/1.2", ""]
         )
 
+    def test_agent_noted(self):
+        """The program is noted with a section that came before, and costs one that comes once no memory."""
+        once, again = (Fields(b"User-Agent: curl/8") for _ in range(2))
+        again.outline.know("who asked", None, 9)
+        self.assertEqual([self.record(fields=fields).agent for fields in (once, again)], ["curl/8"] * 2)
+        self.assertEqual([fields.outline.notes for fields in (once, again)], [{}, {"agent": "curl/8"}])
+
     def test_granted(self):
         """The record says until when a grant lifts what the rule does."""
         granted = replace(GAMES, effect=Effect.ALLOW, granted=MONDAY + 3600)

@@ -19,7 +19,6 @@ CALLS = {
     "accept": 1,
     "socket": 1,
     "connect": 1,
-    "setsockopt": 1,
     "epoll_ctl": 2,
     "recv": 5,
     "send": 3,

@@ -8,7 +8,6 @@ the turn, and brings protocol and transport together when the server has answere
 from __future__ import annotations
 
 from collections.abc import Callable
-from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import TYPE_CHECKING, Any
 
 from corpproxy import twins
@@ -52,13 +51,10 @@ class _Dial(Attempt):
     def _connected(self, connection: Any, events: int) -> None:
         caller, engine = self._caller, self._engine
         assert caller is not None
-        try:
-            connection.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        except OSError:
-            pass  # the server is gone already; that is told when it is read
         protocol = caller.build()
         transport = self._transport = Transport(engine, connection, self._address)
         transport.protocol = protocol
+        transport.hurry_later()
         engine.put(connection.fileno(), transport)
         protocol.makeConnection(transport)
         self._socket = self._transport = self._caller = None

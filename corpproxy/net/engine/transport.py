@@ -85,6 +85,8 @@ class Transport(Life):  # type: ignore[override]
         """Send what waits, as far as the kernel takes it."""
         out = self._out
         assert out is not None
+        if self._hurry:
+            self._hurry_up()
         while out:
             try:
                 if len(out) == 1:
@@ -155,6 +157,10 @@ class Transport(Life):  # type: ignore[override]
         """This pump is told when more can be written."""
         self.leave()
         self._feeder = pump
+        if self._hurry and pump is not None:
+            # It writes without us.
+            self._hurry = 2
+            self._hurry_up()
 
     def fileno(self) -> int:
         """The descriptor, while connected."""
@@ -235,9 +241,14 @@ class Transport(Life):  # type: ignore[override]
         return self._socket
 
     def getTcpNoDelay(self) -> bool:
-        return bool(self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return bool(self._hurry or self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def hurry_later(self) -> None:
+        """As ``setTcpNoDelay(True)``, but the kernel is asked where it makes a difference, if at all."""
+        self._hurry = 1
 
     def setTcpNoDelay(self, enabled: bool) -> None:
+        self._hurry = 0
         self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(enabled))
 
     def getTcpKeepAlive(self) -> bool:

@@ -149,6 +149,7 @@ class EngineTests(InEngine):
         peer.transport.write(b"pong")
         self.assertEqual(client.recv(10), b"pong")
         self.assertEqual(peer.transport.getPeer().port, client.getsockname()[1])
+        self.assertEqual(tuple(peer.transport.getPeer())[1:], client.getsockname())
         self.assertEqual(peer.transport.getHost().port, self.address[1])
 
     @inlineCallbacks
