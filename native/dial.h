@@ -26,14 +26,14 @@ int add_dialling(PyObject *module);
 
 /* Names of members and methods; made once. */
 #define DIAL_NAMES(N)                                                                                                  \
-    N(arrived, "arrived") N(begin, "_begin") N(build, "build") N(call, "_call")                       \
+    N(arrived, "arrived") N(begin, "_begin") N(build, "build")                       \
     N(deadlines, "deadlines") N(dial, "_dial")                      \
     N(dial_in_python, "_dial_one_in_python") N(dial_one, "dial_one")        \
     N(failed, "failed") N(fileno, "fileno") N(limits, "limits") N(look_up, "_look_up")           \
     N(make_connection, "makeConnection") N(not_made, "_not_made") N(not_reached, "not_reached")  \
     N(opened_one, "opened_one") N(opened_tunnel, "opened_tunnel") N(over, "over") N(patience, "patience")              \
     N(pool, "pool") N(reached, "reached") N(refused, "_refused") N(seconds, "seconds")        \
-    N(set_option, "setsockopt") N(option, "getsockopt") N(connect_ex, "connect_ex")                   \
+    N(option, "getsockopt") N(connect_ex, "connect_ex")                   \
     N(timeouts, "timeouts") N(wait, "wait") N(watch, "watch") N(addresses, "addresses") N(connect, "connect")          \
     N(connector, "connector") N(names, "names") N(reactor, "reactor") N(number, "errno") N(in_force, "in_force")       \
     N(connect_ms, "connect_ms") N(resolve_seconds, "resolve_seconds")

@@ -51,7 +51,7 @@ static struct {
     PyObject *outline, *lower, *answers, *keep, *again, *put, *lines;
     PyTypeObject *sections, *request_reader, *response_reader;
     Py_ssize_t fields_section, fields_outline, fields_index;
-    Py_ssize_t sections_keyed, sections_young;
+    Py_ssize_t sections_keyed, sections_young, outline_lines;
     Py_ssize_t request_rest, response_rest;
     Py_ssize_t longest_section;
     int ready;
@@ -100,10 +100,11 @@ static PyObject *make_fields(PyObject *section, PyObject *outline)
 
 static PyObject *make_outline(Py_ssize_t lines)
 {
-    PyObject *number = PyLong_FromSsize_t(lines);
-    if (!number) return NULL;
-    PyObject *outline = PyObject_CallOneArg(twin.outline, number);
-    Py_DECREF(number);
+    PyObject *outline = copy_slots(twin.outline), *number = outline ? PyLong_FromSsize_t(lines) : NULL;
+    if (number)
+        put_slot(outline, twin.outline_lines, number);
+    else
+        Py_CLEAR(outline);
     return outline;
 }
 
@@ -415,6 +416,7 @@ static PyObject *set_twins(PyObject *module, PyObject *args)
     if ((twin.fields_section = offset_of(twin.fields, "section")) < 0 ||
         (twin.fields_outline = offset_of(twin.fields, "outline")) < 0 ||
         (twin.fields_index = offset_of(twin.fields, "_index")) < 0 ||
+        (twin.outline_lines = offset_of(Py_TYPE(twin.outline), "lines")) < 0 ||
         (twin.sections_keyed = offset_of(twin.sections, "_keyed")) < 0 ||
         (twin.sections_young = offset_of(twin.sections, "_young")) < 0 ||
         (twin.request_rest = offset_of(twin.request_reader, "rest")) < 0 ||

@@ -27,7 +27,8 @@ MAX_LABEL = 63
 # What we look at at all: every character of the longest name may take four octets, or be a mapped one.
 MAX_WRITTEN_OCTETS = 2 * 1024
 
-# Hosts remembered as they were written.  A school visits a few ten thousand a day; an entry is 0.3 KiB.
+# Hosts remembered as they were written, but for names of plain labels where the compiled part reads those.
+# A school visits a few ten thousand a day; an entry is 0.3 KiB.
 MAX_REMEMBERED = 32_768
 
 # Letters, digits, hyphens and underscores.  Hyphens at the ends and underscores are no host names by
@@ -52,6 +53,11 @@ def normal_host(written: bytes | str) -> Host:
     """
     if isinstance(written, str):
         written = _encoded(written)
+    if _ordinary is not None:
+        # It is read in the time in which a memory of so many would be asked.
+        ordinary = _ordinary(written)
+        if ordinary is not None:
+            return ordinary
     known = _remembered.get(written)
     if known is not None:
         return known
@@ -89,7 +95,7 @@ def parse_authority(written: bytes) -> tuple[Host, int]:
 
 def _normal(written: bytes) -> Host:
     """Bring a host to its normal form: the ordinary ones fast, the others step by step."""
-    ordinary = _ordinary(written)
+    ordinary = ordinary_in_python(written)
     if ordinary is not None:
         return ordinary
     if len(written) > MAX_WRITTEN_OCTETS:
@@ -107,10 +113,8 @@ def ordinary_in_python(written: bytes) -> Host | None:
     return Host(lower.decode()) if _ORDINARY.fullmatch(lower) and len(lower) <= MAX_NAME else None
 
 
-_ordinary: Callable[[bytes], Host | None]
-if twins.section is None:
-    _ordinary = ordinary_in_python
-else:
+_ordinary: Callable[[bytes], Host | None] | None = None
+if twins.section is not None:
     twins.section.set_host(Host)
     _ordinary = twins.section.host
 

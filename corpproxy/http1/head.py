@@ -383,7 +383,7 @@ if twins.heads is not None:
         RequestHead,
         ResponseHead,
         Fields,
-        Outline,
+        Outline(0),  # the one that others are copied from
         lower_names,
         _answers,
         RequestReader,

@@ -12,6 +12,8 @@ anything but a plain request that is let through, the road begins, and goes on f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -27,7 +29,7 @@ from corpproxy.exchange.refusal import Refusal
 from corpproxy.exchange.road import cut_short, live
 from corpproxy.net.ahead import ask_ahead
 from corpproxy.net.reach import Reaching
-from corpproxy.net.upstream import Upstream, servers
+from corpproxy.net.upstream import Server, Upstream
 from corpproxy.policy.model import Effect
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 # Members of enums that are looked up for every exchange cost more than names of this module.
 _ALLOW, _FORWARD = Effect.ALLOW, Mode.FORWARD
+# As the class would make it, without its Python.
+_server: Callable[[tuple[str, int]], Server] = partial(tuple.__new__, Server)
 
 
 def begin_first(downstream: Downstream, exchange: Exchange) -> None:
@@ -90,7 +94,7 @@ def _send(downstream: Downstream, exchange: Exchange) -> bool:
     proxy.admission.check_person(downstream)
     pool = proxy.pool
     dial, head = request_of(exchange)
-    server = servers[dial.name, destination.port]
+    server = _server((dial.name, destination.port))
     upstream = pool.take(server, decision.safety.addresses)
     if upstream is not None:
         ask_ahead(downstream, upstream, head)

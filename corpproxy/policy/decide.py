@@ -189,7 +189,9 @@ class Policy:
         decision = self._young.get(key)
         if decision is None:
             decision = self._old.get(key) or self._answer(self._find(facts, self._in_force), facts)
-            self._remember(key, decision)
+            if len(self._young) >= REMEMBERED_HALF:
+                self._young, self._old = {}, self._young
+            self._young[key] = decision
         effect = decision.effect
         if effect is _ALLOW or (effect is _BLOCK and not (grants and decision.may_be_overridden)):
             return decision
@@ -352,11 +354,6 @@ class Policy:
             if is_behind:
                 yield number
             is_behind = is_behind or self.rules[number].name == decision.rule
-
-    def _remember(self, key: object, decision: Decision) -> None:
-        if len(self._young) >= REMEMBERED_HALF:
-            self._young, self._old = {}, self._young
-        self._young[key] = decision
 
 
 class _Answer:
