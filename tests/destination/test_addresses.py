@@ -128,10 +128,10 @@ class AddressClassTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """What is remembered is bounded."""
         self.patch(module, "MAX_REMEMBERED", 5)
-        self.patch(module, "_remembered", {})
+        self.patch(module, "remembered", {})
         for i in range(50):
             address_class(f"192.0.2.{i}")
-            self.assertLessEqual(len(module._remembered), 5)
+            self.assertLessEqual(len(module.remembered), 5)
 
     @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
     def test_agrees(self, address: IPv4Address | IPv6Address) -> None:
