@@ -260,7 +260,14 @@ static PyObject *link_lines(PyObject *module, PyObject *args)
     return outcome;
 }
 
+static PyObject *count(PyObject *module, PyObject *lines)
+{
+    if (!PyBytes_CheckExact(lines)) return PyErr_Format(PyExc_TypeError, "lines are octets");
+    return PyLong_FromSsize_t(count_lines(lines));
+}
+
 static PyMethodDef functions[] = {
+    {"count", count, METH_O, "count(lines)\n\nGive how many lines there are in octets: how often a line ends there."},
     {"link", link_lines, METH_VARARGS,
      "link(lines, count, digest, seeds, result, where, url)\n\n"
      "Link a list of lines, or octets in which each line has its end.  Give the linked lines, the count and the digest\n"

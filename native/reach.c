@@ -57,14 +57,14 @@ static int is_begun(PyObject *self)
 
 /* ---- The birth of a connection ---- */
 
-/* What a connection is made with, from the server on; gives -1 with an exception. */
-static int ask_words(PyObject *self, PyObject **words)
+/* What a connection is made with, from the server on; gives -1 with an exception.  Nobody keeps that of a tunnel. */
+static int ask_words(PyObject *self, int pooled, PyObject **words)
 {
     PyObject *proxy = OF(reaching, self, proxy);
     PyObject *in_force = PyObject_GetAttr(OF(reaching, self, exchange), NAMED(in_force));
     if (!in_force) return -1;
     words[0] = Py_NewRef(OF(reaching, self, server));
-    words[1] = PyObject_GetAttr(proxy, NAMED(pool));
+    words[1] = pooled ? PyObject_GetAttr(proxy, NAMED(pool)) : Py_NewRef(Py_None);
     words[2] = words[1] ? PyObject_GetAttr(proxy, NAMED(deadlines)) : NULL;
     words[3] = words[2] ? PyObject_GetAttr(in_force, NAMED(timeouts)) : NULL;
     words[4] = words[3] ? PyObject_GetAttr(in_force, NAMED(limits)) : NULL;
@@ -86,7 +86,7 @@ PyObject *reaching_build(PyObject *self, PyObject *ignored)
     if (!is_begun(self)) return NULL;
     PyObject *words[5] = {NULL};
     int pooled = PyObject_IsTrue(OF(reaching, self, pooled));
-    PyObject *made = pooled < 0 || ask_words(self, words) ? NULL : PyObject_Vectorcall(make_upstream, words, 5, NULL);
+    PyObject *made = pooled < 0 || ask_words(self, pooled, words) ? NULL : PyObject_Vectorcall(make_upstream, words, 5, NULL);
     for (size_t i = 0; i < 5; i++) Py_XDECREF(words[i]);
     if (made && !Py_IS_TYPE(made, upstream_class)) {
         PyErr_SetString(PyExc_TypeError, "this is no connection to a server");

@@ -108,6 +108,11 @@ def link(lines: bytes | Iterable[bytes], head: Head, seeds: bytes) -> tuple[byte
     return link_in_python(lines, head, seeds)
 
 
+def count_lines(lines: bytes) -> int:
+    """Give how many lines there are in octets; `bytes.count` takes as long as it takes to write a record."""
+    return int(twins.chain.count(lines)) if twins.chain is not None else lines.count(b"\n")
+
+
 def link_in_python(lines: Iterable[bytes], head: Head, seeds: bytes) -> tuple[bytes, Head]:
     """Do what :func:`link` does; ``native/chain.c`` is made after it."""
     count, digest = head.count, head.digest

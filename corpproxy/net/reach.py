@@ -131,7 +131,8 @@ class _Reaching:
     def build(self) -> Upstream:
         """Make the protocol of the connection: that of a tunnel holds what comes until somebody takes it."""
         proxy, in_force = self._proxy, self._exchange.in_force
-        made = new_upstream(self._server, proxy.pool, proxy.deadlines, in_force.timeouts, in_force.limits)
+        keeper = proxy.pool if self._pooled else None
+        made = new_upstream(self._server, keeper, proxy.deadlines, in_force.timeouts, in_force.limits)
         if not self._pooled:
             made.await_taker()
         return made

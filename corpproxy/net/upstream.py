@@ -96,7 +96,8 @@ class Upstream(Wire):
     ``sent`` count the octets of the present exchange.  ``reused`` says that it served another one
     before.  ``challenges`` says that the answer asks to sign in the whole connection, ``bound`` that a client
     signed in on it (NTLM, Negotiate): it then belongs to that client's connection alone.
-    ``asker`` waits for the answer to what was asked at ``asked_at``, by the reactor's clock.
+    ``asker`` waits for the answer to what was asked at ``asked_at``, by the reactor's clock.  ``keeper`` is
+    None for the connection of a tunnel, which nobody keeps.
     """
 
     __slots__ = (
@@ -121,7 +122,7 @@ class Upstream(Wire):
     def __init__(
         self,
         server: Server,
-        keeper: Keeper,
+        keeper: Keeper | None,
         deadlines: Deadlines,
         timeouts: Timeouts,
         limits: Limits,
@@ -258,7 +259,8 @@ class Upstream(Wire):
             )
 
     def connectionLost(self, reason: Failure = LOST) -> None:
-        self.keeper.closed(self)
+        if self.keeper is not None:
+            self.keeper.closed(self)
         super().connectionLost(reason)
         if self.sink is self:
             self.sink = GONE
@@ -342,9 +344,10 @@ class Upstream(Wire):
         if self.gone:
             return
         if not whole:
-            self.keeper.closed(self)
+            if self.keeper is not None:
+                self.keeper.closed(self)
             self.abort()
-        elif self.keep and not self.has_unread():
+        elif self.keep and self.keeper is not None and not self.has_unread():
             self.reused = True
             if self.on_hold:
                 self.go_on(UNTAKEN | FULL)
@@ -360,7 +363,8 @@ class Upstream(Wire):
         if self.source is not None:
             self.fed_no_more()
         self.sink = GONE if self.gone else self
-        self.keeper.closed(self)
+        if self.keeper is not None:
+            self.keeper.closed(self)
         self.close()
 
 

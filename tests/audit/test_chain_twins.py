@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy import twins
-from corpproxy.audit.proof import SEED_OCTETS, Head, beginning, link, link_in_python
+from corpproxy.audit.proof import SEED_OCTETS, Head, beginning, count_lines, link, link_in_python
 from corpproxy.audit.record import Record, encode
 from tests.audit.test_proof import FULL, SEGMENT
 from tests.audit.test_record import a_record
@@ -54,6 +54,16 @@ class ChainTwinsTests(SynchronousTestCase):
             self.assertEqual(link(lines, head, seeds), wanted)
             if not any(b"\n" in line for line in lines):
                 self.assertEqual(link(b"".join(line + b"\n" for line in lines), head, seeds), wanted)
+
+    @EXAMPLES
+    @given(st.lists(st.binary(max_size=20), max_size=20).map(b"\n".join))
+    def test_counted(self, lines: bytes) -> None:
+        """A batch has as many lines as ends of lines, compiled or not."""
+        self.assertEqual(count_lines(lines), lines.count(b"\n"))
+
+    def test_no_octets(self) -> None:
+        """What is no octets has no lines to be counted."""
+        self.assertRaises(TypeError, count_lines, "a line\n")
 
     @EXAMPLES
     @given(lines, heads, st.binary(min_size=SEED_OCTETS * 6, max_size=SEED_OCTETS * 6))

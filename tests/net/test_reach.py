@@ -258,7 +258,8 @@ class _ReachTests:
         seeking = self.seek(pooled)
         built = seeking.build()
         in_force = self.exchange.in_force
-        made = Upstream(SERVER, self.pool, self.deadlines, in_force.timeouts, in_force.limits)  # type: ignore[arg-type]
+        keeper: Any = self.pool if pooled else None
+        made = Upstream(SERVER, keeper, self.deadlines, in_force.timeouts, in_force.limits)
         names = [name for one in Upstream.__mro__ for name in getattr(one, "__slots__", ()) if name != "sink"]
         for name in names:
             missing = object()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from corpproxy.audit.proof import SEED_OCTETS, End, Head, Unproven, beginning, link, read
+from corpproxy.audit.proof import SEED_OCTETS, End, Head, Unproven, beginning, count_lines, link, read
 from corpproxy.audit.settings import AuditSettings
 from corpproxy.backends.records.segment_file import PACKED, DamagedSegment, open_segment
 from corpproxy.backends.records.segment_rewrite import hold
@@ -293,7 +293,7 @@ def _chained(lines: bytes, head: Head) -> tuple[bytes, Head]:
 
     A batch that has to be tried again is chained anew: what was written of it is not there any more.
     """
-    return link(lines, head, os.urandom(SEED_OCTETS * lines.count(b"\n")))
+    return link(lines, head, os.urandom(SEED_OCTETS * count_lines(lines)))
 
 
 def _moment(now: float) -> str:
