@@ -114,7 +114,8 @@ class Attempt:
         if connection is None:
             return
         self._engine.leave(connection.fileno())
-        connection.close()
+        # Not now: the next socket would have its number, and what this turn still has to tell of it.
+        self._engine.at_end(connection.close)
         self._tell_soon(problem)
 
     def _tell_soon(self, problem: Exception) -> None:

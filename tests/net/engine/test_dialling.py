@@ -227,6 +227,18 @@ class _DialTests(InEngine):
         yield deferLater(reactor, 0.01)
         self.assertEqual((asked, refusing.closed), ([], True))
 
+    def test_number_of_one_that_is_given_up(self) -> None:
+        """No other socket has its number before the turn is over, which may tell of that number still."""
+        refusing = Refusing(errno.EINPROGRESS)
+        self.without_kernel()
+        dial = self.dial(lambda *kind: refusing)
+        self.engine.leaving = []
+        dial.give_up()
+        self.assertFalse(refusing.closed)
+        self.engine.leaving = None
+        self.engine._run_soon()
+        self.assertTrue(refusing.closed)
+
     def test_stopping(self) -> None:
         """A reactor that stops while it is connected to the server ends the attempt, and says so."""
         refusing = Refusing(errno.EINPROGRESS)
