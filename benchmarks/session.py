@@ -127,7 +127,7 @@ class Session:
                 peer.stop()
 
     def _warm_up(self, bench: Bench, workload: Workload, peers: Sequence[Peer]) -> None:
-        """Let gigabytes move once, unmeasured: whoever is first waits for memory that the machine never used."""
+        """Let gigabytes move once, unmeasured: the first waits for memory that the machine never used."""
         standing = [peer for peer in peers if peer.stands(workload)]
         if workload.kind is Kind.BULK and standing and not self._is_warm:
             self._is_warm = True
