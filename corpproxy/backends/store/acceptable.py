@@ -54,6 +54,8 @@ def _refuse(path: Path, known: int) -> None:
 
 
 def _look(connection: sqlite3.Connection, path: Path, known: int) -> None:
+    # At one moment: a service that begins just now makes its tables and says whose they are.
+    connection.execute("BEGIN")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
