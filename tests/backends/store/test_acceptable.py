@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -53,6 +54,25 @@ class AcceptableTests(SynchronousTestCase):
         refuse_unknown(self.state, in_state_folder(self.state))
         self.make_own()
         refuse_unknown(self.state, in_state_folder(self.state))
+
+    def test_being_made(self) -> None:
+        """A service that makes its tables while another one looks is not taken for another program."""
+        path, to_do = self.state / STORE_FILE, [self.make_own]
+        with closing(sqlite3.connect(path)) as begun:
+            begun.execute("PRAGMA journal_mode=WAL")
+
+        class Slow(sqlite3.Connection):
+            """One between two of whose questions the tables are made."""
+
+            def execute(self, statement: str, *more: object) -> sqlite3.Cursor:
+                if "sqlite_master" in statement and to_do:
+                    to_do.pop()()
+                return super().execute(statement, *more)  # type: ignore[arg-type]
+
+        connect = sqlite3.connect
+        looked = "corpproxy.backends.store.acceptable.sqlite3.connect"
+        with mock.patch(looked, lambda *words, **more: connect(*words, **{"factory": Slow, **more})):
+            refuse_unknown(self.state, in_state_folder(self.state))
 
     def test_first_quotas(self) -> None:
         """So is a file of quotas from before it said whose it is, with what is in it."""
