@@ -183,9 +183,6 @@ MEMBERS(A_MEMBER)
 #undef A_CLASS
 #undef A_MEMBER
 
-/* A member of an object whose class was looked at; borrowed. */
-#define OF(class, object, member) (*slot((object), class##_##member))
-#define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
 #define IS(class, object) ((object) && Py_IS_TYPE((object), class##_class))
 
 /* What reads the head of an answer; the result of an exchange that was forwarded; b"" and "". */
@@ -291,22 +288,6 @@ int leeway_may_begin(PyObject *leeway, PyObject *at);
 int leeway_takes(PyObject *leeway, PyObject *received, PyObject *sent, PyObject *now);
 
 #pragma GCC visibility pop
-
-/* What Python says where a member was never set. */
-static inline int is_set(PyObject *object)
-{
-    if (!object && !PyErr_Occurred()) PyErr_SetString(PyExc_AttributeError, "a member that is not set");
-    return object != NULL;
-}
-
-/* Put the sum of a number and another one into the place of the first. */
-static inline int add_to(PyObject **number, PyObject *more)
-{
-    PyObject *sum = is_set(*number) && is_set(more) ? PyNumber_Add(*number, more) : NULL;
-    if (!sum) return -1;
-    Py_SETREF(*number, sum);
-    return 0;
-}
 
 static inline PyObject *member_of(PyObject *object, PyObject *name)
 {

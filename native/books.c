@@ -266,17 +266,6 @@ static PyObject *ended(PyObject *module, PyObject *const *args, Py_ssize_t many)
 
 /* ---- The module ---- */
 
-static int take_class(PyTypeObject **kept, PyObject *classes, const char *name)
-{
-    PyObject *found = PyDict_GetItemString(classes, name);
-    if (!found || !PyType_Check(found)) {
-        PyErr_Format(PyExc_TypeError, "%s is no class", name);
-        return -1;
-    }
-    Py_XSETREF(*kept, (PyTypeObject *)Py_NewRef(found));
-    return 0;
-}
-
 static PyObject *set_twins(PyObject *module, PyObject *args)
 {
     PyObject *classes, *forwarded, *tunnelled, *closed, *writes;

@@ -116,9 +116,6 @@ MEMBERS(A_MEMBER)
 #undef A_CLASS
 #undef A_MEMBER
 
-/* A member of an object whose class was looked at; borrowed. */
-#define OF(class, object, member) (*slot((object), class##_##member))
-#define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
 #define IS(class, object) ((object) && Py_IS_TYPE((object), class##_class))
 
 /* Whether the account of an exchange can be counted here: all is there, and as it always is. */

@@ -35,10 +35,6 @@ static PyObject *classes_of, *written_of; /* what is remembered of addresses: th
 MEMBERS(A_MEMBER)
 #undef A_MEMBER
 
-/* A member of an object whose class was looked at; borrowed. */
-#define OF(class, object, member) (*slot((object), class##_##member))
-#define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
-
 int is_reaching(PyObject *caller)
 {
     return reaching_class && PyObject_TypeCheck(caller, reaching_class);
@@ -334,17 +330,6 @@ PyType_Spec reaching_spec = {
 
 /* ---- The classes in Python ---- */
 
-static int take_class(PyObject *classes, const char *name, PyTypeObject **kept)
-{
-    PyObject *type = PyDict_GetItemString(classes, name);
-    if (!type || !PyType_Check(type)) {
-        PyErr_Format(PyExc_TypeError, "no class %s", name);
-        return -1;
-    }
-    Py_XSETREF(*kept, (PyTypeObject *)Py_NewRef(type));
-    return 0;
-}
-
 /* set_reaching(classes, upstream, waiting, kinds, recorded) */
 PyObject *set_reaching(PyObject *module, PyObject *args)
 {
@@ -353,8 +338,8 @@ PyObject *set_reaching(PyObject *module, PyObject *args)
                           &PyDict_Type, &recorded))
         return NULL;
     if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return NULL;
-    if (take_class(classes, "reaching", &reaching_class) || take_class(classes, "host", &host_class) ||
-        take_class(classes, "upstream", &upstream_class))
+    if (take_class(&reaching_class, classes, "reaching") || take_class(&host_class, classes, "host") ||
+        take_class(&upstream_class, classes, "upstream"))
         return NULL;
 #define FIND(class, member, text)                                                                                      \
     if ((class##_##member = offset_of(class##_class, text)) < 0) return NULL;

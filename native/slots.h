@@ -22,6 +22,38 @@ static inline void put_slot(PyObject *object, Py_ssize_t offset, PyObject *value
     Py_XDECREF(before);
 }
 
+/* A member of an object whose class was looked at, borrowed; what is put there is taken over. */
+#define OF(class, object, member) (*slot((object), class##_##member))
+#define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
+
+/* What Python says where a member was never set. */
+static inline int is_set(PyObject *object)
+{
+    if (!object && !PyErr_Occurred()) PyErr_SetString(PyExc_AttributeError, "a member that is not set");
+    return object != NULL;
+}
+
+/* Put the sum of a number and another one into the place of the first. */
+static inline int add_to(PyObject **number, PyObject *more)
+{
+    PyObject *sum = is_set(*number) && is_set(more) ? PyNumber_Add(*number, more) : NULL;
+    if (!sum) return -1;
+    Py_SETREF(*number, sum);
+    return 0;
+}
+
+/* Take a class out of those that Python tells, by its name there. */
+static inline int take_class(PyTypeObject **kept, PyObject *classes, const char *name)
+{
+    PyObject *found = PyDict_GetItemString(classes, name);
+    if (!found || !PyType_Check(found)) {
+        PyErr_Format(PyExc_TypeError, "%s is no class", name);
+        return -1;
+    }
+    Py_XSETREF(*kept, (PyTypeObject *)Py_NewRef(found));
+    return 0;
+}
+
 /* Where instances of a class keep a member of its __slots__; -1 with an exception where it has none. */
 static inline Py_ssize_t offset_of(PyTypeObject *type, const char *name)
 {

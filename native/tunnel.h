@@ -71,9 +71,6 @@ MEMBERS(A_MEMBER)
 #undef A_CLASS
 #undef A_MEMBER
 
-/* A member of an object whose class was looked at; borrowed. */
-#define OF(class, object, member) (*slot((object), class##_##member))
-#define PUT(class, object, member, value) put_slot((object), class##_##member, (value))
 #define IS(class, object) ((object) && Py_IS_TYPE((object), class##_class))
 
 /* Names of members and methods; made once. */
@@ -137,21 +134,6 @@ extern PyType_Spec opening_spec;
 PyObject *set_opening(PyObject *module, PyObject *args);
 
 #pragma GCC visibility pop
-
-static inline int is_set(PyObject *object)
-{
-    if (!object && !PyErr_Occurred()) PyErr_SetString(PyExc_AttributeError, "a member that is not set");
-    return object != NULL;
-}
-
-/* Put the sum of a number and another one into the place of the first. */
-static inline int add_to(PyObject **number, PyObject *more)
-{
-    PyObject *sum = is_set(*number) && is_set(more) ? PyNumber_Add(*number, more) : NULL;
-    if (!sum) return -1;
-    Py_SETREF(*number, sum);
-    return 0;
-}
 
 /* Call a method of an object that somebody may let go meanwhile. */
 static inline int call_method(PyObject *object, PyObject *name, PyObject *word)

@@ -260,8 +260,14 @@ def set_twins(downstream: type[Downstream]) -> None:
 
 
 def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
-    """Tell a compiled twin which classes there are."""
-    classes = {
+    """Tell a compiled twin which classes there are, and what of Python it calls and gives."""
+    response = twins.heads.response if twins.heads else _none
+    twin.set_twins(_classes(downstream), response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
+    twin.set_objects(_objects())
+
+
+def _classes(downstream: type[Downstream]) -> dict[str, type]:
+    return {
         "downstream": downstream,
         "upstream": Upstream,
         "exchange": Exchange,
@@ -293,9 +299,10 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "identity": Identity,
         "recipe": Recipe,
     }
-    response = twins.heads.response if twins.heads else _none
-    twin.set_twins(classes, response, _FORWARDED, PIECE_OCTETS, BURST_SECONDS)
-    objects = {
+
+
+def _objects() -> dict[str, object]:
+    return {
         "dial_host": dial_host,
         "go_in_python": go_in_python,
         "gone": GONE,
@@ -310,7 +317,6 @@ def tell_twin(twin: ModuleType, downstream: type[Downstream]) -> None:
         "servers": servers,
         "wire_lost": Wire.connectionLost,
     }
-    twin.set_objects(objects)
 
 
 def _none(*_: object) -> None:
