@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,11 +75,14 @@ class SqliteFile(Database):
         try:
             with transaction(self._connection):
                 found = work(self._connection, self._terms)
-            # The system has the pages of the file at hand; two megabytes of them are not kept here, too.
-            self._connection.execute("PRAGMA shrink_memory")
         except BaseException:
+            # What it learnt of numbers was taken back with it.
             self._terms.forget()
             raise
+        # The system has the pages of the file at hand; two megabytes are not kept here, too.  The work
+        # is done: whoever heard of a failure now would have it done once more.
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA shrink_memory")
         if forgets:
             self._terms.forget()
         return found

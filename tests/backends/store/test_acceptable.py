@@ -73,6 +73,7 @@ class AcceptableTests(SynchronousTestCase):
         looked = "corpproxy.backends.store.acceptable.sqlite3.connect"
         with mock.patch(looked, lambda *words, **more: connect(*words, **{"factory": Slow, **more})):
             refuse_unknown(self.state, in_state_folder(self.state))
+        self.assertEqual(to_do, [], "they were made meanwhile")
 
     def test_first_quotas(self) -> None:
         """So is a file of quotas from before it said whose it is, with what is in it."""

@@ -39,6 +39,23 @@ class TroubleTests(FileTestCase):
         self.file.add_usage(batch)
         self.assertEqual(self.ask()[0], ("amir", 2000 * 300, 2000 * 5000, 4000))
 
+    def test_memory_is_not_given_back(self) -> None:
+        """A batch that is in is not told as failed, and so not counted twice, for what comes after it."""
+        self.file.add_usage([BETH])
+        asked: list[str] = []
+
+        def judge(action: int, first: str | None, *more: str | None) -> int:
+            if action != sqlite3.SQLITE_PRAGMA or first != "shrink_memory":
+                return sqlite3.SQLITE_OK
+            asked.append(first)
+            return sqlite3.SQLITE_DENY
+
+        self.file._connection.set_authorizer(judge)
+        self.file.add_usage([BETH])
+        self.assertEqual(asked, ["shrink_memory"])
+        self.file._connection.set_authorizer(None)
+        self.assertEqual(self.ask(), [("beth", 200, 1800, 2)])
+
     def test_locked(self) -> None:
         """A lock that another program holds refuses the batch, and nothing of it is in."""
         self.file.add_usage([BETH])
