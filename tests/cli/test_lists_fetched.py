@@ -102,7 +102,9 @@ class FetchedListsTests(FetchedCase):
             _, out, _ = self.lists("status")
             self.assertRegex(out, r"(?m)^fun .* taken +being fetched, for 2 minutes +CC BY$")
             (told,) = json.loads(self.lists("status", "--json")[1])
-            self.assertAlmostEqual(told["fetching_seconds"], 130, delta=20)
+            # At least what had passed, and however long this machine took to come here.
+            self.assertGreaterEqual(told["fetching_seconds"], 130)
+            self.assertLess(told["fetching_seconds"], 190)
 
     def test_status_of_removed(self):
         """What is left of a list that is gone from the policy is told, with what becomes of it."""
