@@ -140,6 +140,7 @@ LINT_EXTRAS := [tests,lint]
 
 define install
 $(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.$(1)'
+@cat build/left-out.txt 2>/dev/null || true
 @touch $@
 endef
 
@@ -162,6 +163,7 @@ $(ENV)/docs.stamp: $(SOURCES) | $(BIN)/python
 # All of it in one go, which is quicker than one after the other.
 environment: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[tests,lint,docs]'
+	@cat build/left-out.txt 2>/dev/null || true
 	@touch $(ENV)/run.stamp $(ENV)/test.stamp $(ENV)/lint.stamp $(ENV)/docs.stamp
 
 # undici is the HTTP client of Node; without npm its tests skip.
