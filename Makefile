@@ -24,7 +24,7 @@ OUTSIDE := tests.backends tests.benchmarks tests.foreign
 PARTS := $(filter-out tests.service tests.loopback tests.supervisor $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
-TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.audit.test_proof tests.audit.test_chain_twins tests.backends.test_books tests.backends.test_alike tests.backends.test_at_once tests.admin.test_telemetry tests.test_born tests.destination tests.http1 tests.preface tests.net tests.exchange tests.hostile
+TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.backends.people.test_recognition tests.audit.test_proof tests.audit.test_chain_twins tests.backends.test_books tests.backends.test_alike tests.backends.test_at_once tests.admin.test_telemetry tests.test_born tests.destination tests.http1 tests.preface tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 # A start compiles all our modules anew, a quarter of a second, where this is set: tests start many processes.

@@ -106,7 +106,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 setup(
     cmdclass={"build_ext": BuildParts, "build_py": BuildPackage},
     ext_modules=[
-        part("ahead", "admission", "answer", "begin", "leeway", "open", "over"),
+        part("ahead", "admission", "answer", "begin", "leeway", "open", "over", "recognition"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("books", "account", "figures", "moment"),
         part("born"),
