@@ -161,7 +161,7 @@ class Limiting:
         self._downstream.proxy.counter.end(account)
         for pace, moved in zip(self._paces, (account.sent, account.received), strict=True):
             if pace is not None:
-                pace.charge(moved)
+                pace.settle(moved)
                 self._note(pace)
                 self._seconds += pace.waited()
                 pace.leave()

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.common import Ledgered, Moved, NodeAsked, NodeLent
-from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.ledger import Usage, in_columns
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
@@ -44,7 +44,7 @@ class DistantStore:
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Store a batch of sums: all of it, or nothing."""
         self._number += 1
-        return _stored(self._link.ask(Book, tuple(batch), number=self._number))
+        return _stored(self._link.ask(Book, in_columns(batch), number=self._number))
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant."""
