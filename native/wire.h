@@ -81,6 +81,8 @@ PyObject *set_ends(PyObject *module, PyObject *const *words, Py_ssize_t many);
 /* See sides.c. */
 int add_sides(PyObject *module);
 PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many);
+/* The connection is gone, for a reason, NULL for none that broke anything. */
+int side_lost(PyObject *self, PyObject *reason);
 
 static inline int is_there(PyObject *object)
 {
