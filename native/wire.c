@@ -453,7 +453,7 @@ static int add_transport(PyObject *module)
         if (!socket_type) return -1;
     }
     if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
-    return add_engine(module) || add_life(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
+    return add_engine(module) || add_life(module) || add_accept(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)
