@@ -70,8 +70,12 @@ class DistantStore:
         """Reports are made where the store is."""
         return fail(StoreError("store-missing", "usage is asked of the supervisor"))
 
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+    def erase(self, erasure: Erasure) -> Deferred[list[Reached]]:
         """What is to be forgotten is forgotten where the store is."""
+        return fail(StoreError("store-missing", "erasing is for the supervisor"))
+
+    def concerned(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """What would be forgotten is counted where the store is."""
         return fail(StoreError("store-missing", "erasing is for the supervisor"))
 
     def drop_usage_before(self, moment: float) -> Deferred[int]:
