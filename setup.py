@@ -32,7 +32,7 @@ setup(
     ext_modules=[
         part("ahead", "admission", "answer", "begin", "leeway", "open", "over"),
         part("apr1", "lanes", libraries=("crypto", "m")),
-        part("books", "account", "figures", "moment"),
+        part("books", "account", "blank", "figures", "lines", "moment"),
         part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
