@@ -18,6 +18,7 @@ from corpproxy.backends.lists.shelf import STATE_FILE, Shelf, ShelfState
 from corpproxy.backends.state_folder import POLICIES_FOLDER
 from corpproxy.backends.store.aside import ENDINGS, asides
 from corpproxy.backends.store.quota_file import QUOTA_FILE
+from corpproxy.counted import counted
 from corpproxy.destination.brake import Findings
 from corpproxy.destination.fetched_place import LISTS_FOLDER
 
@@ -89,10 +90,9 @@ def _policies(state: Path, erasure: Erasure) -> Iterator[Reached]:
     folder = state / POLICIES_FOLDER
     named = [one for one in sorted(folder.glob("*")) if any(_names(path, erasure) for path in one.glob("*"))]
     if named:
-        said = (
-            f"{len(named)} kept versions of the policy name it; they go when no record cites them, "
-            "'corpproxy policy list' shows them"
-        )
+        one = "kept version of the policy names it; it goes when no record cites it"
+        many = "kept versions of the policy name it; they go when no record cites them"
+        said = f"{counted(len(named), one, many)}, see 'corpproxy policy list'"
         yield Reached("policies", 0, is_reached=False, said=said)
 
 

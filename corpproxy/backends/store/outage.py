@@ -274,7 +274,7 @@ class PatientDatabase(Database):
         )
         if before.is_away:
             log.warn(
-                "The database answers again after {seconds:.0f} seconds; what waited goes in.",
+                "The database answers again after {seconds:.0f} s; what waited goes in.",
                 seconds=self._now() - before.since,
             )
 
