@@ -1,9 +1,9 @@
 """
 The sheet: records on their way to the disk, in the order in which they came.
 
-Records stand on it as lines, as :func:`corpproxy.audit.record.encode` writes them.  Those that came as records
-are encoded together, which costs a third of encoding each for itself; the compiled twin of the books writes
-most of them as lines at once, without a record (``native/blank.c``).
+Records stand on it as lines, as :func:`corpproxy.audit.record.encode` writes them.  Those that came as
+records are encoded together, which costs a third of encoding each for itself; the compiled twin of the books
+writes most of them as lines at once, without a record (``native/blank.c``).
 """
 
 from __future__ import annotations

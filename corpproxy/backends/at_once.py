@@ -2,10 +2,10 @@
 The books of what went as nearly all go, kept at one go by the compiled twin (``native/books.c``).
 
 What it takes is an exchange, or a tunnel, of which the record of one like it is known, or of which only the
-decision came before (`corpproxy.backends.alike`).  Of the former it writes the line at once, without a record,
-where the writer has a sheet for lines (`corpproxy.audit.sheet`).  Everything else it leaves to the twins in
-Python, which say what is right: `corpproxy.backends.books`, `counted`, `recorded`, and `Accounts`; it has done
-nothing then.
+decision came before (`corpproxy.backends.alike`).  Of the former it writes the line at once, without a
+record, where the writer has a sheet for lines (`corpproxy.audit.sheet`).  Everything else it leaves to the
+twins in Python, which say what is right: `corpproxy.backends.books`, `counted`, `recorded`, and `Accounts`;
+it has done nothing then.
 """
 
 from __future__ import annotations

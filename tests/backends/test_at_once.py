@@ -65,7 +65,10 @@ odd = st.sampled_from(
 
 
 # What is the same in exchanges that are like one another.
-ALIKE = ("in_force", "listener", "client", "method", "identity", "decision", "fields")
+ALIKE = (
+    *("in_force", "listener", "client", "method", "identity", "decision", "fields", "phase", "failure"),
+    *("address_classes", "addresses", "countries", "asns"),
+)
 
 
 @st.composite
