@@ -307,5 +307,6 @@ int add_dialling(PyObject *module)
     DIAL_NAMES(KEEP)
 #undef KEEP
     return add_type(module, &patience_spec, &patience_type) || add_type(module, &dial_spec, &dial_type) ||
-           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type);
+           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type) ||
+           add_type(module, &server_end_spec, NULL);
 }

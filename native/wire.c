@@ -409,14 +409,14 @@ static PyMethodDef functions[] = {
      "set_ends(class, reason, classes)\n\nSay what addresses are, why a connection ends that does not break, and of which\n"
      "classes protocols hear that their peer sends no more."},
     {"set_side", (PyCFunction)(void (*)(void))set_side, METH_FASTCALL,
-     "set_side(class, reason, seconds)\n\nSay where members of a wire lie, why it ends that does not break, and how long\n"
-     "one that was closed may linger."},
+     "set_side(class, deadlines, clean, reason, seconds, gone)\n\nSay where members of a wire lie, why it ends that does\n"
+     "not break, how long one that was closed may linger, and what the sink of one that is gone is."},
     {"set_dial", set_dial, METH_VARARGS,
      "set_dial(dial, transport, places)\n\nSay of which classes attempts and transports are made, and how many\n"
      "places are remembered."},
     {"set_reaching", set_reaching, METH_VARARGS,
-     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, what makes connections\n"
-     "and what holds for them, and what is remembered of addresses."},
+     "set_reaching(classes, upstream, kinds, recorded, gone)\n\nSay which classes there are, what makes connections, what\n"
+     "is remembered of addresses, and what the sink of a connection that is gone is."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -453,7 +453,7 @@ static int add_transport(PyObject *module)
         if (!socket_type) return -1;
     }
     if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
-    return add_engine(module) || add_life(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
+    return add_engine(module) || add_life(module) || add_accept(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)

@@ -39,7 +39,8 @@ extern PyType_Spec socket_spec;
 
 /* See `functions` of wire.c. */
 PyObject *set_socket(PyObject *module, PyObject *type);
-PyObject *accept_one(PyObject *module, PyObject *listening);
+/* A socket of a descriptor, which it takes over. */
+PyObject *new_socket(int fd, int family);
 void close_own(Socket *self);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
 PyObject *stream_socket(int family);
@@ -75,12 +76,18 @@ int engine_at_end(PyObject *engine, PyObject *who, enum deed deed);
 int add_life(PyObject *module);
 int do_deed(PyObject *transport, enum deed deed);
 PyObject *name_of_deed(PyObject *transport, enum deed deed);
-PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many);
 PyObject *set_ends(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+/* See accept.c. */
+int add_accept(PyObject *module);
+PyObject *accept_one(PyObject *module, PyObject *listening);
+PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many);
 
 /* See sides.c. */
 int add_sides(PyObject *module);
 PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many);
+/* The connection is gone, for a reason, NULL for none that broke anything. */
+int side_lost(PyObject *self, PyObject *reason);
 
 static inline int is_there(PyObject *object)
 {

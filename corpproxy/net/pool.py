@@ -54,6 +54,19 @@ class Pool:
     ``used`` gives the share of this process's descriptors that are in use.
     """
 
+    __slots__ = (
+        "_clock",
+        "_dialling",
+        "_kept",
+        "_lines",
+        "_most",
+        "_used",
+        "limits",
+        "opened",
+        "reused",
+        "wait_seconds",
+    )
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -67,6 +80,8 @@ class Pool:
         self.wait_seconds = wait_seconds
         self._lines: dict[Server, _Line] = {}
         self._kept: OrderedDict[Upstream, None] = OrderedDict()
+        # What is kept on any machine; more than that makes room for what is used.
+        self._most = MAX_KEPT
         self._dialling: dict[Server, int] = {}
         self.reused = 0
         self.opened = 0
@@ -127,9 +142,13 @@ class Pool:
         self.closed(upstream)
 
     def opened_tunnel(self) -> None:
-        """A connection was made that never comes here: that of a tunnel, which its client alone may have."""
+        """
+        A connection was made that never comes here: that of a tunnel, which its client alone may have.
+
+        ``native/reach.c`` does it as well.
+        """
         self.opened += 1
-        if len(self._kept) > MAX_KEPT:
+        if len(self._kept) > self._most:
             self._make_room()
 
     def opened_one(self, upstream: Upstream) -> None:
@@ -140,7 +159,7 @@ class Pool:
         if line is None:
             line = self._lines[upstream.server] = _Line()
         line.open.add(upstream)
-        if len(self._kept) > MAX_KEPT:
+        if len(self._kept) > self._most:
             self._make_room()
 
     def dialled_in_vain(self, server: Server) -> None:
@@ -186,12 +205,12 @@ class Pool:
     @property
     def _is_full(self) -> bool:
         kept = len(self._kept)
-        return kept >= MAX_KEPT and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
+        return kept >= self._most and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
 
     def _make_room(self) -> None:
         """Connections that are used need the descriptors of those that are kept: two go for each."""
         for _ in range(2):
-            if len(self._kept) > MAX_KEPT and self._used() >= CROWDED_SHARE:
+            if len(self._kept) > self._most and self._used() >= CROWDED_SHARE:
                 next(iter(self._kept)).discard()
 
     def _forget(self, line: _Line, upstream: Upstream) -> Upstream:

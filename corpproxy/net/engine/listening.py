@@ -26,7 +26,11 @@ _NO_ROOM = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
 class EnginePort:
-    """Takes connections from a listening socket and gives each a protocol of the factory."""
+    """
+    Takes connections from a listening socket and gives each a protocol of the factory.
+
+    One that need not know who comes has ``fresh``, which makes a protocol without being told.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class EnginePort:
         self._engine = engine
         self._socket = listening
         self._factory = factory
+        self._fresh: Callable[[], Any] | None = getattr(factory, "fresh", None)
         self._fd = listening.fileno()
         self._open = True
         factory.doStart()
@@ -52,7 +57,7 @@ class EnginePort:
             twins.wire.serve(self, Transport, MAX_ACCEPTS)
 
     def _serve(self) -> None:
-        """Give each connection that waits a transport and a protocol; ``native/life.c`` is made after it."""
+        """Give each connection that waits a transport and a protocol; ``native/accept.c`` is its twin."""
         for _ in range(MAX_ACCEPTS):
             try:
                 taken = self._accept(self._socket)
@@ -62,7 +67,7 @@ class EnginePort:
             if taken is None:
                 return
             connection, peer = taken
-            protocol = self._factory.buildProtocol(peer)
+            protocol = self._factory.buildProtocol(peer) if self._fresh is None else self._fresh()
             if protocol is None:
                 connection.close()
             else:
