@@ -108,7 +108,7 @@ setup(
     ext_modules=[
         part("ahead", "admission", "answer", "begin", "clients", "leeway", "open", "over", "recognition"),
         part("apr1", "lanes", libraries=("crypto", "m")),
-        part("books", "account", "figures", "moment"),
+        part("books", "account", "blank", "figures", "lines", "moment"),
         part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),

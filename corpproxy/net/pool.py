@@ -7,6 +7,7 @@ client signed in on it.  An exchange that finds its server at the bound waits it
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
@@ -31,6 +32,8 @@ KEPT_AT_LEAST_SECONDS = 30.0
 # which on these go for what is used.  Between the two nothing is closed, or each that comes would close one.
 ROOM_SHARE = 0.75
 CROWDED_SHARE = 0.875
+# Of few descriptors no more are kept: clients, who come by none of the ways above, need some, too.
+KEPT_SHARE = 0.25
 
 Turn = Deferred[Upstream | None]
 
@@ -51,10 +54,11 @@ class Pool:
     """
     Keeps connections between exchanges; ``reused`` and ``opened`` count for the metrics.
 
-    ``used`` gives the share of this process's descriptors that are in use.
+    ``used`` gives the share of this process's ``descriptors`` that are in use.
     """
 
     __slots__ = (
+        "_at_most",
         "_clock",
         "_dialling",
         "_kept",
@@ -73,6 +77,7 @@ class Pool:
         limits: ConnectionLimits,
         wait_seconds: float,
         used: Callable[[], float] = lambda: 1.0,
+        descriptors: float = math.inf,
     ) -> None:
         self._clock = clock
         self._used = used
@@ -81,7 +86,8 @@ class Pool:
         self._lines: dict[Server, _Line] = {}
         self._kept: OrderedDict[Upstream, None] = OrderedDict()
         # What is kept on any machine; more than that makes room for what is used.
-        self._most = MAX_KEPT
+        share = max(1.0, descriptors * KEPT_SHARE)
+        self._most, self._at_most = int(min(MAX_KEPT, share)), int(min(MOST_KEPT, share))
         self._dialling: dict[Server, int] = {}
         self.reused = 0
         self.opened = 0
@@ -205,7 +211,7 @@ class Pool:
     @property
     def _is_full(self) -> bool:
         kept = len(self._kept)
-        return kept >= self._most and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
+        return kept >= self._most and (kept >= self._at_most or self._used() >= ROOM_SHARE)
 
     def _make_room(self) -> None:
         """Connections that are used need the descriptors of those that are kept: two go for each."""

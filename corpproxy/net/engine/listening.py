@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 from collections.abc import Callable
@@ -22,6 +23,8 @@ log = Logger()
 MAX_ACCEPTS = 64
 # Without descriptors, accepting again at once would only burn the processor.
 PAUSE_SECONDS = 0.1
+# And to say so each time would fill the log.
+SAID_SECONDS = 60.0
 _NO_ROOM = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
@@ -46,6 +49,7 @@ class EnginePort:
         self._fresh: Callable[[], Any] | None = getattr(factory, "fresh", None)
         self._fd = listening.fileno()
         self._open = True
+        self._said_at = -math.inf
         factory.doStart()
         self._watch()
 
@@ -109,11 +113,13 @@ class EnginePort:
         self._engine.join(self._fd, self, select.EPOLLIN)
 
     def _rest(self, problem: OSError) -> None:
-        log.critical(
-            "no connection can be accepted: {problem}; raise the limit of open files", problem=str(problem)
-        )
+        reactor = self._engine.reactor
+        if reactor.seconds() - self._said_at >= SAID_SECONDS:
+            self._said_at = reactor.seconds()
+            said = "no connection can be accepted: {problem}; raise the limit of open files"
+            log.critical(said, problem=str(problem))
         self._engine.pause(self._fd)
-        self._engine.reactor.callLater(PAUSE_SECONDS, self._again)
+        reactor.callLater(PAUSE_SECONDS, self._again)
 
     def _again(self) -> None:
         if self._open:
