@@ -124,6 +124,8 @@ setup(
             "dialler",
             "engine",
             "life",
+            "names",
+            "ours",
             "patience",
             "reach",
             "sides",

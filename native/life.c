@@ -45,7 +45,7 @@ PyObject *transport_start(Transport *self, PyObject *protocol)
     if (!self->engine) return lacks("an engine");
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     if (engine_join(self->engine, self->fd, (PyObject *)self)) return NULL;
-    return done(tell(protocol, name_make_connection, (PyObject *)self));
+    return done(tell_of_transport(protocol, name_make_connection, (PyObject *)self));
 }
 
 PyObject *transport_register(Transport *self, PyObject *const *words, Py_ssize_t many, PyObject *names)

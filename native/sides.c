@@ -93,16 +93,38 @@ static int tell_transport(PyObject *self, PyObject *name)
 
 /* ---- What comes ---- */
 
+static int begin_with(PyObject *self, PyObject *transport)
+{
+    if (!is_wire(self)) return -1;
+    SET(self, transport, transport);
+    return tell(self, name_connection_made, NULL);
+}
+
 static PyObject *side_make_connection(PyObject *self, PyObject *transport)
 {
-    if (!is_wire(self)) return NULL;
-    SET(self, transport, transport);
-    return done(tell(self, name_connection_made, NULL));
+    return done(begin_with(self, transport));
 }
 
 static PyObject *side_data_received(PyObject *self, PyObject *data)
 {
     return done(tell_sink(self, name_octets, data));
+}
+
+int tell_of_transport(PyObject *protocol, PyObject *name, PyObject *transport)
+{
+    static Seen seen;
+    if (!is_ours(protocol, name, side_make_connection, &seen)) return tell(protocol, name, transport);
+    return begin_with(protocol, transport);
+}
+
+int tell_of_octets(PyObject *protocol, PyObject *name, PyObject *octets)
+{
+    static Seen seen;
+    if (!is_ours(protocol, name, side_data_received, &seen)) return tell(protocol, name, octets);
+    Py_INCREF(protocol);
+    int told = tell_sink(protocol, name_octets, octets);
+    Py_DECREF(protocol);
+    return told;
 }
 
 static PyObject *side_read_lost(PyObject *self, PyObject *ignored)
