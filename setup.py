@@ -106,9 +106,9 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 setup(
     cmdclass={"build_ext": BuildParts, "build_py": BuildPackage},
     ext_modules=[
-        part("ahead", "admission", "answer", "begin", "leeway", "open", "over", "recognition"),
+        part("ahead", "admission", "answer", "begin", "clients", "leeway", "open", "over", "recognition"),
         part("apr1", "lanes", libraries=("crypto", "m")),
-        part("books", "account", "figures", "moment"),
+        part("books", "account", "blank", "figures", "lines", "moment"),
         part("born"),
         part("chain", libraries=("crypto",)),
         part("heads", "digest"),
@@ -117,6 +117,20 @@ setup(
         part("road"),
         part("section", "target"),
         part("tunnel", "join", "opening"),
-        part("wire", "dial", "dialler", "engine", "life", "patience", "reach", "sides", "sockets", "turn"),
+        part(
+            "wire",
+            "accept",
+            "dial",
+            "dialler",
+            "engine",
+            "life",
+            "names",
+            "ours",
+            "patience",
+            "reach",
+            "sides",
+            "sockets",
+            "turn",
+        ),
     ],
 )

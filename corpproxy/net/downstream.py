@@ -27,6 +27,7 @@ from corpproxy.net.held import Held
 from corpproxy.net.over import Over
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
+from corpproxy.net.tunnel_ahead import TunnelAhead
 from corpproxy.net.upload import Upload
 from corpproxy.net.wire import UNTAKEN
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
-    from corpproxy.net.tunnel_ahead import TunnelAhead
     from corpproxy.net.upstream import Upstream
 
 log = Logger()
@@ -109,10 +109,12 @@ class Downstream(Over):
             self.abort()
         elif self.when_late is not None:
             self.when_late()
+        elif isinstance(self.sink, TunnelAhead):
+            self.sink.late()
         elif self.is_busy:
             self._late()
         elif self.pending:
-            message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
+            message = f"the request was not complete after {self.timeouts.head:g} s"
             self._refuse(ProtocolError("head-timeout", message, status=408), self.pending)
         else:
             self.close()
