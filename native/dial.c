@@ -108,9 +108,18 @@ static int tell_refused(Dial *self, int number)
     return failed;
 }
 
+/* Whether it was begun, and knows who dials where; else an exception says so. */
+static int is_begun(const Dial *self)
+{
+    if (self->engine && self->address) return 1;
+    PyErr_SetString(PyExc_AttributeError, "this attempt has not begun");
+    return 0;
+}
+
 static int connect_now(Dial *self)
 {
     if (!is_there(self->socket)) return 0; /* it was given up in the same turn */
+    if (!is_begun(self)) return -1;
     PyObject *connection = Py_NewRef(self->socket);
     int number, failed = begin_to_connect(connection, self->address, &number);
     if (!failed) {
@@ -205,6 +214,7 @@ int dial_happened(PyObject *attempt, unsigned long events)
 {
     Dial *self = (Dial *)attempt;
     if (!is_there(self->socket)) return 0;
+    if (!is_begun(self)) return -1;
     PyObject *connection = Py_NewRef(self->socket);
     /* The kernel says so when it failed, or when the server closed at once. */
     int number = 0, failed = events & ENDING ? outcome_of(connection, &number) : 0;

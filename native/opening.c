@@ -126,8 +126,17 @@ static int take_first(PyObject *self, PyObject *data)
     return join_now(self, downstream, exchange) ? -1 : 1;
 }
 
+/* Whether the members lie where they are looked for. */
+static int is_opening(PyObject *self)
+{
+    if (opening_class && PyObject_TypeCheck(self, opening_class)) return 1;
+    PyErr_SetString(PyExc_TypeError, "this opens no tunnel");
+    return 0;
+}
+
 static PyObject *opening_octets(PyObject *self, PyObject *data)
 {
+    if (!is_opening(self)) return NULL;
     Py_INCREF(self);
     PyObject *downstream = Py_XNewRef(OF(opening, self, downstream)), *exchange = Py_XNewRef(OF(opening, self, exchange));
     int taken = take_first(self, data);
@@ -171,6 +180,7 @@ static int reached(PyObject *self, PyObject *upstream, PyObject *downstream, PyO
 static PyObject *opening_reached(PyObject *self, PyObject *upstream)
 {
     PyObject *told;
+    if (!is_opening(self)) return NULL;
     Py_INCREF(self);
     if (as_dialled(self, upstream)) {
         PyObject *downstream = Py_NewRef(OF(opening, self, downstream)), *exchange = Py_NewRef(OF(opening, self, exchange));
