@@ -30,7 +30,7 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 
 setup(
     ext_modules=[
-        part("ahead", "admission", "answer", "begin", "leeway", "open", "over"),
+        part("ahead", "admission", "answer", "begin", "below", "leeway", "open", "over"),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("books", "account", "figures", "moment"),
         part("born"),

@@ -50,6 +50,7 @@
     M(account, sent, "sent")                                                                                           \
     M(destination, host, "host")                                                                                       \
     M(host, name, "name")                                                                                              \
+    M(in_force, limiting, "limiting")                                                                                  \
     M(in_force, timeouts, "timeouts")                                                                                  \
     M(timeouts, tunnel_first, "tunnel_first")                                                                          \
     M(timeouts, tunnel_idle, "tunnel_idle")                                                                            \
