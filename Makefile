@@ -24,7 +24,7 @@ OUTSIDE := tests.backends tests.benchmarks tests.foreign
 PARTS := $(filter-out tests.service tests.loopback tests.supervisor $(PROGRAMS) $(OUTSIDE) tests.support, \
              $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard tests/*/__init__.py)))) \
          $(subst /,.,$(patsubst %.py,%,$(wildcard tests/test_*.py)))
-TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.audit.test_proof tests.audit.test_chain_twins tests.backends.test_books tests.backends.test_alike tests.backends.test_at_once tests.admin.test_telemetry tests.test_born tests.destination tests.http1 tests.preface tests.net tests.exchange tests.hostile
+TWINS := tests.test_twins tests.backends.people.test_apr1_twins tests.backends.people.test_passwords tests.backends.people.test_recognition tests.audit.test_proof tests.audit.test_chain_twins tests.backends.test_books tests.backends.test_alike tests.backends.test_at_once tests.admin.test_telemetry tests.test_born tests.destination tests.http1 tests.preface tests.net tests.exchange tests.hostile
 TRIAL = $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_$@
 
 # A start compiles all our modules anew, a quarter of a second, where this is set: tests start many processes.
@@ -140,6 +140,7 @@ LINT_EXTRAS := [tests,lint]
 
 define install
 $(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.$(1)'
+@cat build/left-out.txt 2>/dev/null || true
 @touch $@
 endef
 
@@ -162,6 +163,7 @@ $(ENV)/docs.stamp: $(SOURCES) | $(BIN)/python
 # All of it in one go, which is quicker than one after the other.
 environment: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[tests,lint,docs]'
+	@cat build/left-out.txt 2>/dev/null || true
 	@touch $(ENV)/run.stamp $(ENV)/test.stamp $(ENV)/lint.stamp $(ENV)/docs.stamp
 
 # undici is the HTTP client of Node; without npm its tests skip.

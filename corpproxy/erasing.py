@@ -8,10 +8,11 @@ erased never is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -23,7 +24,12 @@ from corpproxy.audit.pseudonyms import DEVICE
 from corpproxy.backends.erasing.child import EraseChild
 from corpproxy.backends.erasing.job import RECORDS, Done, EraseJob
 from corpproxy.backends.erasing.journal import Asked, Journal
-from corpproxy.backends.erasing.places import PSEUDONYMS_FOLDER, erase_evidence, places_out_of_reach
+from corpproxy.backends.erasing.places import (
+    PSEUDONYMS_FOLDER,
+    concerned_evidence,
+    erase_evidence,
+    places_out_of_reach,
+)
 from corpproxy.errors import CorpproxyError
 from corpproxy.limit_keeper import LIMITS_FILE
 
@@ -68,7 +74,7 @@ class Erasing:
 
     def count(self, erasure: Erasure, pseudonyms: tuple[str, ...] = ()) -> Deferred[list[Reached]]:
         """Say what an erasure would reach, and change nothing."""
-        return Deferred.fromCoroutine(self._reach(erasure, pseudonyms, counts_only=True))
+        return Deferred.fromCoroutine(self._count(erasure, pseudonyms))
 
     def erase(
         self,
@@ -122,7 +128,7 @@ class Erasing:
         await self._service.settle()
         # What one worker was just telling the others of has come to all by now.
         await self._service.forget(asked.erasure)
-        reached = await self._reach(asked.erasure, asked.pseudonyms, counts_only=False, done=done)
+        reached = await self._erase(asked.erasure, asked.pseudonyms, done)
         if asked.sealed:
             reached.append(Reached(PSEUDONYMS, self._drop_lines(asked.sealed)))
         reached = [replace(one, count=already) if one.place == RECORDS else one for one in reached]
@@ -130,22 +136,30 @@ class Erasing:
         self._journal.done(asked)
         return reached
 
-    async def _reach(
-        self,
-        erasure: Erasure,
-        pseudonyms: tuple[str, ...],
-        *,
-        counts_only: bool,
-        done: Any = lambda one: None,
+    async def _count(self, erasure: Erasure, pseudonyms: tuple[str, ...]) -> list[Reached]:
+        service = self._service
+        counting = msgspec.structs.replace(self._wanted(erasure, pseudonyms), counts_only=True)
+        reached = await self.job(counting, lambda _: None)
+        reached += await service.store.concerned(erasure)
+        reached.append(concerned_evidence(service.state, erasure))
+        return reached + self._out_of_reach(erasure, pseudonyms)
+
+    async def _erase(
+        self, erasure: Erasure, pseudonyms: tuple[str, ...], done: Callable[[Done], None]
     ) -> list[Reached]:
         service = self._service
+        reached = await self.job(self._wanted(erasure, pseudonyms), done)
+        reached += await service.store.erase(erasure)
+        reached.append(erase_evidence(service.state, erasure))
+        return reached + self._out_of_reach(erasure, pseudonyms)
+
+    def _wanted(self, erasure: Erasure, pseudonyms: tuple[str, ...]) -> EraseJob:
+        """What is to be done in files."""
         erasures = (erasure, *self._by_pseudonym(erasure, pseudonyms))
-        reached = await self.job(
-            EraseJob(str(service.state), erasures, counts_only, sinks=service.configuration.audit.to), done
-        )
-        reached += await service.store.erase(erasure, counts_only=counts_only)
-        reached.append(erase_evidence(service.state, erasure, counts_only=counts_only))
-        reached += places_out_of_reach(service.state, erasure, _files(service))
+        return EraseJob(str(self._service.state), erasures, sinks=self._service.configuration.audit.to)
+
+    def _out_of_reach(self, erasure: Erasure, pseudonyms: tuple[str, ...]) -> list[Reached]:
+        reached = list(places_out_of_reach(self._service.state, erasure, _files(self._service)))
         if (erasure.user or erasure.client) and not pseudonyms and self._tables.is_dir():
             reached.append(Reached(PSEUDONYMS, 0, is_reached=False, said=_SEALED))
         return reached

@@ -47,6 +47,8 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))
     log.info("corpproxy {version}, {parts}", version=__version__, parts=twins.described())
+    if advice := twins.advice():
+        log.info("{advice}", advice=advice)
     return _kind(workers_for(started.configuration.workers))(policy, started, reactor=reactor, now=now)
 
 

@@ -51,7 +51,7 @@ class ClockWatch:
 
     def _tell(self, jump: float) -> None:
         log.warn(
-            "The clock of this machine was set {way} by {seconds:.0f} seconds. "
+            "The clock of this machine was set {way} by {seconds:.0f} s. "
             "Usage and records have the new time from now on.",
             way="forward" if jump > 0 else "back",
             seconds=abs(jump),

@@ -4,34 +4,49 @@ Parts of which there are two: one that was compiled where corpproxy was installe
 Both do the same, octet for octet; the twin in Python is the one to read, and the one that says what is wrong
 with what the compiled one does not take.  Nothing needs a compiler: without one, or without the headers that
 a part is built with, the twin in Python runs.  ``CORPPROXY_PURE=1`` in the environment leaves all compiled
-parts out, for tests and for comparisons.
+parts out, for tests and for comparisons.  A part that was compiled from other sources than those that lie
+here is left out, too (``form.py``).
 """
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
-PURE = "CORPPROXY_PURE"
+from corpproxy.form import expected_form
 
-# What is expected of the parts: ``native/form.h`` has the same number.
-FORM = 8
+PURE = "CORPPROXY_PURE"
 
 # The ``__slots__`` of a class that says what is done with members, where these are named by those below it:
 # by the one that is all Python, and in C.
 BELOW: tuple[str, ...] = ()
 
 
+IS_PURE = os.environ.get(PURE, "0") not in ("", "0")
+
+# What is expected of the parts; nothing of them is looked at where they are left out.
+FORM = "" if IS_PURE else expected_form(Path(__file__).parent)
+
+# Parts that are there, but were compiled from other sources.
+STALE: set[str] = set()
+
+
 def _compiled(name: str) -> ModuleType | None:
-    if os.environ.get(PURE, "0") not in ("", "0"):
+    if IS_PURE:
         return None
     try:
         part = import_module(f"corpproxy.{name}")
     except ImportError:
         return None
-    # One that was compiled from other sources, in a checkout that went on since, would do as those said.
-    return part if getattr(part, "FORM", 0) == FORM else None
+    except (AttributeError, TypeError):
+        # It wants names of Python's that are no longer there.
+        part = None
+    if part is None or not FORM or getattr(part, "FORM", None) != FORM:
+        STALE.add(name.removeprefix("_"))
+        return None
+    return part
 
 
 # Begins exchanges, sends requests ahead of their road, and takes their answers.
@@ -89,6 +104,22 @@ def described() -> str:
         lacking = ", ".join(name for name in PARTS if name not in there)
         return f"with the compiled parts {', '.join(there)}; without {lacking}"
     return "without compiled parts"
+
+
+def advice() -> str:
+    """What runs slower than it could, and what to do about it; ``""`` where nothing does."""
+    if IS_PURE:
+        return f"{PURE} is set: all parts run as their twins in Python, which is slower"
+    lacking = [name for name in PARTS if PARTS[name] is None]
+    said = []
+    if absent := [name for name in lacking if name not in STALE]:
+        said.append(
+            f"not compiled: {', '.join(absent)}; install a C compiler (gcc), python3-dev and libssl-dev, "
+            "then corpproxy again"
+        )
+    if stale := [name for name in lacking if name in STALE]:
+        said.append(f"compiled from other sources: {', '.join(stale)}; install corpproxy again")
+    return f"twins in Python run, which is slower ({'. '.join(said)})" if said else ""
 
 
 def measured() -> dict[str, float]:

@@ -94,7 +94,7 @@ static PyObject *destination_to(PyObject *like, PyObject *path)
 
 int recall(PyObject *exchange, PyObject *known, const Asked *asked)
 {
-    PyObject *identity = PyObject_CallOneArg(OF(known, known, again), OF(exchange, exchange, started));
+    PyObject *identity = identity_again(OF(known, known, again), OF(exchange, exchange, started));
     if (!identity) return -1;
     Py_DECREF(identity);
     if (identity != OF(known, known, identity)) return 0;
@@ -396,6 +396,9 @@ static PyMethodDef functions[] = {
     {"reference", (PyCFunction)(void (*)(void))reference, METH_FASTCALL,
      "reference(references, at)\n\nThe twin of their `next`."},
     {"set_objects", set_objects, METH_O, "set_objects(objects)\n\nSay by their names here what is called and given."},
+    {"set_recognition", set_recognition, METH_VARARGS,
+     "set_recognition(classes, again, source)\n\nSay which classes there are, what recalls credentials in Python, and the\n"
+     "source of identities that were proven by a password."},
     {"set_twins", set_twins, METH_VARARGS,
      "set_twins(classes, response, forwarded, piece, burst)\n\nSay which classes there are, by their names here; what\n"
      "reads the head of an answer; the result of an exchange that was forwarded; the octets that are worth a turn;\n"
@@ -417,7 +420,7 @@ static int add_names_and_ahead(PyObject *module)
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
-    if (add_type(module, &over_spec, NULL) || add_below(module)) return -1;
+    if (add_type(module, &over_spec, NULL) || add_below(module) || add_recognition(module)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

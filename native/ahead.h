@@ -197,7 +197,8 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(check_person, "check_person") N(check_person_in_python, "_check_person_in_python") N(close, "close")             \
     N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")             \
     N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries") N(get_peer, "getPeer")              \
-    N(go_on, "go_on") N(heads, "heads") N(host, "host") N(in_force, "in_force") N(late, "late")                        \
+    N(go_on, "go_on") N(heads, "heads") N(host, "host") N(identity, "identity") N(in_force, "in_force")                \
+    N(late, "late")                                                                                                    \
     N(lost_in_python, "_connectionLost_in_python") N(made_in_python, "_connectionMade_in_python") N(next, "next")      \
     N(next_head, "_next") N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")         \
     N(open_tunnel_in_python, "_open_tunnel_in_python") N(opened, "opened") N(opened_in_python, "_opened_in_python")    \
@@ -221,6 +222,15 @@ typedef struct {
 } Ahead;
 
 extern PyType_Spec ahead_spec, beginning_spec, admission_spec, over_spec;
+
+/* ---- Who sent credentials that were checked before, in recognition.c ---- */
+
+/* Who it is now, None where nobody: by what a known exchange has to say so. */
+PyObject *identity_again(PyObject *again, PyObject *now);
+
+/* See `functions` of ahead.c. */
+PyObject *set_recognition(PyObject *module, PyObject *args);
+int add_recognition(PyObject *module);
 
 /* Functions of Python that are called, and objects that are given; `set_objects` takes them by these names. */
 #define OBJECTS(O)                                                                                                     \

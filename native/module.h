@@ -1,11 +1,15 @@
 /*
- * How each part ends: its module, with the number of its form and its functions.
+ * How each part ends: its module, with its form and its functions.
  */
 #ifndef CORPPROXY_MODULE_H
 #define CORPPROXY_MODULE_H
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include "form.h"
+
+/* A digest of all sources: corpproxy/form.py says what it is for. */
+#ifndef CORPPROXY_FORM
+#error "setup.py gives the form"
+#endif
 
 /* Make a name of a member or method once, however often the part is taken. */
 static inline int keep_name(PyObject **name, const char *text)
@@ -36,7 +40,7 @@ static inline int nothing_more(PyObject *module)
 #define PART(name, about, more)                                                                                        \
     static int begin_part(PyObject *module)                                                                            \
     {                                                                                                                  \
-        return PyModule_AddIntConstant(module, "FORM", CORPPROXY_FORM) ? -1 : more(module);                            \
+        return PyModule_AddStringConstant(module, "FORM", CORPPROXY_FORM) ? -1 : more(module);                            \
     }                                                                                                                  \
     static PyModuleDef_Slot part_slots[] = {{Py_mod_exec, begin_part}, {0, NULL}};                                     \
     static struct PyModuleDef part = {                                                                                 \

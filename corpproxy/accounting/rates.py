@@ -54,6 +54,12 @@ class Member:
         for bucket in self.buckets:
             bucket.tokens -= octets
 
+    def put_back(self, octets: int) -> None:
+        """Put octets back that came and did not move: rates count what came, loans what moved."""
+        for bucket in self.buckets:
+            if bucket.is_lent:
+                bucket.tokens += octets
+
     def draw(self, octets: int) -> None:
         """Take octets that nobody had to wait for."""
         person = self.person

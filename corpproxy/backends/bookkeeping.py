@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.ledger import Usage
+from corpproxy.counted import counted
 
 # A batch takes a moment from a worker to the store, and from there to the disk: when a process is killed, no
 # more than one second is lost.
@@ -89,8 +90,8 @@ class Bookkeeper:
         left = self._accounts.ledger.take_batch()
         if left:
             self._log.critical(
-                "The octets of {exchanges} exchanges could not be stored before the end: {reason}",
-                exchanges=sum(row.exchanges for row in left),
+                "The octets of {counted} could not be stored before the end: {reason}",
+                counted=counted(sum(row.exchanges for row in left), "exchange"),
                 octets=sum(row.received + row.sent for row in left),
                 reason=self.failing_reason,
             )
@@ -109,7 +110,7 @@ class Bookkeeper:
     def _note_stored(self, _: None) -> None:
         if self.failing_since:
             self._log.warn(
-                "Usage is stored again after {seconds:.0f} seconds; nothing was lost.",
+                "Usage is stored again after {seconds:.0f} s; nothing was lost.",
                 seconds=self._now() - self.failing_since,
             )
             self.failing_since, self.failing_reason = 0.0, ""

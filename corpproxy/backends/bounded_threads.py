@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from corpproxy.backends.people.directory import DirectoryBusy, DirectoryDown
+from corpproxy.counted import counted
 
 # One argon2 check takes 30 ms of one core: two threads check sixty people a second.
 THREADS = 2
@@ -58,7 +59,7 @@ class BoundedThreads:
         if self._stopped:
             return fail(DirectoryDown("directory-stopped", "the proxy is stopping"))
         if self.pending >= self._limit:
-            said = f"{self.pending} password checks wait already"
+            said = f"{counted(self.pending, 'password check waits', 'password checks wait')} already"
             return fail(DirectoryBusy("directory-busy", said))
         self.pending += 1
         done = deferToThreadPool(self._reactor, self._pool, partial(self._unless_stopped, work))

@@ -213,7 +213,8 @@ def _index(options: argparse.Namespace) -> int:
     folder = site.state / RECORDS_FOLDER
     closed = closed_segments(folder)
     octets = sum(path.stat().st_size for path in (folder / INDEX_FOLDER).glob("*"))
-    print(f"{len(closed)} closed segments are indexed, in {octets_text(octets)}")
+    indexed = counted(len(closed), "closed segment is indexed", "closed segments are indexed")
+    print(f"{indexed}, in {octets_text(octets)}")
     return 0
 
 

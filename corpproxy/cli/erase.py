@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandFailed(str(error), WRONG_USAGE) from error
     except ControlError as error:
         raise CommandFailed(error.message) from error
-    _tell(answer["reached"], counts_only=options.dry_run)
+    _tell("would be erased" if options.dry_run else "erased", answer["reached"])
     return 0
 
 
@@ -114,8 +114,8 @@ def run_expire(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(reached: Sequence[Mapping[str, Any]], *, counts_only: bool) -> None:
-    print("would be erased:" if counts_only else "erased:")
+def _tell(title: str, reached: Sequence[Mapping[str, Any]]) -> None:
+    print(f"{title}:")
     for one in reached:
         if one["is_reached"]:
             said = f" ({one['said']})" if one["said"] else ""

@@ -20,6 +20,7 @@ from corpproxy.backends.lists.files import (
 )
 from corpproxy.backends.lists.lines import find_line
 from corpproxy.backends.lists.past import kept_octets
+from corpproxy.backends.lists.status import age_text
 from corpproxy.cli import lists_fetched
 from corpproxy.cli.failed import FAILED, WRONG_USAGE, CommandFailed
 from corpproxy.config.configuration import Configuration
@@ -40,8 +41,6 @@ DESCRIPTION = (
     "A running service takes up a new index within seconds, and builds one itself when the lists change. "
     "Lists with a url are fetched by the service when it is time, or now."
 )
-
-DAY = 86_400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +165,7 @@ def _stats(configuration: Configuration, index: CategoryIndex | None, *, as_json
     if index is None:
         return FAILED
     print_table(_list_rows(configuration.lists, index, now))
-    print(f"index: {path}, {_size(path.stat().st_size)}, built {_age(now - index.meta.built)} ago")
+    print(f"index: {path}, {_size(path.stat().st_size)}, built {age_text(now - index.meta.built)} ago")
     _print_kept(past)
     print()
     print_table(_category_rows(reports))
@@ -190,7 +189,7 @@ def _list_rows(sources: Sequence[ListSource], index: CategoryIndex, now: float) 
     rows = [["list", "state", "format", "entries", "odd", "version", "age", "licence"]]
     licences = {source.name: source.licence for source in sources}
     for one in index.meta.lists:
-        age = _age(now - one.modified) if one.modified else "-"
+        age = age_text(now - one.modified) if one.modified else "-"
         counts = [str(one.total), str(one.odd_count)] if one.state != MISSING else ["-", "-"]
         licence = licences.get(one.name) or "-"
         rows.append([one.name, one.state, one.format, *counts, one.version or "-", age, licence])
@@ -211,7 +210,8 @@ def _print_odd_lines(reports: Iterable[ListReport]) -> None:
     for report in reports:
         if report.odd_count:
             shown = min(report.odd_count, len(report.odd_lines))
-            print(f"\nlist {report.name}: {report.odd_count} odd lines were left out; the first {shown}:")
+            odd_lines = counted(report.odd_count, "odd line was left out", "odd lines were left out")
+            print(f"\nlist {report.name}: {odd_lines}; the first {shown}:")
             for odd in report.odd_lines:
                 print(f"  {odd.problem}")
 
@@ -239,14 +239,6 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 def _complain(problems: Iterable[Problem]) -> None:
     for problem in problems:
         print(problem, file=sys.stderr)
-
-
-def _age(seconds: float) -> str:
-    if seconds >= 2 * DAY:
-        return f"{seconds / DAY:.0f} days"
-    if seconds >= 2 * 3600:
-        return f"{seconds / 3600:.0f} hours"
-    return f"{max(0.0, seconds) / 60:.0f} minutes"
 
 
 def _size(octets: int) -> str:

@@ -11,6 +11,7 @@ import csv
 import io
 from dataclasses import dataclass, field
 
+from corpproxy.counted import counted
 from corpproxy.errors import Place, Problem
 from corpproxy.identity.basic import normal_password
 from corpproxy.identity.names import fault_of_name, normal_name
@@ -88,7 +89,8 @@ class _Reading:
         if not any(cell.strip() for cell in cells):
             return
         if len(cells) != len(columns):
-            said = f"the row has {len(cells)} cells, the first row {len(columns)}; quote cells with commas"
+            found = counted(len(cells), "cell")
+            said = f"the row has {found}, the first row {len(columns)}; quote cells with commas"
             self._say("table-row", said)
             return
         row = self._row({column: cells[number] for column, number in columns.items()})

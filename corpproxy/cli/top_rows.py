@@ -133,7 +133,8 @@ def row_line(view: View, row: Row, now: float, width: int) -> str:
 def summary(answer: Mapping[str, Any], width: int) -> list[str]:
     """Two lines on all of it."""
     down, up = per_second(answer["sent_rate"]), per_second(answer["received_rate"])
-    rates = f"down {down}   up {up}   {answer['ended']:.0f} exchanges/s   {answer['refused']:.0f} refused/s"
+    ended = counted(round(answer["ended"]), "exchange")
+    rates = f"down {down}   up {up}   {ended}/s   {answer['refused']:.0f} refused/s"
     counts = [
         counted(answer["connections"], "connection"),
         counted(answer["tunnels"], "tunnel"),

@@ -91,8 +91,9 @@ def recall(exchange: Exchange) -> bool:
     if not head.fields.outline.known:
         return False
     target = head.target
-    # The target of a tunnel is its authority.
-    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
+    cut = _cut(head.method, target)
+    if cut < 0:
+        return False
     known = head.fields.outline.known.get((head.method, target[:cut], exchange.client, exchange.listener))
     in_force, now = exchange.in_force, exchange.started
     # A head may be read by the memory of a policy that was replaced before its exchange began.
@@ -142,7 +143,9 @@ def remember(exchange: Exchange) -> None:
     if decision.effect is not Effect.ALLOW or exchange.mode is not Mode.FORWARD or not is_plain(head):
         return
     target = head.target
-    cut = len(target) if head.method == b"CONNECT" else target.find(b"/", _AUTHORITY)
+    cut = _cut(head.method, target)
+    if cut < 0:
+        return
     path = target[cut:]
     key = (head.method, target[:cut], exchange.client, exchange.listener)
     outline, came = head.fields.outline, hash(key)
@@ -167,6 +170,12 @@ def remember(exchange: Exchange) -> None:
     exchange.known = known
     outline.known.pop(came, None)
     outline.know(key, known, MAX_KNOWN)
+
+
+def _cut(method: bytes, target: bytes) -> int:
+    """Where the authority ends and the path begins: -1 where there is none, as in a URL without a slash."""
+    # The target of a tunnel is its authority.
+    return len(target) if method == b"CONNECT" else target.find(b"/", _AUTHORITY)
 
 
 def _again(exchange: Exchange, path: bytes) -> Callable[[float], Identity | None] | None:

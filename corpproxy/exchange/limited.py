@@ -56,6 +56,9 @@ class Held(Protocol):
     def take(self, applied: tuple[Applied, ...], /, *, begins: bool = False) -> None:
         """Hold the exchange to these limits from now on."""
 
+    def change(self, applied: tuple[Applied, ...], /) -> None:
+        """The same for one that runs, or waits for its turn."""
+
     def close(self) -> None:
         """The exchange is over."""
 

@@ -30,6 +30,20 @@ class People:
     rules depend on who they are.
     """
 
+    __slots__ = (
+        "_by_address",
+        "_by_network",
+        "_common",
+        "_file_groups",
+        "_identities",
+        "_networks",
+        "_policy_group_names",
+        "_policy_groups",
+        "_ranges",
+        "asks_always",
+        "version",
+    )
+
     def __init__(self, settings: IdentitySettings, file_groups: Groups | None = None) -> None:
         self.asks_always = settings.ask is Ask.ALWAYS
         self._networks = settings.networks

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from corpproxy import twins
 from corpproxy.audit.results import ResultCode
+from corpproxy.counted import counted
 from corpproxy.exchange.answers import limit_page, unavailable_page
 from corpproxy.exchange.exchange import Exchange
 from corpproxy.exchange.refusal import Refusal
@@ -86,7 +87,7 @@ class AdmissionInPython:
             return Refusal(ResultCode.UNAVAILABLE, "records-full", unavailable_page(exchange, "records-full"))
         limit = exchange.in_force.connections.per_address
         if limit and self._of_address(exchange.client) > limit:
-            return _limited(exchange, f"more than {limit} connections from {exchange.client}")
+            return _limited(exchange, f"more than {counted(limit, 'connection')} from {exchange.client}")
         return None
 
     def check_person(self, downstream: Downstream) -> None:
@@ -99,7 +100,7 @@ class AdmissionInPython:
             self._belongs(downstream, before, name)
         limit = exchange.in_force.connections.per_person
         if name and limit and self._by_person.get(name, 0) + self.elsewhere.by_person.get(name, 0) > limit:
-            raise _limited(exchange, f"more than {limit} connections of {name}")
+            raise _limited(exchange, f"more than {counted(limit, 'connection')} of {name}")
 
     def open_tunnel(self, downstream: Downstream) -> None:
         """
@@ -112,12 +113,12 @@ class AdmissionInPython:
         from_here = self._tunnels_by_address.get(client, 0)
         of_address = from_here + elsewhere.tunnels_by_address.get(client, 0)
         if 0 < limits.tunnels_per_address <= of_address:
-            raise _limited(exchange, f"{limits.tunnels_per_address} tunnels from {client} are open")
+            raise _limited(exchange, _open(limits.tunnels_per_address, f"from {client}"))
         if name:
             of_name = self._tunnels_by_person.get(name, 0)
             of_person = of_name + elsewhere.tunnels_by_person.get(name, 0)
             if 0 < limits.tunnels_per_person <= of_person:
-                raise _limited(exchange, f"{limits.tunnels_per_person} tunnels of {name} are open")
+                raise _limited(exchange, _open(limits.tunnels_per_person, f"of {name}"))
             self._tunnels_by_person[name] = of_name + 1
         self.tunnels[downstream] = None
         self._tunnels_by_address[client] = from_here + 1
@@ -173,6 +174,10 @@ else:
         _open_tunnel_in_python = AdmissionInPython.open_tunnel
         _refusal_in_python = AdmissionInPython.refusal
         _tunnel_closed_in_python = AdmissionInPython.tunnel_closed
+
+
+def _open(limit: int, whose: str) -> str:
+    return counted(limit, f"tunnel {whose} is open", f"tunnels {whose} are open")
 
 
 def _limited(exchange: Exchange, message: str) -> Refusal:

@@ -144,7 +144,7 @@ class Below(_Below):
         downstream, leeway = self.downstream, self.leeway
         assert downstream is not None
         if not leeway.is_over:
-            self.take(leeway.applied)
+            self.change(leeway.applied)
             return 0
         exchange, proxy = downstream.exchange, downstream.proxy
         now, limiting = proxy.now(), proxy.in_force.limiting
@@ -156,7 +156,7 @@ class Below(_Below):
         if another is not None and octets:
             self.leeway = another
         else:
-            self.take(applied)
+            self.change(applied)
         return octets
 
     def let_go(self) -> None:
@@ -196,7 +196,7 @@ class Below(_Below):
         """There is no answer in a tunnel."""
         return False
 
-    def take(self, applied: tuple[Applied, ...], *, begins: bool = False) -> None:
+    def change(self, applied: tuple[Applied, ...]) -> None:
         """Hold the tunnel to these limits from now on, as all others are."""
         downstream = self.downstream
         assert downstream is not None

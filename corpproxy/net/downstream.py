@@ -112,7 +112,7 @@ class Downstream(Over):
         elif self.is_busy:
             self._late()
         elif self.pending:
-            message = f"the request was not complete after {self.timeouts.head:.0f} seconds"
+            message = f"the request was not complete after {self.timeouts.head:g} s"
             self._refuse(ProtocolError("head-timeout", message, status=408), self.pending)
         else:
             self.close()

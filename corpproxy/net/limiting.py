@@ -36,7 +36,7 @@ class Limiting:
     takes its leeway along (`corpproxy.net.below`).
     """
 
-    __slots__ = ("_downstream", "_leeway", "_names", "_paces", "_seconds", "_turn", "applied")
+    __slots__ = ("_downstream", "_go_on", "_leeway", "_names", "_paces", "_seconds", "_turn", "applied")
 
     def __init__(self, downstream: Downstream) -> None:
         self._downstream = downstream
@@ -44,7 +44,9 @@ class Limiting:
         self._leeway: Leeway | None = None
         self._seconds = 0.0
         self._names: set[str] = set()
+        # While the exchange waits for its turn: at which pace, and what it then does.
         self._turn: Pace | None = None
+        self._go_on: Callable[[], None] | None = None
         self.applied: tuple[Applied, ...] = ()
 
     # What the record tells.
@@ -74,14 +76,19 @@ class Limiting:
         pacer = self._downstream.proxy.pacer
         for pace in self._paces:
             if pace is not None and pace.claim.member.is_in_debt(pacer.seconds()):
-                self._turn = pace
-                pace.wait_for_turn(go_on)
+                self._turn, self._go_on = pace, go_on
+                pace.wait_for_turn(self._its_turn)
                 return False
         return True
 
+    def _its_turn(self) -> None:
+        go_on, self._turn, self._go_on = self._go_on, None, None
+        if go_on is not None:
+            go_on()
+
     def abandon(self) -> None:
         """The exchange does not begin after all."""
-        turn, self._turn = self._turn, None
+        turn, self._turn, self._go_on = self._turn, None, None
         if turn is not None:
             turn.wait_no_more()
 
@@ -133,6 +140,16 @@ class Limiting:
         self._hold(received, sent)
         self.lead()
 
+    def change(self, applied: tuple[Applied, ...]) -> None:
+        """Hold an exchange that runs to these limits from now on; one that waits for its turn, too."""
+        go_on = self._go_on
+        self.take(applied)
+        self.lead()
+        if go_on is not None and self.begin(go_on):
+            # Not now: whoever looks at the limits looks at others, too.
+            self._go_on = go_on
+            self._downstream.proxy.reactor.callLater(0, self._its_turn)
+
     def begin_short(self, leeway: Leeway) -> None:
         """Let the exchange begin far below its limits."""
         self.applied, self._leeway = leeway.applied, leeway
@@ -170,7 +187,7 @@ class Limiting:
         self._downstream.proxy.counter.end(account)
         for pace, moved in zip(self._paces, (account.sent, account.received), strict=True):
             if pace is not None:
-                pace.charge(moved)
+                pace.settle(moved)
                 self._note(pace)
                 self._seconds += pace.waited()
                 pace.leave()
@@ -226,6 +243,5 @@ def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
             limiting.lead()
             return applied
     if applied != limiting.applied:
-        limiting.take(applied)
-        limiting.lead()
+        limiting.change(applied)
     return applied

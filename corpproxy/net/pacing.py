@@ -277,6 +277,18 @@ class Pace:
             self.claim.member.take(moved - self.moved)
             self.moved = moved
 
+    def settle(self, moved: int) -> None:
+        """
+        So many octets moved in all, and no more come.
+
+        What was read and went nowhere (its client left, the framing of a chunk) counts for no quota: what was
+        taken off its loan for that is there again.
+        """
+        self.charge(moved)
+        if moved < self.moved:
+            self.claim.member.put_back(self.moved - moved)
+            self.moved = moved
+
     def let_go(self) -> None:
         """The connection is another one's, or nobody's: it is read as it comes."""
         wire, self._wire = self._wire, None

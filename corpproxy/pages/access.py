@@ -157,7 +157,9 @@ def named(words: Catalogue, hosts: tuple[str, ...]) -> str:
     """Name some hosts, and the number of the others."""
     told = shown(", ".join(hosts[:NAMED_HOSTS]), 300)
     more = len(hosts) - NAMED_HOSTS
-    return words.say("access.and_more", hosts=told, count=more) if more > 0 else told
+    if more <= 0:
+        return told
+    return words.say("access.and_one" if more == 1 else "access.and_more", hosts=told, count=more)
 
 
 def unasked_form(words: Catalogue, site: Site, token: str, choices: tuple[Choice, ...]) -> Form:
@@ -233,7 +235,7 @@ def refusing(words: Catalogue, site: Site, token: str) -> Section:
 
 def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str, path: str = "sure") -> Sheet:
     """Ask once more before many are let through; ``count`` is how many are known, 0 when nobody knows."""
-    many = words.say("requests.sure_count", count=count) if count else words.say("requests.sure_all")
+    key = {0: "requests.sure_all", 1: "requests.sure_one"}.get(count, "requests.sure_count")
     values = {"who": whom(words, grant.who), "host": named(words, grant.hosts)}
     until = words.time(grant.until, site.time_zone)
     return Sheet(
@@ -241,7 +243,7 @@ def sure(words: Catalogue, site: Site, grant: Grant, count: int, token: str, pat
         kind="request-sure",
         tone=Tone.WARN,
         title=words.say("requests.sure_title", **values),
-        lead=(words.say("requests.sure_lead", until=until, **values), many),
+        lead=(words.say("requests.sure_lead", until=until, **values), words.say(key, count=count)),
         form=Form(f"{site.portal_uri}requests/{path}", words.say("requests.let"), hidden=(("token", token),)),
         links=(back(words, site),),
     )

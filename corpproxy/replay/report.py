@@ -113,7 +113,8 @@ def _lines(tally: Tally, about: About, rows: int) -> Iterator[str]:
         if kind in tally.changes:
             yield from _change(kind, tally.changes[kind], rows, about)
             yield ""
-    yield f"{_number(tally.unchanged)} of {_number(tally.decided)} decided exchanges are decided as they were"
+    decided = "decided exchange is decided as it was", "decided exchanges are decided as they were"
+    yield f"{_number(tally.unchanged)} of {counted(tally.decided, *decided)}"
     yield from _by_other_rule(tally, rows)
     yield from _searches(tally, rows)
     yield from _undecidable(tally, rows)
@@ -165,7 +166,7 @@ def _by_other_rule(tally: Tally, rows: int) -> Iterator[str]:
     if not tally.by_other_rule:
         return
     total = sum(share.exchanges for share in tally.by_other_rule.values())
-    yield f"{_number(total)} have the same effect by another rule"
+    yield f"{counted(total, 'has', 'have')} the same effect by another rule"
     yield from _rows([(_changed_rule(rules), share) for rules, share in _sorted(tally.by_other_rule)], rows)
 
 
@@ -184,7 +185,7 @@ def _searches(tally: Tally, rows: int) -> Iterator[str]:
     """Search engines that answer from another host: let through as before, and stricter or less so."""
     if tally.searches:
         total = sum(share.exchanges for share in tally.searches.values())
-        yield f"{_number(total)} go to another host of a search engine (safe_search)"
+        yield f"{counted(total, 'goes', 'go')} to another host of a search engine (safe_search)"
         told = [(f"{after}, before: {before}", share) for (before, after), share in _sorted(tally.searches)]
         yield from _rows(told, rows)
     for fact, share in _sorted(tally.unknown_searches):

@@ -37,8 +37,8 @@ WORKER_NAME = "corpproxy-work"
 MAX_ORDER_OCTETS = 16 * 1024
 MAX_DESCRIPTORS = 250
 
-# Numbers that descriptors are moved to before they go to their places, so that none is overwritten.
-_ASIDE = 512
+# Where descriptors that were sent go, from the link on; 1 and 2 are for the log.
+_FIRST_PLACE = 3
 
 
 class Order(msgspec.Struct, tag="order"):
@@ -190,9 +190,11 @@ def be_worker(parcels: Path, descriptors: Sequence[int], configuration: Configur
 
 def _place(descriptors: Sequence[int]) -> None:
     """Put what was sent where a worker looks for it: 1 and 2 the log, 3 the link, 4 and on the sockets."""
-    log, *rest = (fcntl.fcntl(number, fcntl.F_DUPFD, _ASIDE) for number in descriptors)
+    # Behind all places first, so that none is overwritten; not far: the limit of open files may be low.
+    aside = _FIRST_PLACE + len(descriptors)
+    log, *rest = (fcntl.fcntl(number, fcntl.F_DUPFD, aside) for number in descriptors)
     _let_go(keeping={log, *rest})
-    for number, place in [(log, 1), (log, 2), *zip(rest, range(3, 3 + len(rest)), strict=True)]:
+    for number, place in [(log, 1), (log, 2), *((one, at) for at, one in enumerate(rest, _FIRST_PLACE))]:
         os.dup2(number, place)
     for number in (log, *rest):
         os.close(number)
@@ -208,8 +210,16 @@ def _let_go(keeping: set[int]) -> None:
                 os.fstat(number)
             except OSError:
                 continue  # it was that of the listing
-            os.dup2(nothing, number, inheritable=False)
+            _replace(number, nothing)
     os.close(nothing)
+
+
+def _replace(number: int, nothing: int) -> None:
+    try:
+        os.dup2(nothing, number, inheritable=False)
+    except OSError:
+        # It was opened before the limit of open files became lower: nobody can get its number any more.
+        os.close(number)
 
 
 def _work(parcels: Path, configuration: Configuration) -> None:

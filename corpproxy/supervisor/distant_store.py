@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.common import Ledgered, Moved, NodeAsked, NodeLent
-from corpproxy.accounting.ledger import Usage
+from corpproxy.accounting.ledger import Usage, in_columns
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.report import UsageQuestion, UsageReport
 from corpproxy.audit.erasure import Erasure, Reached
@@ -44,7 +44,7 @@ class DistantStore:
     def add_usage(self, batch: Sequence[Usage]) -> Deferred[None]:
         """Store a batch of sums: all of it, or nothing."""
         self._number += 1
-        return _stored(self._link.ask(Book, tuple(batch), number=self._number))
+        return _stored(self._link.ask(Book, in_columns(batch), number=self._number))
 
     def save_grant(self, grant: Grant) -> Deferred[None]:
         """Keep a grant."""
@@ -70,8 +70,12 @@ class DistantStore:
         """Reports are made where the store is."""
         return fail(StoreError("store-missing", "usage is asked of the supervisor"))
 
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
+    def erase(self, erasure: Erasure) -> Deferred[list[Reached]]:
         """What is to be forgotten is forgotten where the store is."""
+        return fail(StoreError("store-missing", "erasing is for the supervisor"))
+
+    def concerned(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """What would be forgotten is counted where the store is."""
         return fail(StoreError("store-missing", "erasing is for the supervisor"))
 
     def drop_usage_before(self, moment: float) -> Deferred[int]:

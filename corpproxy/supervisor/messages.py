@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from corpproxy.accounting.ledger import Usage
 from corpproxy.audit.proof import End
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
@@ -29,7 +28,6 @@ __all__ = [
     "SignedIn",
     "Takings",
     "Took",
-    "Usage",
 ]
 
 

@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.ledger import Batch
 from corpproxy.accounting.present import Present, Question, together
 from corpproxy.audit.erasure import Erasure
 from corpproxy.audit.record import Record
@@ -52,7 +53,6 @@ from corpproxy.supervisor.messages import (
     Notice,
     Report,
     Requested,
-    Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.quotas import batches, telling
@@ -228,7 +228,7 @@ class Supervisor(CorpproxyService):
         self.sums.take(seat.incarnation, report)
         self.checkpoints.note(seat.incarnation, report.end)
 
-    def book(self, batch: tuple[Usage, ...], number: int, seat: Seat) -> Deferred[None]:
+    def book(self, batch: Batch, number: int, seat: Seat) -> Deferred[None]:
         """Store a batch of usage once, however often it comes."""
         if number <= seat.booked:
             return succeed(None)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Never
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from corpproxy.accounting.ledger import Batch, Columns
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.backends.store.interface import StoreError
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 from corpproxy.supervisor.crew import UNTOLD
-from corpproxy.supervisor.messages import Counted, Notice, Report, Takings, Usage
+from corpproxy.supervisor.messages import Counted, Notice, Report, Takings
 from corpproxy.supervisor.parcels import Parcels
 from corpproxy.supervisor.untold import not_told
 from corpproxy.supervisor.wire import (
@@ -84,8 +85,8 @@ class SupervisorLink(Link):
         return {}
 
     @Book.responder
-    def book(self, value: tuple[Usage, ...], number: int) -> Deferred[dict[str, Any]]:
-        return self._supervisor.book(value, number, self._seat).addCallback(lambda _: {})
+    def book(self, value: Columns, number: int) -> Deferred[dict[str, Any]]:
+        return self._supervisor.book(Batch(value), number, self._seat).addCallback(lambda _: {})
 
     @KeepGrant.responder
     def keep_grant(self, value: Grant) -> Deferred[dict[str, Any]]:

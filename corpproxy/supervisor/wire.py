@@ -20,6 +20,7 @@ from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from corpproxy.accounting.last_days import DayUse
+from corpproxy.accounting.ledger import Columns
 from corpproxy.accounting.present import Present, Question
 from corpproxy.accounting.quotas import Asked, Lent
 from corpproxy.audit.erasure import Erasure
@@ -38,7 +39,6 @@ from corpproxy.supervisor.messages import (
     Report,
     Stands,
     Takings,
-    Usage,
 )
 from corpproxy.supervisor.parcels import Parcels
 
@@ -188,12 +188,12 @@ class Tell(amp.Command):
 
 class Book(amp.Command):
     """
-    Store a batch of usage; ``number`` counts the batches of this worker process.
+    Store the columns of a batch of usage; ``number`` counts the batches of this worker process.
 
     A batch that was stored already is answered as if it were stored now.
     """
 
-    arguments = [*_value(tuple[Usage, ...]), (b"number", amp.Integer())]  # type: ignore[no-untyped-call]
+    arguments = [*_value(Columns), (b"number", amp.Integer())]  # type: ignore[no-untyped-call]
     errors = {NotStored: b"NOT-STORED"}
 
 

@@ -19,7 +19,7 @@ class AccountsTests(SynchronousTestCase):
         self.accounts = Accounts(Ledger())
 
     def batch(self):
-        return self.accounts.ledger.take_batch()
+        return list(self.accounts.ledger.take_batch())
 
     def test_short(self) -> None:
         """A short exchange is counted at its end, for the person it belongs to."""

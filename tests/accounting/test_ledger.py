@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS, Ledger, Usage, slot_of
+from corpproxy.accounting.ledger import (
+    OTHER_HOSTS,
+    SLOT_SECONDS,
+    Batch,
+    Columns,
+    Ledger,
+    Usage,
+    in_columns,
+    slot_of,
+)
 
 SLOT = 1_795_428_000  # a quarter past nothing: a whole number of slots
 PUPILS = ("pupils",)
@@ -27,7 +37,7 @@ class LedgerTests(SynchronousTestCase):
         ledger.add(SLOT + 1.5, "amir", PUPILS, GAMES, "miniclip.com", 300, 5000)
         ledger.add(SLOT + 59.9, "amir", PUPILS, GAMES, "miniclip.com", 1, 2, 0)
         self.assertEqual(
-            ledger.take_batch(), [Usage(SLOT, "amir", PUPILS, GAMES, "miniclip.com", 301, 5002, 1)]
+            list(ledger.take_batch()), [Usage(SLOT, "amir", PUPILS, GAMES, "miniclip.com", 301, 5002, 1)]
         )
 
     def test_next_slot(self) -> None:
@@ -42,7 +52,7 @@ class LedgerTests(SynchronousTestCase):
         ledger = Ledger()
         ledger.add(SLOT, "amir", (), (), "a.example", 1, 1)
         ledger.take_batch()
-        self.assertEqual(ledger.take_batch(), [])
+        self.assertFalse(ledger.take_batch())
 
     def test_put_back(self) -> None:
         """A batch that no store took is added to what came meanwhile."""
@@ -51,7 +61,7 @@ class LedgerTests(SynchronousTestCase):
         batch = ledger.take_batch()
         ledger.add(SLOT, "amir", (), (), "a.example", 2, 20)
         ledger.put_back(batch)
-        self.assertEqual(ledger.take_batch(), [Usage(SLOT, "amir", (), (), "a.example", 3, 30, 2)])
+        self.assertEqual(list(ledger.take_batch()), [Usage(SLOT, "amir", (), (), "a.example", 3, 30, 2)])
 
     def test_bounded(self) -> None:
         """While no store takes them, further hosts are added up together, person by person."""
@@ -96,3 +106,44 @@ class LedgerTests(SynchronousTestCase):
                 sum(row.sent for row in stored if row.user == user),
                 sum(sent for who, _, sent, _ in added if who == user),
             )
+
+
+ROWS = st.lists(
+    st.builds(
+        Usage,
+        st.sampled_from([SLOT, SLOT + 60]),
+        st.sampled_from(["", "amir", "beth"]),
+        st.sampled_from([(), PUPILS]),
+        st.sampled_from([(), GAMES, ("games", "news")]),
+        st.sampled_from(["a.example", "b.example"]),
+        st.integers(0, 2**60),
+        st.integers(0, 2**60),
+        st.integers(0, 9),
+        st.sampled_from(["", "10.1.2.3"]),
+        st.sampled_from(["", "games"]),
+        st.integers(0, 1),
+    )
+)
+
+
+class BatchTests(SynchronousTestCase):
+    """Sums by columns."""
+
+    @settings(max_examples=80, deadline=None)
+    @given(ROWS)
+    def test_same_rows(self, rows) -> None:
+        """A batch has the rows that it was made of, also behind the way from a worker to the supervisor."""
+        sent = msgspec.msgpack.encode(in_columns(rows))
+        batch = Batch(msgspec.msgpack.decode(sent, type=Columns))
+        self.assertEqual(list(batch), rows)
+        self.assertEqual([batch[place] for place in range(len(batch))], rows)
+
+    def test_once(self) -> None:
+        """What rows have in common is sent once, and is there once in the supervisor."""
+        ledger = Ledger()
+        for number in range(500):
+            ledger.add(SLOT, f"user{number % 10}", PUPILS, GAMES, f"host{number}.example", 1, 10)
+        columns = in_columns(ledger.take_batch())
+        self.assertEqual(columns.groups, ((PUPILS,), [0] * 500))
+        self.assertEqual(len(columns.user[0]), 10)
+        self.assertLess(len(msgspec.msgpack.encode(columns)), 20_000)

@@ -149,7 +149,7 @@ class StatsTests(ListsTestCase):
         self.assertRegex(out, r"(?m)^games +ut1 +5 +black gaming$")
         self.assertRegex(out, r"(?m)^ads +ut1 +as publicite$")
         self.assertRegex(
-            out, r"list ads: 1 odd lines were left out; the first 1:\n  .*/hosts.txt:3: 'com' takes"
+            out, r"list ads: 1 odd line was left out; the first 1:\n  .*/hosts.txt:3: 'com' takes"
         )
         self.assertRegex(out, r"index: .*lists.index, [0-9.]+ KiB, built 0 minutes ago")
 

@@ -310,7 +310,7 @@ class RecordsTests(ReplayCase):
         )
         self.assertEqual((searches["exchanges"], found["changed"], found["unchanged"]), (1, 0, 3))
         _, out, _ = self.run_command("replay", "--policy", self.policy, *self.SINCE)
-        self.assertIn("1 go to another host of a search engine (safe_search)\n", out)
+        self.assertIn("1 goes to another host of a search engine (safe_search)\n", out)
         self.assertIn("    1  1 person  1 host  forcesafesearch.google.com, before: www.google.com\n", out)
         shutil.rmtree(self.folder / "state" / "policies")
         (unknown,) = self.replay(*self.SINCE)["safe_search"]["undecidable"]

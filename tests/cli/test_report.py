@@ -108,7 +108,7 @@ class IndexTests(SiteCase):
             (records / f"records-20261123T080000Z-000{number}.jsonl").write_bytes(line)
         code, out, err = self.run_command("audit", "index", "--policy", self.policy)
         self.assertEqual((code, err), (0, ""))
-        self.assertRegex(out, r"^1 closed segments are indexed, in \d+(\.\d+)? K?i?B\n$")
+        self.assertRegex(out, r"^1 closed segment is indexed, in \d+(\.\d+)? K?i?B\n$")
         self.assertEqual(len(list((records / "index").iterdir())), 1)
         code, out, _ = self.run_command(
             "audit", "search", "--policy", self.policy, "--user", "amir", "--json"

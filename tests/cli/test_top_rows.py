@@ -186,3 +186,5 @@ class LineTests(SynchronousTestCase):
                 "9 connections   1 tunnel   7 running   2 workers   1 active",
             ],
         )
+        one = answer(people=[person()], ended=1.2)
+        self.assertIn("   1 exchange/s   ", summary(one, 80)[0])

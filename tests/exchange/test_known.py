@@ -115,6 +115,16 @@ class KnownTests(SynchronousTestCase):
         _, second = others.fetched(target, *fields, host=b"news.example", **differs)
         self.assertIsNot(second.known, first.known)
 
+    def test_no_path(self):
+        """A URL that ends with its host is no path to a shorter host that is known."""
+        others = Others()
+        others.fetched()
+        for _ in range(3):
+            fetch, last = others.fetched(b"http://news.example.", host=b"news.example")
+            self.assertIn(b"GET / HTTP/1.1", fetch.head)
+            self.assertEqual((last.destination.host.name, last.destination.path), ("news.example", "/"))
+            self.assertIsNone(last.known)
+
     def connects(self, others, target=b"news.example:443", **more):
         """Ask for a tunnel; gives the exchange while it is being dialled."""
         head = RequestReader(sections=others.force.sections).feed(request(b"CONNECT", target, host=target))

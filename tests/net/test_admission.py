@@ -12,6 +12,7 @@ from corpproxy.errors import UpstreamError
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
 from corpproxy.identity.model import Identity
+from corpproxy.net import admission
 from corpproxy.policy.conditions import What
 from corpproxy.policy.model import Effect
 from tests.support.builders import AMIR, BASIC, request, response, rule
@@ -23,6 +24,7 @@ CONNECT = request(b"CONNECT", b"www.example.com:443")
 SIGNED_CONNECT = request(b"CONNECT", b"www.example.com:443", b"Proxy-Authorization: " + BASIC)
 
 
+@tabular
 class LimitTests(SynchronousTestCase):
     """Limits of connections and tunnels."""
 
@@ -87,6 +89,29 @@ class LimitTests(SynchronousTestCase):
         site = self.limited(tunnels_per_person=1)
         site.client().send(SIGNED_CONNECT)
         self.assert_limited(site, site.client(host="10.1.2.4").asks(SIGNED_CONNECT))
+
+    @rows(
+        connection=({"per_address": 1}, SIGNED_IN, "more than 1 connection from 10.1.2.3"),
+        connections=({"per_address": 2}, SIGNED_IN, "more than 2 connections from 10.1.2.3"),
+        of_a_person=({"per_person": 1}, SIGNED_IN, "more than 1 connection of amir"),
+        tunnel=({"tunnels_per_address": 1}, SIGNED_CONNECT, "1 tunnel from 10.1.2.3 is open"),
+        tunnels=({"tunnels_per_person": 2}, SIGNED_CONNECT, "2 tunnels of amir are open"),
+    )
+    def test_said(self, limits, wanted, said):
+        """The refusal says which limit it was, in words that are right for one of them, too."""
+        told = []
+
+        def limited(exchange, message):
+            told.append(message)
+            return limited_before(exchange, message)
+
+        limited_before = admission._limited
+        self.patch(admission, "_limited", limited)
+        site = self.limited(**limits)
+        for _ in range(next(iter(limits.values()))):
+            site.client().send(wanted)
+        self.assert_limited(site, site.client().asks(wanted))
+        self.assertEqual(set(told), {said})
 
     def test_given_back(self):
         """Whichever way tunnels end, nothing of them stays counted."""

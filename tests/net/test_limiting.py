@@ -15,6 +15,7 @@ from corpproxy.policy.limits import Limit, Limits, Per
 from corpproxy.policy.model import TunnelContent
 from tests.net.test_rounds import OPENED
 from tests.support.builders import AMIR, BASIC, SAFETY, domain, request, response
+from tests.support.rows import rows, tabular
 from tests.support.wires import Site
 
 KIB = 1024
@@ -180,6 +181,7 @@ class MemberTests(LimitingCase):
         self.assertFalse(client.server.paused)
 
 
+@tabular
 class ChangedTests(LimitingCase):
     """Other limits hold within a second, for what runs."""
 
@@ -230,6 +232,53 @@ class ChangedTests(LimitingCase):
         client.server.send(bytes(10_000_000))
         self.site.settle()
         self.assertEqual(len(client.take()), 10_000_000)
+
+    @rows(
+        gone=((),),
+        faster=((held(1024),),),
+        another=((held(1024, "others"),),),
+        one_more=((held(64), held(1024, "line", per=Per.SITE)),),
+    )
+    def test_before_its_turn(self, limits):
+        """A request that waits for its turn below a limit goes on below the others that hold now."""
+        self.begin(held(64))
+        _, server, _ = self.site.exchange(request(), response(content=bytes(1_000_000)))
+        server.take()
+        late = self.site.client()
+        late.send(request())
+        self.site.settle()
+        self.assertEqual(server.take(), b"")
+        self.put(*limits)
+        self.site.wait(30)
+        self.assertIn(b"GET / ", server.take())
+        server.send(response(content=b"at last"))
+        self.site.wait(5)
+        self.assertTrue(late.take().endswith(b"at last"))
+
+    def test_tunnel_before_its_turn(self):
+        """So does a tunnel."""
+        self.begin(held(64))
+        self.site.exchange(request(), response(content=bytes(1_000_000)))
+        late = self.site.client()
+        late.send(request(b"CONNECT", b"games.example:443"))
+        self.put(held(1024))
+        self.site.wait(30)
+        self.site.server()
+        self.assertEqual(late.take(), OPENED)
+
+    def test_leaves_after_the_change(self):
+        """Whose client leaves then is over, and asks no server."""
+        self.begin(held(64))
+        _, server, _ = self.site.exchange(request(), response(content=bytes(1_000_000)))
+        server.take()
+        late = self.site.client()
+        late.send(request())
+        self.put(held(65))
+        late.break_off()
+        self.site.wait(60)
+        self.assertEqual(server.take(), b"")
+        self.assertEqual(self.site.records[-1].failure, "client-gone")
+        self.assertEqual(len(self.site.proxy.pacer.rates), 0)
 
     def test_changed_rate(self):
         """Another rate under the same name holds from now on."""

@@ -272,3 +272,33 @@ class LandingTests(QuotaCase):
         client = self.tunnel()
         (moved,) = self.run_for(4, (client.server, client))
         self.assertGreater(moved, 500 * MIB)
+
+
+class NowhereTests(QuotaCase):
+    """What comes of a server and goes nowhere, below a quota that ends at its last octet."""
+
+    def chunked(self, client, times):
+        """An answer of which its chunks are mostly framing, that does not travel."""
+        client.send(request())
+        server = client.server = self.site.server()
+        server.send(response(200, b"Transfer-Encoding: chunked", framed=False))
+        for _ in range(times):
+            server.send((b"1;" + b"x" * 100 + b"\r\na\r\n") * 100)
+            self.site.wait(1)
+        server.send(b"0\r\n\r\n")
+        self.site.settle()
+        return client.take()
+
+    def test_all_of_it_is_there(self):
+        """It takes nothing away: whoever had ten such answers has all that is left of the quota."""
+        self.begin(day(MIB))
+        for _ in range(10):
+            self.chunked(self.site.client(), 10)
+            self.site.wait(5)
+        left = MIB - self.used()
+        self.assertGreater(left, MIB // 2)
+        client = self.tunnel()
+        (moved,) = self.run_for(60, (client.server, client), piece=4 * KIB)
+        self.assertTrue(client.closed)
+        self.is_near(moved, left)
+        self.assertEqual(self.site.records[-1].failure, "quota-spent")

@@ -99,9 +99,8 @@ def built() -> tuple[Path, Path]:
     return source, wheel
 
 
-def built_without_compiler() -> tuple[Path, str]:
-    """A wheel that was built where no compiler is, and what the build said."""
-    copy = copied_checkout()
+def built_without_compiler(copy: Path) -> tuple[Path, str]:
+    """A wheel that was built in a copy of the checkout where no compiler is, and what the build said."""
     words = [
         sys.executable,
         "-m",
@@ -130,3 +129,10 @@ def environment(*what: object) -> Path:
         pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
         run([*pip, "--no-deps", "--no-index", "--no-build-isolation", *what], folder.parent)
     return python
+
+
+@functools.cache
+def editable() -> tuple[Path, Path]:
+    """The python of an environment with a copy of the checkout in it, and that copy; made once."""
+    copy = copied_checkout()
+    return environment("-e", copy), copy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import tarfile
 import zipfile
 
@@ -14,6 +16,7 @@ from tests.packaging.environments import (
     built,
     built_without_compiler,
     copied_checkout,
+    editable,
     environment,
     run,
     temporary_folder,
@@ -22,6 +25,7 @@ from tests.support.running import CHECKOUT
 
 PLUGIN = "twisted/plugins/corpproxy_plugin.py"
 HELP = "The policy file"
+SAY = "from corpproxy import twins; print(f'{twins.described()}: {twins.advice()}')"
 
 
 def packaged() -> set[str]:
@@ -99,14 +103,39 @@ class WithoutCompilerTests(SynchronousTestCase):
     """A machine on which nothing can be compiled."""
 
     def test_pure(self) -> None:
-        """It is built and installed all the same, says so, and runs the twins in Python."""
-        wheel, said = built_without_compiler()
-        for part in twins.PARTS:
-            self.assertIn(f'building extension "corpproxy._{part}" failed', said)
+        """
+        It is built and installed all the same, says so and what to install, and runs the twins in Python.
+
+        What an earlier build left of other sources is not packed instead.
+        """
+        copy = copied_checkout()
+        tag = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+        left = copy / "build" / f"lib.{tag}" / "corpproxy" / f"_chain{sysconfig.get_config_var('EXT_SUFFIX')}"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"of other sources")
+        wheel, said = built_without_compiler(copy)
+        names = ", ".join(sorted(twins.PARTS))
+        self.assertIn(f"corpproxy is installed without these compiled parts: {names}.\n", said)
+        self.assertIn("There is no C compiler (no-compiler-is-here is not found); then", said)
+        self.assertIn((copy / "build" / "left-out.txt").read_text(), said)
         self.assertEqual([name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")], [])
         command = environment(wheel).with_name("corpproxy")
         said = f"corpproxy {__version__}, without compiled parts\n"
         self.assertEqual(run([command, "--version"], temporary_folder()), said)
+
+
+class StaleTests(SynchronousTestCase):
+    """A compiled part of other sources, left behind by who went before."""
+
+    def test_installed(self) -> None:
+        """One among those of a wheel is known, and its twin in Python runs."""
+        python = environment(built()[1])
+        (package,) = python.parents[1].glob("lib/*/site-packages/corpproxy")
+        form, part = (package / "form.txt").read_bytes().strip(), next(package.glob("_chain.*"))
+        self.assertIn(form, part.read_bytes())
+        part.write_bytes(part.read_bytes().replace(form, b"0" * len(form)))
+        said = run([python.with_name("corpproxy"), "--version"], temporary_folder())
+        self.assertTrue(said.endswith("; without chain\n"), said)
 
 
 class EditableTests(SynchronousTestCase):
@@ -114,9 +143,21 @@ class EditableTests(SynchronousTestCase):
 
     def test_plugin(self) -> None:
         """The plugin is found from another folder."""
-        python = environment("-e", copied_checkout())
+        python, _ = editable()
         self.assertIn(HELP, run([python, *TWISTD, "corpproxy", "--help"], temporary_folder()))
         self.assertIn(HELP, run([python, *TWIST, "corpproxy", "--help"], temporary_folder()))
+
+    def test_went_on(self) -> None:
+        """When the sources went on, what was compiled is left out until it is compiled again."""
+        python, copy = editable()
+        header = copy / "native" / "module.h"
+        before = header.read_text()
+        self.assertEqual(run([python, "-I", "-c", SAY], temporary_folder()), "with all compiled parts: \n")
+        header.write_text(f"{before}/* went on */\n")
+        self.addCleanup(header.write_text, before)
+        said = run([python, "-I", "-c", SAY], temporary_folder())
+        self.assertTrue(said.startswith("without compiled parts: "), said)
+        self.assertIn("compiled from other sources: ahead, ", said)
 
 
 class CheckoutTests(SynchronousTestCase):

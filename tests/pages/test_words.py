@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.pages.access import named
 from corpproxy.pages.catalogue import read_catalogue
 from corpproxy.pages.failures import FAILURES, find_failure
 from corpproxy.pages.negotiate import LANGUAGES
@@ -78,6 +79,15 @@ class CatalogueTests(SynchronousTestCase):
     def test_duration(self, seconds, expected):
         """A duration is told in the largest unit that it fills."""
         self.assertEqual(ENGLISH.duration(seconds), expected)
+
+    @rows(
+        none=("en", 5, "a, b, c, d, e"),
+        one=("fr", 6, "a, b, c, d, e et 1 autre"),
+        more=("fr", 7, "a, b, c, d, e et 2 autres"),
+    )
+    def test_hosts_named(self, language, count, expected):
+        """Some hosts are named and the others counted, one of them, too."""
+        self.assertEqual(named(read_catalogue(language, packaged), tuple("abcdefg"[:count])), expected)
 
     def test_category(self):
         """A category of the lists has a label, one of the administrator's own its name."""

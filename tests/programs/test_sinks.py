@@ -14,7 +14,7 @@ from corpproxy.audit.formats import FormatName
 from corpproxy.audit.record import decode
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.sinks import SinkKind
-from corpproxy.backends.sinks.erase import erase_sinks
+from corpproxy.backends.sinks.erase import concerned_sinks, erase_sinks
 from corpproxy.backends.sinks.syslog import SyslogSink
 from tests.backends.sinks.case import BEGAN, SinkCase
 from tests.backends.sinks.servers import wait_until
@@ -158,12 +158,12 @@ class PostgresqlTests(LoadCase):
         wait_until(lambda: delivery.state.delivered == 4, "they are delivered", 20)
         settings = self.settings(SinkKind.POSTGRESQL, self.server.address)
 
-        def erase(*, counts_only: bool = False, **erasure) -> int:
-            (reached,) = erase_sinks([settings], (Erasure(**erasure),), counts_only=counts_only)
+        def erase(reach=erase_sinks, **erasure) -> int:
+            (reached,) = reach([settings], (Erasure(**erasure),))
             self.assertTrue(reached.is_reached, reached.said)
             return reached.count
 
-        self.assertEqual(erase(counts_only=True, user="amir"), 3)
+        self.assertEqual(erase(concerned_sinks, user="amir"), 3)
         self.assertEqual(erase(user="amir", until=BEGAN + 86400), 2)
         self.assertEqual(erase(user="amir", until=BEGAN + 86400), 0)
         self.assertEqual(erase(host="bank.example", groups=("where", "url")), 2)

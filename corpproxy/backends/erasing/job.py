@@ -157,9 +157,10 @@ def erase(job: EraseJob, tell: Callable[[Line], None]) -> None:
             time.sleep(job.rests * (time.monotonic() - began))
     tell(Told(Reached(RECORDS, records, said=_said(odd, open_now, damaged))))
     if job.sinks:
-        from corpproxy.backends.sinks.erase import erase_sinks
+        from corpproxy.backends.sinks.erase import concerned_sinks, erase_sinks
 
-        for reached in erase_sinks(job.sinks, job.erasures, counts_only=job.counts_only):
+        reach = concerned_sinks if job.counts_only else erase_sinks
+        for reached in reach(job.sinks, job.erasures):
             tell(Told(reached))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from corpproxy.backends.lists.shelf import STATE_FILE, Shelf, ShelfState
 from corpproxy.backends.state_folder import POLICIES_FOLDER
 from corpproxy.backends.store.aside import ENDINGS, asides
 from corpproxy.backends.store.quota_file import QUOTA_FILE
+from corpproxy.counted import counted
 from corpproxy.destination.brake import Findings
 from corpproxy.destination.fetched_place import LISTS_FOLDER
 
@@ -29,23 +31,42 @@ PSEUDONYMS_FOLDER = "pseudonyms"
 _MAX_TEXT_OCTETS = 16 * 1024 * 1024
 
 
-def erase_evidence(state: Path, erasure: Erasure, *, counts_only: bool) -> Reached:
+def erase_evidence(state: Path, erasure: Erasure) -> Reached:
     """Take hosts out of what the brake found out about each fetched list; it names no people."""
-    count = 0
+    return Reached(EVIDENCE, sum(map(partial(_erase_findings, erasure=erasure), _shelves(state, erasure))))
+
+
+def concerned_evidence(state: Path, erasure: Erasure) -> Reached:
+    """What `erase_evidence` would reach."""
+    return Reached(EVIDENCE, sum(map(partial(_count_findings, erasure=erasure), _shelves(state, erasure))))
+
+
+def _shelves(state: Path, erasure: Erasure) -> Iterator[Shelf]:
     if erasure.host and not (erasure.user or erasure.client):
         for found in sorted((state / LISTS_FOLDER).glob(f"*/{STATE_FILE}")):
-            count += _erase_findings(Shelf(found.parent / "list", 0), erasure, counts_only=counts_only)
-    return Reached(EVIDENCE, count)
+            yield Shelf(found.parent / "list", 0)
 
 
-def _erase_findings(shelf: Shelf, erasure: Erasure, *, counts_only: bool) -> int:
+def _erase_findings(shelf: Shelf, erasure: Erasure) -> int:
     with shelf.alone():
         state = shelf.state
-        findings, count = _without(state.findings, erasure)
-        held, more = (None, 0) if state.held is None else _without(state.held.findings, erasure)
-        if (count or more) and not counts_only:
+        findings, held, count = _left(state, erasure)
+        if count:
             shelf.write(_with(state, findings, held))
-    return count + more
+    return count
+
+
+def _count_findings(shelf: Shelf, erasure: Erasure) -> int:
+    with shelf.alone():
+        *_, count = _left(shelf.state, erasure)
+    return count
+
+
+def _left(state: ShelfState, erasure: Erasure) -> tuple[Findings | None, Findings | None, int]:
+    """What is left of the findings about the version in use and the one that is held; how many names go."""
+    findings, count = _without(state.findings, erasure)
+    held, more = (None, 0) if state.held is None else _without(state.held.findings, erasure)
+    return findings, held, count + more
 
 
 def _with(state: ShelfState, findings: Findings | None, held: Findings | None) -> ShelfState:
@@ -89,10 +110,9 @@ def _policies(state: Path, erasure: Erasure) -> Iterator[Reached]:
     folder = state / POLICIES_FOLDER
     named = [one for one in sorted(folder.glob("*")) if any(_names(path, erasure) for path in one.glob("*"))]
     if named:
-        said = (
-            f"{len(named)} kept versions of the policy name it; they go when no record cites them, "
-            "'corpproxy policy list' shows them"
-        )
+        one = "kept version of the policy names it; it goes when no record cites it"
+        many = "kept versions of the policy name it; they go when no record cites them"
+        said = f"{counted(len(named), one, many)}, see 'corpproxy policy list'"
         yield Reached("policies", 0, is_reached=False, said=said)
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from corpproxy.audit.line import printable
 from corpproxy.backends.lists.patience import Patience, TookTooLong
+from corpproxy.counted import counted
 from corpproxy.masked import masked
 
 # A server that asks us to stay away for a month is heard, but not believed.
@@ -48,7 +49,7 @@ def in_words(url: str, patience: Patience) -> Iterator[None]:
     except TimeoutError as error:
         raise FetchFailed(f"{host} sends nothing for {patience.silence:.0f} s", again=True) from error
     except TookTooLong:
-        said = f"{host} is not done after {patience.whole / 60:.0f} minutes"
+        said = f"{host} is not done after {_span(patience.whole)}"
         raise FetchFailed(said, again=True) from None
     except ssl.SSLError as error:
         raise FetchFailed(f"{host} speaks no TLS that we do: {error.reason or error}") from error
@@ -99,4 +100,4 @@ def retry_after(written: str, now: float) -> float:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 7200 else counted(round(seconds / 60), "minute")

@@ -150,4 +150,4 @@ def age_text(seconds: float) -> str:
         return f"{seconds / DAY_SECONDS:.0f} days"
     if seconds >= 2 * 3600:
         return f"{seconds / 3600:.0f} hours"
-    return f"{max(0.0, seconds) / 60:.0f} minutes"
+    return counted(round(max(0.0, seconds) / 60), "minute")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from corpproxy.backends.bounded_threads import BoundedThreads
 from corpproxy.backends.people.directory import DirectoryDown
 from corpproxy.backends.people.group_file import GroupFile
 from corpproxy.backends.people.htpasswd import Htpasswd
+from corpproxy.backends.people.recognition import Recognition, set_twins
 from corpproxy.backends.people.sign_in import Learned, Refused, SignIn, SignInCounts
 from corpproxy.errors import Problem
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
@@ -39,6 +39,25 @@ class Reception:
     a check taught, and that the password file changed.  ``accounts_changed`` is called with the names whose
     password is another one now, or that have none any more, each with a sentence that says so.
     """
+
+    __slots__ = (
+        "_attempts",
+        "_groups",
+        "_htpasswd",
+        "_key",
+        "_memory",
+        "_now",
+        "_reactor",
+        "_remember_seconds",
+        "_sign_in",
+        "_started",
+        "_tell",
+        "_tell_change",
+        "_threads",
+        "accounts_changed",
+        "counts",
+        "people",
+    )
 
     def __init__(
         self,
@@ -115,10 +134,7 @@ class Reception:
 
     def recognise(self, value: bytes) -> Callable[[float], Identity | None]:
         """Give what recalls the same credentials later; it holds a digest of them and not their value."""
-        return partial(self._again, self._memory.digest(value))
-
-    def _again(self, digest: bytes, now: float) -> Identity | None:
-        return self._sign_in.again(digest, now) if self._sign_in is not None else None
+        return Recognition(self, self._memory.digest(value))
 
     def check(self, value: bytes, address: str) -> Deferred[Identity]:
         """Give the identity behind credentials; fails with SignInRefused or SignInUnavailable."""
@@ -232,3 +248,6 @@ def _unavailable(failure: Failure) -> None:
 
 def _told(problem: Problem | None) -> str:
     return problem.message if problem is not None else ""
+
+
+set_twins({"reception": Reception, "sign_in": SignIn, "counts": SignInCounts, "people": People})

@@ -88,6 +88,25 @@ class SignIn:
     ``people`` may be replaced when a policy is reloaded.  ``clock`` gives POSIX seconds.
     """
 
+    __slots__ = (
+        "_attempts",
+        "_changing",
+        "_checks",
+        "_clock",
+        "_known",
+        "_memory",
+        "_reactor",
+        "_right",
+        "_threads",
+        "_under_way",
+        "counts",
+        "htpasswd",
+        "people",
+        "tell",
+        "tell_change",
+        "when_changed",
+    )
+
     def __init__(
         self,
         people: People,

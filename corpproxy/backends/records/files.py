@@ -232,7 +232,7 @@ class RecordWriter:
 
     def _recover(self) -> None:
         self._log.warn(
-            "The record is written again after {seconds:.0f} seconds; {lost} records were lost in all.",
+            "The record is written again after {seconds:.0f} s; records lost in all: {lost}.",
             seconds=self._now() - self.failing_since,
             lost=self.lost,
         )

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from corpproxy.audit.erasure import LASTING_DEEDS, Erasing, Erasure, Reached
 from corpproxy.audit.formats import FormatName
@@ -35,23 +36,31 @@ _PACKED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 # The line as it is to be; None where it goes.
 _Change = Callable[[bytes], bytes | None]
+# What is done in one file, and in the table for one erasure; each gives how many lines or rows.
+_InFile = Callable[[Path, _Change], int]
+_InTable = Callable[[Any, Erasure], int]
 
 
-def erase_sinks(
-    sinks: Iterable[SinkSettings], erasures: tuple[Erasure, ...], *, counts_only: bool
-) -> list[Reached]:
+def erase_sinks(sinks: Iterable[SinkSettings], erasures: tuple[Erasure, ...]) -> list[Reached]:
     """Erase in all sinks that can be reached, and name the others."""
-    return [_erase(one, erasures, counts_only=counts_only) for one in sinks if one.records]
+    return [_reach(one, erasures, _rewrite, _empty) for one in sinks if one.records]
 
 
-def _erase(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only: bool) -> Reached:
+def concerned_sinks(sinks: Iterable[SinkSettings], erasures: tuple[Erasure, ...]) -> list[Reached]:
+    """What `erase_sinks` would reach."""
+    return [_reach(one, erasures, _count, _count_rows) for one in sinks if one.records]
+
+
+def _reach(
+    sink: SinkSettings, erasures: tuple[Erasure, ...], in_file: _InFile, in_table: _InTable
+) -> Reached:
     place = f"sink-{sink.name}"
     try:
         if sink.kind is SinkKind.FILE and not sink.template:
-            count = erase_files(sink, erasures, counts_only=counts_only)
+            count = _reach_files(sink, erasures, in_file)
             return Reached(place, count, said=_packed(Path(sink.to)))
         if sink.kind is SinkKind.POSTGRESQL:
-            return Reached(place, erase_rows(sink, erasures, counts_only=counts_only))
+            return Reached(place, _reach_rows(sink, erasures, in_table))
     except (OSError, SinkFailure) as error:
         said = f"sink '{sink.name}' cannot be reached now: {error}; ask for the same once more later"
         return Reached(place, 0, is_reached=False, said=said)
@@ -62,16 +71,16 @@ def _erase(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only: bo
     return Reached(place, 0, is_reached=False, said=said)
 
 
-def erase_files(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only: bool) -> int:
+def _reach_files(sink: SinkSettings, erasures: tuple[Erasure, ...], in_file: _InFile) -> int:
     """
-    Erase in the file of a sink and those that were put aside; gives in how many lines.
+    Erase or count in the file of a sink and those that were put aside; gives in how many lines.
 
     :raises OSError: when one cannot be read or written.
     """
     path = Path(sink.to)
     change = _change(sink.format, erasures)
     files = [one for one in _files(path) if one.suffix not in _PACKED]
-    return sum(_rewrite(one, change, counts_only=counts_only) for one in files)
+    return sum(in_file(one, change) for one in files)
 
 
 def _files(path: Path) -> list[Path]:
@@ -91,10 +100,15 @@ def _packed(path: Path) -> str:
     )
 
 
-def _rewrite(path: Path, change: _Change, *, counts_only: bool) -> int:
+def _count(path: Path, change: _Change) -> int:
+    with held(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        return sum(change(line) is not line for line in file)
+
+
+def _rewrite(path: Path, change: _Change) -> int:
     with held(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
         count = sum(change(line) is not line for line in file)
-        if not count or counts_only:
+        if not count:
             return count
         beside = path.with_name(f".rewriting-{path.name}")
         file.seek(0)
@@ -141,9 +155,9 @@ def _change(name: FormatName, erasures: tuple[Erasure, ...]) -> _Change:
     return record if read is None else other
 
 
-def erase_rows(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only: bool) -> int:
+def _reach_rows(sink: SinkSettings, erasures: tuple[Erasure, ...], in_table: _InTable) -> int:
     """
-    Erase in the table of a sink; gives in how many rows.
+    Erase or count in the table of a sink; gives in how many rows.
 
     :raises SinkFailure: when the database cannot be reached.
     """
@@ -154,23 +168,31 @@ def erase_rows(sink: SinkSettings, erasures: tuple[Erasure, ...], *, counts_only
         try:
             migrate(connection)
             with connection.transaction():
-                return sum(_rows(connection, one, counts_only=counts_only) for one in erasures)
+                return sum(in_table(connection, one) for one in erasures)
         finally:
             connection.close()
 
 
-def _rows(connection: object, erasure: Erasure, *, counts_only: bool) -> int:
+def _count_rows(connection: Any, erasure: Erasure) -> int:
+    where, values, _ = _concerned(erasure)
+    cursor = connection.execute(f"SELECT count(*) FROM corpproxy_record WHERE {where}", values)
+    return int(cursor.fetchone()[0])
+
+
+def _empty(connection: Any, erasure: Erasure) -> int:
+    where, values, columns = _concerned(erasure)
+    emptied = ", ".join(f"{column} = NULL" for column in (*columns, "record"))
+    done = connection.execute(f"UPDATE corpproxy_record SET {emptied} WHERE {where}", values)
+    return int(done.rowcount)
+
+
+def _concerned(erasure: Erasure) -> tuple[str, list[object], list[str]]:
+    """The rows that an erasure is about and that have something left of it, and which columns that is."""
     columns = list(dict.fromkeys(column for group in erasure.groups for column in _COLUMNS[group]))
     conditions = " AND ".join(text for text, _ in _conditions(erasure))
     values = [value for _, some in _conditions(erasure) for value in some]
     left = " OR ".join(f"{column} IS NOT NULL" for column in columns)
-    where = f"{conditions} AND (record IS NOT NULL OR {left})"
-    if counts_only:
-        cursor = connection.execute(f"SELECT count(*) FROM corpproxy_record WHERE {where}", values)  # type: ignore[attr-defined]
-        return int(cursor.fetchone()[0])
-    emptied = ", ".join(f"{column} = NULL" for column in (*columns, "record"))
-    done = connection.execute(f"UPDATE corpproxy_record SET {emptied} WHERE {where}", values)  # type: ignore[attr-defined]
-    return int(done.rowcount)
+    return f"{conditions} AND (record IS NOT NULL OR {left})", values, columns
 
 
 def _conditions(erasure: Erasure) -> Iterator[tuple[str, tuple[object, ...]]]:

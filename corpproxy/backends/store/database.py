@@ -10,7 +10,7 @@ from typing import TypeVar
 from corpproxy.accounting.ledger import Usage
 from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends.store import grants as store_grants
-from corpproxy.backends.store.erase import drop_before, erase, grow_old
+from corpproxy.backends.store.erase import concerned, drop_before, erase, grow_old
 from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import Terms, add_usage
 from corpproxy.identity.grants import Grant
@@ -74,15 +74,15 @@ class Database(ABC):
         """Give the requests that may still be worth showing, and forget the others."""
         return self.change(lambda connection, _: store_grants.load_requests(connection, now))
 
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> list[Reached]:
-        """Forget what an erasure is about, or only count it; no octet of it stays in the database."""
-        found = self.change(
-            lambda connection, _: erase(connection, erasure, self._now(), counts_only=counts_only),
-            forgets=not counts_only,
-        )
-        if not counts_only:
-            self._fold()
+    def erase(self, erasure: Erasure) -> list[Reached]:
+        """Forget what an erasure is about; no octet of it stays in the database."""
+        found = self.change(lambda connection, _: erase(connection, erasure, self._now()), forgets=True)
+        self._fold()
         return found
+
+    def concerned(self, erasure: Erasure) -> list[Reached]:
+        """Say what an erasure would reach."""
+        return self.change(lambda connection, _: concerned(connection, erasure, self._now()))
 
     def drop_usage_before(self, moment: float) -> int:
         """Delete the sums of before a moment, POSIX seconds; gives how many there were."""

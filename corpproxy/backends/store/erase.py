@@ -7,6 +7,8 @@ Sums stay: what a person moved counts for nobody from then on.  SQLite is told t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from corpproxy.accounting.ledger import OTHER_HOSTS, SLOT_SECONDS
@@ -14,6 +16,7 @@ from corpproxy.audit.erasure import ADDRESS, Erasure, Reached, is_below
 from corpproxy.backends.store import rollup as store_rollup
 from corpproxy.backends.store.sql import Connection
 from corpproxy.backends.store.usage import storable
+from corpproxy.counted import counted
 from corpproxy.identity.grants import Grant
 from corpproxy.identity.requests import AccessRequest
 
@@ -36,18 +39,32 @@ ON CONFLICT (slot, user, groups, categories, host, device, rule) DO UPDATE SET
 # What stands for nobody, and for no host in particular.
 _NOBODY = {"user": "", "device": ""}
 _NOWHERE = {"host": OTHER_HOSTS}
+_HOLDS = "still holds and goes when it ends", "still hold and go when they end"
 
 
-def erase(connection: Connection, erasure: Erasure, now: float, *, counts_only: bool) -> list[Reached]:
-    """Erase inside a transaction of the caller's, or only count."""
-    rows = _erase_usage(connection, erasure, counts_only=counts_only)
-    rows += store_rollup.erase(connection, erasure, counts_only=counts_only)
-    if rows and not counts_only:
+def erase(connection: Connection, erasure: Erasure, now: float) -> list[Reached]:
+    """Erase inside a transaction of the caller's; gives what was reached."""
+    rows = _erase_usage(connection, erasure)
+    rows += store_rollup.erase(connection, erasure)
+    if rows:
         store_rollup.drop_unused_terms(connection)
-    found = [Reached(USAGE, rows)]
-    found.append(_erase_requests(connection, erasure, counts_only=counts_only))
-    found.append(_erase_grants(connection, erasure, now, counts_only=counts_only))
-    return found
+    requests = _requests(connection, erasure)
+    connection.executemany("DELETE FROM request WHERE id = ?", requests)
+    grants, hold = _grants(connection, erasure, now)
+    connection.executemany("DELETE FROM given WHERE id = ?", grants)
+    return _reached(rows, len(requests), len(grants), hold)
+
+
+def concerned(connection: Connection, erasure: Erasure, now: float) -> list[Reached]:
+    """What `erase` would reach."""
+    rows = _count_usage(connection, erasure) + store_rollup.concerned(connection, erasure)
+    grants, hold = _grants(connection, erasure, now)
+    return _reached(rows, len(_requests(connection, erasure)), len(grants), hold)
+
+
+def _reached(usage: int, requests: int, grants: int, hold: int) -> list[Reached]:
+    said = f"{counted(hold, *_HOLDS)}, within a day" if hold else ""
+    return [Reached(USAGE, usage), Reached(REQUESTS, requests), Reached(GRANTS, grants, said=said)]
 
 
 def drop_before(connection: Connection, moment: float) -> int:
@@ -69,51 +86,66 @@ def grow_old(connection: Connection, group: str, moment: float) -> int:
     last = int(moment) // SLOT_SECONDS * SLOT_SECONDS
     instead = _terms(connection, _NOWHERE if group == "where" else _NOBODY)
     differs = " OR ".join(f"{column} <> {number}" for column, number in instead.items())
-    rows = _merge(connection, f"slot < {last} AND ({differs})", {}, instead, counts_only=False)
+    rows = _merge(connection, _Rows(f"slot < {last} AND ({differs})", {}), instead)
     old = Erasure(until=float(last), groups=(group,))
-    rows += store_rollup.erase(connection, old, counts_only=False)
+    rows += store_rollup.erase(connection, old)
     if rows:
         store_rollup.drop_unused_terms(connection)
     return rows
 
 
-def _erase_usage(connection: Connection, erasure: Erasure, *, counts_only: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of usage: the condition, and what is bound in it."""
+
+    where: str
+    bounds: dict[str, int]
+
+
+def _count_usage(connection: Connection, erasure: Erasure) -> int:
+    return _count(connection, _concerned(connection, erasure)) if _instead(erasure) else 0
+
+
+def _erase_usage(connection: Connection, erasure: Erasure) -> int:
     """Count the rows of a person, a device, a host for nobody, or for no host in particular."""
-    bounds = {"since": _first(erasure.since), "until": _end(erasure.until)}
-    where, instead = ["slot >= :since AND slot < :until"], dict[str, str]()
-    for kind, named, nothing in (
-        ("user", erasure.user, _NOBODY),
-        ("device", erasure.client, _NOBODY),
-        ("host", erasure.host, _NOWHERE),
-    ):
-        if named:
-            where.append(f"{kind} IN ({_named(connection, kind, named)})")
-            instead.update(nothing)
+    instead = _instead(erasure)
     if not instead:
         return 0
-    to = _terms(connection, instead) if not counts_only else {}
-    return _merge(connection, " AND ".join(where), bounds, to, counts_only=counts_only)
+    rows = _concerned(connection, erasure)
+    return _merge(connection, rows, _terms(connection, instead))
 
 
-def _merge(
-    connection: Connection,
-    where: str,
-    bounds: dict[str, int],
-    instead: dict[str, int],
-    *,
-    counts_only: bool,
-) -> int:
+def _instead(erasure: Erasure) -> dict[str, str]:
+    """What stands in the place of what is erased; nothing where no sum is concerned."""
+    nobody = _NOBODY if erasure.user or erasure.client else {}
+    return {**nobody, **(_NOWHERE if erasure.host else {})}
+
+
+def _concerned(connection: Connection, erasure: Erasure) -> _Rows:
+    named = (("user", erasure.user), ("device", erasure.client), ("host", erasure.host))
+    terms = [f"{kind} IN ({_named(connection, kind, name)})" for kind, name in named if name]
+    bounds = {"since": _first(erasure.since), "until": _end(erasure.until)}
+    return _Rows(" AND ".join(["slot >= :since AND slot < :until", *terms]), bounds)
+
+
+def _count(connection: Connection, rows: _Rows) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {rows.where}", rows.bounds).fetchone()
+    return int(count)
+
+
+def _merge(connection: Connection, rows: _Rows, instead: dict[str, int]) -> int:
     """Add rows to those that have the terms of ``instead``, and take their own away; gives how many."""
-    (count,) = connection.execute(f"SELECT count(*) FROM usage WHERE {where}", bounds).fetchone()
-    if count and not counts_only:
+    count = _count(connection, rows)
+    if count:
         # Through a table of its own: a row that is added to must not be one that is taken away.
         to = {column: str(instead.get(column, column)) for column in ("user", "host", "device")}
         connection.execute("DROP TABLE IF EXISTS moved_usage")
-        connection.execute(f"CREATE TEMP TABLE moved_usage AS SELECT * FROM usage WHERE {where}", bounds)
-        connection.execute(f"DELETE FROM usage WHERE {where}", bounds)
+        moved = f"CREATE TEMP TABLE moved_usage AS SELECT * FROM usage WHERE {rows.where}"
+        connection.execute(moved, rows.bounds)
+        connection.execute(f"DELETE FROM usage WHERE {rows.where}", rows.bounds)
         connection.execute(_MERGE.format(**to))
         connection.execute("DROP TABLE moved_usage")
-    return int(count)
+    return count
 
 
 def _named(connection: Connection, kind: str, name: str) -> str:
@@ -135,13 +167,11 @@ def _term(connection: Connection, kind: str, text: str) -> int:
     return int(id)
 
 
-def _erase_requests(connection: Connection, erasure: Erasure, *, counts_only: bool) -> Reached:
+def _requests(connection: Connection, erasure: Erasure) -> list[tuple[str]]:
+    """The ids of the requests that are concerned."""
     rows = connection.execute("SELECT id, value FROM request").fetchall()
     requests = [(id, msgspec.json.decode(value, type=AccessRequest)) for id, value in rows]
-    concerned = [id for id, request in requests if is_asked_by(erasure, request)]
-    if not counts_only:
-        connection.executemany("DELETE FROM request WHERE id = ?", [(id,) for id in concerned])
-    return Reached(REQUESTS, len(concerned))
+    return [(id,) for id, request in requests if is_asked_by(erasure, request)]
 
 
 def is_asked_by(erasure: Erasure, request: AccessRequest) -> bool:
@@ -154,19 +184,17 @@ def is_asked_by(erasure: Erasure, request: AccessRequest) -> bool:
     )
 
 
-def _erase_grants(connection: Connection, erasure: Erasure, now: float, *, counts_only: bool) -> Reached:
-    """Grants that are over go; those that hold last a day at the most, and stay until then."""
-    rows = [
-        (id, msgspec.json.decode(value, type=Grant))
-        for id, value in connection.execute("SELECT id, value FROM given").fetchall()
-    ]
-    concerned = [(id, grant) for id, grant in rows if _given(erasure, grant)]
-    over = [(id,) for id, grant in concerned if grant.until <= now]
-    if not counts_only:
-        connection.executemany("DELETE FROM given WHERE id = ?", over)
-    hold = len(concerned) - len(over)
-    said = f"{hold} still hold and go when they end, within a day" if hold else ""
-    return Reached(GRANTS, len(over), said=said)
+def _grants(connection: Connection, erasure: Erasure, now: float) -> tuple[list[tuple[str]], int]:
+    """
+    The ids of the grants that are concerned and over, and how many are concerned and hold.
+
+    Those last a day at the most, and stay until then.
+    """
+    rows = connection.execute("SELECT id, value FROM given").fetchall()
+    grants = [(id, msgspec.json.decode(value, type=Grant)) for id, value in rows]
+    found = [(id, grant) for id, grant in grants if _given(erasure, grant)]
+    over = [(id,) for id, grant in found if grant.until <= now]
+    return over, len(found) - len(over)
 
 
 def _given(erasure: Erasure, grant: Grant) -> bool:

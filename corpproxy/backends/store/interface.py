@@ -91,8 +91,11 @@ class Store(Protocol):
     def load_requests(self, now: float) -> Deferred[list[AccessRequest]]:
         """Give the requests that may still be worth showing, the oldest first, and forget the others."""
 
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
-        """Forget what an erasure is about, or only count it; no octet of it stays on the disk."""
+    def erase(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """Forget what an erasure is about; no octet of it stays on the disk."""
+
+    def concerned(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """Say what an erasure would reach, and change nothing."""
 
     def drop_usage_before(self, moment: float) -> Deferred[int]:
         """Delete the sums of before a moment, POSIX seconds; gives how many there were."""

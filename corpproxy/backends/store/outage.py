@@ -19,7 +19,6 @@ from twisted.logger import Logger
 from corpproxy.accounting.ledger import Usage
 from corpproxy.accounting.quotas import Charge
 from corpproxy.accounting.store_address import StoreAddress
-from corpproxy.audit.erasure import Erasure, Reached
 from corpproxy.backends.store import grants as store_grants
 from corpproxy.backends.store import quotas as store_quotas
 from corpproxy.backends.store.database import Database
@@ -117,10 +116,6 @@ class PatientDatabase(Database):
         if not self._deliver(within=float("inf")):
             raise StoreError("store-away", self._said)
         return self._asked(lambda: self._there.change(work, forgets=forgets))
-
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> list[Reached]:
-        """Forget what an erasure is about; what waits for the database goes in first."""
-        return super().erase(erasure, counts_only=counts_only)
 
     def begin_anew(self) -> None:
         """Be another run of this node from now on, that has read nothing yet."""
@@ -274,7 +269,7 @@ class PatientDatabase(Database):
         )
         if before.is_away:
             log.warn(
-                "The database answers again after {seconds:.0f} seconds; what waited goes in.",
+                "The database answers again after {seconds:.0f} s; what waited goes in.",
                 seconds=self._now() - before.since,
             )
 

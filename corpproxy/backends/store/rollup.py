@@ -172,29 +172,39 @@ def drop_before(connection: Connection, moment: float) -> int:
     )
 
 
-def erase(connection: Connection, erasure: Erasure, *, counts_only: bool) -> int:
+def erase(connection: Connection, erasure: Erasure) -> int:
     """
-    Erase from all sums, or only count; gives how many rows are concerned.
+    Erase from all sums; gives how many rows are concerned.
 
     What a person did stays in the sums, as that of nobody; a host becomes one that is not told apart.  The
     hour in which the erasure ends belongs to it.  Sums have no address of a client.  Names that nothing has
     any more are dropped by `drop_unused_terms`.
     """
-    if erasure.client:
-        return 0
-    _note_concerned(connection, erasure)
     rows = 0
-    for table in _FORGETTING:
-        change = table.change(erasure)
-        if not change:
-            continue
-        where = table.where(erasure)
-        bounds = {"since": erasure.since, "until": min(erasure.until, 2.0**62)}
-        (count,) = connection.execute(f"SELECT count(*) FROM {table.name} WHERE {where}", bounds).fetchone()
+    for table, where, bounds, count in _found(connection, erasure):
+        _merge(connection, table, table.change(erasure), where, bounds)
         rows += count
-        if count and not counts_only:
-            _merge(connection, table, change, where, bounds)
     return rows
+
+
+def concerned(connection: Connection, erasure: Erasure) -> int:
+    """How many rows `erase` would reach."""
+    return sum(count for *_, count in _found(connection, erasure))
+
+
+def _found(connection: Connection, erasure: Erasure) -> Iterator[tuple[_Table, str, dict[str, float], int]]:
+    """The tables that have something of an erasure: its condition, what is bound in it, and how many rows."""
+    if erasure.client:
+        return
+    _note_concerned(connection, erasure)
+    for table in _FORGETTING:
+        if table.change(erasure):
+            where = table.where(erasure)
+            bounds = {"since": erasure.since, "until": min(erasure.until, 2.0**62)}
+            counting = f"SELECT count(*) FROM {table.name} WHERE {where}"
+            (count,) = connection.execute(counting, bounds).fetchone()
+            if count:
+                yield table, where, bounds, int(count)
 
 
 def drop_unused_terms(connection: Connection) -> None:

@@ -82,9 +82,13 @@ class ThreadedStore:
         """Give the requests that may still be worth showing, and forget the others."""
         return self._writer.run(lambda: self._database.load_requests(now))
 
-    def erase(self, erasure: Erasure, *, counts_only: bool = False) -> Deferred[list[Reached]]:
-        """Forget what an erasure is about, or only count it."""
-        return self._writer.run(lambda: self._database.erase(erasure, counts_only=counts_only))
+    def erase(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """Forget what an erasure is about."""
+        return self._writer.run(lambda: self._database.erase(erasure))
+
+    def concerned(self, erasure: Erasure) -> Deferred[list[Reached]]:
+        """Say what an erasure would reach."""
+        return self._writer.run(lambda: self._database.concerned(erasure))
 
     def drop_usage_before(self, moment: float) -> Deferred[int]:
         """Delete the sums of before a moment, POSIX seconds; gives how many there were."""

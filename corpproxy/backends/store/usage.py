@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, slot_of
+from corpproxy.accounting.ledger import SLOT_SECONDS, Usage, in_columns, slot_of
 from corpproxy.accounting.report import By, NamedSums, UsageQuestion, UsageReport, report, report_per
 from corpproxy.backends.store.sql import Connection
 
@@ -137,46 +137,54 @@ def add_usage(connection: Connection, terms: Terms, batch: Sequence[Usage]) -> N
     """
     if not batch:
         return
-    minutes, users, groups, categories, hosts, received, sent, exchanges, devices, rules, active = zip(
-        *batch, strict=True
-    )
+    columns = in_columns(batch)
     named = [
-        _Column("user", users, storable),
-        _Column("groups", groups, groups_text),
-        _Column("categories", categories, groups_text),
-        _Column("host", hosts, storable),
-        _Column("device", devices, storable),
-        _Column("rule", rules, storable),
+        _Column("user", columns.user, storable),
+        _Column("groups", columns.groups, groups_text),
+        _Column("categories", columns.categories, groups_text),
+        _Column("host", columns.host, storable),
+        _Column("device", columns.device, storable),
+        _Column("rule", columns.rule, storable),
     ]
     known = terms.learn({column.kind: column.texts for column in named})
     numbers = [column.numbers(known[column.kind]) for column in named]
-    slots = {minute: slot_of(minute) for minute in set(minutes)}
-    rows = zip(map(slots.__getitem__, minutes), *numbers, received, sent, exchanges, active, strict=True)
-    # In one order: rows that several writers add to are never waited for crosswise.
-    connection.executemany(_ADD, sorted(rows))
+    minutes, places = columns.minute
+    slots = [slot_of(minute) for minute in minutes]
+    keys = [[slots[place] for place in places], *numbers]
+    order = _in_order(keys)
+    sums = (columns.received, columns.sent, columns.exchanges, columns.minutes)
+    connection.executemany(_ADD, zip(*(map(one.__getitem__, order) for one in (*keys, *sums)), strict=True))
+
+
+def _in_order(keys: Sequence[Sequence[int]]) -> list[int]:
+    """
+    The places of rows, in the one order of their keys: rows that several writers add to are never waited for
+    crosswise.
+
+    Each column is sorted by for itself, the last one first: no row is made for that.
+    """
+    order = list(range(len(keys[0])))
+    for numbers in reversed(keys):
+        order.sort(key=numbers.__getitem__)
+    return order
 
 
 class _Column:
     """What a batch has of one kind of term, each written once for all rows that have it."""
 
-    __slots__ = ("_values", "_written", "kind")
+    __slots__ = ("_places", "kind", "texts")
 
-    def __init__(self, kind: str, values: tuple[Any, ...], write: Callable[[Any], str]) -> None:
+    def __init__(
+        self, kind: str, column: tuple[tuple[Any, ...], list[int]], write: Callable[[Any], str]
+    ) -> None:
         self.kind = kind
-        self._values = values
-        different = dict.fromkeys(values)
-        self._written = dict(zip(different, map(write, different), strict=True))
+        values, self._places = column
+        self.texts = list(map(write, values))
 
-    @property
-    def texts(self) -> Iterable[str]:
-        """The texts of its terms."""
-        return self._written.values()
-
-    def numbers(self, known: Mapping[str, int]) -> Iterator[int]:
-        """The number of each value, in the order of the rows, of those that are known by text."""
-        written = self._written
-        numbers = dict(zip(written, map(known.__getitem__, written.values()), strict=True))
-        return map(numbers.__getitem__, self._values)
+    def numbers(self, known: Mapping[str, int]) -> list[int]:
+        """The number of the term of each row, of those that are known by text."""
+        numbers = list(map(known.__getitem__, self.texts))
+        return list(map(numbers.__getitem__, self._places))
 
 
 def read_usage(connection: Connection, question: UsageQuestion) -> UsageReport:

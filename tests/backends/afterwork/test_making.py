@@ -27,7 +27,7 @@ from corpproxy.backends.afterwork.making import roll_up
 from corpproxy.backends.afterwork.now import afterwork_now
 from corpproxy.backends.search.index import INDEX_KEY, without_index
 from corpproxy.backends.store.opening import database_at, read_at
-from corpproxy.backends.store.rollup import drop_before, drop_unused_terms, erase
+from corpproxy.backends.store.rollup import concerned, drop_before, drop_unused_terms, erase
 from tests.audit.test_record import a_record
 from tests.support.rows import rows, tabular
 
@@ -214,9 +214,9 @@ class ForgettingTests(RollUpCase):
         with closing(database_at(self.address, lambda: NOW)) as file:
             return file.change(lambda connection, terms: work(connection), forgets=True)
 
-    def erase(self, *, counts_only: bool = False, **about) -> int:
+    def erase(self, **about) -> int:
         """Erase what that is about."""
-        return self.forget(lambda connection: erase(connection, Erasure(**about), counts_only=counts_only))
+        return self.forget(lambda connection: erase(connection, Erasure(**about)))
 
     def hosts(self) -> list[tuple]:
         """How much there was at each host."""
@@ -232,7 +232,7 @@ class ForgettingTests(RollUpCase):
 
     def test_counted(self) -> None:
         """Counting changes nothing."""
-        self.assertEqual(self.erase(user="amir", counts_only=True), 4)
+        self.assertEqual(self.forget(lambda one: concerned(one, Erasure(user="amir"))), 4)
         self.assertEqual(self.people(), {"": 2, "amir": 2})
 
     def test_until(self) -> None:

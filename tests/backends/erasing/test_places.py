@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from corpproxy.accounting.quotas import Kept
 from corpproxy.audit.erasure import Erasure
-from corpproxy.backends.erasing.places import erase_evidence, places_out_of_reach
+from corpproxy.backends.erasing.places import concerned_evidence, erase_evidence, places_out_of_reach
 from corpproxy.backends.lists.shelf import STATE_FILE, Held, ShelfState
 from corpproxy.backends.store.quota_file import KEPT_SECONDS, QUOTA_FILE, QuotaFile
 from corpproxy.destination.brake import Blocked, Effect, Findings
@@ -74,9 +74,9 @@ class PlaceTests(SynchronousTestCase):
         held = Held("v2", 0.0, ["shrinks"], ["www.a.test would be refused"], FINDINGS)
         (folder / STATE_FILE).write_bytes(msgspec.json.encode(ShelfState(findings=FINDINGS, held=held)))
         erasure = Erasure(host="a.test")
-        self.assertEqual(erase_evidence(self.state, erasure, counts_only=True).count, 2)
+        self.assertEqual(concerned_evidence(self.state, erasure).count, 2)
         self.assertIn(b"www.a.test", (folder / STATE_FILE).read_bytes())
-        self.assertEqual(erase_evidence(self.state, erasure, counts_only=False).count, 2)
+        self.assertEqual(erase_evidence(self.state, erasure).count, 2)
         self.assertNotIn(b"a.test", (folder / STATE_FILE).read_bytes())
         self.assertIn(b"b.test", (folder / STATE_FILE).read_bytes())
-        self.assertEqual(erase_evidence(self.state, Erasure(user="amir"), counts_only=True).count, 0)
+        self.assertEqual(concerned_evidence(self.state, Erasure(user="amir")).count, 0)
