@@ -19,7 +19,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from corpproxy.audit.proof import SEED_OCTETS, beginning, link
-from corpproxy.audit.record import Record, append_all
+from corpproxy.audit.record import Record, encode_all
 from corpproxy.audit.reference import References
 from corpproxy.audit.results import Kind, ResultCode
 from corpproxy.audit.times import utc_text
@@ -81,9 +81,8 @@ def _segments(records: Iterator[Record]) -> Iterator[tuple[list[list[bytes]], li
     octets = 0
     while True:
         some = list(islice(records, _BATCH))
-        lines = bytearray()
-        append_all(some, lines)
-        batches.append(bytes(lines).split(b"\n")[:-1])
+        lines, _ = encode_all(some)
+        batches.append(lines.split(b"\n")[:-1])
         kept += some
         octets += len(lines) + 150 * len(some)
         if octets >= SEGMENT_OCTETS or len(some) < _BATCH:

@@ -39,8 +39,9 @@ from corpproxy.accounting.ledger import Ledger
 from corpproxy.admin.telemetry import Telemetry
 from corpproxy.assembly import Lasting, assemble
 from corpproxy.audit.proof import SEED_OCTETS, beginning, link
-from corpproxy.audit.record import Record, append_all
+from corpproxy.audit.record import Record
 from corpproxy.audit.reference import References
+from corpproxy.audit.sheet import Sheet
 from corpproxy.backends.books import Books
 from corpproxy.backends.people.reception import Reception
 from corpproxy.backends.policies.start import start_configuration
@@ -171,23 +172,28 @@ class Lines:
     """A writer that encodes and links as the real one does, and throws the lines away."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.sheet = Sheet(self.flush)
+        self.sheet.due = BATCH_RECORDS
+        self.accepts = self.sheet.accepts
         self._head = beginning("records-00000000T000000Z.jsonl")
 
     def write(self, record: Record) -> None:
-        self.records.append(record)
-        if len(self.records) >= BATCH_RECORDS:
-            self.flush()
+        self.sheet.add(record)
 
     def flush(self) -> None:
-        """Encode what waits, commit to it, and put it into the chain."""
-        batch = bytearray()
-        append_all(self.records, batch)
-        _, self._head = link(bytes(batch), self._head, os.urandom(SEED_OCTETS * len(self.records)))
-        self.records.clear()
+        """Take what waits as lines, and commit to it in the chain."""
+        batch, count = self.sheet.take()
+        _, self._head = link(batch, self._head, os.urandom(SEED_OCTETS * count))
+
+
+class NoBooks:
+    """Keeps nothing of an exchange; stands in the place of the books to be compared with them."""
 
     def accepts(self) -> bool:
         return True
+
+    def close(self, exchange: Any) -> None:
+        pass
 
 
 class NoGrants:
@@ -313,7 +319,7 @@ def main() -> None:
         whole = least(proxy, exchanges, unseen)
         print(f"{whole:.1f} us of Python for an exchange, the least of 60 runs")
         if options.books:
-            proxy.books.close = lambda exchange: None  # type: ignore[method-assign]
+            proxy.books = NoBooks()  # type: ignore[assignment]
             bare = least(proxy, exchanges, unseen)
             print(f"{whole - bare:.1f} us of them for account, record, commitments and chain")
 

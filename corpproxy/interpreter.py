@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from corpproxy.resident import give_back_files, give_back_free
+from corpproxy.resident import give_back_free
 
 # An exchange leaves no cycles behind; connections leave a few, and wait for a collection.  The default would
 # look at the young objects after each seven hundred new ones, which is every tenth exchange.
@@ -21,12 +21,10 @@ SWITCH_SECONDS = 0.0005
 
 def set_interpreter(thresholds: tuple[int, int, int] = GC_THRESHOLDS) -> None:
     """Set it for a service whose parts are made."""
-    # What was made until now stays: the collector need not look at it again and again.
-    gc.collect()
+    # What was made until now stays: the collector need not look at it, not even once.
     gc.freeze()
     gc.set_threshold(*thresholds)
     sys.setswitchinterval(SWITCH_SECONDS)
-    give_back_files()
 
 
 def settle_memory() -> None:

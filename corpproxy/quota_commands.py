@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from corpproxy.service import CorpproxyService
 
 
+# How many members of each quota come in one answer: encoding them takes some milliseconds of the loop.
+MAX_MEMBERS = 1_000
+
+# A member of a quota, and how it stands.
+_Stands = tuple[str, Standing]
+
+
 def quota_commands(service: CorpproxyService) -> Mapping[str, Command]:
     """Give each command by its name."""
     desk = QuotaDesk(service)
@@ -36,29 +45,33 @@ class QuotaDesk:
         self._service = service
 
     def show(self, caller: Caller, arguments: dict[str, Any]) -> Deferred[dict[str, Any]]:
-        """List the quotas, and how everybody stands who used anything, on all nodes."""
+        """
+        List the quotas, and how everybody stands who used anything, on all nodes.
+
+        Of each quota those who used most come, at most ``most`` of them.  With ``after`` they come by name,
+        behind that one or from the first: so everybody can be had in answers of a size that holds nobody up.
+        """
         return Deferred.fromCoroutine(self._show(arguments))
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         service = self._service
         limiting = service.proxy.in_force.limiting
         limits = [one for one in limiting.limits if one.quota is not None] if limiting is not None else []
-        whom, name = arguments.get("whom"), arguments.get("name")
+        whom, name, page = arguments.get("whom"), arguments.get("name"), _page(arguments)
         keeper, away = service.quota_keeper, ""
         try:
             ledgered = await keeper.ledgered(name, whom)
         except StoreError as error:
             ledgered, away = Ledgered(), error.message
         standings = await keeper.standings(ledgered)
-        loans = _by_member(ledgered.loans)
-        return {
-            "away": away,
-            "quotas": [
-                _shown(limit, limit.quota, _members(keeper.quotas, limit.name, standings, whom, loans))
-                for limit in limits
-                if limit.quota is not None and name in (None, limit.name)
-            ],
-        }
+        loans, by_limit = _by_member(ledgered.loans), _by_limit(standings, whom)
+        quotas = []
+        for limit in limits:
+            if limit.quota is not None and name in (None, limit.name):
+                all_of_it = by_limit.get(limit.name, [])
+                members = _members(keeper.quotas, limit.name, page.of(all_of_it), loans)
+                quotas.append(_shown(limit, limit.quota, members, len(all_of_it)))
+        return {"away": away, "quotas": quotas}
 
     def grant(self, caller: Caller, arguments: dict[str, Any]) -> dict[str, Any]:
         """Give a member more, until it is made good again."""
@@ -151,7 +164,37 @@ class QuotaDesk:
         service.books.deed(deed, service.configuration.version)
 
 
-def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Which members come: at most so many, those who used most, or by name those behind one."""
+
+    most: int
+    after: str | None
+
+    def of(self, members: list[_Stands]) -> list[_Stands]:
+        """These members of all."""
+        if self.after is None:
+            return nsmallest(self.most, members, key=lambda one: (-one[1].used, one[0]))
+        behind = (one for one in members if one[0] > self.after or not self.after)
+        return nsmallest(self.most, behind, key=lambda one: one[0])
+
+
+def _page(arguments: Mapping[str, Any]) -> _Page:
+    most, after = arguments.get("most"), arguments.get("after")
+    if most is not None and (not isinstance(most, int) or not 0 < most <= MAX_MEMBERS):
+        raise ControlError("bad-quota", f"an answer has 1 to {MAX_MEMBERS:,} members of each quota")
+    return _Page(most or MAX_MEMBERS, after if isinstance(after, str) else None)
+
+
+def _by_limit(standings: Mapping[Member, Standing], whom: object) -> dict[str, list[_Stands]]:
+    found: dict[str, list[_Stands]] = {}
+    for (limit, member), standing in standings.items():
+        if whom in (None, member):
+            found.setdefault(limit, []).append((member, standing))
+    return found
+
+
+def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]], count: int) -> dict[str, Any]:
     return {
         "name": limit.name,
         "per": limit.per.value,
@@ -159,6 +202,7 @@ def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]]) -> dict[st
         "minutes": quota.minutes,
         "says": quota.in_words,
         "place": str(limit.place),
+        "count": count,
         "members": members,
     }
 
@@ -166,16 +210,13 @@ def _shown(limit: Limit, quota: Quota, members: list[dict[str, Any]]) -> dict[st
 def _members(
     quotas: Quotas,
     limit: str,
-    standings: Mapping[Member, Standing],
-    whom: object,
+    members: list[_Stands],
     loans: Mapping[Member, list[OnLoan]],
 ) -> list[dict[str, Any]]:
-    members = [
+    return [
         _told(member, standing, quotas.lent(limit, member), loans.get((limit, member), ()))
-        for (name, member), standing in standings.items()
-        if name == limit and whom in (None, member)
+        for member, standing in members
     ]
-    return sorted(members, key=lambda one: (-one["used"], one["whom"]))
 
 
 def _by_member(loans: Iterable[OnLoan]) -> dict[Member, list[OnLoan]]:

@@ -57,6 +57,7 @@ from corpproxy.progress import Progress
 from corpproxy.readiness import reasons_not_ready
 from corpproxy.reload import Reloaded
 from corpproxy.repeating import every
+from corpproxy.resident import give_back_files
 from corpproxy.serving import factory_of, make_engine, make_proxy
 from corpproxy.steady import CLOCK_SECONDS, ClockWatch
 from corpproxy.stopping import stop
@@ -230,6 +231,11 @@ class CorpproxyService(Making, Holding, Service):
         for socket in self.sockets:
             self._listen(socket)
         set_interpreter(self._thresholds)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Give back what only the start has touched."""
+        give_back_files()
 
     def _look_at_chains(self) -> None:
         """Tell how far our own record is, and have it signed when it is time."""

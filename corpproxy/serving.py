@@ -51,6 +51,7 @@ def make_proxy(service: CorpproxyService, references: References) -> Proxy:
             configuration.connections,
             configuration.timeouts.connect,
             _share_of_descriptors(service.engine),
+            open_files_limit(),
         ),
         books=service.books,
         sign_in=service.reception,

@@ -14,6 +14,7 @@ from corpproxy.backends.lists.files import open_index
 from corpproxy.backends.policies.start import start_configuration
 from corpproxy.config.configuration import Configuration
 from corpproxy.cores import workers_for
+from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import CorpproxyError, Problem
 from corpproxy.objections import objections
 from corpproxy.service import CorpproxyService
@@ -25,11 +26,6 @@ class CannotStart(CorpproxyError):
     """Neither the policy nor a kept one can run; the message is all that is wrong."""
 
 
-def _known_categories(state: Path) -> frozenset[str] | None:
-    index = open_index(state)
-    return index.known_categories if index is not None else None
-
-
 def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.time) -> CorpproxyService:
     """
     Make the service for a policy file.
@@ -37,12 +33,23 @@ def start_service(policy: Path, reactor: Any, now: Callable[[], float] = time.ti
     Raises CannotStart with every problem of the file, or CannotListen.
     """
 
+    # What somebody has open is not opened again: the service serves with what the policy was checked with.
+    opened: list[CategoryIndex | None] = []
+
+    def index_of(state: Path) -> CategoryIndex | None:
+        opened.append(open_index(state))
+        return opened[-1]
+
+    def known_categories(state: Path) -> frozenset[str] | None:
+        index = index_of(state)
+        return index.known_categories if index is not None else None
+
     def object_to(configuration: Configuration) -> list[Problem]:
-        index = open_index(configuration.state) if configuration.lists else None
+        index = index_of(configuration.state) if configuration.lists else None
         return list(objections(configuration, index, now()))
 
     policy = policy.absolute()
-    started = start_configuration(policy, known_categories=_known_categories, objections=object_to)
+    started = start_configuration(policy, known_categories=known_categories, objections=object_to)
     if started.configuration is None:
         lines = [str(problem) for problem in started.problems]
         raise CannotStart("policy-broken", "\n".join([f"{policy} cannot run:", *lines]))

@@ -46,6 +46,9 @@ def makeService(options: Options) -> IService:
     try:
         return _made(options)
     finally:
+        # Once more when all of it stands would take as long as a third of the imports, for a few thousand
+        # objects that nobody uses.
+        gc.freeze()
         gc.enable()
 
 

@@ -164,7 +164,7 @@ int admission_open_tunnel(PyObject *admission, PyObject *downstream)
 int admission_may_begin(PyObject *admission, PyObject *exchange)
 {
     if (!IS(admission, admission) || !IS(exchange, exchange)) return 0;
-    PyObject *books = member_of(OF(admission, admission, proxy), name_books);
+    PyObject *books = PROXY(OF(admission, admission, proxy), books);
     PyObject *accepts = books ? PyObject_CallMethodNoArgs(books, name_accepts) : NULL;
     Py_XDECREF(books);
     if (!accepts) return -1;
@@ -211,7 +211,7 @@ static int count_connection(PyObject *admission, PyObject *downstream)
     PyObject *by_address = OF(admission, admission, by_address);
     if (!address || !PyDict_CheckExact(connections)) return 0;
     if (PyDict_SetItem(connections, downstream, no_text) || one_more(by_address, address)) return -1;
-    PyObject *in_force = member_of(OF(admission, admission, proxy), name_in_force);
+    PyObject *in_force = PROXY(OF(admission, admission, proxy), in_force);
     long total = in_force ? LIMIT(in_force, total) : -1, limit = total < 0 ? -1 : LIMIT(in_force, per_address);
     Py_XDECREF(in_force);
     if (limit < 0) return -1;

@@ -22,6 +22,10 @@ PyTypeObject *request_head_class;
 
 static PyTypeObject *server_class, *ahead_class;
 
+#define A_PROXY_MEMBER(member) Py_ssize_t proxy_##member;
+PyTypeObject *proxy_class;
+PROXY_MEMBERS(A_PROXY_MEMBER)
+
 int is_asked(PyObject *exchange, Asked *asked, int is_authority)
 {
     PyObject *head = OF(exchange, exchange, head);
@@ -125,7 +129,7 @@ static PyObject *take_kept(PyObject *proxy, PyObject *known)
     if (server) {
         PyTuple_SET_ITEM(server, 0, Py_NewRef(OF(host, OF(known, known, dial), name)));
         PyTuple_SET_ITEM(server, 1, Py_NewRef(OF(destination, OF(known, known, destination), port)));
-        pool = member_of(proxy, name_pool);
+        pool = PROXY(proxy, pool);
     }
     if (pool) {
         PyObject *words[] = {pool, server, OF(known, known, addresses)};
@@ -217,7 +221,7 @@ static int ask(PyObject *downstream, PyObject *exchange, PyObject *upstream, PyO
 
 static int check_person(PyObject *proxy, PyObject *downstream)
 {
-    PyObject *admission = member_of(proxy, name_admission);
+    PyObject *admission = PROXY(proxy, admission);
     int failed = admission ? admission_check_person(admission, downstream) : -1;
     Py_XDECREF(admission);
     return failed;
@@ -373,6 +377,16 @@ static PyObject *set_twins(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *set_proxy(PyObject *module, PyObject *type)
+{
+    if (!PyType_Check(type)) return PyErr_Format(PyExc_TypeError, "this is no class");
+#define TAKE_PROXY_MEMBER(member)                                                                                      \
+    if ((proxy_##member = offset_of((PyTypeObject *)type, #member)) < 0) return NULL;
+    PROXY_MEMBERS(TAKE_PROXY_MEMBER)
+    Py_XSETREF(proxy_class, (PyTypeObject *)Py_NewRef(type));
+    Py_RETURN_NONE;
+}
+
 static PyObject *set_objects(PyObject *module, PyObject *objects)
 {
     if (!PyDict_Check(objects)) {
@@ -396,6 +410,7 @@ static PyMethodDef functions[] = {
     {"reference", (PyCFunction)(void (*)(void))reference, METH_FASTCALL,
      "reference(references, at)\n\nThe twin of their `next`."},
     {"set_objects", set_objects, METH_O, "set_objects(objects)\n\nSay by their names here what is called and given."},
+    {"set_proxy", set_proxy, METH_O, "set_proxy(class)\n\nSay which class has what all connections share."},
     {"set_recognition", set_recognition, METH_VARARGS,
      "set_recognition(classes, again, source)\n\nSay which classes there are, what recalls credentials in Python, and the\n"
      "source of identities that were proven by a password."},
@@ -420,7 +435,8 @@ static int add_names_and_ahead(PyObject *module)
     if (PyModule_AddObjectRef(module, "NOTE", name_same)) return -1;
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
-    if (add_type(module, &over_spec, NULL) || add_below(module) || add_recognition(module)) return -1;
+    if (add_type(module, &over_spec, NULL) || add_type(module, &clients_spec, NULL)) return -1;
+    if (add_below(module) || add_recognition(module)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

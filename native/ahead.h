@@ -185,6 +185,16 @@ MEMBERS(A_MEMBER)
 #undef A_CLASS
 #undef A_MEMBER
 
+/* What all connections share; its class is made after the others, and told by itself. */
+#define PROXY_MEMBERS(M)                                                                                               \
+    M(admission) M(books) M(deadlines) M(heads) M(in_force) M(now) M(pool) M(reactor) M(references) M(rounds)          \
+    M(stopping)
+
+#define A_MEMBER(member) extern Py_ssize_t proxy_##member;
+extern PyTypeObject *proxy_class;
+PROXY_MEMBERS(A_MEMBER)
+#undef A_MEMBER
+
 #define IS(class, object) ((object) && Py_IS_TYPE((object), class##_class))
 
 /* What reads the head of an answer; the result of an exchange that was forwarded; b"" and "". */
@@ -195,7 +205,8 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(abort, "abort") N(accepts, "accepts") N(addresses, "addresses") N(admission, "admission")                        \
     N(begin_in_python, "_begin_in_python") N(books, "books") N(by_address, "by_address") N(by_person, "by_person")     \
     N(check_person, "check_person") N(check_person_in_python, "_check_person_in_python") N(close, "close")             \
-    N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(decide, "decide")             \
+    N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(deadlines, "deadlines")       \
+    N(decide, "decide")                                                                                                \
     N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries") N(get_peer, "getPeer")              \
     N(go_on, "go_on") N(heads, "heads") N(host, "host") N(identity, "identity") N(in_force, "in_force")                \
     N(late, "late")                                                                                                    \
@@ -206,7 +217,8 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(pacer, "pacer") N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python") N(register_producer, "registerProducer")\
     N(release, "release") N(rounds, "rounds") N(safety, "safety") N(same, "same answer")                               \
     N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping")                 \
-    N(take, "take") N(take_road, "_take_road") N(total, "total") N(tunnel_closed, "tunnel_closed")                     \
+    N(take, "take") N(take_road, "_take_road") N(timeouts, "timeouts") N(total, "total")                               \
+    N(tunnel_closed, "tunnel_closed")                                                                                  \
     N(tunnel_closed_in_python, "_tunnel_closed_in_python") N(tunnels_by_address, "tunnels_by_address")                 \
     N(tunnels_by_person, "tunnels_by_person") N(turn_away, "_turn_away") N(watch, "watch") N(write, "write")           \
     N(write_in_python, "_write_in_python")                                                                             
@@ -221,7 +233,7 @@ typedef struct {
     PyObject *downstream, *upstream;
 } Ahead;
 
-extern PyType_Spec ahead_spec, beginning_spec, admission_spec, over_spec;
+extern PyType_Spec ahead_spec, beginning_spec, admission_spec, clients_spec, over_spec;
 
 /* ---- Who sent credentials that were checked before, in recognition.c ---- */
 
@@ -322,6 +334,15 @@ static inline PyObject *member_of(PyObject *object, PyObject *name)
     return is_set(object) ? PyObject_GetAttr(object, name) : NULL;
 }
 
+/* A member of what all connections share, or of what stands for it in a test. */
+static inline PyObject *of_proxy(PyObject *proxy, Py_ssize_t member, PyObject *name)
+{
+    PyObject *found = IS(proxy, proxy) ? *slot(proxy, member) : NULL;
+    return found ? Py_NewRef(found) : member_of(proxy, name);
+}
+
+#define PROXY(proxy, member) of_proxy((proxy), proxy_##member, name_##member)
+
 static inline int call_method(PyObject *object, PyObject *name, PyObject *word)
 {
     if (!is_set(object)) return -1;
@@ -332,7 +353,7 @@ static inline int call_method(PyObject *object, PyObject *name, PyObject *word)
 
 static inline PyObject *reactor_seconds(PyObject *proxy)
 {
-    PyObject *reactor = member_of(proxy, name_reactor);
+    PyObject *reactor = PROXY(proxy, reactor);
     PyObject *now = reactor ? PyObject_CallMethodNoArgs(reactor, name_seconds) : NULL;
     Py_XDECREF(reactor);
     return now;

@@ -46,7 +46,7 @@ PyObject *next_reference(PyObject *references, PyObject *at)
 
 static PyObject *make_exchange(PyObject *self, PyObject *proxy, PyObject *in_force)
 {
-    PyObject *references = member_of(proxy, name_references), *began = OF(downstream, self, began);
+    PyObject *references = PROXY(proxy, references), *began = OF(downstream, self, began);
     PyObject *reference = references ? next_reference(references, began) : NULL;
     Py_XDECREF(references);
     if (!reference) return NULL;
@@ -80,7 +80,7 @@ static int is_plain(PyObject *head)
 /* One that began before what is in force now is decided again: tell the rounds. */
 static int tell_rounds(PyObject *self, PyObject *proxy)
 {
-    PyObject *rounds = member_of(proxy, name_rounds), *since = rounds ? PyObject_GetAttr(rounds, name_since) : NULL;
+    PyObject *rounds = PROXY(proxy, rounds), *since = rounds ? PyObject_GetAttr(rounds, name_since) : NULL;
     int is_late = since ? PyObject_RichCompareBool(OF(downstream, self, began), since, Py_LT) : -1;
     if (is_late > 0) is_late = call_method(rounds, name_late, self);
     Py_XDECREF(rounds);
@@ -91,7 +91,7 @@ static int tell_rounds(PyObject *self, PyObject *proxy)
 static int put_head(PyObject *self, PyObject *proxy, PyObject *exchange, PyObject *head)
 {
     PyObject *outline = OF(fields, PyTuple_GET_ITEM(head, 3), outline);
-    PyObject *stopping = PyObject_GetAttr(proxy, name_stopping);
+    PyObject *stopping = PROXY(proxy, stopping);
     int keep = stopping ? PyObject_IsTrue(stopping) : -1;
     Py_XDECREF(stopping);
     if (keep < 0) return -1;
@@ -123,7 +123,7 @@ static int go_ahead(PyObject *self, PyObject *exchange)
 
 static int take_road(PyObject *self, PyObject *proxy, PyObject *exchange)
 {
-    PyObject *admission = member_of(proxy, name_admission);
+    PyObject *admission = PROXY(proxy, admission);
     int may = admission ? admission_may_begin(admission, exchange) : -1;
     PyObject *refusal = Py_None;
     if (admission && !may) refusal = PyObject_CallMethodOneArg(admission, name_refusal, exchange);
@@ -143,7 +143,7 @@ static int begin(PyObject *self, PyObject *head)
 {
     if (!IS(downstream, self) || !OF(downstream, self, held)) return 0;
     int plain = is_plain(head);
-    PyObject *proxy = OF(downstream, self, proxy), *in_force = plain > 0 ? member_of(proxy, name_in_force) : NULL;
+    PyObject *proxy = OF(downstream, self, proxy), *in_force = plain > 0 ? PROXY(proxy, in_force) : NULL;
     if (!in_force) return plain > 0 ? -1 : plain;
     PUT(downstream, self, deadline, Py_NewRef(object_never));
     PUT(downstream, self, sink, Py_NewRef(OF(downstream, self, held)));
@@ -161,7 +161,7 @@ static int begin(PyObject *self, PyObject *head)
 /* The reader that all connections share, if it is that of what is in force and holds nothing. */
 static PyObject *shared_reader(PyObject *proxy, PyObject *in_force)
 {
-    PyObject *heads = member_of(proxy, name_heads), *reader = NULL;
+    PyObject *heads = PROXY(proxy, heads), *reader = NULL;
     if (IS(heads, heads) && IS(in_force, in_force) && OF(heads, heads, sections) == OF(in_force, in_force, sections))
         reader = OF(heads, heads, reader);
     if (!IS(request_reader, reader) || OF(request_reader, reader, held) != Py_None) reader = NULL;
@@ -185,7 +185,8 @@ static PyObject *read_head(PyObject *reader, PyObject *data)
 /* The client is waited for from now on, until its head is whole. */
 static int wait_for_head(PyObject *self, PyObject *proxy)
 {
-    PyObject *began = PyObject_CallMethodNoArgs(proxy, name_now);
+    PyObject *now_in_posix = PROXY(proxy, now), *began = now_in_posix ? PyObject_CallNoArgs(now_in_posix) : NULL;
+    Py_XDECREF(now_in_posix);
     if (!began) return -1;
     PUT(downstream, self, began, began);
     PyObject *timeouts = OF(downstream, self, timeouts), *now = member_of(OF(downstream, self, deadlines), name_now);
@@ -201,7 +202,7 @@ static int take_head(PyObject *self, PyObject *data)
 {
     if (!IS(downstream, self) || !PyBytes_CheckExact(data) || OF(downstream, self, reader) != Py_None) return 0;
     if (OF(downstream, self, closing) != Py_False || !IS(held, OF(downstream, self, held))) return 0;
-    PyObject *proxy = OF(downstream, self, proxy), *in_force = member_of(proxy, name_in_force);
+    PyObject *proxy = OF(downstream, self, proxy), *in_force = PROXY(proxy, in_force);
     PyObject *reader = in_force ? shared_reader(proxy, in_force) : NULL;
     Py_XDECREF(in_force);
     if (!reader) return PyErr_Occurred() ? -1 : 0;

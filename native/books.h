@@ -23,6 +23,15 @@
     M(account, user, "user")                                                                                           \
     M(accounts, ledger, "ledger")                                                                                      \
     M(accounts, running, "_running")                                                                                   \
+    M(books, accounts, "_accounts")                                                                                    \
+    M(books, forgotten, "forgotten")                                                                                   \
+    M(books, look, "look")                                                                                             \
+    M(books, naming, "naming")                                                                                         \
+    M(books, now, "_now")                                                                                              \
+    M(books, recorded, "_recorded")                                                                                    \
+    M(books, sheet, "_sheet")                                                                                          \
+    M(books, watch, "_watch")                                                                                          \
+    M(books, writer, "_writer")                                                                                        \
     M(decided, agent, "_agent")                                                                                        \
     M(decided, in_force, "_in_force")                                                                                  \
     M(decided, known, "_known")                                                                                        \
@@ -67,7 +76,6 @@
     M(exchange, up_received, "up_received")                                                                            \
     M(exchange, up_sent, "up_sent")                                                                                    \
     M(exchange, upstream, "upstream")                                                                                  \
-    M(fields, outline, "outline")                                                                                      \
     M(host, name, "name")                                                                                              \
     M(identity, exempt_by, "exempt_by")                                                                                \
     M(identity, groups, "groups")                                                                                      \
@@ -78,11 +86,11 @@
     M(known, record, "record")                                                                                         \
     M(ledger, max_sums, "_max_sums")                                                                                   \
     M(ledger, sums, "_sums")                                                                                           \
-    M(outline, notes, "notes")                                                                                         \
     M(record, agent, "agent")                                                                                          \
     M(record, at, "at")                                                                                                \
     M(record, client, "client")                                                                                        \
     M(record, connect_ms, "connect_ms")                                                                                \
+    M(record, decision, "decision")                                                                                    \
     M(record, exemption, "exemption")                                                                                  \
     M(record, first_octet_ms, "first_octet_ms")                                                                        \
     M(record, groups, "groups")                                                                                        \
@@ -90,6 +98,7 @@
     M(record, host, "host")                                                                                            \
     M(record, id, "id")                                                                                                \
     M(record, kind, "kind")                                                                                            \
+    M(record, method, "method")                                                                                        \
     M(record, path, "path")                                                                                            \
     M(record, port, "port")                                                                                            \
     M(record, received, "received")                                                                                    \
@@ -103,11 +112,12 @@
     M(record, up_received, "up_received")                                                                              \
     M(record, up_sent, "up_sent")                                                                                      \
     M(record, upstream, "upstream")                                                                                    \
-    M(record, user, "user")
+    M(record, user, "user")                                                                                            \
+    M(recorded, decided, "decided")
 
 #define CLASSES(C)                                                                                                     \
-    C(account) C(accounts) C(decided) C(decision) C(destination) C(discretion) C(exchange) C(fields) C(host)           \
-    C(identity) C(in_force) C(known) C(ledger) C(outline) C(record)
+    C(account) C(accounts) C(books) C(decided) C(decision) C(destination) C(discretion) C(exchange) C(host)            \
+    C(identity) C(in_force) C(known) C(ledger) C(record) C(recorded)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;
@@ -129,8 +139,23 @@ int close_account(PyObject *exchange, PyObject *accounts, double now);
 extern PyObject *number_one, *number_nought;
 int keep_numbers(void);
 
-/* What counts for the metrics, and what is told of it: in figures.c. */
-PyObject *count_figures(PyObject *module, PyObject *const *args, Py_ssize_t many);
+/* A copy of a record, and the kinds and results that are known: in books.c. */
+PyObject *copied_record(PyObject *record);
+extern PyObject *result_forwarded, *result_tunnelled, *kind_closing;
+
+/* What counts for the metrics, borrowed: in figures.c. */
+typedef struct {
+    int is_tunnel;
+    PyObject *decision, *method, *received, *result, *seconds, *sent, *status;
+} Figures;
+
+/* The telemetry whose `exchange` this is, borrowed; NULL where it is something else. */
+PyObject *telemetry_of(PyObject *watch);
+
+/* Count an exchange that is over; 0 where that is left to the twin, -1 with an exception. */
+int count_figures(PyObject *telemetry, const Figures *figures);
+
+PyObject *counting(PyObject *module, PyObject *telemetry);
 PyObject *set_figures(PyObject *module, PyObject *args);
 
 #pragma GCC visibility pop

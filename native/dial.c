@@ -100,7 +100,7 @@ static int outcome_of(PyObject *connection, int *number)
 
 /* ---- An attempt ---- */
 
-static int tell_number(Dial *self, int number)
+static int tell_refused(Dial *self, int number)
 {
     PyObject *written = PyLong_FromLong(number);
     int failed = written ? tell((PyObject *)self, NAMED(refused), written) : -1;
@@ -108,14 +108,23 @@ static int tell_number(Dial *self, int number)
     return failed;
 }
 
+/* Whether it was begun, and knows who dials where; else an exception says so. */
+static int is_begun(const Dial *self)
+{
+    if (self->engine && self->address) return 1;
+    PyErr_SetString(PyExc_AttributeError, "this attempt has not begun");
+    return 0;
+}
+
 static int connect_now(Dial *self)
 {
     if (!is_there(self->socket)) return 0; /* it was given up in the same turn */
+    if (!is_begun(self)) return -1;
     PyObject *connection = Py_NewRef(self->socket);
     int number, failed = begin_to_connect(connection, self->address, &number);
     if (!failed) {
         if (number && number != EINPROGRESS)
-            failed = tell_number(self, number);
+            failed = tell_refused(self, number);
         else
             failed = engine_join(self->engine, descriptor_of(connection), (PyObject *)self);
     }
@@ -177,23 +186,22 @@ static Transport *bring_together(Dial *self, PyObject *connection, PyObject *pro
     return NULL;
 }
 
-static int connected(Dial *self, PyObject *connection, PyObject *events)
+static int connected(Dial *self, PyObject *connection, unsigned long events)
 {
     if (!is_there(self->caller)) {
         PyErr_SetString(PyExc_AssertionError, "an attempt knows who waits for it");
         return -1;
     }
     PyObject *caller = Py_NewRef(self->caller);
-    int is_ours = is_reaching(caller), failed = 0;
-    PyObject *protocol = is_ours ? reaching_build(caller, NULL) : PyObject_CallMethodNoArgs(caller, NAMED(build));
+    int is_reach = is_reaching(caller), failed = 0;
+    PyObject *protocol = is_reach ? reaching_build(caller, NULL) : PyObject_CallMethodNoArgs(caller, NAMED(build));
     Transport *transport = protocol ? bring_together(self, connection, protocol) : NULL;
     if (transport) {
         Py_XSETREF(self->socket, Py_NewRef(Py_None));
         Py_XSETREF(self->transport, Py_NewRef(Py_None));
         Py_XSETREF(self->caller, Py_NewRef(Py_None));
-        failed = is_ours ? reaching_arrived(caller, protocol) : tell(caller, NAMED(arrived), protocol);
-        if (!failed && (PyLong_AsUnsignedLong(events) & READABLE))
-            failed = tell((PyObject *)transport, name_ready, events);
+        failed = is_reach ? reaching_arrived(caller, protocol) : tell(caller, NAMED(arrived), protocol);
+        if (!failed && (events & READABLE)) failed = tell_of_events((PyObject *)transport, events);
     }
     Py_XDECREF(protocol);
     Py_DECREF(caller);
@@ -202,23 +210,30 @@ static int connected(Dial *self, PyObject *connection, PyObject *events)
     return failed;
 }
 
-static PyObject *dial_ready(Dial *self, PyObject *what)
+int dial_happened(PyObject *attempt, unsigned long events)
 {
-    unsigned long events = PyLong_AsUnsignedLong(what);
-    if (events == (unsigned long)-1 && PyErr_Occurred()) return NULL;
-    if (!is_there(self->socket)) Py_RETURN_NONE;
+    Dial *self = (Dial *)attempt;
+    if (!is_there(self->socket)) return 0;
+    if (!is_begun(self)) return -1;
     PyObject *connection = Py_NewRef(self->socket);
     /* The kernel says so when it failed, or when the server closed at once. */
     int number = 0, failed = events & ENDING ? outcome_of(connection, &number) : 0;
     if (!failed && number) {
-        failed = tell_number(self, number);
+        failed = tell_refused(self, number);
     } else if (!failed) {
         PyObject *patience = PyObject_GetAttr(self->engine, NAMED(patience));
-        failed = !patience || patience_over(patience, (PyObject *)self) || connected(self, connection, what);
+        failed = !patience || patience_over(patience, (PyObject *)self) || connected(self, connection, events);
         Py_XDECREF(patience);
     }
     Py_DECREF(connection);
-    return failed ? NULL : Py_NewRef(Py_None);
+    return failed ? -1 : 0;
+}
+
+PyObject *dial_ready(PyObject *self, PyObject *what)
+{
+    unsigned long events = PyLong_AsUnsignedLong(what);
+    if (events == (unsigned long)-1 && PyErr_Occurred()) return NULL;
+    return done(dial_happened(self, events));
 }
 
 static PyObject *dial_connect(Dial *self, PyObject *ignored)
@@ -265,7 +280,7 @@ static void dial_dealloc(Dial *self)
 }
 
 static PyMethodDef dial_methods[] = {
-    {"ready", (PyCFunction)dial_ready, METH_O, "The attempt is over, one way or the other."},
+    {"ready", dial_ready, METH_O, "The attempt is over, one way or the other."},
     {"_connect", (PyCFunction)dial_connect, METH_NOARGS, "Connect, unless it was given up in the same turn."},
     {NULL, NULL, 0, NULL},
 };
@@ -307,5 +322,6 @@ int add_dialling(PyObject *module)
     DIAL_NAMES(KEEP)
 #undef KEEP
     return add_type(module, &patience_spec, &patience_type) || add_type(module, &dial_spec, &dial_type) ||
-           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type);
+           add_type(module, &dialler_spec, NULL) || add_type(module, &reaching_spec, &reaching_type) ||
+           add_type(module, &server_end_spec, NULL);
 }

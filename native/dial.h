@@ -8,7 +8,7 @@
 
 #pragma GCC visibility push(hidden)
 
-extern PyType_Spec patience_spec, dial_spec, dialler_spec, reaching_spec;
+extern PyType_Spec patience_spec, dial_spec, dialler_spec, reaching_spec, server_end_spec;
 extern PyTypeObject *patience_type, *dial_type, *reaching_type;
 
 /* The classes in Python of attempts and of transports, once they are there. */
@@ -36,7 +36,7 @@ int add_dialling(PyObject *module);
     N(option, "getsockopt") N(connect_ex, "connect_ex")                   \
     N(timeouts, "timeouts") N(wait, "wait") N(watch, "watch") N(addresses, "addresses") N(connect, "connect")          \
     N(connector, "connector") N(names, "names") N(reactor, "reactor") N(number, "errno") N(in_force, "in_force")       \
-    N(connect_ms, "connect_ms") N(resolve_seconds, "resolve_seconds")
+    N(connect_ms, "connect_ms") N(resolve_seconds, "resolve_seconds") N(closed, "closed")
 
 #define A_NAME(name, text) extern PyObject *dial_name_##name;
 DIAL_NAMES(A_NAME)

@@ -55,41 +55,68 @@ static int count_seconds(PyObject *histogram, Py_ssize_t place, PyObject *second
     return grow(histogram, at.sum, seconds);
 }
 
-/* The histogram of a record and its place there; NULL for what is left to the twin. */
-static PyObject *histogram_of(PyObject *telemetry, PyObject *record, Py_ssize_t *place)
+/* The histogram of an exchange and its place there; NULL for what is left to the twin. */
+static PyObject *histogram_of(PyObject *telemetry, const Figures *figures, Py_ssize_t *place)
 {
-    int is_tunnel = *slot(record, at.kind) == at.closing;
-    PyObject *histogram = *slot(telemetry, is_tunnel ? at.tunnels : at.exchanges), *seconds = *slot(record, at.seconds);
-    if (!histogram || !Py_IS_TYPE(histogram, at.histogram) || !seconds || !PyFloat_CheckExact(seconds)) return NULL;
+    PyObject *histogram = *slot(telemetry, figures->is_tunnel ? at.tunnels : at.exchanges);
+    if (!histogram || !Py_IS_TYPE(histogram, at.histogram)) return NULL;
+    if (!figures->seconds || !PyFloat_CheckExact(figures->seconds)) return NULL;
     PyObject *bounds = *slot(histogram, at.bounds), *counts = *slot(histogram, at.counts);
     if (!bounds || !PyTuple_CheckExact(bounds) || !counts || !PyList_CheckExact(counts)) return NULL;
-    *place = place_of(bounds, PyFloat_AS_DOUBLE(seconds));
+    *place = place_of(bounds, PyFloat_AS_DOUBLE(figures->seconds));
     return *place >= 0 && *place < PyList_GET_SIZE(counts) ? histogram : NULL;
 }
 
-static PyObject *key_of(PyObject *record)
+int count_figures(PyObject *telemetry, const Figures *figures)
 {
-    PyObject *decision = *slot(record, at.decision), *method = *slot(record, at.method);
-    PyObject *result = *slot(record, at.result), *status = *slot(record, at.status);
-    return decision && method && result && status ? PyTuple_Pack(4, decision, result, method, status) : NULL;
+    Py_ssize_t place;
+    PyObject *numbers = *slot(telemetry, at.numbers);
+    PyObject *histogram = numbers && PyDict_CheckExact(numbers) ? histogram_of(telemetry, figures, &place) : NULL;
+    if (!histogram || !figures->decision || !figures->method || !figures->result || !figures->status) return 0;
+    PyObject *key = PyTuple_Pack(4, figures->decision, figures->result, figures->method, figures->status);
+    if (!key) return -1;
+    int failed = count_key(telemetry, key) || grow(telemetry, at.all_received, figures->received) ||
+                 grow(telemetry, at.all_sent, figures->sent) || count_seconds(histogram, place, figures->seconds);
+    Py_DECREF(key);
+    return failed ? -1 : 1;
 }
 
-PyObject *count_figures(PyObject *module, PyObject *const *args, Py_ssize_t many)
+static int count_record(PyObject *telemetry, PyObject *record)
 {
-    if (many != 2) return PyErr_Format(PyExc_TypeError, "two arguments are taken");
-    PyObject *telemetry = args[0], *record = args[1], *histogram = NULL;
-    Py_ssize_t place;
-    int is_known = at.telemetry && Py_IS_TYPE(telemetry, at.telemetry) && Py_IS_TYPE(record, at.record);
-    PyObject *numbers = is_known ? *slot(telemetry, at.numbers) : NULL;
-    if (numbers && PyDict_CheckExact(numbers)) histogram = histogram_of(telemetry, record, &place);
-    if (!histogram) return at.in_python ? PyObject_Vectorcall(at.in_python, args, 2, NULL) : Py_NewRef(Py_None);
-    PyObject *key = key_of(record);
-    if (!key) return NULL;
-    int failed = count_key(telemetry, key) || grow(telemetry, at.all_received, *slot(record, at.received)) ||
-                 grow(telemetry, at.all_sent, *slot(record, at.sent)) ||
-                 count_seconds(histogram, place, *slot(record, at.seconds));
-    Py_DECREF(key);
-    return failed ? NULL : Py_NewRef(Py_None);
+    if (!Py_IS_TYPE(record, at.record)) return 0;
+    const Figures figures = {
+        .is_tunnel = *slot(record, at.kind) == at.closing,
+        .decision = *slot(record, at.decision),
+        .method = *slot(record, at.method),
+        .received = *slot(record, at.received),
+        .result = *slot(record, at.result),
+        .seconds = *slot(record, at.seconds),
+        .sent = *slot(record, at.sent),
+        .status = *slot(record, at.status),
+    };
+    return count_figures(telemetry, &figures);
+}
+
+static PyObject *count(PyObject *telemetry, PyObject *record)
+{
+    int done = at.telemetry && Py_IS_TYPE(telemetry, at.telemetry) ? count_record(telemetry, record) : 0;
+    if (done) return done < 0 ? NULL : Py_NewRef(Py_None);
+    PyObject *words[] = {telemetry, record};
+    return at.in_python ? PyObject_Vectorcall(at.in_python, words, 2, NULL) : Py_NewRef(Py_None);
+}
+
+static PyMethodDef counting_method = {"exchange", count, METH_O, "Count an exchange that is over."};
+
+PyObject *counting(PyObject *module, PyObject *telemetry)
+{
+    return PyCFunction_New(&counting_method, telemetry);
+}
+
+PyObject *telemetry_of(PyObject *watch)
+{
+    if (!watch || !PyCFunction_CheckExact(watch) || PyCFunction_GET_FUNCTION(watch) != count) return NULL;
+    PyObject *telemetry = PyCFunction_GET_SELF(watch);
+    return at.telemetry && telemetry && Py_IS_TYPE(telemetry, at.telemetry) ? telemetry : NULL;
 }
 
 PyObject *set_figures(PyObject *module, PyObject *args)

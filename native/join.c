@@ -175,8 +175,9 @@ static PyMethodDef functions[] = {
      "set_twins(classes, gone, never, copied)\n\nSay which classes there are, by their names here; the sink of what is\n"
      "gone, the deadline of what rests, and what one way carries before the kernel moves what follows."},
     {"set_opening", set_opening, METH_VARARGS,
-     "set_opening(established, tunnelled, any, server_name)\n\nSay what is written when a tunnel is established, the\n"
-     "result of one, which content may be any, and what reads a server name."},
+     "set_opening(established, tunnelled, any, server_name, forgotten)\n\nSay what is written when a tunnel is\n"
+     "established, the result of one, which content may be any, what reads a server name, and what stands in the place\n"
+     "of the head, the target and the method of one that is open."},
     {NULL, NULL, 0, NULL},
 };
 

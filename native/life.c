@@ -2,7 +2,7 @@
  * How a transport begins and ends.
  *
  * corpproxy/net/engine/life.py says what is done here and why, and has the twin, which is given all that is not as
- * expected; listening.py has that of `serve`.
+ * expected.
  */
 #define _GNU_SOURCE
 #include "life.h"
@@ -12,8 +12,6 @@
 static PyObject *name_connection_lost, *name_read_lost, *name_make_connection, *name_stop, *name_close;
 static PyObject *name_stop_producing, *name_register_in_python, *name_ended_in_python, *name_end_in_python;
 static PyObject *name_lost_failed, *name_read_on, *name_closed, *name_end_writing;
-static PyObject *name_accept, *name_socket, *name_engine, *name_factory, *name_open, *name_build;
-static PyObject *name_cannot_accept;
 
 /* The class of addresses, the reason of an end that is none, and of which classes protocols hear of half an end. */
 static PyObject *address_type, *connection_done, *half_closes, *tcp;
@@ -47,7 +45,7 @@ PyObject *transport_start(Transport *self, PyObject *protocol)
     if (!self->engine) return lacks("an engine");
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     if (engine_join(self->engine, self->fd, (PyObject *)self)) return NULL;
-    return done(tell(protocol, name_make_connection, (PyObject *)self));
+    return done(tell_of_transport(protocol, name_make_connection, (PyObject *)self));
 }
 
 PyObject *transport_register(Transport *self, PyObject *const *words, Py_ssize_t many, PyObject *names)
@@ -73,19 +71,6 @@ PyObject *transport_address(Transport *self, void *ignored)
 {
     if (!self->peer) return lacks("a peer");
     return PyUnicode_CheckExact(self->peer) ? Py_BuildValue("Oi", self->peer, (int)self->peer_port) : Py_NewRef(self->peer);
-}
-
-/* Keep the address and the port of a client as they take least. */
-static void take_peer(Transport *self, PyObject *peer)
-{
-    if (!PyTuple_CheckExact(peer) || PyTuple_GET_SIZE(peer) != 2) return;
-    PyObject *host = PyTuple_GET_ITEM(peer, 0), *port = PyTuple_GET_ITEM(peer, 1);
-    if (!PyUnicode_CheckExact(host) || !PyLong_CheckExact(port)) return;
-    int overflows;
-    long number = PyLong_AsLongAndOverflow(port, &overflows);
-    if (overflows || number < 0 || number > 0xffff) return;
-    self->peer_port = (unsigned short)number;
-    Py_XSETREF(self->peer, Py_NewRef(host));
 }
 
 PyObject *transport_peer(Transport *self, PyObject *ignored)
@@ -269,105 +254,6 @@ PyObject *name_of_deed(PyObject *transport, enum deed deed)
     return PyObject_GetAttr(transport, name);
 }
 
-/* ---- Accepting ---- */
-
-/* A listening port, what it takes connections from and what it makes for them. */
-typedef struct {
-    PyObject *port, *accept, *listening, *engine, *factory;
-    PyTypeObject *type;
-} Port;
-
-static int cannot_accept(const Port *port)
-{
-    if (!PyErr_ExceptionMatches(PyExc_OSError)) return -1;
-    PyObject *problem = caught();
-    int told = problem ? tell(port->port, name_cannot_accept, problem) : -1;
-    Py_XDECREF(problem);
-    return told;
-}
-
-static PyObject *new_transport(const Port *port, PyObject *connection, PyObject *peer)
-{
-    if (!PyObject_TypeCheck(connection, own_socket_type)) {
-        PyObject *words[] = {port->engine, connection, peer};
-        return PyObject_Vectorcall((PyObject *)port->type, words, 3, NULL);
-    }
-    Transport *made = (Transport *)port->type->tp_alloc(port->type, 0);
-    if (!made) return NULL;
-    made->fd = ((Socket *)connection)->fd;
-    made->direct = 1;
-    fill_transport(made, port->engine, connection, peer);
-    take_peer(made, peer);
-    return (PyObject *)made;
-}
-
-static int begin(const Port *port, PyObject *connection, PyObject *peer)
-{
-    PyObject *words[] = {port->factory, peer};
-    PyObject *protocol = PyObject_VectorcallMethod(name_build, words, 2, NULL);
-    if (!protocol) return -1;
-    PyObject *made = NULL, *told = NULL;
-    int failed = -1;
-    if (protocol == Py_None) {
-        failed = tell(connection, name_close, NULL);
-    } else if ((made = new_transport(port, connection, peer))) {
-        told = transport_start((Transport *)made, protocol);
-        failed = told ? 0 : -1;
-    }
-    Py_XDECREF(told);
-    Py_XDECREF(made);
-    Py_DECREF(protocol);
-    return failed;
-}
-
-static int serve_taken(const Port *port, PyObject *taken)
-{
-    if (PyTuple_CheckExact(taken) && PyTuple_GET_SIZE(taken) == 2)
-        return begin(port, PyTuple_GET_ITEM(taken, 0), PyTuple_GET_ITEM(taken, 1));
-    PyErr_SetString(PyExc_TypeError, "a connection and its peer are expected");
-    return -1;
-}
-
-static int is_open(const Port *port)
-{
-    PyObject *open = PyObject_GetAttr(port->port, name_open);
-    int is = open ? PyObject_IsTrue(open) : -1;
-    Py_XDECREF(open);
-    return is;
-}
-
-static int serve_all(const Port *port, long most)
-{
-    while (most-- > 0) {
-        PyObject *taken = PyObject_CallOneArg(port->accept, port->listening);
-        if (!taken) return cannot_accept(port);
-        int failed = taken == Py_None ? 1 : serve_taken(port, taken);
-        Py_DECREF(taken);
-        if (failed) return failed < 0 ? -1 : 0;
-        int open = is_open(port);
-        if (open <= 0) return open;
-    }
-    return 0;
-}
-
-PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many)
-{
-    if (many != 3 || !PyType_Check(words[1]) || !PyType_IsSubtype((PyTypeObject *)words[1], transport_type))
-        return PyErr_Format(PyExc_TypeError, "serve(port, class of transports, most)");
-    long most = PyLong_AsLong(words[2]);
-    if (most == -1 && PyErr_Occurred()) return NULL;
-    Port port = {.port = words[0], .type = (PyTypeObject *)words[1]};
-    int failed = !(port.accept = PyObject_GetAttr(port.port, name_accept)) ||
-                 !(port.listening = PyObject_GetAttr(port.port, name_socket)) ||
-                 !(port.engine = PyObject_GetAttr(port.port, name_engine)) ||
-                 !(port.factory = PyObject_GetAttr(port.port, name_factory)) || serve_all(&port, most);
-    Py_XDECREF(port.accept);
-    Py_XDECREF(port.listening);
-    Py_XDECREF(port.engine);
-    Py_XDECREF(port.factory);
-    return done(failed);
-}
-
 static const struct {
     PyObject **name;
     const char *text;
@@ -385,13 +271,6 @@ static const struct {
     {&name_read_on, "_read_on"},
     {&name_closed, "_closed"},
     {&name_end_writing, "_end_writing"},
-    {&name_accept, "_accept"},
-    {&name_socket, "_socket"},
-    {&name_engine, "_engine"},
-    {&name_factory, "_factory"},
-    {&name_open, "_open"},
-    {&name_build, "buildProtocol"},
-    {&name_cannot_accept, "_cannot_accept"},
     {&tcp, "TCP"},
 };
 

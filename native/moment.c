@@ -6,10 +6,7 @@
 #include <string.h>
 
 /* As "2026-11-23T10:00:00." and behind it "123Z". */
-enum { SECOND_LETTERS = 20, LETTERS = 24 };
-
-/* What is past this is left to Python: no whole number of microseconds below it is rounded in a double. */
-#define MOST_SECONDS 4e9
+enum { SECOND_LETTERS = 20 };
 
 PyObject *utc_text;
 
@@ -22,7 +19,7 @@ static int write_second(PyObject *at, long long second)
 {
     PyObject *text = utc_text ? PyObject_CallOneArg(utc_text, at) : NULL;
     int is_usual = text && PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text) &&
-                   PyUnicode_GET_LENGTH(text) == LETTERS;
+                   PyUnicode_GET_LENGTH(text) == MOMENT_LETTERS;
     if (is_usual) {
         memcpy(last_text, PyUnicode_1BYTE_DATA(text), SECOND_LETTERS);
         last_second = second;
@@ -31,24 +28,30 @@ static int write_second(PyObject *at, long long second)
     return is_usual;
 }
 
-PyObject *moment_text(PyObject *at)
+int write_moment(char *to, PyObject *at)
 {
-    if (!at || !PyFloat_CheckExact(at)) return NULL;
+    if (!at || !PyFloat_CheckExact(at)) return 0;
     double moment = PyFloat_AS_DOUBLE(at);
-    if (!(moment >= 0 && moment < MOST_SECONDS)) return NULL;
+    if (!(moment >= 0 && moment < MOST_SECONDS)) return 0;
     long long second = (long long)moment;
-    if (second != last_second && !write_second(at, second)) return NULL;
+    if (second != last_second && !write_second(at, second)) return 0;
     /* A double of this size is off by 0.0001 ms: without the addition .123 would be cut to .122. */
     int millisecond = (int)((moment - (double)second) * 1000 + 0.0002);
-    if (millisecond > 999) return NULL;
-    PyObject *text = PyUnicode_New(LETTERS, 127);
-    if (!text) return NULL;
-    Py_UCS1 *letters = PyUnicode_1BYTE_DATA(text);
-    memcpy(letters, last_text, SECOND_LETTERS);
-    letters[SECOND_LETTERS] = (Py_UCS1)('0' + millisecond / 100);
-    letters[SECOND_LETTERS + 1] = (Py_UCS1)('0' + millisecond / 10 % 10);
-    letters[SECOND_LETTERS + 2] = (Py_UCS1)('0' + millisecond % 10);
-    letters[SECOND_LETTERS + 3] = 'Z';
+    if (millisecond > 999) return 0;
+    memcpy(to, last_text, SECOND_LETTERS);
+    to[SECOND_LETTERS] = (char)('0' + millisecond / 100);
+    to[SECOND_LETTERS + 1] = (char)('0' + millisecond / 10 % 10);
+    to[SECOND_LETTERS + 2] = (char)('0' + millisecond % 10);
+    to[SECOND_LETTERS + 3] = 'Z';
+    return 1;
+}
+
+PyObject *moment_text(PyObject *at)
+{
+    char letters[MOMENT_LETTERS];
+    if (!write_moment(letters, at)) return NULL;
+    PyObject *text = PyUnicode_New(MOMENT_LETTERS, 127);
+    if (text) memcpy(PyUnicode_1BYTE_DATA(text), letters, MOMENT_LETTERS);
     return text;
 }
 

@@ -62,7 +62,7 @@ static int dial(PyObject *downstream, PyObject *exchange, PyObject *in_force)
 /* Count the tunnel for its client and its person. */
 static int admit(PyObject *downstream)
 {
-    PyObject *admission = member_of(OF(downstream, downstream, proxy), name_admission);
+    PyObject *admission = PROXY(OF(downstream, downstream, proxy), admission);
     int failed = !admission || admission_check_person(admission, downstream) || admission_open_tunnel(admission, downstream);
     Py_XDECREF(admission);
     return failed ? -1 : 1;

@@ -8,6 +8,8 @@
 
 /* What the twin hands in. */
 static PyObject *established, *result_tunnelled, *any_content, *read_server_name;
+/* What an open tunnel has in the place of its head, its target and its method. */
+static PyObject *no_head, *no_target, *method_connect;
 /* The status; the length of what is written. */
 static PyObject *status_ok, *established_octets;
 
@@ -19,6 +21,20 @@ static int as_dialled(PyObject *self, PyObject *upstream)
     if (OF(downstream, downstream, run) != self || !IS(timeouts, OF(downstream, downstream, timeouts))) return 0;
     PyObject *held = OF(downstream, downstream, held), *ahead = IS(held, held) ? OF(held, held, octets_held) : NULL;
     return ahead && PyBytes_CheckExact(ahead);
+}
+
+/* Of its head the User-Agent alone stays; the twin is `Exchange.forget_head`. */
+static int forget_head(PyObject *exchange)
+{
+    PyObject *fields = OF(exchange, exchange, fields), *outline = IS(fields, fields) ? OF(fields, fields, outline) : NULL;
+    PyObject *agent = IS(outline, outline) ? OF(outline, outline, agent) : NULL;
+    if (!IS(fields, agent)) return call_method(exchange, name_forget_head, NULL);
+    PUT(exchange, exchange, head, Py_NewRef(no_head));
+    PUT(exchange, exchange, target, Py_NewRef(no_target));
+    PUT(exchange, exchange, method, Py_NewRef(method_connect));
+    PUT(exchange, exchange, facts, Py_NewRef(Py_None));
+    PUT(exchange, exchange, fields, Py_NewRef(agent));
+    return 0;
 }
 
 /* Tell the client that its tunnel stands, and the books. */
@@ -33,7 +49,7 @@ static int tell(PyObject *downstream, PyObject *exchange)
     PyObject *books = is_set(proxy) ? PyObject_GetAttr(proxy, name_books) : NULL;
     int failed = !books || call_method(books, name_opened, exchange);
     Py_XDECREF(books);
-    return failed ? -1 : call_method(exchange, name_forget_head, NULL);
+    return failed ? -1 : forget_head(exchange);
 }
 
 /* Whether a tunnel may carry anything; -1 with an exception. */
@@ -75,7 +91,6 @@ static int may_be_limited(PyObject *exchange)
 static int join_now(PyObject *self, PyObject *downstream, PyObject *exchange)
 {
     PUT(wire, downstream, deadline, Py_NewRef(never));
-    PUT(downstream, downstream, when_late, Py_NewRef(Py_None));
     PUT(exchange, exchange, result, Py_NewRef(result_tunnelled));
     PUT(exchange, exchange, splices, Py_NewRef(Py_True));
     PyObject *upstream = OF(downstream, downstream, upstream);
@@ -119,8 +134,17 @@ static int take_first(PyObject *self, PyObject *data)
     return join_now(self, downstream, exchange) ? -1 : 1;
 }
 
+/* Whether the members lie where they are looked for. */
+static int is_opening(PyObject *self)
+{
+    if (opening_class && PyObject_TypeCheck(self, opening_class)) return 1;
+    PyErr_SetString(PyExc_TypeError, "this opens no tunnel");
+    return 0;
+}
+
 static PyObject *opening_octets(PyObject *self, PyObject *data)
 {
+    if (!is_opening(self)) return NULL;
     Py_INCREF(self);
     PyObject *downstream = Py_XNewRef(OF(opening, self, downstream)), *exchange = Py_XNewRef(OF(opening, self, exchange));
     int taken = take_first(self, data);
@@ -139,13 +163,9 @@ static int await_first(PyObject *self, PyObject *downstream)
     PyObject *first = OF(timeouts, OF(downstream, downstream, timeouts), tunnel_first), *held = OF(downstream, downstream, held);
     double seconds = is_set(first) ? PyFloat_AsDouble(first) : -1.0;
     if (PyErr_Occurred() || read_now(downstream, &now)) return -1;
-    PyObject *deadline = PyFloat_FromDouble(now + seconds), *late = deadline ? PyObject_GetAttr(self, name_late) : NULL;
-    if (!late) {
-        Py_XDECREF(deadline);
-        return -1;
-    }
+    PyObject *deadline = PyFloat_FromDouble(now + seconds);
+    if (!deadline) return -1;
     PUT(wire, downstream, deadline, deadline);
-    PUT(downstream, downstream, when_late, late);
     PUT(wire, downstream, sink, Py_NewRef(self));
     if (!PyBytes_GET_SIZE(OF(held, held, octets_held))) return 0;
     PyObject *ahead = PyObject_CallMethodNoArgs(held, name_take);
@@ -168,6 +188,7 @@ static int reached(PyObject *self, PyObject *upstream, PyObject *downstream, PyO
 static PyObject *opening_reached(PyObject *self, PyObject *upstream)
 {
     PyObject *told;
+    if (!is_opening(self)) return NULL;
     Py_INCREF(self);
     if (as_dialled(self, upstream)) {
         PyObject *downstream = Py_NewRef(OF(opening, self, downstream)), *exchange = Py_NewRef(OF(opening, self, exchange));
@@ -183,12 +204,16 @@ static PyObject *opening_reached(PyObject *self, PyObject *upstream)
 
 PyObject *set_opening(PyObject *module, PyObject *args)
 {
-    PyObject *written, *tunnelled, *any, *server_name;
-    if (!PyArg_ParseTuple(args, "SOOO", &written, &tunnelled, &any, &server_name)) return NULL;
+    PyObject *written, *tunnelled, *any, *server_name, *head, *target, *method;
+    if (!PyArg_ParseTuple(args, "SOOO(OOO)", &written, &tunnelled, &any, &server_name, &head, &target, &method))
+        return NULL;
     Py_XSETREF(established, Py_NewRef(written));
     Py_XSETREF(result_tunnelled, Py_NewRef(tunnelled));
     Py_XSETREF(any_content, Py_NewRef(any));
     Py_XSETREF(read_server_name, Py_NewRef(server_name));
+    Py_XSETREF(no_head, Py_NewRef(head));
+    Py_XSETREF(no_target, Py_NewRef(target));
+    Py_XSETREF(method_connect, Py_NewRef(method));
     Py_XSETREF(status_ok, PyLong_FromLong(200));
     Py_XSETREF(established_octets, PyLong_FromSsize_t(PyBytes_GET_SIZE(written)));
     if (!status_ok || !established_octets) return NULL;

@@ -18,9 +18,9 @@ static int wait_for(PyObject *self, Py_ssize_t timeout)
     return until ? 0 : -1;
 }
 
-static int is_true(PyObject *object, PyObject *name)
+static int is_stopping(PyObject *proxy)
 {
-    PyObject *found = member_of(object, name);
+    PyObject *found = PROXY(proxy, stopping);
     int truth = found ? PyObject_IsTrue(found) : -1;
     Py_XDECREF(found);
     return truth;
@@ -51,7 +51,7 @@ static int made(PyObject *self)
     if (!IS(downstream, self)) return 0;
     if (take_address(self) || register_producer(self)) return -1;
     if (call_method(OF(downstream, self, deadlines), name_watch, self) || wait_for(self, timeouts_head)) return -1;
-    PyObject *admission = member_of(OF(downstream, self, proxy), name_admission);
+    PyObject *admission = PROXY(OF(downstream, self, proxy), admission);
     int failed = admission ? admission_opened(admission, self) : -1;
     Py_XDECREF(admission);
     return failed ? -1 : 1;
@@ -68,7 +68,7 @@ static void let_go(PyObject *self)
 static int is_gone(PyObject *self, PyObject *reason)
 {
     if (!IS(downstream, self)) return 0;
-    PyObject *admission = member_of(OF(downstream, self, proxy), name_admission);
+    PyObject *admission = PROXY(OF(downstream, self, proxy), admission);
     int failed = admission ? admission_closed(admission, self) : -1;
     Py_XDECREF(admission);
     PyObject *words[] = {self, reason};
@@ -107,7 +107,7 @@ static int part(PyObject *self, PyObject *exchange)
 static int close_tunnel(PyObject *exchange, PyObject *self, PyObject *proxy)
 {
     if (OF(exchange, exchange, opened) != Py_True && !is_connect(OF(exchange, exchange, method))) return 0;
-    PyObject *admission = member_of(proxy, name_admission);
+    PyObject *admission = PROXY(proxy, admission);
     int failed = admission ? admission_tunnel_closed(admission, self) : -1;
     Py_XDECREF(admission);
     return failed;
@@ -117,7 +117,7 @@ static int close_tunnel(PyObject *exchange, PyObject *self, PyObject *proxy)
 static int is_kept(PyObject *self, PyObject *exchange, PyObject *proxy)
 {
     if (OF(exchange, exchange, keep) != Py_True || OF(downstream, self, gone) != Py_False) return 0;
-    int stopping = is_true(proxy, name_stopping);
+    int stopping = is_stopping(proxy);
     return stopping < 0 ? -1 : !stopping;
 }
 
@@ -136,7 +136,7 @@ static int count_rest(PyObject *self, PyObject *exchange)
 
 static int close_books(PyObject *proxy, PyObject *exchange)
 {
-    PyObject *books = member_of(proxy, name_books);
+    PyObject *books = PROXY(proxy, books);
     int failed = books ? call_method(books, name_close, exchange) : -1;
     Py_XDECREF(books);
     return failed;
@@ -148,7 +148,7 @@ static int wait_for_next(PyObject *self, PyObject *proxy)
     PyObject *held = OF(downstream, self, held), *octets = IS(held, held) ? OF(held, held, octets_held) : NULL;
     int is_quiet = octets && PyBytes_CheckExact(octets) && !PyBytes_GET_SIZE(octets) &&
                    OF(downstream, self, full) == Py_False && OF(downstream, self, feeding) == Py_False;
-    PyObject *in_force = is_quiet ? member_of(proxy, name_in_force) : NULL;
+    PyObject *in_force = is_quiet ? PROXY(proxy, in_force) : NULL;
     if (is_quiet && !in_force) return -1;
     is_quiet = IS(in_force, in_force) && OF(in_force, in_force, timeouts) && OF(downstream, self, on_hold) &&
                !PyObject_IsTrue(OF(downstream, self, on_hold));

@@ -10,8 +10,8 @@ PyTypeObject *reaching_type;
 
 /* ---- What the classes in Python are, and where their members lie ---- */
 
-static PyTypeObject *reaching_class, *host_class, *upstream_class;
-static PyObject *make_upstream, *make_waiting, *no_octets;
+static PyTypeObject *reaching_class, *host_class, *upstream_class, *pool_class;
+static PyObject *make_upstream, *gone;
 static PyObject *classes_of, *written_of; /* what is remembered of addresses: their class; as they are recorded */
 
 #define MEMBERS(M)                                                                                                     \
@@ -28,8 +28,12 @@ static PyObject *classes_of, *written_of; /* what is remembered of addresses: th
     M(upstream, address, "address")                                                                                    \
     M(upstream, address_class, "address_class")                                                                        \
     M(upstream, deadlines, "deadlines")                                                                                \
+    M(upstream, keeper, "keeper")                                                                                      \
     M(upstream, sink, "sink")                                                                                          \
-    M(upstream, transport, "transport")
+    M(upstream, transport, "transport")                                                                                \
+    M(pool, kept, "_kept")                                                                                             \
+    M(pool, most, "_most")                                                                                             \
+    M(pool, opened, "opened")
 
 #define A_MEMBER(class, member, text) static Py_ssize_t class##_##member;
 MEMBERS(A_MEMBER)
@@ -68,15 +72,6 @@ static int ask_words(PyObject *self, int pooled, PyObject **words)
     return words[4] ? 0 : -1;
 }
 
-/* Hold what the server sends until somebody takes it. */
-static int await_taker(PyObject *upstream)
-{
-    PyObject *words[] = {no_octets, upstream};
-    PyObject *sink = PyObject_Vectorcall(make_waiting, words, 2, NULL);
-    if (sink) PUT(upstream, upstream, sink, sink);
-    return sink ? 0 : -1;
-}
-
 PyObject *reaching_build(PyObject *self, PyObject *ignored)
 {
     if (!is_begun(self)) return NULL;
@@ -88,7 +83,6 @@ PyObject *reaching_build(PyObject *self, PyObject *ignored)
         PyErr_SetString(PyExc_TypeError, "this is no connection to a server");
         Py_CLEAR(made);
     }
-    if (made && !pooled && await_taker(made)) Py_CLEAR(made);
     return made;
 }
 
@@ -151,13 +145,25 @@ static int is_wanted(PyObject *self)
     return PyObject_IsTrue(OF(reaching, self, wanted));
 }
 
+/* The pool counts the connection of a tunnel, which never comes there: the twin is `Pool.opened_tunnel`. */
+static int count_tunnel(PyObject *pool)
+{
+    static PyObject *one;
+    if (!one && !(one = PyLong_FromLong(1))) return -1;
+    int is_usual = Py_IS_TYPE(pool, pool_class) && is_set(OF(pool, pool, kept)) && is_set(OF(pool, pool, most));
+    Py_ssize_t kept = is_usual ? PyObject_Size(OF(pool, pool, kept)) : 0;
+    Py_ssize_t most = is_usual ? PyLong_AsSsize_t(OF(pool, pool, most)) : 0;
+    if (PyErr_Occurred()) return -1;
+    return is_usual && kept <= most ? add_to(slot(pool, pool_opened), one) : tell(pool, NAMED(opened_tunnel), NULL);
+}
+
 /* The pool counts it, and who waits for it has it. */
 static int hand_over(PyObject *self, PyObject *upstream)
 {
     int is_pooled = PyObject_IsTrue(OF(reaching, self, pooled));
     PyObject *pool = is_pooled < 0 ? NULL : PyObject_GetAttr(OF(reaching, self, proxy), NAMED(pool));
     if (!pool) return -1;
-    int failed = is_pooled ? tell(pool, NAMED(opened_one), upstream) : tell(pool, NAMED(opened_tunnel), NULL);
+    int failed = is_pooled ? tell(pool, NAMED(opened_one), upstream) : count_tunnel(pool);
     Py_DECREF(pool);
     int wanted = failed ? -1 : is_wanted(self);
     return wanted > 0 ? tell(self, NAMED(reached), upstream) : wanted;
@@ -328,25 +334,59 @@ PyType_Spec reaching_spec = {
     .slots = reaching_slots,
 };
 
+/* ---- The end of a connection ---- */
+
+static int server_lost(PyObject *self, PyObject *reason)
+{
+    PyObject *keeper = OF(upstream, self, keeper);
+    if (!is_set(keeper) || (keeper != Py_None && tell(keeper, NAMED(closed), self)) || side_lost(self, reason)) return -1;
+    if (OF(upstream, self, sink) == self) PUT(upstream, self, sink, Py_NewRef(gone));
+    return 0;
+}
+
+static PyObject *connection_lost(PyObject *self, PyObject *const *words, Py_ssize_t many)
+{
+    if (many > 1 || !upstream_class || !PyObject_TypeCheck(self, upstream_class))
+        return PyErr_Format(PyExc_TypeError, "connectionLost(reason), of a connection to a server");
+    return server_lost(self, many ? words[0] : NULL) ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef server_end_methods[] = {
+    {"connectionLost", (PyCFunction)(void (*)(void))connection_lost, METH_FASTCALL, "The connection is gone."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot server_end_slots[] = {
+    {Py_tp_doc, "How the connection to a server is lost; what it knows are members of classes below."},
+    {Py_tp_methods, server_end_methods},
+    {0, NULL},
+};
+
+PyType_Spec server_end_spec = {
+    .name = "corpproxy._wire.ServerEnd",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = server_end_slots,
+};
+
 /* ---- The classes in Python ---- */
 
-/* set_reaching(classes, upstream, waiting, kinds, recorded) */
+/* set_reaching(classes, upstream, kinds, recorded, gone) */
 PyObject *set_reaching(PyObject *module, PyObject *args)
 {
-    PyObject *classes, *upstream, *waiting, *kinds, *recorded;
-    if (!PyArg_ParseTuple(args, "O!OOO!O!", &PyDict_Type, &classes, &upstream, &waiting, &PyDict_Type, &kinds,
-                          &PyDict_Type, &recorded))
+    PyObject *classes, *upstream, *kinds, *recorded, *is_gone;
+    if (!PyArg_ParseTuple(args, "O!OO!O!O", &PyDict_Type, &classes, &upstream, &PyDict_Type, &kinds, &PyDict_Type,
+                          &recorded, &is_gone))
         return NULL;
-    if (!no_octets && !(no_octets = PyBytes_FromStringAndSize(NULL, 0))) return NULL;
     if (take_class(&reaching_class, classes, "reaching") || take_class(&host_class, classes, "host") ||
-        take_class(&upstream_class, classes, "upstream"))
+        take_class(&upstream_class, classes, "upstream") || take_class(&pool_class, classes, "pool"))
         return NULL;
 #define FIND(class, member, text)                                                                                      \
     if ((class##_##member = offset_of(class##_class, text)) < 0) return NULL;
     MEMBERS(FIND)
 #undef FIND
     Py_XSETREF(make_upstream, Py_NewRef(upstream));
-    Py_XSETREF(make_waiting, Py_NewRef(waiting));
+    Py_XSETREF(gone, Py_NewRef(is_gone));
     Py_XSETREF(classes_of, Py_NewRef(kinds));
     Py_XSETREF(written_of, Py_NewRef(recorded));
     Py_RETURN_NONE;

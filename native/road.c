@@ -202,8 +202,17 @@ static int drive(Run *self, int failed, PyObject *value)
     }
 }
 
+/* Whether there is something to drive; else an exception says so. */
+static int is_made(const Run *self)
+{
+    if (self->coroutine && self->owner && self->performer) return 1;
+    PyErr_SetString(PyExc_AttributeError, "this run has no road");
+    return 0;
+}
+
 static PyObject *driven(Run *self, int failed, PyObject *value)
 {
+    if (!is_made(self)) return NULL;
     Py_INCREF(self);
     int broke = drive(self, failed, Py_NewRef(value));
     Py_DECREF(self);

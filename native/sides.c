@@ -23,8 +23,9 @@
 #define OFFSET(member) static Py_ssize_t at_##member;
 MEMBERS(OFFSET)
 
-static PyTypeObject *wire_type, *done_type;
-static PyObject *lost, *linger;
+static PyTypeObject *wire_type, *deadlines_type, *done_type;
+static Py_ssize_t at_now, at_watched;
+static PyObject *lost, *linger, *gone_sink;
 
 static PyObject *name_octets, *name_half_closed, *name_lost, *name_drop, *name_now, *name_value, *name_hold, *name_go_on;
 static PyObject *name_connection_made, *name_pause, *name_resume, *name_unregister, *name_lose, *name_lose_write;
@@ -35,9 +36,12 @@ enum { FULL = 2 };
 
 PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many)
 {
-    if (many != 4 || !PyType_Check(words[0]) || !PyType_Check(words[1]) || !PyFloat_CheckExact(words[3]))
-        return PyErr_Format(PyExc_TypeError, "set_side(class, class of clean ends, reason, seconds)");
-    PyTypeObject *type = (PyTypeObject *)words[0];
+    if (many != 6 || !PyType_Check(words[0]) || !PyType_Check(words[1]) || !PyType_Check(words[2]) ||
+        !PyFloat_CheckExact(words[4]))
+        return PyErr_Format(PyExc_TypeError, "set_side(class, deadlines, class of clean ends, reason, seconds, gone)");
+    PyTypeObject *type = (PyTypeObject *)words[0], *deadlines = (PyTypeObject *)words[1];
+    Py_ssize_t now = offset_of(deadlines, "now"), watched = now < 0 ? -1 : offset_of(deadlines, "_watched");
+    if (watched < 0) return NULL;
     /* All of them, or none: where one is missing those of before hold on. */
 #define FIND(member)                                                                                                   \
     Py_ssize_t new_##member = offset_of(type, #member);                                                                \
@@ -46,9 +50,13 @@ PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many)
     MEMBERS(FIND)
     MEMBERS(TAKE)
     Py_XSETREF(wire_type, (PyTypeObject *)Py_NewRef(words[0]));
-    Py_XSETREF(done_type, (PyTypeObject *)Py_NewRef(words[1]));
-    Py_XSETREF(lost, Py_NewRef(words[2]));
-    Py_XSETREF(linger, Py_NewRef(words[3]));
+    at_now = now;
+    at_watched = watched;
+    Py_XSETREF(deadlines_type, (PyTypeObject *)Py_NewRef(words[1]));
+    Py_XSETREF(done_type, (PyTypeObject *)Py_NewRef(words[2]));
+    Py_XSETREF(lost, Py_NewRef(words[3]));
+    Py_XSETREF(linger, Py_NewRef(words[4]));
+    Py_XSETREF(gone_sink, Py_NewRef(words[5]));
     Py_RETURN_NONE;
 }
 
@@ -85,16 +93,38 @@ static int tell_transport(PyObject *self, PyObject *name)
 
 /* ---- What comes ---- */
 
+static int begin_with(PyObject *self, PyObject *transport)
+{
+    if (!is_wire(self)) return -1;
+    SET(self, transport, transport);
+    return tell(self, name_connection_made, NULL);
+}
+
 static PyObject *side_make_connection(PyObject *self, PyObject *transport)
 {
-    if (!is_wire(self)) return NULL;
-    SET(self, transport, transport);
-    return done(tell(self, name_connection_made, NULL));
+    return done(begin_with(self, transport));
 }
 
 static PyObject *side_data_received(PyObject *self, PyObject *data)
 {
     return done(tell_sink(self, name_octets, data));
+}
+
+int tell_of_transport(PyObject *protocol, PyObject *name, PyObject *transport)
+{
+    static Seen seen;
+    if (!is_ours(protocol, name, side_make_connection, &seen)) return tell(protocol, name, transport);
+    return begin_with(protocol, transport);
+}
+
+int tell_of_octets(PyObject *protocol, PyObject *name, PyObject *octets)
+{
+    static Seen seen;
+    if (!is_ours(protocol, name, side_data_received, &seen)) return tell(protocol, name, octets);
+    Py_INCREF(protocol);
+    int told = tell_sink(protocol, name_octets, octets);
+    Py_DECREF(protocol);
+    return told;
 }
 
 static PyObject *side_read_lost(PyObject *self, PyObject *ignored)
@@ -114,9 +144,21 @@ static int is_clean(PyObject *reason)
     return is;
 }
 
+/* What is watched, where that is a dictionary of the class that is known; borrowed. */
+static PyObject *watched_by(PyObject *deadlines)
+{
+    if (!deadlines || !Py_IS_TYPE(deadlines, deadlines_type)) return NULL;
+    PyObject *watched = *slot(deadlines, at_watched);
+    return watched && PyDict_CheckExact(watched) ? watched : NULL;
+}
+
 static int drop_deadline(PyObject *self)
 {
-    PyObject *deadlines = HAS(self, deadlines);
+    PyObject *deadlines = HAS(self, deadlines), *watched = watched_by(deadlines);
+    if (watched) {
+        int is_in = PyDict_Contains(watched, self);
+        return is_in > 0 ? PyDict_DelItem(watched, self) : is_in;
+    }
     PyObject *drop = deadlines ? PyObject_GetAttr(deadlines, name_drop) : NULL;
     if (!drop) return -1;
     PyObject *words[] = {self, Py_None};
@@ -126,13 +168,20 @@ static int drop_deadline(PyObject *self)
     return told ? 0 : -1;
 }
 
+int side_lost(PyObject *self, PyObject *reason)
+{
+    if (!is_wire(self) || drop_deadline(self)) return -1;
+    SET(self, gone, Py_True);
+    /* Whose sink nothing reaches any more need not be told, as nearly all at the end of their tunnel. */
+    if (*slot(self, at_sink) == gone_sink) return 0;
+    int clean = is_clean(reason ? reason : lost);
+    return clean < 0 ? -1 : tell_sink(self, name_lost, clean ? Py_True : Py_False);
+}
+
 static PyObject *side_connection_lost(PyObject *self, PyObject *const *words, Py_ssize_t many)
 {
     if (many > 1) return PyErr_Format(PyExc_TypeError, "connectionLost(reason)");
-    if (!is_wire(self) || drop_deadline(self)) return NULL;
-    SET(self, gone, Py_True);
-    int clean = is_clean(many ? words[0] : lost);
-    return clean < 0 ? NULL : done(tell_sink(self, name_lost, clean ? Py_True : Py_False));
+    return done(side_lost(self, many ? words[0] : NULL));
 }
 
 /* ---- What goes ---- */
@@ -145,7 +194,9 @@ static PyObject *side_end_writing(PyObject *self, PyObject *ignored)
 static int linger_from_now(PyObject *self)
 {
     PyObject *deadlines = HAS(self, deadlines);
-    PyObject *now = deadlines ? PyObject_GetAttr(deadlines, name_now) : NULL;
+    int is_known = deadlines && Py_IS_TYPE(deadlines, deadlines_type);
+    PyObject *now = is_known ? Py_XNewRef(*slot(deadlines, at_now)) : NULL;
+    if (!now) now = deadlines ? PyObject_GetAttr(deadlines, name_now) : NULL;
     PyObject *until = now ? PyNumber_Add(now, linger) : NULL;
     Py_XDECREF(now);
     if (!until) return -1;

@@ -24,7 +24,7 @@ static PyObject *failed(void)
     return PyErr_SetFromErrno(PyExc_OSError);
 }
 
-static PyObject *new_socket(int fd, int family)
+PyObject *new_socket(int fd, int family)
 {
     PyTypeObject *type = made_type ? made_type : own_socket_type;
     Socket *made = (Socket *)type->tp_alloc(type, 0);
@@ -37,29 +37,6 @@ static PyObject *new_socket(int fd, int family)
     return (PyObject *)made;
 }
 
-/* The address of a peer as text, one for all of its connections, and its port. */
-static PyObject *peer_of(const struct sockaddr_storage *peer)
-{
-    char text[INET6_ADDRSTRLEN] = "";
-    const struct sockaddr_in *four = (const struct sockaddr_in *)peer;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)peer;
-    int is_six = peer->ss_family == AF_INET6;
-    inet_ntop(peer->ss_family, is_six ? (const void *)&six->sin6_addr : &four->sin_addr, text, sizeof text);
-    PyObject *host = PyUnicode_InternFromString(text);
-    PyObject *port = host ? PyLong_FromLong(ntohs(is_six ? six->sin6_port : four->sin_port)) : NULL;
-    PyObject *address = port ? PyTuple_Pack(2, host, port) : NULL;
-    Py_XDECREF(host);
-    Py_XDECREF(port);
-    return address;
-}
-
-/* Whether the text of an address can stand for it: that of a link would need its scope, too. */
-static int is_plain(const struct sockaddr_storage *peer)
-{
-    if (peer->ss_family == AF_INET) return 1;
-    return peer->ss_family == AF_INET6 && !((const struct sockaddr_in6 *)peer)->sin6_scope_id;
-}
-
 PyObject *set_socket(PyObject *module, PyObject *type)
 {
     if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, own_socket_type)) {
@@ -68,35 +45,6 @@ PyObject *set_socket(PyObject *module, PyObject *type)
     }
     Py_XSETREF(made_type, (PyTypeObject *)Py_NewRef(type));
     Py_RETURN_NONE;
-}
-
-/* The peer of a connection whose address a text is not all of, as the library has it. */
-static PyObject *full_peer(PyObject *connection)
-{
-    PyObject *name = PyObject_CallMethod(connection, "getpeername", NULL);
-    PyObject *peer = name ? PySequence_GetSlice(name, 0, 2) : NULL;
-    Py_XDECREF(name);
-    return peer;
-}
-
-PyObject *accept_one(PyObject *module, PyObject *listening)
-{
-    struct sockaddr_storage peer;
-    socklen_t octets = sizeof peer;
-    int descriptor = PyObject_AsFileDescriptor(listening);
-    if (descriptor < 0) return NULL;
-    int fd = accept4(descriptor, (struct sockaddr *)&peer, &octets, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) Py_RETURN_NONE;
-        return failed();
-    }
-    PyObject *taken = new_socket(fd, peer.ss_family);
-    if (!taken) return NULL;
-    PyObject *address = is_plain(&peer) ? peer_of(&peer) : full_peer(taken);
-    PyObject *both = address ? PyTuple_Pack(2, taken, address) : NULL;
-    Py_XDECREF(address);
-    Py_DECREF(taken);
-    return both;
 }
 
 /* Give a number of a call, of which there are some. */

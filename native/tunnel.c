@@ -215,11 +215,9 @@ static PyObject *tunnel_moved(Tunnel *self, PyObject *ignored)
 /* Whether nothing came of either side that waits, or is held back. */
 static int nothing_waits(PyObject *downstream, PyObject *upstream)
 {
-    PyObject *waiting = OF(wire, upstream, sink);
-    if (!IS(waiting, waiting) || !IS(held, OF(downstream, downstream, held))) return 0;
-    PyObject *came = OF(waiting, waiting, held), *ended = OF(waiting, waiting, ended);
-    if (!came || !PyBytes_CheckExact(came) || PyBytes_GET_SIZE(came)) return 0;
-    if (!ended || !PyUnicode_CheckExact(ended) || PyUnicode_GET_LENGTH(ended)) return 0;
+    /* The connection of a tunnel is its own sink until something comes. */
+    if (OF(wire, upstream, sink) != upstream || OF(upstream, upstream, keeper) != Py_None) return 0;
+    if (!IS(held, OF(downstream, downstream, held))) return 0;
     if (!is_nought(OF(wire, downstream, on_hold)) || !is_nought(OF(wire, upstream, on_hold))) return 0;
     if (OF(wire, downstream, full) != Py_False || OF(wire, upstream, full) != Py_False) return 0;
     PyObject *ahead = OF(held, OF(downstream, downstream, held), octets_held);
@@ -296,11 +294,26 @@ static int part(Tunnel *self)
     return take_down(downstream, upstream);
 }
 
+/* Close the connection to the server: the twin is `Upstream.discard`. */
+static int discard(PyObject *upstream)
+{
+    int is_plain = IS(upstream, upstream) && OF(wire, upstream, pace) == Py_None &&
+                   OF(wire, upstream, source) == Py_None && OF(upstream, upstream, keeper) == Py_None;
+    if (!is_plain) return call_method(upstream, name_discard, NULL);
+    PUT(wire, upstream, sink, Py_NewRef(gone));
+    return call_method(upstream, name_close, NULL);
+}
+
+/* No failure ended it: the twin is `Downstream.tunnel_over`. */
+static int end_exchange(PyObject *downstream)
+{
+    return call_method(downstream, IS(downstream, downstream) ? name_over : name_tunnel_over, Py_None);
+}
+
 static int finish(Tunnel *self)
 {
-    if (part(self) || call_method(self->upstream, name_discard, NULL)) return -1;
-    if (call_method(self->downstream, name_close, NULL)) return -1;
-    return call_method(self->downstream, name_tunnel_over, Py_None);
+    if (part(self) || discard(self->upstream) || call_method(self->downstream, name_close, NULL)) return -1;
+    return end_exchange(self->downstream);
 }
 
 static int side_ended(Tunnel *self, enum Side side)

@@ -15,6 +15,7 @@
     M(wire, full, "full")                                                                                              \
     M(wire, gone, "gone")                                                                                              \
     M(wire, on_hold, "on_hold")                                                                                        \
+    M(wire, pace, "pace")                                                                                              \
     M(wire, sink, "sink")                                                                                              \
     M(wire, source, "source")                                                                                          \
     M(wire, transport, "transport")                                                                                    \
@@ -25,30 +26,34 @@
     M(downstream, timeouts, "timeouts")                                                                                \
     M(downstream, tunnel, "tunnel")                                                                                    \
     M(downstream, upstream, "upstream")                                                                                \
-    M(downstream, when_late, "when_late")                                                                              \
     M(upstream, address, "address")                                                                                    \
+    M(upstream, keeper, "keeper")                                                                                      \
     M(upstream, received, "received")                                                                                  \
     M(upstream, sent, "sent")                                                                                          \
-    M(waiting, ended, "ended")                                                                                         \
-    M(waiting, held, "held")                                                                                           \
     M(held, octets_held, "octets_held")                                                                                \
     M(exchange, account, "account")                                                                                    \
     M(exchange, answered, "answered")                                                                                  \
     M(exchange, decision, "decision")                                                                                  \
     M(exchange, destination, "destination")                                                                            \
+    M(exchange, facts, "facts")                                                                                        \
+    M(exchange, fields, "fields")                                                                                      \
+    M(exchange, head, "head")                                                                                          \
     M(exchange, held, "held")                                                                                          \
     M(exchange, in_force, "in_force")                                                                                  \
+    M(exchange, method, "method")                                                                                      \
     M(exchange, opened, "opened")                                                                                      \
     M(exchange, result, "result")                                                                                      \
     M(exchange, server_name, "server_name")                                                                            \
     M(exchange, splices, "splices")                                                                                    \
     M(exchange, status, "status")                                                                                      \
+    M(exchange, target, "target")                                                                                      \
     M(exchange, up_received, "up_received")                                                                            \
     M(exchange, up_sent, "up_sent")                                                                                    \
     M(exchange, upstream, "upstream")                                                                                  \
     M(account, received, "received")                                                                                   \
     M(account, sent, "sent")                                                                                           \
     M(destination, host, "host")                                                                                       \
+    M(fields, outline, "outline")                                                                                      \
     M(host, name, "name")                                                                                              \
     M(in_force, limiting, "limiting")                                                                                  \
     M(in_force, timeouts, "timeouts")                                                                                  \
@@ -59,11 +64,12 @@
     M(deadlines, now, "now")                                                                                           \
     M(deadlines, watched, "_watched")                                                                                  \
     M(opening, downstream, "_downstream")                                                                              \
-    M(opening, exchange, "_exchange")
+    M(opening, exchange, "_exchange")                                                                                  \
+    M(outline, agent, "agent")
 
 #define CLASSES(C)                                                                                                     \
-    C(wire) C(downstream) C(upstream) C(waiting) C(held) C(exchange) C(account) C(destination) C(host) C(in_force)     \
-    C(timeouts) C(deadlines) C(opening)
+    C(wire) C(downstream) C(upstream) C(held) C(exchange) C(account) C(destination) C(host) C(in_force) C(timeouts)    \
+    C(deadlines) C(opening) C(fields) C(outline)
 
 #define A_CLASS(class) extern PyTypeObject *class##_class;
 #define A_MEMBER(class, member, text) extern Py_ssize_t class##_##member;
@@ -83,7 +89,7 @@ MEMBERS(A_MEMBER)
     N(inward_in_python, "_octets_inward_in_python") N(part_in_python, "_part_in_python")                                      \
     N(reached_in_python, "_reached_in_python") N(ended, "ended") N(not_joined, "not_joined") N(books, "books")         \
     N(opened, "opened") N(forget_head, "forget_head") N(safety, "safety") N(tunnel_content, "tunnel_content")          \
-    N(late, "late") N(place, "place")
+    N(over, "_over") N(place, "place")
 
 #define A_NAME(name, text) extern PyObject *name_##name;
 NAMES(A_NAME)

@@ -34,17 +34,23 @@ static int member_failed(PyObject *member, PyObject *failed)
     return 0;
 }
 
+int tell_of_events(PyObject *member, unsigned long events)
+{
+    static Seen transports, dials;
+    if (is_ours(member, name_ready, (PyCFunction)transport_ready, &transports))
+        return transport_happened((Transport *)member, events);
+    if (is_ours(member, name_ready, dial_ready, &dials)) return dial_happened(member, events);
+    return tell_number(member, name_ready, events);
+}
+
 static int tell_member(void *loop, const struct epoll_event *event, PyObject *failed)
 {
     PyObject *member = member_of(loop, event->data.fd);
     if (!member) return 0;
-    PyObject *events = PyLong_FromUnsignedLong(event->events);
-    if (!events) return -1;
     Py_INCREF(member);
-    int told = tell(member, name_ready, events);
+    int told = tell_of_events(member, event->events);
     if (told) told = member_failed(member, failed);
     Py_DECREF(member);
-    Py_DECREF(events);
     return told;
 }
 

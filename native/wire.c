@@ -63,6 +63,15 @@ int broke(Transport *self)
     return told;
 }
 
+/* Call a method with a number. */
+int tell_number(PyObject *whom, PyObject *name, unsigned long number)
+{
+    PyObject *written = PyLong_FromUnsignedLong(number);
+    int told = written ? tell(whom, name, written) : -1;
+    Py_XDECREF(written);
+    return told;
+}
+
 static int read_on_soon(Transport *self)
 {
     return self->engine ? engine_soon(self->engine, (PyObject *)self, READ_ON) : 0;
@@ -121,7 +130,7 @@ static int read_all(Transport *self)
             PyErr_SetString(PyExc_AttributeError, "protocol");
             return -1;
         }
-        int told = tell(self->protocol, name_data_received, data);
+        int told = tell_of_octets(self->protocol, name_data_received, data);
         Py_DECREF(data);
         if (told) return -1;
         if (is_all) return 0;
@@ -132,19 +141,22 @@ static int read_all(Transport *self)
     return 0;
 }
 
-static PyObject *transport_ready(Transport *self, PyObject *what)
+int transport_happened(Transport *self, unsigned long events)
 {
-    if (!self->direct) return done(tell((PyObject *)self, name_ready_in_python, what));
+    if (!self->direct) return tell_number((PyObject *)self, name_ready_in_python, events);
+    if ((events & WRITABLE) && (is_there(self->out) || is_there(self->feeder)))
+        if (tell((PyObject *)self, name_can_write, NULL)) return -1;
+    if (!(events & READABLE)) return 0;
+    self->readable = 1;
+    if (events & ENDING) self->hung = 1;
+    return !self->paused && self->connected && !self->closing ? read_all(self) : 0;
+}
+
+PyObject *transport_ready(Transport *self, PyObject *what)
+{
     unsigned long events = PyLong_AsUnsignedLong(what);
     if (events == (unsigned long)-1 && PyErr_Occurred()) return NULL;
-    if ((events & WRITABLE) && (is_there(self->out) || is_there(self->feeder)))
-        if (tell((PyObject *)self, name_can_write, NULL)) return NULL;
-    if (events & READABLE) {
-        self->readable = 1;
-        if (events & ENDING) self->hung = 1;
-        if (!self->paused && self->connected && !self->closing) return done(read_all(self));
-    }
-    Py_RETURN_NONE;
+    return done(transport_happened(self, events));
 }
 
 int read_again(Transport *self)
@@ -409,14 +421,16 @@ static PyMethodDef functions[] = {
      "set_ends(class, reason, classes)\n\nSay what addresses are, why a connection ends that does not break, and of which\n"
      "classes protocols hear that their peer sends no more."},
     {"set_side", (PyCFunction)(void (*)(void))set_side, METH_FASTCALL,
-     "set_side(class, reason, seconds)\n\nSay where members of a wire lie, why it ends that does not break, and how long\n"
-     "one that was closed may linger."},
+     "set_side(class, deadlines, clean, reason, seconds, gone)\n\nSay where members of a wire lie, why it ends that does\n"
+     "not break, how long one that was closed may linger, and what the sink of one that is gone is."},
     {"set_dial", set_dial, METH_VARARGS,
      "set_dial(dial, transport, places)\n\nSay of which classes attempts and transports are made, and how many\n"
      "places are remembered."},
     {"set_reaching", set_reaching, METH_VARARGS,
-     "set_reaching(classes, upstream, waiting, kinds, recorded)\n\nSay which classes there are, what makes connections\n"
-     "and what holds for them, and what is remembered of addresses."},
+     "set_reaching(classes, upstream, kinds, recorded, gone)\n\nSay which classes there are, what makes connections, what\n"
+     "is remembered of addresses, and what the sink of a connection that is gone is."},
+    {"set_names", (PyCFunction)(void (*)(void))set_names, METH_FASTCALL,
+     "set_names(class, known)\n\nSay where members of the names lie, and of what is known of each."},
     {"set_sizes", set_sizes, METH_VARARGS,
      "set_sizes(first, bulk, turn, held)\n\nHow much is read of a socket: at first, when there is more, in one turn;\n"
      "and what of that which is written in a turn leaves at its end."},
@@ -453,7 +467,7 @@ static int add_transport(PyObject *module)
         if (!socket_type) return -1;
     }
     if (add_type(module, &socket_spec, &own_socket_type) || add_type(module, &transport_spec, &transport_type)) return -1;
-    return add_engine(module) || add_life(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
+    return add_engine(module) || add_life(module) || add_accept(module) || add_names(module) || add_sides(module) || add_dialling(module) ? -1 : 0;
 }
 
 PART(wire, "The transport of one socket.", add_transport)

@@ -39,7 +39,8 @@ extern PyType_Spec socket_spec;
 
 /* See `functions` of wire.c. */
 PyObject *set_socket(PyObject *module, PyObject *type);
-PyObject *accept_one(PyObject *module, PyObject *listening);
+/* A socket of a descriptor, which it takes over. */
+PyObject *new_socket(int fd, int family);
 void close_own(Socket *self);
 PyObject *make_socket(PyObject *module, PyObject *const *words, Py_ssize_t many);
 PyObject *stream_socket(int family);
@@ -75,12 +76,22 @@ int engine_at_end(PyObject *engine, PyObject *who, enum deed deed);
 int add_life(PyObject *module);
 int do_deed(PyObject *transport, enum deed deed);
 PyObject *name_of_deed(PyObject *transport, enum deed deed);
-PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many);
 PyObject *set_ends(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+/* See accept.c. */
+int add_accept(PyObject *module);
+PyObject *accept_one(PyObject *module, PyObject *listening);
+PyObject *serve(PyObject *module, PyObject *const *words, Py_ssize_t many);
+
+/* See names.c. */
+int add_names(PyObject *module);
+PyObject *set_names(PyObject *module, PyObject *const *words, Py_ssize_t many);
 
 /* See sides.c. */
 int add_sides(PyObject *module);
 PyObject *set_side(PyObject *module, PyObject *const *words, Py_ssize_t many);
+/* The connection is gone, for a reason, NULL for none that broke anything. */
+int side_lost(PyObject *self, PyObject *reason);
 
 static inline int is_there(PyObject *object)
 {
@@ -96,10 +107,38 @@ static inline PyObject *done(int failed)
 /* Call a method of an object that somebody may let go meanwhile; gives -1 when it raised. */
 int tell(PyObject *whom, PyObject *name, PyObject *what);
 
+/* The same with a number. */
+int tell_number(PyObject *whom, PyObject *name, unsigned long number);
+
 /* Send what a transport has kept until the end of the turn; gives -1 when it raised. */
 int leave_turn(PyObject *one);
 
 extern PyObject *name_ready;
+
+/* Classes that were looked at, and whether a method of theirs is a function of ours: see ours.c. */
+enum { SEEN = 4 };
+typedef struct {
+    struct seen {
+        PyTypeObject *type;
+        unsigned version;
+        int is_ours;
+    } classes[SEEN];
+    unsigned next;
+} Seen;
+
+/* Whether the method that an object has by this name is the function. */
+int is_ours(PyObject *object, PyObject *name, PyCFunction function, Seen *seen);
+
+/* Tell a member of the engine of events, a protocol of octets and of its transport; they give -1 where it raised. */
+int tell_of_events(PyObject *member, unsigned long events);
+int tell_of_octets(PyObject *protocol, PyObject *name, PyObject *octets);
+int tell_of_transport(PyObject *protocol, PyObject *name, PyObject *transport);
+
+/* What is called of it without being looked for; each gives -1 with an exception. */
+PyObject *transport_ready(Transport *self, PyObject *events);
+int transport_happened(Transport *self, unsigned long events);
+PyObject *dial_ready(PyObject *self, PyObject *events);
+int dial_happened(PyObject *self, unsigned long events);
 
 #pragma GCC visibility pop
 

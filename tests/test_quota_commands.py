@@ -14,7 +14,7 @@ from corpproxy.backends.store.interface import StoreError
 from corpproxy.net.control import ControlError
 from corpproxy.policy.limits import Limit, Limits
 from corpproxy.policy.quota import Every, Quota, Standing
-from corpproxy.quota_commands import QuotaDesk
+from corpproxy.quota_commands import MAX_MEMBERS, QuotaDesk
 
 MIB = 1 << 20
 UNTIL = 1795435200.0
@@ -71,6 +71,29 @@ class DeskTests(SynchronousTestCase):
         self.assertEqual(
             found, [("one.example", 5 * MIB, True, True), ("two.example", 9 * MIB, False, False)]
         )
+
+    def test_some(self) -> None:
+        """Those who used most come first, with how many there are; by name, everybody comes page by page."""
+        members = {"amir": 5.0, "beth": 9.0, "carol": 1.0, "": 3.0}
+
+        async def standings(ledgered: Any) -> dict[Any, Any]:
+            return {("day", whom): Standing(used * MIB, 10.0 * MIB, UNTIL) for whom, used in members.items()}
+
+        self.keeper.standings = standings
+        for asked, expected in (
+            ({"most": 2}, ["beth", "amir"]),
+            ({}, ["beth", "amir", "", "carol"]),
+            ({"most": 3, "after": ""}, ["", "amir", "beth"]),
+            ({"most": 3, "after": "beth"}, ["carol"]),
+        ):
+            (quota,) = self.shown(**asked)["quotas"]
+            self.assertEqual([one["whom"] for one in quota["members"]], expected)
+            self.assertEqual(quota["count"], 4)
+
+    def test_too_many(self) -> None:
+        """No answer is larger than what the service encodes without a pause that people notice."""
+        for most in (0, MAX_MEMBERS + 1, "all"):
+            self.failureResultOf(self.desk.show(self.caller, {"most": most}), ControlError)
 
     def test_away(self) -> None:
         """While the database is away what this node knows is shown, and said to be that."""

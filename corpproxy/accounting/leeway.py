@@ -34,7 +34,7 @@ class Term:
 
     @property
     def is_unshifted(self) -> bool:
-        """Whether members stand as at its beginning: nobody has used up all, or is told how much, who was not."""
+        """Whether members stand as at its beginning: who has nothing left, and who is told how little."""
         return bool(self.shifts == self.standings.shifts)
 
     def holds(self, at: float) -> bool:

@@ -75,7 +75,9 @@ class Telemetry:
         """``now`` gives POSIX seconds."""
         self._now = now
         self._started = now()
-        self.exchange: Callable[[Record], None] = partial(_count, self)
+        self.exchange: Callable[[Record], None] = (
+            partial(count_in_python, self) if twins.books is None else twins.books.counting(self)
+        )
         self.received = 0
         self.sent = 0
         self.exchanges = Histogram(EXCHANGE_BOUNDS)
@@ -157,7 +159,5 @@ def count_in_python(telemetry: Telemetry, record: Record) -> None:
     histogram.sum += seconds
 
 
-_count: Callable[[Telemetry, Record], None] = count_in_python
 if twins.books is not None:
     twins.books.set_figures(Telemetry, Histogram, Record, _CLOSING, count_in_python)
-    _count = twins.books.count

@@ -186,7 +186,7 @@ def append(record: Record, lines: bytearray) -> None:
     """
     Write a record behind the lines of a batch, as :func:`encode` does.
 
-    See :func:`append_all` for many.
+    See :func:`encode_all` for many.
     """
     before = len(lines)
     try:
@@ -200,18 +200,19 @@ def append(record: Record, lines: bytearray) -> None:
     lines += b"\n"
 
 
-def append_all(records: Sequence[Record], lines: bytearray) -> int:
+def encode_all(records: Sequence[Record]) -> tuple[bytes, int]:
     """
-    Write records behind the lines of a batch, as :func:`encode` does; give how many could not be written.
+    Write records as lines, as :func:`encode` does; give them, and how many could not be written.
 
     Writing them together costs a third of writing them one by one.  One that cannot be written, which is a
     bug of ours, is written without its details.
     """
     try:
-        lines += _ENCODER.encode_lines(records)
-        return 0
+        return _ENCODER.encode_lines(records), 0
     except Exception:
-        return sum(not _append_somehow(record, lines) for record in records)
+        lines = bytearray()
+        bad = sum(not _append_somehow(record, lines) for record in records)
+        return bytes(lines), bad
 
 
 def bare(record: Record) -> Record:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
 
+from corpproxy import twins
 from corpproxy.accounting.accounts import Accounts
 from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed
@@ -14,7 +15,7 @@ from corpproxy.audit.erasure import Erasing, Erasure
 from corpproxy.audit.pseudonyms import Naming
 from corpproxy.audit.record import Record
 from corpproxy.audit.results import Kind, ResultCode
-from corpproxy.backends.at_once import ended_at_once, opened_at_once
+from corpproxy.backends.at_once import tell_twin
 from corpproxy.backends.counted import name_account, shown
 from corpproxy.backends.deeds import deed_record
 from corpproxy.backends.recorded import Recorded, bare
@@ -28,7 +29,11 @@ PROGRESS_SECONDS = 300.0
 
 
 class Writer(Protocol):
-    """Keeps records."""
+    """
+    Keeps records.
+
+    Where it has a `corpproxy.audit.sheet.Sheet` as its ``sheet``, lines are written there without a record.
+    """
 
     def write(self, record: Record) -> None:
         """Take one."""
@@ -37,17 +42,32 @@ class Writer(Protocol):
         """Whether a new exchange may begin."""
 
 
-class Books:
+class BooksInPython:
     """
     Closes exchanges: octets go to the ledger, the record to the writer, figures to whoever watches.
 
-    ``watch`` is called with each closing record.  ``now`` is POSIX seconds.
+    ``watch`` is called with each closing record.  ``now`` is POSIX seconds.  ``native/books.c`` is made after
+    this.
 
     :ivar hides: whether there is one among some hosts that the record may not name.
     :ivar naming: gives pseudonyms, where the record has them.
     :ivar forgotten: what was erased while exchanges ran that it is about; see `forget`.
     :ivar look: is told of each exchange that is over, while somebody looks at what runs.
     """
+
+    __slots__ = (
+        "_accounts",
+        "_now",
+        "_recorded",
+        "_sheet",
+        "_watch",
+        "_writer",
+        "accepts",
+        "forgotten",
+        "hides",
+        "look",
+        "naming",
+    )
 
     def __init__(
         self,
@@ -58,6 +78,7 @@ class Books:
     ) -> None:
         self._accounts = accounts
         self._writer = writer
+        self._sheet = getattr(writer, "sheet", None)
         self._now = now
         self._watch = watch
         self.accepts = writer.accepts
@@ -74,13 +95,9 @@ class Books:
 
     def opened(self, exchange: Exchange) -> None:
         """A tunnel or upgraded connection is open."""
-        now, record = self._now(), None
-        if opened_at_once is not None and self.naming is None and not self.forgotten:
-            record = opened_at_once(exchange, now, self._accounts)
-        if record is None:
-            self.running(exchange)
-            record = self._kept(self._recorded.opened(exchange, now), exchange)
-        self._writer.write(record)
+        self.running(exchange)
+        record = self._recorded.opened(exchange, self._now())
+        self._writer.write(self._kept(record, exchange))
 
     def progress(self, exchanges: Iterable[Exchange]) -> None:
         """Record tunnels that are still open."""
@@ -90,28 +107,34 @@ class Books:
 
     def close(self, exchange: Exchange) -> None:
         """An exchange is over; whatever is wrong with what is known of it, it is counted and recorded."""
-        now, record = self._now(), None
-        if ended_at_once is not None and self.naming is None and not self.forgotten:
-            record = ended_at_once(exchange, now, self._accounts, self._recorded.decided)
-        is_plain = True
-        if record is None:
-            # A call saved is worth a look: most sites keep names and are discreet about nothing.
-            levels = exchange.in_force.discretion.levels
-            is_plain = self.naming is None and not levels and not self.forgotten
-            self._count(exchange, now, is_plain)
+        now = self._now()
+        # A call saved is worth a look: most sites keep names and are discreet about nothing.
+        levels = exchange.in_force.discretion.levels
+        is_plain = self.naming is None and not levels and not self.forgotten
+        self._count(exchange, now, is_plain)
         try:
-            if record is None:
-                record = self._recorded.ended(exchange, now)
+            record = self._recorded.ended(exchange, now)
             if not is_plain:
                 record = self._kept(record, exchange)
+        except Exception:
+            record = self._bare(exchange, now)
+        self._keep(record, exchange)
+
+    def _keep(self, record: Record, exchange: Exchange) -> None:
+        """Write down the record of an exchange that is over, and tell who is to be told."""
+        try:
             self._writer.write(record)
         except Exception:
-            log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
-            record = bare(exchange, now, names=self.naming is None and not self.forgotten)
+            record = self._bare(exchange, self._now())
             self._writer.write(record)
         self._watch(record)
         if self.look is not None:
             self.look(exchange)
+
+    def _bare(self, exchange: Exchange, now: float) -> Record:
+        """What is recorded where a bug is in the way of the details."""
+        log.failure("exchange {reference} is recorded without its details", reference=exchange.reference)
+        return bare(exchange, now, names=self.naming is None and not self.forgotten)
 
     def _count(self, exchange: Exchange, now: float, is_plain: bool) -> None:
         """Count what is left of an exchange that is over, and the exchange itself."""
@@ -178,3 +201,17 @@ class Books:
 def _hides_nothing(hosts: Iterable[str]) -> bool:
     """Every host may be named."""
     return False
+
+
+if TYPE_CHECKING or twins.books is None:
+    Books = BooksInPython
+else:
+
+    class Books(twins.books.Books, BooksInPython):
+        """The compiled twin, which leaves to the one in Python what did not go as nearly all go."""
+
+        __slots__ = ()
+        _close_in_python = BooksInPython.close
+        _opened_in_python = BooksInPython.opened
+
+    tell_twin(twins.books, BooksInPython)

@@ -56,7 +56,7 @@ class Recorded:
         known = exchange.known
         if known is None:
             return self.made(exchange, Kind.OPENING, ResultCode.OPEN, now)
-        if known.record is None:
+        if not isinstance(known.record, Record):
             return _keep(self.made(exchange, Kind.OPENING, ResultCode.OPEN, now), known)
         return like(known.record, exchange, now)
 
@@ -68,7 +68,7 @@ class Recorded:
                 return self._ordinary(exchange, known, now)
             if (
                 exchange.result is _TUNNELLED
-                and known.record is not None
+                and isinstance(known.record, Record)
                 and not exchange.limited
                 and exchange.ended is None
             ):
@@ -86,7 +86,7 @@ class Recorded:
         # As `is_short` and `_forwarded` do it: most exchanges pass here where nothing is compiled.
         if len(path) >= SHORT_PATH or HAS_MORE(path):
             return self.made(exchange, _EXCHANGE, _FORWARDED, now)
-        if known.record is None:
+        if not isinstance(known.record, Record):
             return _keep(self.made(exchange, _EXCHANGE, _FORWARDED, now), known)
         record = like(known.record, exchange, now)
         record.path = path

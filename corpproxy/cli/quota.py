@@ -16,6 +16,11 @@ from corpproxy.cli.top_rows import age
 from corpproxy.policy.amounts import amount_text, parse_amount
 from corpproxy.policy.reasons import clock
 
+# Of each quota so many are listed, unless all are asked for.
+SHOWN = 50
+# So many of each come in one answer.
+PAGE = 1_000
+
 DESCRIPTION = (
     "Quotas of the policy say how much there is until they are made good again. This shows who has used how "
     "much, gives somebody more until then, and begins anew."
@@ -29,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     showing = service_action(actions, "show", "list the quotas, and how everybody stands who used anything")
     showing.add_argument("name", nargs="?", metavar="NAME", help="this quota alone")
     showing.add_argument("--of", metavar="MEMBER", help="this person, group, device ... alone")
+    showing.add_argument("--all", action="store_true", help=f"everybody, not only the {SHOWN} who used most")
     showing.add_argument("--format", choices=["text", "json"], default="text", help="lines (default) or JSON")
     granting = service_action(actions, "grant", "give somebody more until it is made good again")
     granting.add_argument("name", metavar="NAME", help="the quota, as 'show' lists it")
@@ -50,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, site: Site) -> None:
-    found = asked(options, "quotas", name=options.name, whom=options.of)
+    is_whole = options.all or options.format == "json"
+    found = _everybody(options) if is_whole else asked(options, "quotas", **_about(options), most=SHOWN)
     quotas = found["quotas"]
     if found["away"]:
         print(printable(f"{found['away']}: this is what this node knows"), file=sys.stderr)
@@ -59,6 +66,29 @@ def _show(options: argparse.Namespace, site: Site) -> None:
         return
     for line in _lines(quotas, site):
         print(printable(line))
+
+
+def _about(options: argparse.Namespace) -> dict[str, Any]:
+    return {"name": options.name, "whom": options.of}
+
+
+def _everybody(options: argparse.Namespace) -> dict[str, Any]:
+    """All members of the quotas, asked for page by page; those who used most stand first."""
+    found = asked(options, "quotas", **_about(options), most=PAGE, after="")
+    for quota in found["quotas"]:
+        page = quota["members"]
+        members = {one["whom"]: one for one in page}
+        while len(page) == PAGE:
+            page = _more(options, quota["name"], page[-1]["whom"])
+            members |= {one["whom"]: one for one in page}
+        quota["members"] = sorted(members.values(), key=lambda one: (-one["used"], one["whom"]))
+        quota["count"] = len(members)
+    return found
+
+
+def _more(options: argparse.Namespace, name: str, after: str) -> list[dict[str, Any]]:
+    answer = asked(options, "quotas", name=name, whom=options.of, most=PAGE, after=after)
+    return [one for quota in answer["quotas"] for one in quota["members"]]
 
 
 def _grant(options: argparse.Namespace, site: Site) -> None:
@@ -90,6 +120,8 @@ def _lines(quotas: Sequence[Mapping[str, Any]], site: Site) -> Iterator[str]:
             yield from (f"        {_held(one, quota, member, site)}" for one in member["nodes"])
         if not quota["members"]:
             yield "    nobody has used anything"
+        elif more := quota["count"] - len(quota["members"]):
+            yield f"    and {more:,} who used less: --all lists them, --of NAME one of them"
 
 
 def stands(member: Mapping[str, Any], site: Site, *, in_minutes: bool) -> str:

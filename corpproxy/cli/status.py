@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from corpproxy.cli.failed import CommandFailed
 from corpproxy.cli.options import add_format
 from corpproxy.cli.reload import add_service_arguments, asked, print_problems
+from corpproxy.cli.top_rows import age
 from corpproxy.net.ask import ControlError
 
 DESCRIPTION = "Ask the running service how it is. The exit code is 1 when it does not run."
@@ -32,9 +34,22 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for name, value in answer.items():
         if name != "problems":
-            print(f"{name.replace('_', ' ')}: {_text(value)}")
+            print("\n".join(_lines(name, value)))
     print_problems(answer)
     return 0
+
+
+def _lines(name: str, value: Any) -> Iterator[str]:
+    """What is told of one thing; of several, each has a line of its own."""
+    if name == "seconds":
+        yield f"runs for: {age(value)}"
+        return
+    title = name.replace("_", " ")
+    if not isinstance(value, list) or len(value) < 2 or not isinstance(value[0], dict):
+        yield f"{title}: {_text(value)}"
+        return
+    yield f"{title}:"
+    yield from (f"  {_text(one)}" for one in value)
 
 
 def _text(value: Any) -> str:

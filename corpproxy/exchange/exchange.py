@@ -155,10 +155,10 @@ class Exchange:
         A tunnel is open: of the request for it the User-Agent stays, which its closing record names.
 
         A head is as large as all else that an idle tunnel keeps together; the facts that decided on it were
-        for others like it, which have had their turn.
+        for others like it, which have had their turn.  ``native/opening.c`` does it as well.
         """
-        self.head, self.target = _NO_HEAD, _NO_TARGET
-        self.method, self.facts = _CONNECT, None
+        self.head, self.target, self.method = FORGOTTEN
+        self.facts = None
         fields = self.fields
         if fields is not None:
             # Kept with the section: to look for the field takes all lines off.
@@ -190,7 +190,10 @@ class _Agents(dict[bytes, Fields]):
 
 
 _agents = _Agents()
-_NO_HEAD = RequestHead(b"", b"", 11, _agents[b""], 0)
-# One for all tunnels; that of a head is a piece of what was read.
-_CONNECT = b"CONNECT"
-_NO_TARGET = Target(Form.AUTHORITY, "", b"", 0, b"")
+# The head, the target and the method of a tunnel that is open: one for all, as those of a head are pieces of
+# what was read.
+FORGOTTEN = (
+    RequestHead(b"", b"", 11, _agents[b""], 0),
+    Target(Form.AUTHORITY, "", b"", 0, b""),
+    b"CONNECT",
+)

@@ -45,7 +45,7 @@ class Known:
     ``dial``, ``addresses`` and ``fields`` are what forward finds: whom to connect to, and the fields to send.
     ``leeway`` is what such exchanges may move while nothing of their limits bites, None where that has to be
     looked up.  ``sections`` stands for what was in force then.  ``record`` is the record of an exchange like
-    this one that went as nearly all go.
+    this one that went as nearly all go, or what the compiled twin of the books has made of it.
     """
 
     __slots__ = (

@@ -139,7 +139,7 @@ class Below(_Below):
         """
         Say how it goes on where nothing may be moved below its limits now; gives what may be moved.
 
-        Who did nothing for a while has another leeway now, or gets one; else the tunnel is held to its limits.
+        Who did nothing for a while has another leeway now, or gets one; else it is held to its limits.
         """
         downstream, leeway = self.downstream, self.leeway
         assert downstream is not None

@@ -27,6 +27,7 @@ from corpproxy.net.held import Held
 from corpproxy.net.over import Over
 from corpproxy.net.pins import Pins
 from corpproxy.net.run import Run
+from corpproxy.net.tunnel_ahead import TunnelAhead
 from corpproxy.net.upload import Upload
 from corpproxy.net.wire import UNTAKEN
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from corpproxy.net.first import Outset
     from corpproxy.net.proxy import Proxy
     from corpproxy.net.splice import Tunnel
-    from corpproxy.net.tunnel_ahead import TunnelAhead
     from corpproxy.net.upstream import Upstream
 
 log = Logger()
@@ -109,6 +109,8 @@ class Downstream(Over):
             self.abort()
         elif self.when_late is not None:
             self.when_late()
+        elif isinstance(self.sink, TunnelAhead):
+            self.sink.late()
         elif self.is_busy:
             self._late()
         elif self.pending:

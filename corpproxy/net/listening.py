@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
+from corpproxy import twins
 from corpproxy.config.listeners import Listener
 from corpproxy.errors import CorpproxyError
 from corpproxy.exchange.exchange import Mode
@@ -19,6 +21,8 @@ from corpproxy.net.downstream import Downstream, downstreams
 from corpproxy.net.proxy import Proxy
 
 if TYPE_CHECKING:
+    from corpproxy.exchange.limits import Timeouts
+    from corpproxy.net.deadlines import Deadlines
     from corpproxy.net.engine.listening import EnginePort
     from corpproxy.net.engine.loop import Engine
 
@@ -30,18 +34,35 @@ class CannotListen(CorpproxyError):
     """An address of the policy cannot be listened on; the message says where it stands and what to do."""
 
 
+class ClientsInPython:
+    """Makes the protocol of each client with what is in force then; ``native/clients.c`` is its twin."""
+
+    def __init__(self, proxy: Proxy, make: Callable[[Deadlines, Timeouts], Downstream]) -> None:
+        self._proxy = proxy
+        self._make = make
+
+    def __call__(self) -> Downstream:
+        proxy = self._proxy
+        return self._make(proxy.deadlines, proxy.in_force.timeouts)
+
+
+_Clients = ClientsInPython if twins.ahead is None else twins.ahead.Clients
+
+
 class ClientFactory(Factory):
-    """Makes the protocol for each client of one listener."""
+    """
+    Makes the protocol for each client of one listener.
+
+    ``fresh`` makes it, for whoever comes.
+    """
 
     noisy = False
 
     def __init__(self, proxy: Proxy, mode: Mode, listener: str) -> None:
-        self._proxy = proxy
-        self._make = downstreams(proxy, mode, listener)
+        self.fresh: Callable[[], Downstream] = _Clients(proxy, downstreams(proxy, mode, listener))
 
     def buildProtocol(self, addr: object) -> Downstream:  # type: ignore[override]
-        proxy = self._proxy
-        return self._make(proxy.deadlines, proxy.in_force.timeouts)
+        return self.fresh()
 
 
 class Socket:

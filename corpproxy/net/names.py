@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred, ensureDeferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 
+from corpproxy import twins
 from corpproxy.config.names import NameSettings
 from corpproxy.errors import UpstreamError
 from corpproxy.net.hosts_file import CHECK_SECONDS, HostsFile
@@ -71,13 +72,81 @@ def in_order(addresses: Iterable[str], ipv6: bool) -> tuple[str, ...]:
     return tuple(address for address in chain(*zip_longest(six, four)) if address is not None)
 
 
-class Names:
+class NamesInPython:
+    """Gives addresses; ``native/names.c`` is made after it, where they are known."""
+
+    __slots__ = twins.BELOW
+
+    if TYPE_CHECKING:
+        remembered: int
+        _hosts: HostsFile
+        _hosts_due: float
+        _known: OrderedDict[str, Known]
+        _seconds: Callable[[], float]
+        _written: Mapping[str, tuple[str, ...]]
+        _look_up: Callable[[str], tuple[str, ...] | Deferred[tuple[str, ...]]]
+
+    def addresses(self, host: str) -> tuple[str, ...] | Deferred[tuple[str, ...]]:
+        """
+        Give the addresses of a host in normal form, in the order to try them; a tuple at once when they are
+        known.
+
+        Otherwise a Deferred, which fails with an UpstreamError of phase ``resolve``: ``name-unknown`` when
+        the name or an address of it does not exist, ``name-failed`` when that could not be found out.
+        Cancelling it leaves others who ask for the same name alone.
+        """
+        now = self._seconds()
+        if now >= self._hosts_due:
+            self._hosts_due = now + CHECK_SECONDS
+            self._written = self._hosts.take_up()
+        written = self._written.get(host)
+        if written is not None:
+            return written
+        known = self._known.get(host)
+        if known is None or now >= known.until:
+            return self._look_up(host)
+        self.remembered += 1
+        self._known.move_to_end(host)
+        return known.addresses or fail(known.problem())
+
+
+if twins.wire is None or TYPE_CHECKING:
+    _Names = NamesInPython
+else:
+
+    class _Names(twins.wire.Names):
+        """The compiled twin, which leaves what has to be looked for to the one in Python."""
+
+        __slots__ = ()
+        _addresses_in_python = NamesInPython.addresses
+
+
+class Names(_Names):
     """
     The names that the proxy connects to.
 
     ``asked``, ``remembered`` and ``failed`` count: look-ups begun, answers out of the cache, look-ups that
     failed.
     """
+
+    __slots__ = (
+        "_all",
+        "_ask",
+        "_clock",
+        "_hosts",
+        "_hosts_due",
+        "_ipv6",
+        "_known",
+        "_paths",
+        "_seconds",
+        "_servers",
+        "_system",
+        "_under_way",
+        "_written",
+        "asked",
+        "failed",
+        "remembered",
+    )
 
     def __init__(
         self,
@@ -123,29 +192,6 @@ class Names:
     def __len__(self) -> int:
         """How many names the cache holds."""
         return len(self._known)
-
-    def addresses(self, host: str) -> tuple[str, ...] | Deferred[tuple[str, ...]]:
-        """
-        Give the addresses of a host in normal form, in the order to try them; a tuple at once when they are
-        known.
-
-        Otherwise a Deferred, which fails with an UpstreamError of phase ``resolve``: ``name-unknown`` when
-        the name or an address of it does not exist, ``name-failed`` when that could not be found out.
-        Cancelling it leaves others who ask for the same name alone.
-        """
-        now = self._seconds()
-        if now >= self._hosts_due:
-            self._hosts_due = now + CHECK_SECONDS
-            self._written = self._hosts.take_up()
-        written = self._written.get(host)
-        if written is not None:
-            return written
-        known = self._known.get(host)
-        if known is None or now >= known.until:
-            return self._look_up(host)
-        self.remembered += 1
-        self._known.move_to_end(host)
-        return known.addresses or fail(known.problem())
 
     def close(self) -> None:
         """End all look-ups; who waits for one gets ``name-failed``."""
@@ -250,3 +296,7 @@ def _asker(reactor: Any) -> Ask:
         return ensureDeferred(ask_server(reactor, server, name, kind))
 
     return ask
+
+
+if twins.wire is not None:
+    twins.wire.set_names(Names, Known)

@@ -7,6 +7,7 @@ client signed in on it.  An exchange that finds its server at the bound waits it
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
@@ -31,6 +32,8 @@ KEPT_AT_LEAST_SECONDS = 30.0
 # which on these go for what is used.  Between the two nothing is closed, or each that comes would close one.
 ROOM_SHARE = 0.75
 CROWDED_SHARE = 0.875
+# Of few descriptors no more are kept: clients, who come by none of the ways above, need some, too.
+KEPT_SHARE = 0.25
 
 Turn = Deferred[Upstream | None]
 
@@ -51,8 +54,22 @@ class Pool:
     """
     Keeps connections between exchanges; ``reused`` and ``opened`` count for the metrics.
 
-    ``used`` gives the share of this process's descriptors that are in use.
+    ``used`` gives the share of this process's ``descriptors`` that are in use.
     """
+
+    __slots__ = (
+        "_at_most",
+        "_clock",
+        "_dialling",
+        "_kept",
+        "_lines",
+        "_most",
+        "_used",
+        "limits",
+        "opened",
+        "reused",
+        "wait_seconds",
+    )
 
     def __init__(
         self,
@@ -60,6 +77,7 @@ class Pool:
         limits: ConnectionLimits,
         wait_seconds: float,
         used: Callable[[], float] = lambda: 1.0,
+        descriptors: float = math.inf,
     ) -> None:
         self._clock = clock
         self._used = used
@@ -67,6 +85,9 @@ class Pool:
         self.wait_seconds = wait_seconds
         self._lines: dict[Server, _Line] = {}
         self._kept: OrderedDict[Upstream, None] = OrderedDict()
+        # What is kept on any machine; more than that makes room for what is used.
+        share = max(1.0, descriptors * KEPT_SHARE)
+        self._most, self._at_most = int(min(MAX_KEPT, share)), int(min(MOST_KEPT, share))
         self._dialling: dict[Server, int] = {}
         self.reused = 0
         self.opened = 0
@@ -127,9 +148,13 @@ class Pool:
         self.closed(upstream)
 
     def opened_tunnel(self) -> None:
-        """A connection was made that never comes here: that of a tunnel, which its client alone may have."""
+        """
+        A connection was made that never comes here: that of a tunnel, which its client alone may have.
+
+        ``native/reach.c`` does it as well.
+        """
         self.opened += 1
-        if len(self._kept) > MAX_KEPT:
+        if len(self._kept) > self._most:
             self._make_room()
 
     def opened_one(self, upstream: Upstream) -> None:
@@ -140,7 +165,7 @@ class Pool:
         if line is None:
             line = self._lines[upstream.server] = _Line()
         line.open.add(upstream)
-        if len(self._kept) > MAX_KEPT:
+        if len(self._kept) > self._most:
             self._make_room()
 
     def dialled_in_vain(self, server: Server) -> None:
@@ -186,12 +211,12 @@ class Pool:
     @property
     def _is_full(self) -> bool:
         kept = len(self._kept)
-        return kept >= MAX_KEPT and (kept >= MOST_KEPT or self._used() >= ROOM_SHARE)
+        return kept >= self._most and (kept >= self._at_most or self._used() >= ROOM_SHARE)
 
     def _make_room(self) -> None:
         """Connections that are used need the descriptors of those that are kept: two go for each."""
         for _ in range(2):
-            if len(self._kept) > MAX_KEPT and self._used() >= CROWDED_SHARE:
+            if len(self._kept) > self._most and self._used() >= CROWDED_SHARE:
                 next(iter(self._kept)).discard()
 
     def _forget(self, line: _Line, upstream: Upstream) -> Upstream:

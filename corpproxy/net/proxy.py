@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 
+from corpproxy import twins
 from corpproxy.accounting.last_days import DayUse
 from corpproxy.accounting.present import Shown
 from corpproxy.audit.deeds import Deed
@@ -112,6 +113,32 @@ class Proxy:
     seconds.
     """
 
+    __slots__ = (
+        "_date",
+        "_date_second",
+        "admission",
+        "allowances",
+        "books",
+        "borrowing",
+        "connector",
+        "counter",
+        "deadlines",
+        "grants",
+        "heads",
+        "in_force",
+        "leeways",
+        "names",
+        "now",
+        "pacer",
+        "pool",
+        "reactor",
+        "references",
+        "rounds",
+        "sign_in",
+        "stopping",
+        "watching",
+    )
+
     def __init__(
         self,
         *,
@@ -159,3 +186,7 @@ class Proxy:
             self._date_second = second
             self._date = formatdate(second, usegmt=True).encode()
         return self._date
+
+
+if twins.ahead is not None:
+    twins.ahead.set_proxy(Proxy)

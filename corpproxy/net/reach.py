@@ -12,7 +12,9 @@ from corpproxy.destination.addresses import address_class, remembered
 from corpproxy.destination.model import AddressClass, Host
 from corpproxy.exchange.refusal import AddressRefused
 from corpproxy.net.dial import Dialling, begin
-from corpproxy.net.upstream import Server, Upstream, new_upstream, new_waiting, written
+from corpproxy.net.pool import Pool
+from corpproxy.net.upstream import Server, Upstream, new_upstream, written
+from corpproxy.net.wire import GONE
 
 if TYPE_CHECKING:
     from corpproxy.exchange.exchange import Exchange
@@ -129,13 +131,10 @@ class _Reaching:
     # The caller of a dial.
 
     def build(self) -> Upstream:
-        """Make the protocol of the connection: that of a tunnel holds what comes until somebody takes it."""
+        """Make the protocol of the connection: nobody keeps that of a tunnel."""
         proxy, in_force = self._proxy, self._exchange.in_force
         keeper = proxy.pool if self._pooled else None
-        made = new_upstream(self._server, keeper, proxy.deadlines, in_force.timeouts, in_force.limits)
-        if not self._pooled:
-            made.await_taker()
-        return made
+        return new_upstream(self._server, keeper, proxy.deadlines, in_force.timeouts, in_force.limits)
 
     def arrived(self, upstream: Upstream) -> None:
         """The connection is there."""
@@ -185,11 +184,11 @@ else:
         __slots__ = _MEMBERS
 
     twins.wire.set_reaching(
-        {"reaching": Reaching, "host": Host, "upstream": Upstream},
+        {"reaching": Reaching, "host": Host, "upstream": Upstream, "pool": Pool},
         new_upstream,
-        new_waiting,
         remembered,
         written,
+        GONE,
     )
 
 

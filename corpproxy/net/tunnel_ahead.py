@@ -20,20 +20,21 @@ from corpproxy.audit.results import ResultCode
 from corpproxy.born import born
 from corpproxy.destination.model import Destination, Host
 from corpproxy.errors import CorpproxyError
-from corpproxy.exchange.exchange import Exchange
+from corpproxy.exchange.exchange import FORGOTTEN, Exchange
 from corpproxy.exchange.in_force import InForce
 from corpproxy.exchange.known import recall
 from corpproxy.exchange.limits import Timeouts
 from corpproxy.exchange.reach import dial_host
 from corpproxy.exchange.road import live
 from corpproxy.exchange.tunnel import ESTABLISHED
+from corpproxy.http1.fields import Fields, Outline
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.held import Held
 from corpproxy.net.leeways import begins_below
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reaching
 from corpproxy.net.splice import COPIED_OCTETS, Tunnel
-from corpproxy.net.upstream import Upstream, Waiting, servers
+from corpproxy.net.upstream import Upstream, servers
 from corpproxy.net.wire import GONE, Wire
 from corpproxy.policy.model import TunnelContent
 from corpproxy.preface.client_hello import quick_server_name
@@ -84,7 +85,6 @@ class OpeningInPython:
         _exchange: Exchange
         half_closed: Callable[[], None]
         lost: Callable[[bool], None]
-        late: Callable[[], None]
         _begin_road: Callable[[], Run]
 
     def reached(self, upstream: Upstream) -> None:
@@ -102,7 +102,6 @@ class OpeningInPython:
             self._join()
             return
         downstream.deadline = downstream.deadlines.now + downstream.timeouts.tunnel_first
-        downstream.when_late = self.late
         held = downstream.held
         downstream.sink = self
         if held.octets_held:
@@ -125,7 +124,6 @@ class OpeningInPython:
     def _join(self) -> None:
         downstream, exchange = self._downstream, self._exchange
         downstream.deadline = NEVER
-        downstream.when_late = None
         exchange.result = _TUNNELLED
         exchange.splices = True
         downstream.ended(None)
@@ -148,7 +146,7 @@ class TunnelAhead(_Opening, Reaching):
     """
     Stands for the road of a tunnel that is opened ahead of it, until there is one or octets move.
 
-    While its first octets are waited for it is the sink of its client.
+    While its first octets are waited for it is the sink of its client, which tells it when they are late.
     """
 
     __slots__ = ("_downstream",)
@@ -197,7 +195,6 @@ class TunnelAhead(_Opening, Reaching):
         deadline = downstream.deadline
         if downstream.sink is self:
             downstream.sink = downstream.held
-            downstream.when_late = None
         run = downstream.drive(live(self._exchange))
         if isinstance(downstream.sink, Peeking):
             # The first octets are waited for since the tunnel stands.
@@ -225,7 +222,6 @@ def tell_twin(
         "wire": Wire,
         "downstream": downstream,
         "upstream": Upstream,
-        "waiting": Waiting,
         "held": Held,
         "exchange": Exchange,
         "account": Account,
@@ -234,8 +230,10 @@ def tell_twin(
         "in_force": InForce,
         "timeouts": Timeouts,
         "deadlines": Deadlines,
+        "fields": Fields,
+        "outline": Outline,
         "opening": opening,
         "tunnel": tunnel,
     }
     twin.set_twins(classes, GONE, NEVER, COPIED_OCTETS)
-    twin.set_opening(ESTABLISHED, _TUNNELLED, _ANY, quick_server_name)
+    twin.set_opening(ESTABLISHED, _TUNNELLED, _ANY, quick_server_name, FORGOTTEN)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.python.failure import Failure
 
+from corpproxy import twins
 from corpproxy.born import born
 from corpproxy.destination.addresses import address_class
 from corpproxy.destination.model import AddressClass
@@ -88,7 +89,30 @@ class Asker(Protocol):
         """There will be no answer."""
 
 
-class Upstream(Wire):
+class EndInPython:
+    """How the connection to a server is lost; ``native/reach.c`` is made after it, of `Upstream`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        keeper: Keeper | None
+        sink: Sink
+
+    def connectionLost(self: Upstream, reason: Failure = LOST) -> None:  # type: ignore[misc]
+        if self.keeper is not None:
+            self.keeper.closed(self)
+        Wire.connectionLost(self, reason)
+        if self.sink is self:
+            self.sink = GONE
+
+
+if twins.wire is None or TYPE_CHECKING:
+    _End = EndInPython
+else:
+    _End = twins.wire.ServerEnd
+
+
+class Upstream(_End, Wire):
     """
     One connection to a server.
 
@@ -97,7 +121,8 @@ class Upstream(Wire):
     before.  ``challenges`` says that the answer asks to sign in the whole connection, ``bound`` that a client
     signed in on it (NTLM, Negotiate): it then belongs to that client's connection alone.
     ``asker`` waits for the answer to what was asked at ``asked_at``, by the reactor's clock.  ``keeper`` is
-    None for the connection of a tunnel, which nobody keeps.
+    None for the connection of a tunnel, which nobody keeps; what comes over that one before it is joined
+    waits.
     """
 
     __slots__ = (
@@ -191,9 +216,11 @@ class Upstream(Wire):
     def octets(self, data: bytes) -> None:
         """Take octets of an answer's head; between exchanges, octets that nobody asked for."""
         if self.asker is None:
-            # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3): its
-            # octets must never become the next answer.
-            if not self.closing:
+            if self.keeper is None:
+                self._untaken().octets(data)
+            elif not self.closing:
+                # A server that sends before it is asked, or more than it announced (RFC 9112, section 6.3):
+                # its octets must never become the next answer.
                 self.discard()
             return
         self.received += len(data)
@@ -240,6 +267,9 @@ class Upstream(Wire):
 
     def half_closed(self) -> None:
         """The server closed its side without an answer, or between exchanges: it is of no more use."""
+        if self.asker is None and self.keeper is None:
+            self._untaken().half_closed()
+            return
         self.lost(True)
         if not self.closing:
             self.discard()
@@ -257,13 +287,19 @@ class Upstream(Wire):
                     reused=self.reused,
                 )
             )
+        elif self.keeper is None:
+            self._untaken().lost(clean)
 
-    def connectionLost(self, reason: Failure = LOST) -> None:
-        if self.keeper is not None:
-            self.keeper.closed(self)
-        super().connectionLost(reason)
-        if self.sink is self:
-            self.sink = GONE
+    def _untaken(self) -> Sink:
+        """
+        Take what comes over the connection of a tunnel that is not joined yet, until somebody takes it.
+
+        Few servers speak before they are spoken to: for all others nothing is made.
+        """
+        if self.closing:
+            return GONE
+        self.await_taker()
+        return self.sink
 
     def deadline_passed(self) -> None:
         """The server was waited for too long; between exchanges, the connection was kept long enough."""
@@ -297,8 +333,8 @@ class Upstream(Wire):
     # Taking content.
 
     def await_taker(self) -> None:
-        """Hold what the server sends until somebody takes it: the beginning of a tunnel."""
-        self.sink = new_waiting(b"", self)
+        """Hold what the server sends until somebody takes it."""
+        self.sink = Waiting(b"", self)
 
     def waiting_octets(self) -> int:
         """How many octets have come that nobody has taken yet."""
@@ -315,6 +351,10 @@ class Upstream(Wire):
     def pass_to(self, sink: Sink) -> None:
         """Let ``sink`` take all that came behind the head, and all that comes from now on."""
         waiting = self.sink
+        if waiting is self and self.keeper is None:
+            # Nothing came over the connection of a tunnel.
+            self.sink = sink
+            return
         assert isinstance(waiting, Waiting)
         if waiting.ended:
             self.keep = False
@@ -362,9 +402,11 @@ class Upstream(Wire):
             self.pace.let_go()
         if self.source is not None:
             self.fed_no_more()
-        self.sink = GONE if self.gone else self
         if self.keeper is not None:
+            self.sink = GONE if self.gone else self
             self.keeper.closed(self)
+        else:
+            self.sink = GONE
         self.close()
 
 
@@ -395,4 +437,3 @@ class Waiting:
 
 
 new_upstream = born(Upstream, "server", "keeper", "deadlines", "timeouts", "_limits")
-new_waiting = born(Waiting, "held", "_fresh")

@@ -296,4 +296,4 @@ class Wire(Side):
 
 
 if twins.wire is not None:
-    twins.wire.set_side(Wire, ConnectionDone, LOST, LINGER_SECONDS)
+    twins.wire.set_side(Wire, Deadlines, ConnectionDone, LOST, LINGER_SECONDS, GONE)

@@ -13,7 +13,7 @@ from corpproxy.pages.block import confirm_form, rule_facts, spent_lead
 from corpproxy.pages.catalogue import Catalogue
 from corpproxy.pages.confirm import Warned
 from corpproxy.pages.days import days_section
-from corpproxy.pages.holdings import Holding, holdings_section
+from corpproxy.pages.holdings import Holding, Offer, holdings_section
 from corpproxy.pages.occasion import Occasion, person_facts
 from corpproxy.pages.refusals import PastRefusal
 from corpproxy.pages.sheet import Card, Fact, Form, Input, Link, Section, Sheet, Tone
@@ -35,7 +35,7 @@ def start(
     waiting: int | None = None,
     holdings: tuple[Holding, ...] = (),
     days: Sequence[DayUse] | None = (),
-    more: Callable[[Holding], str] = lambda holding: "",
+    more: Callable[[Holding], tuple[Offer, str]] = lambda holding: (Offer.NONE, ""),
 ) -> Sheet:
     """
     Give the start page.
@@ -43,10 +43,10 @@ def start(
     Each refusal comes with the token that confirms it or asks for access, empty where neither can be.
     ``waiting`` is how many requests wait for this person to decide on them, None for somebody who may not.
     ``days`` are the last days, None where they cannot be read, empty where there are none to show.
-    ``more`` gives the token of the form that asks for more of a quota, empty where nobody can be asked.
+    ``more`` says whether more of a quota can be asked for, with the token of the form that does.
     """
     asked = (own_requests(words, site, requests),) if requests else ()
-    held = (holdings_section(words, site, [(one, more(one)) for one in holdings]),) if holdings else ()
+    held = (holdings_section(words, site, [(one, *more(one)) for one in holdings]),) if holdings else ()
     lately = (days_section(words, days),) if days is None or any(one.octets for one in days) else ()
     return Sheet(
         status=200,

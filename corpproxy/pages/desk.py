@@ -28,13 +28,16 @@ from corpproxy.pages.render import Pages
 from corpproxy.pages.sheet import Sheet
 from corpproxy.pages.site import Site
 from corpproxy.policy.approvals import Approvals, Party
-from corpproxy.policy.limits import Limits
+from corpproxy.policy.limits import Limit, Limits, Per
 
 if TYPE_CHECKING:
     from corpproxy.pages.portal import PortalRequest
 
 REFUSE_PURPOSE = "refuse-access"
 FORM_SECONDS = 3600.0
+# Whose limit is one person's own, and whose is everybody's; the others are a group's or a room's.
+OWN = (Per.USER, Per.DEVICE)
+EVERYBODYS = (Per.SITE, Per.CATEGORY)
 
 # What those who decide choose from, as far as the policy lets them.
 LIVES_SECONDS = (900, 1800, 2700, 3600, 5400, 7200, 14_400, 28_800, 86_400)
@@ -91,8 +94,23 @@ class Desk:
         return self._access.limits_now()
 
     def at_most(self, request: PortalRequest, asked: AccessRequest) -> float:
-        """For how long somebody may let the person of a request through; 0 for not at all."""
-        return self.approvals.at_most(party_of(request), asker(asked))
+        """
+        For how long somebody may let the person of a request through; 0 for not at all.
+
+        More of what is counted together only those may give who may let all of them through.
+        """
+        party, other, limit = party_of(request), asker(asked), self.limit_of(asked)
+        if limit is not None and limit.per not in OWN:
+            everybody = limit.per in EVERYBODYS
+            if not self.approvals.may_give_together(party, other, everybody=everybody):
+                return 0.0
+        return self.approvals.at_most(party, other)
+
+    def limit_of(self, asked: AccessRequest) -> Limit | None:
+        """The limit of which more was asked for; None for a request of another kind, or one that is gone."""
+        if not asked.limit or self.limits is None:
+            return None
+        return next((one for one in self.limits.limits if one.name == asked.limit), None)
 
     def count(self, grant: Grant) -> int:
         """How many people are known whom a grant for a group lets through; 0 for a room."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from corpproxy.identity.model import Identity
 from corpproxy.pages.catalogue import Catalogue
@@ -12,7 +13,7 @@ from corpproxy.pages.sheet import Card, Fact, Section, Tone
 from corpproxy.pages.shown import shown
 from corpproxy.pages.site import Site
 from corpproxy.policy.amounts import rate_text
-from corpproxy.policy.limits import Applied, Per
+from corpproxy.policy.limits import Applied, Limit, Per
 from corpproxy.policy.quota import Standing, Standings, Then
 
 
@@ -52,30 +53,41 @@ def holding(applied: Applied, standings: Standings, at: float, until: float = 0.
 Holdings = Callable[[Identity, str, str, float], tuple[Holding, ...]]
 
 
+class Offer(Enum):
+    """Whether more of a quota can be asked for; if not, which sentence says why, where it needs one."""
+
+    NONE = ""
+    ASK = "ask"
+    WAITS = "more.waits"
+    NOT_HERE = "more.not_here"
+
+
 def no_holdings(identity: Identity, client: str, listener: str, at: float) -> tuple[Holding, ...]:
     """Nobody is held to anything."""
     return ()
 
 
-def holdings_section(words: Catalogue, site: Site, holdings: Sequence[tuple[Holding, str]]) -> Section:
-    """The part of the start page; each limit comes with the token that asks for more, empty for none."""
+def holdings_section(words: Catalogue, site: Site, holdings: Sequence[tuple[Holding, Offer, str]]) -> Section:
+    """The part of the start page; each limit comes with what is offered, and the token that asks for more."""
     return Section(
         title=words.say("limits.title"),
         text=(words.say("limits.lead"),),
-        cards=tuple(_card(words, site, holding, token) for holding, token in holdings),
+        cards=tuple(_card(words, site, holding, offer, token) for holding, offer, token in holdings),
     )
 
 
-def _card(words: Catalogue, site: Site, holding: Holding, token: str) -> Card:
+def _card(words: Catalogue, site: Site, holding: Holding, offer: Offer, token: str) -> Card:
     limit, standing = holding.applied.limit, holding.standing
+    asks = offer is Offer.ASK
+    why_not = (words.say(offer.value),) if offer.value and not asks else ()
     is_spent = standing is not None and standing.is_spent
     return Card(
         title=shown(limit.name),
         lead=_lead(words, holding),
-        text=_why(words, site, holding),
+        text=(*_why(words, site, holding), *why_not),
         quote=limit.say if is_spent else "",
         facts=tuple(_facts(words, site, holding)),
-        form=more_form(words, site, token) if token else None,
+        form=more_form(words, site, token, shared_with(words, limit, holding.applied.whom)) if asks else None,
         tone=_tone(holding),
         percent=_percent(holding),
     )
@@ -157,11 +169,20 @@ def _rate_facts(words: Catalogue, holding: Holding) -> Iterator[Fact]:
 def _shared(words: Catalogue, holding: Holding) -> Iterator[Fact]:
     """With whom it is counted together, where that is not the person alone."""
     limit, whom = holding.applied.limit, holding.applied.whom
-    if limit.per is Per.SITE:
-        yield Fact("shared", words.say("limits.shared"), words.say("limits.everybody"))
-    elif whom and limit.per in (Per.GROUP, Per.NETWORK, Per.DEVICE):
-        kind = "address" if limit.per is Per.DEVICE else limit.per.value
-        yield Fact("shared", words.say("limits.shared"), words.say(f"access.{kind}", name=shown(whom)))
+    told = shared_with(words, limit, whom)
+    if not told and limit.per is Per.DEVICE and whom:
+        told = words.say("access.address", name=shown(whom))
+    if told:
+        yield Fact("shared", words.say("limits.shared"), told)
+
+
+def shared_with(words: Catalogue, limit: Limit, whom: str) -> str:
+    """Who has a limit together, in words; empty for one of a person or a device alone."""
+    if limit.per in (Per.SITE, Per.CATEGORY):
+        return words.say("limits.everybody")
+    if whom and limit.per in (Per.GROUP, Per.NETWORK):
+        return words.say(f"access.{limit.per.value}", name=shown(whom))
+    return ""
 
 
 def _quota_facts(words: Catalogue, site: Site, holding: Holding) -> Iterator[Fact]:

@@ -10,14 +10,15 @@ from corpproxy.pages.shown import sentence, shown
 from corpproxy.pages.site import Site
 
 
-def more_form(words: Catalogue, site: Site, token: str) -> Form:
-    """Give the form that asks for more of a quota."""
+def more_form(words: Catalogue, site: Site, token: str, together: str) -> Form:
+    """Give the form that asks for more of a quota; ``together`` says who has it, where that are several."""
+    note = words.say("more.note")
     return Form(
         action=f"{site.portal_uri}ask-more",
         button=words.say("more.button"),
         hidden=(("token", token),),
         inputs=(Input("reason", words.say("ask.reason"), kind="text"),),
-        note=words.say("more.note"),
+        note=f"{words.say('more.for_all', whom=together)} {note}" if together else note,
     )
 
 
@@ -33,8 +34,13 @@ def decide(
     tokens: tuple[str, str],
     amounts: tuple[tuple[str, str], ...],
     stands: str,
+    together: str,
 ) -> Sheet:
-    """Give the page of one request: the forms that give and refuse, each with its token."""
+    """
+    Give the page of one request: the forms that give and refuse, each with its token.
+
+    ``stands`` says how much is used, ``together`` who has the quota where that are several.
+    """
     give, refuse = tokens
     giving = Form(
         f"{site.portal_uri}requests/more",
@@ -44,6 +50,8 @@ def decide(
         note=words.say("more.give_note"),
     )
     stand = (Fact("used", words.say("limits.used"), stands),) if stands else ()
+    shared = (Fact("shared", words.say("limits.shared"), together),) if together else ()
+    for_all = (words.say("more.for_all", whom=together),) if together else ()
     title = words.say("more.one_title", who=whom(words, request.who), limit=shown(request.limit))
     return Sheet(
         status=200,
@@ -51,20 +59,20 @@ def decide(
         tone=Tone.KEY,
         title=title,
         quote=sentence(request.reason),
-        facts=(*request_facts(words, site, request), *stand),
+        facts=(*request_facts(words, site, request), *shared, *stand),
         sections=(
-            Section(words.say("more.give_title"), form=giving),
+            Section(words.say("more.give_title"), for_all, form=giving),
             refusing(words, site, refuse),
         ),
         links=(back(words, site),),
     )
 
 
-def given(words: Catalogue, site: Site, request: AccessRequest, more: str) -> Sheet:
+def given(words: Catalogue, site: Site, request: AccessRequest, more: str, together: str) -> Sheet:
     """Say how much was given to whom until when."""
     lead = words.say(
         "more.given_lead",
-        who=whom(words, request.who),
+        who=together or whom(words, request.who),
         limit=shown(request.limit),
         more=more,
         until=words.time(request.until, site.time_zone),

@@ -2,8 +2,9 @@
 The desk where more of a quota is asked for and given.
 
 It goes as with access: a person asks by a form that was sealed for that person, on the card of a quota of
-which little is left, and somebody decides whom ``approve:`` names for the one who asks.  What is given is
-what ``corpproxy quota grant`` gives: it lasts until the quota is made good again.
+which little is left, and somebody decides whom ``approve:`` names for the one who asks; of what a group or a
+room has together, somebody who may let all of it through.  What is given is what ``corpproxy quota grant``
+gives: it lasts until the quota is made good again.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from corpproxy.pages import access, more
 from corpproxy.pages.actions import Ask, DeskAction, GiveMore
 from corpproxy.pages.asking_desk import AskingDesk
 from corpproxy.pages.deciding_desk import DecidingDesk
-from corpproxy.pages.desk import REFUSE_PURPOSE, Desk, deed_of, number, party_of
+from corpproxy.pages.desk import EVERYBODYS, OWN, REFUSE_PURPOSE, Desk, deed_of, number, party_of
 from corpproxy.pages.forms import form_fields
-from corpproxy.pages.holdings import Holding, Holdings
+from corpproxy.pages.holdings import Holding, Holdings, Offer, shared_with
 from corpproxy.pages.page import Page
 from corpproxy.pages.render import ASK_SECONDS
-from corpproxy.policy.limits import Per
+from corpproxy.policy.limits import Limit
 from corpproxy.policy.quota import Quota, Standing
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 ASK_MORE_PURPOSE, GIVE_MORE_PURPOSE = "ask-for-more", "give-more"
 # What somebody chooses from who gives more: parts of what the policy gives, and no more than as much again.
 PARTS = (4, 2, 1)
-# Whose quota is one person's own: that of a whole class is not one pupil's to ask for.
-OWN = (Per.USER, Per.DEVICE)
 
 
 class MoreDesk:
@@ -48,25 +47,36 @@ class MoreDesk:
 
     # For the person who asks.
 
-    def ask_token(self, request: PortalRequest, holding: Holding) -> str:
-        """Give the token of the form that asks; empty where enough is left, or nobody could give more."""
-        if not self._may_ask(request, holding):
-            return ""
+    def offer(self, request: PortalRequest, holding: Holding) -> Offer:
+        """Whether this person may ask for more of a quota of which little is left; or why not."""
+        limit, standing = holding.applied.limit, holding.standing
+        if limit.quota is None or standing is None or not standing.is_known or not standing.is_noticed:
+            return Offer.NONE
+        if not self._could_be_given(request, limit):
+            return Offer.NONE if limit.per in OWN else Offer.NOT_HERE
+        if any(one.is_waiting and one.limit == limit.name for one in self._asking.own(request)):
+            return Offer.NONE
+        return Offer.WAITS if self._is_asked(request, holding) else Offer.ASK
+
+    def _could_be_given(self, request: PortalRequest, limit: Limit) -> bool:
+        approvals, party = self._desk.approvals, party_of(request)
+        if limit.per in OWN:
+            return approvals.may_ask(party)
+        return approvals.may_ask_together(party, everybody=limit.per in EVERYBODYS)
+
+    def _is_asked(self, request: PortalRequest, holding: Holding) -> bool:
+        """Whether somebody else with whom it is counted together asked for more already."""
+        wanted = holding.applied.limit.name, holding.applied.whom
+        return any((one.limit, one.member) == wanted for one in self._desk.requests.waiting(request.now))
+
+    def offer_with_token(self, request: PortalRequest, holding: Holding) -> tuple[Offer, str]:
+        """What is offered, with the token of the form that asks."""
+        offer = self.offer(request, holding)
+        if offer is not Offer.ASK:
+            return offer, ""
         who = grantee(request.identity, request.client)
         values = {"who": who, "limit": holding.applied.limit.name}
-        return self._desk.seal(ASK_MORE_PURPOSE, values, request.now + ASK_SECONDS)
-
-    def _may_ask(self, request: PortalRequest, holding: Holding) -> bool:
-        limit, standing = holding.applied.limit, holding.standing
-        return (
-            limit.quota is not None
-            and limit.per in OWN
-            and standing is not None
-            and standing.is_known
-            and standing.is_noticed
-            and self._desk.approvals.may_ask(party_of(request))
-            and not any(one.is_waiting and one.limit == limit.name for one in self._asking.own(request))
-        )
+        return offer, self._desk.seal(ASK_MORE_PURPOSE, values, request.now + ASK_SECONDS)
 
     def ask(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that asks."""
@@ -77,7 +87,7 @@ class MoreDesk:
             raise BadForm("form-forged", "the form was shown to somebody else")
         held = self._holdings(request.identity, request.client, request.listener, request.now)
         found = next((one.applied for one in held if one.applied.limit.name == values["limit"]), None)
-        if found is None or found.limit.per not in OWN:
+        if found is None or not self._could_be_given(request, found.limit):
             return self._settled(request)
         asked = AccessRequest(
             id=request.reference,
@@ -126,7 +136,8 @@ class MoreDesk:
         if standing is not None and standing.is_known:
             used, allowed = quota.amount(standing.used), quota.amount(standing.allowed)
             stands = words.say("limits.of", used=used, allowed=allowed)
-        return self._desk.show(request, more.decide, found, (tokens[0], tokens[1]), amounts, stands)
+        together = self._together(request, found)
+        return self._desk.show(request, more.decide, found, (tokens[0], tokens[1]), amounts, stands, together)
 
     def give(self, request: PortalRequest) -> Page | DeskAction:
         """Take the form that gives."""
@@ -155,12 +166,19 @@ class MoreDesk:
         quota = self._quota(done.request)
         if not is_there or quota is None:
             return self._settled(request)
-        return self._desk.show(request, more.given, done.request, quota.amount(done.more))
+        together = self._together(request, done.request)
+        return self._desk.show(request, more.given, done.request, quota.amount(done.more), together)
 
     def _quota(self, asked: AccessRequest) -> Quota | None:
-        limits = self._desk.limits
-        found = (one.quota for one in limits.limits if one.name == asked.limit) if limits is not None else ()
-        return next(iter(found), None)
+        limit = self._desk.limit_of(asked)
+        return limit.quota if limit is not None else None
+
+    def _together(self, request: PortalRequest, asked: AccessRequest) -> str:
+        """With whom it is counted together, in words; empty for a quota of one's own."""
+        limit = self._desk.limit_of(asked)
+        if limit is None or limit.per in OWN:
+            return ""
+        return shared_with(self._desk.words(request), limit, asked.member)
 
     def _standing(self, asked: AccessRequest, now: float) -> Standing | None:
         limits = self._desk.limits

@@ -274,7 +274,7 @@ class Portal:
             waiting=len(self.deciding.waiting(request)) if self.deciding.may_decide(request) else None,
             holdings=self._holdings(request.identity, request.client, request.listener, request.now),
             days=days,
-            more=lambda holding: self.more.ask_token(request, holding),
+            more=lambda holding: self.more.offer_with_token(request, holding),
         )
         return self._pages.page(sheet, request.audience)
 

@@ -91,6 +91,17 @@ class Approvals:
                 groups += entry.for_.group
         return tuple(dict.fromkeys(groups)) if groups else None
 
+    def may_ask_together(self, asker: Party, *, everybody: bool) -> bool:
+        """Whether anybody could give this person something that all of a group or room have, or everybody."""
+        fit = _matching(self._for, asker) if self.entries else 0
+        return any(
+            _is_for_all(one, everybody) for number, one in enumerate(self.entries) if fit >> number & 1
+        )
+
+    def may_give_together(self, decider: Party, asker: Party, *, everybody: bool) -> bool:
+        """Whether one may give the other something that all of a group or room have, or everybody."""
+        return any(_is_for_all(one, everybody) for one in self._between(decider, asker))
+
     def at_most_whole(self, decider: Party) -> float:
         """For how many seconds somebody may let groups and rooms through by themselves; 0 for not at all."""
         return max((entry.at_most for entry in self._by_groups(decider)), default=0.0)
@@ -120,6 +131,11 @@ class Approvals:
 def _matching(table: Table, party: Party) -> int:
     facts = Facts(party.identity, party.client, party.listener, "GET", "http", _NO_HOST, 80, "/", (), 0.0)
     return table.matching(facts, table.in_force(0.0))
+
+
+def _is_for_all(entry: Approval, everybody: bool) -> bool:
+    """Whether an entry is for everybody; or at least for groups, and not for persons one by one."""
+    return entry.for_ == _NOBODY_IN_PARTICULAR or (not everybody and _asks_only_groups(entry.for_))
 
 
 def _asks_only_groups(who: Who) -> bool:

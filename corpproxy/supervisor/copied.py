@@ -27,7 +27,7 @@ from typing import Any, Never
 import msgspec
 
 from corpproxy.config.configuration import Configuration
-from corpproxy.resident import rest
+from corpproxy.resident import give_back_files, rest
 
 # The template and its copies are the service's own: who looks at processes should know them apart.
 TEMPLATE_NAME = "corpproxy-seed"
@@ -154,6 +154,7 @@ class _Template:
 
     def _rest(self, descriptors: Sequence[int]) -> None:
         """A full disk is told by those who have something to write; without it memory stays as it was."""
+        give_back_files()
         with suppress(OSError):
             rest(descriptors[0])
         for number in descriptors:

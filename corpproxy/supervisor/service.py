@@ -36,6 +36,7 @@ from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.policy.quota import Member, Standing
 from corpproxy.policy.set_limits import SetLimit
 from corpproxy.repeating import every
+from corpproxy.resident import give_back_files
 from corpproxy.service import CorpproxyService
 from corpproxy.slices import Slices
 from corpproxy.supervisor.board import Board
@@ -142,10 +143,16 @@ class Supervisor(CorpproxyService):
         return Seat(number, descriptors, self, self.reactor, self.now)
 
     def _start_parts(self) -> None:
+        # Workers begin while the rest of this starts; what can stand in the way was made before.
+        self.crew.start()
         super()._start_parts()
         self.loops.append(every(CROWD_SECONDS, self.crew.spread_crowds, self.reactor))
         self.loops.append(every(TURN_SECONDS, self.dealing.deal, self.reactor))
-        self.crew.start()
+
+    def _give_back(self) -> None:
+        # Workers come first.
+        begun = DeferredList([seat.settled() for seat in self.crew.seats])
+        begun.addCallback(lambda _: give_back_files())
 
     def _listen(self, socket: Socket) -> None:
         if socket.listener.purpose is Purpose.ADMIN:

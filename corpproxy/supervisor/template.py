@@ -30,7 +30,7 @@ from twisted.python.failure import Failure
 
 from corpproxy.config.configuration import Configuration
 from corpproxy.pages.render import make_ready
-from corpproxy.resident import give_back_files, give_back_free
+from corpproxy.resident import give_back_free
 from corpproxy.supervisor.copied import Birth, Death, Order, Rest, Sending, Told, be_template
 from corpproxy.supervisor.employment import Process, Watcher, in_words
 from corpproxy.supervisor.spawning import Spawner
@@ -61,7 +61,6 @@ def make_template(reactor: Any, configuration: Configuration) -> Template | None
     # What is frozen is not written to by the collector, and stays one piece of memory for all copies.
     gc.collect()
     give_back_free()
-    give_back_files()
     gc.freeze()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThreadPool
 
 from corpproxy.audit.reference import References
 from corpproxy.backends.lists.files import open_index
@@ -21,6 +23,7 @@ from corpproxy.backends.records.segments import RECORDS_FOLDER
 from corpproxy.backends.store.interface import Store
 from corpproxy.config.listeners import Listener, Purpose
 from corpproxy.config.transports import Transports
+from corpproxy.destination.index import CategoryIndex
 from corpproxy.errors import NOWHERE
 from corpproxy.net.listening import Socket
 from corpproxy.repeating import every
@@ -206,10 +209,24 @@ class Worker(CorpproxyService):
             end=self.checkpoints.end,
         )
 
-    def open_lists(self) -> None:
-        """Take up the index that stands in the state folder."""
+    def open_lists(self) -> Deferred[None]:
+        """
+        Take up the index that stands in the state folder.
+
+        Its checksum touches all of it, which takes milliseconds: a thread counts it while clients are served.
+        """
+        if not self.configuration.lists:
+            return succeed(None)
+        pool = self.reactor.getThreadPool()
+        opening: Deferred[CategoryIndex | None] = deferToThreadPool(
+            self.reactor, pool, open_index, self.state
+        )
+        return opening.addCallback(self._take_opened)
+
+    def _take_opened(self, opened: CategoryIndex | None) -> None:
+        """Take up what stands there now; it is open already, unless it was replaced in this very moment."""
         index = open_index(self.state) if self.configuration.lists else None
-        if index is not None:
+        if index is not None and index is not self.index and self.running:
             self.take_lists(index)
 
 

@@ -114,9 +114,8 @@ class WorkerLink(Link):
         return {}
 
     @TakeLists.responder
-    def take_lists(self, value: None) -> dict[str, Any]:
-        self._service.open_lists()
-        return {}
+    def take_lists(self, value: None) -> Deferred[dict[str, Any]]:
+        return self._service.open_lists().addCallback(lambda _: {})
 
     @Reopen.responder
     def reopen(self, value: None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tests.docs.manual import Directive, directives, pages
 from tests.docs.test_examples import commands
 
 PAGE = "tutorial/first-hour.rst"
-NEXT = "  - name: pastime only with a thought\n"
+NEXT = "  - name: everything else\n"
 BEFORE_LAST = "  - name: everything else\n"
 
 

@@ -10,12 +10,15 @@ from unittest import mock
 from twisted.internet import error, reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import ClientFactory
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from corpproxy.audit.results import ResultCode
 from corpproxy.backends.open_files import raise_open_files
 from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.net.engine.connecting import EngineReactor
+from corpproxy.net.engine.listening import EnginePort
 from corpproxy.net.engine.loop import Engine
 from tests.support.builders import request, response
 from tests.support.wires import Site
@@ -68,6 +71,28 @@ class EngineTests(TestCase):
         with mock.patch.object(socket, "socket", side_effect=EMFILE):
             EngineReactor(engine).connectTCP("127.0.0.1", 9, factory)
         yield self.assertFailure(factory.failed, error.ConnectError)
+
+
+class AcceptingTests(SynchronousTestCase):
+    """Accepting without descriptors."""
+
+    def test_said_once_a_minute(self):
+        """It is tried ten times a second, and said once a minute."""
+        clock = Clock()
+        clock.addReader = clock.removeReader = lambda reader: None
+        engine = Engine(clock)
+        self.addCleanup(engine.stop)
+        listening = socket.create_server(("127.0.0.1", 0))
+        accept = mock.Mock(side_effect=EMFILE)
+        port = EnginePort(engine, listening, mock.Mock(), accept)
+        said = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        for _ in range(1200):
+            port.ready(1)
+            clock.advance(0.1)
+        self.assertEqual(accept.call_count, 1200)
+        self.assertEqual([one["log_level"].name for one in said], ["critical", "critical"])
 
 
 class LimitTests(SynchronousTestCase):

@@ -13,6 +13,7 @@ from corpproxy.exchange.limits import ConnectionLimits
 from corpproxy.exchange.refusal import SignInRefused, SignInUnavailable
 from corpproxy.identity.model import Identity
 from corpproxy.net import admission
+from corpproxy.net.pool import Pool
 from corpproxy.policy.conditions import What
 from corpproxy.policy.model import Effect
 from tests.support.builders import AMIR, BASIC, request, response, rule
@@ -284,7 +285,7 @@ class BugTests(SynchronousTestCase):
         site = Site()
         client = site.client()
         client.send(request())
-        site.proxy.pool.opened_one = None
+        self.patch(Pool, "opened_one", None)
         server = site.server()
         site.settle()
         self.assertEqual((site.record.result, site.record.failure), (ResultCode.FAILED, "TypeError"))

@@ -1,4 +1,4 @@
-"""Tunnels far below their limits: nothing holds them back, and each octet counts as it does for all others."""
+"""Tunnels far below their limits: nothing holds them back, and each of their octets counts."""
 
 from __future__ import annotations
 

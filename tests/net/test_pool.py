@@ -231,6 +231,20 @@ class FullTests(SynchronousTestCase):
         self.assertEqual(self.closed(servers), [])
 
 
+class FewDescriptorsTests(SynchronousTestCase):
+    """A process that may have few files open."""
+
+    def test_quarter(self):
+        """What is kept is never more than a quarter of them, so that clients can come."""
+        site = Site()
+        site.pool = site.proxy.pool = pool.Pool(site.reactor, site.pool.limits, 10, lambda: 0.5, 42)
+        for number in range(30):
+            ask(site, b"http://h%d.example.com/" % number)
+            site.server().send(response())
+            site.settle()
+        self.assertEqual(site.pool.kept, 10)
+
+
 @tabular
 class AddressTests(SynchronousTestCase):
     """The address that is dialled is one that may be, also on kept connections."""

@@ -227,6 +227,28 @@ class OpenedAheadTests(SynchronousTestCase):
         self.site.settle()
         self.assertEqual(self.client.take(), b"early")
 
+    @rows(half=("end", b""), reset=("break_off", b""), spoken=("end", b"early"))
+    def test_server_leaves_first(self, leave, said):
+        """A server that leaves before the client spoke: the client hears of it once it has spoken."""
+        self.open()
+        if said:
+            self.server.send(said)
+        self.server.paused = False
+        getattr(self.server, leave)()
+        self.site.settle()
+        self.assertEqual((self.client.take(), self.client.ended, self.client.closed), (b"", False, False))
+        self.client.send(HELLO)
+        self.site.settle()
+        self.assertEqual(self.client.take(), said)
+        self.assertTrue(self.client.ended or self.client.closed)
+
+    def test_silent_server(self):
+        """Nothing is made to hold what a server says before the client does: few say anything."""
+        self.open()
+        upstream = self.client.protocol.upstream
+        self.assertIs(upstream.sink, upstream)
+        self.assertIsNone(self.client.protocol.when_late)
+
     def test_hello_in_pieces(self):
         """The road looks at a ClientHello that comes in pieces."""
         self.open()

@@ -12,7 +12,9 @@ from corpproxy.pages.actions import Ask, GiveMore, Refuse
 from corpproxy.pages.holdings import Holding
 from corpproxy.pages.more_desk import amounts_of
 from corpproxy.pages.page import Page
-from corpproxy.pages.portal import PortalRequest
+from corpproxy.pages.portal import Portal, PortalRequest
+from corpproxy.policy.approvals import Approval, Approvals
+from corpproxy.policy.conditions import Who
 from corpproxy.policy.limits import Applied, Limit, Limits, Per
 from corpproxy.policy.quota import Every, Quota, Standing, Standings
 from tests.pages.samples import (
@@ -32,6 +34,8 @@ from tests.support.rows import rows, tabular
 
 MIB = 1 << 20
 FILMS = Limit("films", quota=Quota(minutes=30, every=Every.DAY))
+CLASS = Limit("films", quota=Quota(minutes=30, every=Every.DAY), per=Per.GROUP)
+EVERYBODYS = Limit("films", quota=Quota(minutes=30, every=Every.DAY), per=Per.SITE)
 UNTIL = NOW + 62_100
 
 
@@ -64,17 +68,39 @@ class AskTests(MoreCase):
         enough=(held(used=10), False),
         unknown=(held(used=0, allowed=0), False),
         device=(held(Limit("films", quota=Quota(minutes=30), per=Per.DEVICE), whom="10.1.2.3"), True),
-        a_class=(held(Limit("films", quota=Quota(minutes=30), per=Per.GROUP), whom="9b"), False),
-        everybody=(held(Limit("films", quota=Quota(minutes=30), per=Per.SITE), whom=""), False),
+        a_class=(held(CLASS, whom="9b"), True),
+        a_room=(held(Limit("films", quota=Quota(minutes=30), per=Per.NETWORK), whom="lab"), True),
+        everybody=(held(EVERYBODYS, whom=""), False),
         rate=(Holding(Applied(Limit("line", download=MIB), "amir")), False),
     )
     def test_offered(self, holding, offered):
-        """Of an own quota of which little is left more can be asked for, and of nothing else."""
+        """
+        Of a quota of which little is left more can be asked for, where somebody could give it.
+
+        More of what everybody has together nobody gives whom the policy names for pupils alone.
+        """
         self.assertEqual(b"/ask-more" in self.start(holding).content, offered)
 
     def test_nobody_to_ask(self):
         """Whom nobody may let through is not offered to ask."""
         self.assertNotIn(b"/ask-more", self.start(held(), identity=ANNA).content)
+
+    def test_not_here(self):
+        """The card of a quota that everybody has together says why more of it is not asked for."""
+        self.assertIn(b"Nobody can give more of it here", self.start(held(EVERYBODYS, whom="")).content)
+        self.assertNotIn(b"Nobody can give more", self.start(held(EVERYBODYS, used=3, whom="")).content)
+
+    def test_for_all(self):
+        """Before somebody asks for more of what a class has, the form says that it is for all of it."""
+        html = self.start(held(CLASS, whom="9b")).content.decode()
+        self.assertIn("It is for everybody in the group 9b, not for one alone.", html)
+
+    def test_asked_by_another(self):
+        """What one of a class asked for, the others need not ask for as well, and are told."""
+        asked = more_request(who="dan", member="9b")
+        html = self.start(held(CLASS, whom="9b"), asked=[asked]).content.decode()
+        self.assertNotIn("/ask-more", html)
+        self.assertIn("Somebody has asked for more of it already.", html)
 
     def test_waiting(self):
         """What was asked for is not offered again, and the page says that it waits."""
@@ -126,6 +152,47 @@ class AskTests(MoreCase):
         """Who was refused just now asks later."""
         no = more_request(state=State.REFUSED, by="beth", decided_at=NOW - 60)
         self.assertEqual(self.ask(self.portal(held(), asked=[no])).status, 429)
+
+
+class TogetherTests(MoreCase):
+    """Deciding on more of a quota that many have together."""
+
+    def site(self, limit: Limit, member: str, *, for_all: bool = False) -> Portal:
+        standings = Standings()
+        standings.take({("films", member): Standing(30, 30, UNTIL)})
+        known = access(more_request(member=member))
+        approvals = Approvals([Approval(Who(group=("teachers",)))]) if for_all else known.approvals
+        limits = Limits([limit], standings=standings)
+        return holding_portal(access=replace(known, approvals=approvals, limits_now=lambda: limits))
+
+    def decide(self, site: Portal) -> Page:
+        page = site.answer(request(f"/requests/{more_request().id}", identity=BETH))
+        self.assertIsInstance(page, Page)
+        return page
+
+    def test_class(self):
+        """Who may let pupils through gives more to a class; the page says to whom, and so does the record."""
+        site = self.site(CLASS, "9b")
+        page = self.decide(site)
+        self.assertIn("It is for everybody in the group 9b, not for one alone.", page.content.decode())
+        form = {"token": token_of(page, "/requests/more"), "amount": "15"}
+        done = site.answer(sent("/requests/more", form, identity=BETH))
+        self.assertEqual((done.limit, done.whom, done.more, done.deed.whom), ("films", "9b", 15, "9b"))
+        told = site.more.given(request(identity=BETH), done, is_there=True).content.decode()
+        self.assertIn("until 24 November 2026, 04:00: everybody in the group 9b.", told)
+
+    def test_everybody(self):
+        """More of what everybody has is for those who may let everybody through, and for no others."""
+        self.assertEqual(self.decide(self.site(EVERYBODYS, "")).status, 404)
+        page = self.decide(self.site(EVERYBODYS, "", for_all=True))
+        self.assertIn("It is for everybody here, not for one alone.", page.content.decode())
+
+    def test_one_by_one(self):
+        """Who may let single persons through gives nothing to their class."""
+        by_name = Approvals([Approval(Who(group=("teachers",)), Who(user=("amir",)))])
+        known = replace(access(more_request(member="9b")), approvals=by_name)
+        site = holding_portal(access=replace(known, limits_now=lambda: Limits([CLASS])))
+        self.assertEqual(self.decide(site).status, 404)
 
 
 @tabular

@@ -23,6 +23,7 @@ from corpproxy.audit.results import Kind
 from corpproxy.backends.people.htpasswd_edit import set_passwords
 from corpproxy.backends.records.segment_file import open_segment
 from corpproxy.interpreter import set_interpreter
+from corpproxy.resident import give_back_files
 from corpproxy.service import CorpproxyService
 from corpproxy.start import start_service
 from tests.service.client import Answer, ask
@@ -33,6 +34,7 @@ _T = TypeVar("_T")
 
 # All services of one run are in one process, and the first sets it: each time takes a tenth of a second.
 _set_interpreter_once = functools.cache(set_interpreter)
+_give_back_once = functools.cache(give_back_files)
 
 THREADS = 16
 # How long something that happens by itself is waited for.
@@ -100,6 +102,7 @@ class ServiceCase(TestCase):
             set_passwords(self.folder / "users.htpasswd", self.people)
         self.write()
         self.patch(service, "set_interpreter", _set_interpreter_once)
+        self.patch(service, "give_back_files", _give_back_once)
         self.service: Any = None
         self._stopped: Deferred[None] = succeed(None)
         self.addCleanup(self.stop)

@@ -219,7 +219,7 @@ class FullTests(BooksCase):
         """The service goes on; what memory cannot hold is lost, and counted."""
         self.write("audit: {when_full: continue}\n" + ALLOW)
         await self.service.reload("test", 0)
-        self.service.writer._bound = 2000
+        self.service.writer.sheet.bound = 2000
         await self.fill()
         for _ in range(12):
             self.assertEqual((await self.get()).status, 200)

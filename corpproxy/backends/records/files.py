@@ -1,9 +1,9 @@
 """
 The writer of the record: records come in one by one on the reactor's thread and go to disk in batches.
 
-``write`` only takes them, and they are encoded together; a batch goes to a thread when it has 256 records or
-is a second old, and comes back once it is on the disk.  One batch is under way at a time, so that the order
-stays; what arrives meanwhile makes the next one, which is how batches grow under load.
+``write`` only puts them onto a sheet, and they are encoded together; a batch goes to a thread when it has
+256 records or is a second old, and comes back once it is on the disk.  One batch is under way at a time, so
+that the order stays; what arrives meanwhile makes the next one, which is how batches grow under load.
 
 When the disk fails, the batch is kept and tried again each second.  Until it is through,
 :meth:`RecordWriter.accepts` is false where the policy says ``when_full: stop``, and the service answers 503.
@@ -12,6 +12,7 @@ Closing records of what runs still come; they are held up to a bound, and counte
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from corpproxy.audit.proof import End
-from corpproxy.audit.record import Record, append_all
+from corpproxy.audit.record import Record
 from corpproxy.audit.settings import AuditSettings, WhenFull
+from corpproxy.audit.sheet import Sheet
 from corpproxy.backends.one_thread import OneThread, WorkThread
 from corpproxy.backends.records.segments import FileSegment, Segment, Segments
 from corpproxy.counted import counted
@@ -44,6 +46,8 @@ class RecordWriter:
     """
     Writes records to the segments of a folder.
 
+    :ivar accepts: whether a new exchange may begin: its record can be kept, or the policy goes on without.
+    :ivar sheet: what came since the last batch; who can, writes lines there without a record.
     :ivar written: records that are on the disk.
     :ivar lost: records that could not be kept.
     :ivar failing_since: POSIX seconds of the first failure of a row, 0 when all is well.
@@ -78,13 +82,11 @@ class RecordWriter:
         self._segments = Segments(folder, settings, begin, worker)
         self._now = now
         self._flush_seconds = flush_seconds
-        self._bound = max_held_octets
-        # What came and is not encoded yet, what came since the last batch, and the batch that is under way or
-        # has to be tried again.
-        self._fresh: list[Record] = []
-        self._lines = bytearray()
-        self._count = 0
-        self._batch = bytearray()
+        self.sheet = Sheet(self._note_waiting)
+        self.sheet.bound = max_held_octets
+        self.accepts = self.sheet.accepts
+        # The batch that is under way or has to be tried again.
+        self._batch = b""
         self._batch_count = 0
         self._is_busy = False
         self._is_closed = False
@@ -93,42 +95,34 @@ class RecordWriter:
         self.lost = 0
         self.failing_since = 0.0
         self.failing_reason = ""
+        self._set_most()
 
     @property
     def waiting(self) -> int:
         """How many records are not on the disk yet."""
-        return len(self._fresh) + self._count + self._batch_count
+        return self.sheet.waiting + self._batch_count
 
     @property
     def is_failing(self) -> bool:
         """Whether the last batch could not be written."""
         return self.failing_since > 0
 
-    def accepts(self) -> bool:
-        """Whether a new exchange may begin: its record can be kept, or the policy goes on without."""
-        return not self._stops or (not self.failing_since and len(self._lines) < self._bound // 2)
-
     def write(self, record: Record) -> None:
         """Take one record; it is on the disk within about a second."""
-        if len(self._lines) >= self._bound:
+        sheet = self.sheet
+        if sheet.octets >= sheet.bound:
             self.lost += 1
             return
-        fresh = self._fresh
-        fresh.append(record)
-        if self._timer is None:
-            self._wake_later()
+        sheet.add(record)
         if self.failing_since:
             # Lines are what the bound counts.
-            self._encode()
-        elif len(fresh) >= BATCH_RECORDS:
-            self._encode()
-            if not self._is_busy:
-                self._send()
+            sheet.encode()
 
     def take_up(self, settings: AuditSettings) -> None:
         """Go on by other settings, those of a policy that was reloaded."""
         self._stops = settings.when_full is WhenFull.STOP
         self._segments.settings = settings
+        self._set_most()
 
     def reached(self) -> End | None:
         """How far the chain is on the disk."""
@@ -158,7 +152,8 @@ class RecordWriter:
     def close(self) -> Deferred[None]:
         """Write what is waiting, close the segment and end the thread; what cannot be written now is lost."""
         self._is_closed = True
-        self._bound = 0
+        self.sheet.bound = 0
+        self._set_most()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -167,10 +162,9 @@ class RecordWriter:
     async def _close(self) -> None:
         # The thread works in order: once it did nothing, the batch under way has come back.
         await self._thread.run(_nothing)
-        self._encode()
-        self._batch += self._lines
-        self._batch_count += self._count
-        self._lines, self._count = bytearray(), 0
+        lines, count = self._taken()
+        self._batch += lines
+        self._batch_count += count
         if self._batch:
             await self._append()
         if self._batch_count:
@@ -184,15 +178,39 @@ class RecordWriter:
         await self._thread.run(self._segments.close)
         self._thread.stop()
 
-    def _encode(self) -> None:
-        """Make lines of what came; held as lines it costs least memory while the disk takes nothing."""
-        fresh, self._fresh = self._fresh, []
-        bad = append_all(fresh, self._lines)
-        self._count += len(fresh) - bad
+    def _set_most(self) -> None:
+        """Say until when new exchanges may begin."""
+        may_begin = 0 if self.failing_since else self.sheet.bound // 2
+        self.sheet.most = may_begin if self._stops else sys.maxsize
+
+    def _note_waiting(self) -> None:
+        """As many wait as were to be told of: a first one, or a batch."""
+        self._wake_later()
+        if self._is_busy or self.failing_since:
+            # Lines are what the bound counts, and what takes least memory.
+            self.sheet.encode()
+        elif self.sheet.waiting >= BATCH_RECORDS:
+            self._send()
+        self._await_more()
+
+    def _await_more(self) -> None:
+        """Say when we are told again that records wait."""
+        if self._timer is None and not self._is_closed:
+            self.sheet.due = 1
+        elif self._is_busy or self.failing_since:
+            self.sheet.due = self.sheet.waiting + BATCH_RECORDS
+        else:
+            self.sheet.due = BATCH_RECORDS
+
+    def _taken(self) -> tuple[bytes, int]:
+        """Take what waits off the sheet, as lines; give them, and how many they are."""
+        lines, count = self.sheet.take()
+        bad, self.sheet.bad = self.sheet.bad, 0
         if bad:
             self.lost += bad
             said = "{records} could not be written down."
             self._log.critical(said, records=counted(bad, "record"), count=bad)
+        return lines, count
 
     def _tick(self) -> None:
         self._timer = None
@@ -200,16 +218,15 @@ class RecordWriter:
             self._wake_later()
         else:
             self._send()
+        self._await_more()
 
     def _wake_later(self) -> None:
         if self._timer is None and not self._is_closed:
             self._timer = self._reactor.callLater(self._flush_seconds, self._tick)
 
     def _send(self) -> None:
-        self._encode()
         if not self._batch:
-            self._batch, self._lines = self._lines, bytearray()
-            self._batch_count, self._count = self._count, 0
+            self._batch, self._batch_count = self._taken()
         if self._batch:
             self._append()
 
@@ -222,13 +239,14 @@ class RecordWriter:
     def _note_written(self, _: None) -> None:
         self._is_busy = False
         self.written += self._batch_count
-        self._batch, self._batch_count = bytearray(), 0
+        self._batch, self._batch_count = b"", 0
         if self.failing_since:
             self._recover()
-        if self._count >= BATCH_RECORDS and not self._is_closed:
+        if self.sheet.waiting >= BATCH_RECORDS and not self._is_closed:
             self._send()
-        elif self._count or self._fresh:
+        elif self.sheet.waiting:
             self._wake_later()
+        self._await_more()
 
     def _recover(self) -> None:
         self._log.warn(
@@ -237,6 +255,7 @@ class RecordWriter:
             lost=self.lost,
         )
         self.failing_since, self.failing_reason = 0.0, ""
+        self._set_most()
 
     def _note_failure(self, failure: Failure) -> None:
         if not isinstance(failure.value, OSError):
@@ -252,8 +271,10 @@ class RecordWriter:
                 consequence="New requests are answered with 503." if self._stops else "The service goes on.",
             )
             self.failing_since = self._now()
+            self._set_most()
         self.failing_reason = reason
         self._wake_later()
+        self._await_more()
 
     def _note_bug(self, failure: Failure) -> None:
         self._log.failure("A bug in the writer of the record.", failure)

@@ -10,7 +10,7 @@ from corpproxy.audit.settings import AuditSettings, WhenFull
 from corpproxy.config.schema.conditions import DateRange
 from corpproxy.config.schema.leaves import Age, Number, OneOrMany, SizeOrNone, Switch, Text, words
 from corpproxy.config.schema.sinks import SinkTable
-from corpproxy.config.schema.table import Table, as_in, listing, mapping, optional
+from corpproxy.config.schema.table import Table, as_in, left_out, listing, mapping, optional
 
 EveryWord = Annotated[Every, words(Every)]
 LevelWord = Annotated[Level, words(Level)]
@@ -58,8 +58,8 @@ class AuditTable(Table):
         AuditSettings, "query", "Keep query strings, with the values of known secrets blanked."
     )
     user_agent: Switch = as_in(AuditSettings, "user_agent", "Keep what browsers say they are.")
-    rotate: RotateTable = RotateTable()
-    keep: KeepTable = KeepTable()
+    rotate: RotateTable = left_out(RotateTable)
+    keep: KeepTable = left_out(KeepTable)
     levels: dict[str, LevelWord] = mapping(
         "How much is recorded of destinations in a category: ``full``, ``host`` (no paths), or ``category`` "
         "(category and octets alone, nothing that tells which site it was)."

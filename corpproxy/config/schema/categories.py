@@ -15,7 +15,7 @@ from corpproxy.config.schema.fetching import (
     PublicKey,
 )
 from corpproxy.config.schema.leaves import Duration, OneOrMany, Positive, Size, Text, parsed, words
-from corpproxy.config.schema.table import Table, as_in, asked, listing, mapping, optional
+from corpproxy.config.schema.table import Table, as_in, asked, left_out, listing, mapping, optional
 from corpproxy.destination.entries import own_entry
 from corpproxy.destination.fetching import Fetch
 from corpproxy.destination.formats import AUTO, FORMATS
@@ -71,7 +71,7 @@ class ListTable(Table):
     size: Size = as_in(Fetch, "size", "The most that is fetched.")
     keep: Positive = as_in(Fetch, "keep", "How many versions are kept to go back to.")
     brake: BrakeTable = Field(
-        default=BrakeTable(), description="What holds an update back until somebody accepts it."
+        default=left_out(BrakeTable), description="What holds an update back until somebody accepts it."
     )
 
 
@@ -82,9 +82,9 @@ class CategoriesTable(Table):
     own: dict[str, OneOrMany[OwnEntry]] = mapping(
         "Own categories: names (each with all below it), or a name with the beginning of a path."
     )
-    fetch: FetchingTable = Field(default=FetchingTable(), description="How lists are fetched.")
+    fetch: FetchingTable = Field(default=left_out(FetchingTable), description="How lists are fetched.")
     protect: ProtectTable = Field(
-        default=ProtectTable(), description="What updates of lists may not begin to refuse."
+        default=left_out(ProtectTable), description="What updates of lists may not begin to refuse."
     )
     exceptions: dict[str, OneOrMany[OwnEntry]] = mapping(
         "Names that are not in a category whatever the lists say, by category."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -25,6 +25,9 @@ class Table(BaseModel):
     model_config = ConfigDict(
         defer_build=True, extra="forbid", strict=True, frozen=True, hide_input_in_errors=True
     )
+
+
+_Table = TypeVar("_Table", bound=Table)
 
 
 def as_in(settings: type, name: str, description: str, **more: Any) -> Any:
@@ -49,7 +52,25 @@ def asked(description: str, **more: Any) -> Any:
 
 def listing(description: str, **more: Any) -> Any:
     """A list that is empty when it is left out."""
-    return Field(default_factory=list, description=description, **more)
+    return Field(default_factory=_no_entries, description=description, **more)
+
+
+def _no_entries() -> list[Any]:
+    """
+    Give an empty list.
+
+    Pydantic looks what each factory takes.  Of ``list`` that is a text, which it parses each time anew.
+    """
+    return []
+
+
+def left_out(table: type[_Table]) -> _Table:
+    """
+    Give a table that is left out: all of its fields are as when they are left out.
+
+    To make it by calling it would build what checks it, at each start, whether it is in the policy or not.
+    """
+    return table.model_construct()
 
 
 def mapping(description: str, **more: Any) -> Any:

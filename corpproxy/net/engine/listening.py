@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 from collections.abc import Callable
@@ -22,11 +23,17 @@ log = Logger()
 MAX_ACCEPTS = 64
 # Without descriptors, accepting again at once would only burn the processor.
 PAUSE_SECONDS = 0.1
+# And to say so each time would fill the log.
+SAID_SECONDS = 60.0
 _NO_ROOM = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
 class EnginePort:
-    """Takes connections from a listening socket and gives each a protocol of the factory."""
+    """
+    Takes connections from a listening socket and gives each a protocol of the factory.
+
+    One that need not know who comes has ``fresh``, which makes a protocol without being told.
+    """
 
     def __init__(
         self,
@@ -39,8 +46,10 @@ class EnginePort:
         self._engine = engine
         self._socket = listening
         self._factory = factory
+        self._fresh: Callable[[], Any] | None = getattr(factory, "fresh", None)
         self._fd = listening.fileno()
         self._open = True
+        self._said_at = -math.inf
         factory.doStart()
         self._watch()
 
@@ -52,7 +61,7 @@ class EnginePort:
             twins.wire.serve(self, Transport, MAX_ACCEPTS)
 
     def _serve(self) -> None:
-        """Give each connection that waits a transport and a protocol; ``native/life.c`` is made after it."""
+        """Give each connection that waits a transport and a protocol; ``native/accept.c`` is its twin."""
         for _ in range(MAX_ACCEPTS):
             try:
                 taken = self._accept(self._socket)
@@ -62,7 +71,7 @@ class EnginePort:
             if taken is None:
                 return
             connection, peer = taken
-            protocol = self._factory.buildProtocol(peer)
+            protocol = self._factory.buildProtocol(peer) if self._fresh is None else self._fresh()
             if protocol is None:
                 connection.close()
             else:
@@ -104,11 +113,13 @@ class EnginePort:
         self._engine.join(self._fd, self, select.EPOLLIN)
 
     def _rest(self, problem: OSError) -> None:
-        log.critical(
-            "no connection can be accepted: {problem}; raise the limit of open files", problem=str(problem)
-        )
+        reactor = self._engine.reactor
+        if reactor.seconds() - self._said_at >= SAID_SECONDS:
+            self._said_at = reactor.seconds()
+            said = "no connection can be accepted: {problem}; raise the limit of open files"
+            log.critical(said, problem=str(problem))
         self._engine.pause(self._fd)
-        self._engine.reactor.callLater(PAUSE_SECONDS, self._again)
+        reactor.callLater(PAUSE_SECONDS, self._again)
 
     def _again(self) -> None:
         if self._open:

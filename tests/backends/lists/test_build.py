@@ -201,6 +201,16 @@ class FileTests(ListsTestCase):
         self.assertEqual((self.said(after, "a.example"), self.said(after, "b.example")), ("", "ads:ads"))
         self.assertEqual([one.name for one in self.state.iterdir()], ["lists.index"])
 
+    def test_open_once(self) -> None:
+        """Whoever asks for an index that is open already gets that one, until another took its place."""
+        self.build()
+        before = open_index(self.state)
+        self.assertIs(open_index(self.state), before)
+        write_list(self.ads.path, "0.0.0.0 b.example", at=2000.0)
+        after = self.build()
+        self.assertIsNot(after, before)
+        self.assertIs(open_index(self.state), after)
+
     def test_damaged(self) -> None:
         """A damaged index is a problem with its place, and is built again."""
         self.build()

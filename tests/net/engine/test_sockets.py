@@ -11,6 +11,7 @@ from importlib import import_module
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from corpproxy.net.deadlines import Deadlines
 from corpproxy.net.engine import sockets
 from tests.support.rows import rows, tabular
 
@@ -197,13 +198,13 @@ class CompiledTests(SynchronousTestCase):
             lambda: self.wire.serve(self, socket.SocketType, 1),
             lambda: self.wire.serve(self, self.wire.Transport),
             lambda: self.wire.set_ends(self.wire.Transport, None, {}),
-            lambda: self.wire.set_side(int, ValueError, None),
+            lambda: self.wire.set_side(int, Deadlines, ValueError, None),
         ):
             self.assertRaises((TypeError, OverflowError), call)
 
     def test_no_wire(self):
         """A class without the members of a wire is not taken for one, and the one of before stays."""
-        self.assertRaises(AttributeError, self.wire.set_side, int, ValueError, None, 1.0)
+        self.assertRaises(AttributeError, self.wire.set_side, int, Deadlines, ValueError, None, 1.0, None)
         self.assertRaises(TypeError, self.wire.Side().close)
 
     def test_size(self):
