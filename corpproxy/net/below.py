@@ -196,6 +196,10 @@ class Below(_Below):
         """There is no answer in a tunnel."""
         return False
 
+    def take(self, applied: tuple[Applied, ...], *, begins: bool = False) -> None:
+        """The same as when they change: it has begun."""
+        self.change(applied)
+
     def change(self, applied: tuple[Applied, ...]) -> None:
         """Hold the tunnel to these limits from now on, as all others are."""
         downstream = self.downstream
