@@ -191,6 +191,7 @@ static PyObject *new_transport(const Port *port, const Taken *taken)
     made->direct = 1;
     made->peer_port = taken->port;
     fill_transport(made, port->engine, taken->socket, taken->host);
+    take_over(made);
     return (PyObject *)made;
 }
 

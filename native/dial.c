@@ -178,6 +178,7 @@ static Transport *bring_together(Dial *self, PyObject *connection, PyObject *pro
     transport->direct = is_direct(connection);
     transport->hurry = 1; /* small writes are not held back */
     fill_transport(transport, self->engine, connection, self->address);
+    take_over(transport);
     transport->protocol = Py_NewRef(protocol);
     Py_XSETREF(self->transport, Py_NewRef(transport));
     if (!engine_put(self->engine, fd, (PyObject *)transport) && !connection_made(protocol, transport))

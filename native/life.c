@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-static PyObject *name_connection_lost, *name_read_lost, *name_make_connection, *name_stop, *name_close;
+static PyObject *name_connection_lost, *name_read_lost, *name_make_connection, *name_stop;
 static PyObject *name_stop_producing, *name_register_in_python, *name_ended_in_python, *name_end_in_python;
 static PyObject *name_lost_failed, *name_read_on, *name_closed, *name_end_writing;
 
@@ -133,15 +133,6 @@ static int tell_lost(Transport *self, PyObject *protocol, PyObject *reason)
     return told;
 }
 
-static int close_socket(PyObject *connection)
-{
-    if (connection && Py_IS_TYPE(connection, own_socket_type)) {
-        close_own((Socket *)connection);
-        return 0;
-    }
-    return connection ? tell(connection, name_close, NULL) : 0;
-}
-
 /* Take a member that is told of the end, if there is one. */
 static int tell_taken(PyObject **member, PyObject *name)
 {
@@ -162,7 +153,7 @@ static int lose(Transport *self, PyObject *reason)
     }
     if (is_there(self->held) && leave_turn((PyObject *)self)) return -1;
     self->connected = 0;
-    if (engine_leave(self->engine, self->fd) || close_socket(self->socket)) return -1;
+    if (engine_leave(self->engine, self->fd) || close_transport(self)) return -1;
     Py_XSETREF(self->out, Py_NewRef(Py_None));
     /* A pump parts with both its transports itself. */
     if (is_there(self->pump) && tell(self->pump, name_stop, NULL)) return -1;
@@ -262,7 +253,6 @@ static const struct {
     {&name_read_lost, "readConnectionLost"},
     {&name_make_connection, "makeConnection"},
     {&name_stop, "stop"},
-    {&name_close, "close"},
     {&name_stop_producing, "stopProducing"},
     {&name_register_in_python, "_register_in_python"},
     {&name_ended_in_python, "_ended_in_python"},

@@ -162,6 +162,62 @@ void close_own(Socket *self)
     if (fd >= 0) close(fd);
 }
 
+/* ---- Sockets of transports ---- */
+
+void take_over(Transport *self)
+{
+    if (!self->socket || !PyObject_TypeCheck(self->socket, own_socket_type)) return;
+    ((Socket *)self->socket)->fd = -1;
+    Py_CLEAR(self->socket);
+    self->owns = 1;
+}
+
+/*
+ * What is asked of a socket beyond reading, writing and closing is asked of few: one is made then, and has the
+ * descriptor from there on.
+ */
+PyObject *transport_socket(Transport *self, void *ignored)
+{
+    if (!self->socket && self->direct) {
+        int family = AF_INET, fd = self->owns ? self->fd : -1;
+        socklen_t octets = sizeof family;
+        if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &octets)) return failed();
+        self->owns = 0; /* where none can be made, the descriptor is closed */
+        self->socket = new_socket(fd, family);
+        if (!self->socket) return NULL;
+    }
+    if (self->socket) return Py_NewRef(self->socket);
+    PyErr_SetString(PyExc_AttributeError, "_socket");
+    return NULL;
+}
+
+int set_transport_socket(Transport *self, PyObject *socket, void *ignored)
+{
+    if (self->owns) {
+        PyErr_SetString(PyExc_AttributeError, "it has a descriptor of its own");
+        return -1;
+    }
+    Py_XINCREF(socket);
+    Py_XSETREF(self->socket, socket);
+    return 0;
+}
+
+int close_transport(Transport *self)
+{
+    PyObject *connection = self->socket;
+    if (self->owns) {
+        self->owns = 0;
+        close(self->fd);
+    } else if (connection && PyObject_TypeCheck(connection, own_socket_type)) {
+        close_own((Socket *)connection);
+    } else if (connection) {
+        PyObject *told = PyObject_CallMethod(connection, "close", NULL);
+        Py_XDECREF(told);
+        return told ? 0 : -1;
+    }
+    return 0;
+}
+
 static PyObject *socket_close(Socket *self, PyObject *ignored)
 {
     close_own(self);

@@ -260,7 +260,6 @@ static PyMethodDef transport_methods[] = {
 
 static PyMemberDef transport_members[] = {
     MEMBER("_engine", T_OBJECT_EX, engine),
-    MEMBER("_socket", T_OBJECT_EX, socket),
     MEMBER("_out", T_OBJECT_EX, out),
     MEMBER("_held", T_OBJECT_EX, held),
     MEMBER("_producer", T_OBJECT_EX, producer),
@@ -358,12 +357,14 @@ static void transport_dealloc(Transport *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    if (self->owns) close_transport(self);
     transport_clear(self);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }
 
 static PyGetSetDef transport_computed[] = {
+    {"_socket", (getter)transport_socket, (setter)set_transport_socket, "The socket that is served.", NULL},
     {"_peer", (getter)transport_address, NULL, "The address and the port on the other side.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

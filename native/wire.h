@@ -16,13 +16,17 @@ typedef struct {
 /* The transport of a socket. */
 typedef struct {
     PyObject_HEAD
-    PyObject *engine, *socket, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
+    PyObject *engine, *peer, *out, *held, *producer, *pump, *feeder, *pace, *protocol;
+    /* NULL while `owns`: see transport_socket. */
+    PyObject *socket;
     Py_ssize_t out_octets;
     int fd;
     /* Where `peer` is but the address of a client, its port: two objects less for each. */
     unsigned short peer_port;
     /* Whether `socket` is a socket of the kernel; another one is for the twin. */
     char direct;
+    /* Whether `fd` is nobody's but this one's, who closes it: thousands of connections keep no socket besides. */
+    char owns;
     /* Whether small writes are to be sent at once from the second one on; see hurry_up in wire.c. */
     char hurry;
     char producer_paused, paused, readable, hung, closing, writing_over, half, connected, disconnecting;
@@ -33,6 +37,12 @@ char is_direct(PyObject *connection);
 
 /* Give a new transport what it serves; `fd` and `direct` are set by who knows them. */
 void fill_transport(Transport *self, PyObject *engine, PyObject *connection, PyObject *peer);
+/* Let it have the descriptor of its socket for itself, if that is one of ours; nobody else may use that socket. */
+void take_over(Transport *self);
+/* The socket of a transport, made when it is asked for; what is to be set in its place; closed, once. */
+PyObject *transport_socket(Transport *self, void *ignored);
+int set_transport_socket(Transport *self, PyObject *socket, void *ignored);
+int close_transport(Transport *self);
 
 extern PyTypeObject *own_socket_type, *transport_type;
 extern PyType_Spec socket_spec;
