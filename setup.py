@@ -106,7 +106,18 @@ def part(name: str, *more: str, libraries: tuple[str, ...] = ()) -> Extension:
 setup(
     cmdclass={"build_ext": BuildParts, "build_py": BuildPackage},
     ext_modules=[
-        part("ahead", "admission", "answer", "begin", "clients", "leeway", "open", "over", "recognition"),
+        part(
+            "ahead",
+            "admission",
+            "answer",
+            "begin",
+            "below",
+            "clients",
+            "leeway",
+            "open",
+            "over",
+            "recognition",
+        ),
         part("apr1", "lanes", libraries=("crypto", "m")),
         part("books", "account", "blank", "figures", "lines", "moment"),
         part("born"),

@@ -15,34 +15,15 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.task import Clock
 
+from benchmarks.lending import LIMITS, Lending
 from benchmarks.road import make_proxy, run
-from corpproxy.accounting.quotas import Asked, Quotas
 
-QUOTA = "  - {name: day, volume: 99GiB, every: day}\n"
-RATE = "  - {name: each, rate: 900MiB/s}\n"
-TREE = """\
-  - {name: class, per: group, volume: 999GiB, every: day}
-  - {name: month, per: site, volume: 9999GiB, every: month}
-  - {name: room, per: group, rate: 950MiB/s}
-  - {name: line, per: site, rate: 999MiB/s}
-"""
-LIMITS = {
-    "none": "",
-    "quota": f"limits:\n{QUOTA}",
-    "rate": f"limits:\n{RATE}",
-    "both": f"limits:\n{QUOTA}{RATE}",
-    "user in group in site": f"limits:\n{QUOTA}{RATE}{TREE}",
-}
 # Exchanges between two looks at what moved, and of a turn.
 BETWEEN, OF_A_TURN = 250, 1_000
-# As much time goes by between two looks.
-SECONDS = 0.3
 
 
 class Played:
@@ -52,34 +33,16 @@ class Played:
         folder.mkdir()
         self.clock = Clock()
         self.proxy = make_proxy(folder, limits, self.clock)
-        self._quotas = Quotas()
-        self.lending_seconds = 0.0
-        limiting = self.proxy.in_force.limiting
-        if limiting is not None:
-            self._quotas.define(limiting)
-        self.proxy.borrowing.send = self._lend
-        self.proxy.counter.send = self.proxy.borrowing.count  # type: ignore[assignment]
+        self._lending = Lending(self.proxy, self.clock)
         # What the first exchanges are lent comes a moment later.
         for _ in range(20):
             self.play(2)
         self.play(BETWEEN)
 
-    def _lend(self, asked: Any) -> None:
-        began = time.process_time()
-        lent = [self._lent(one) for one in asked]
-        self.lending_seconds += time.process_time() - began
-        self.proxy.borrowing.take(lent)
-
-    def _lent(self, one: Asked) -> Any:
-        return self._quotas.lend("here", one, time.time(), self.clock.seconds())
-
     def play(self, exchanges: int) -> float:
         """So many exchanges, and what is done after them; gives microseconds for each."""
         microseconds = run(self.proxy, exchanges)
-        self.lending_seconds, began = 0.0, time.process_time()
-        self.clock.advance(SECONDS)
-        between = time.process_time() - began - self.lending_seconds
-        return microseconds + between * 1e6 / exchanges
+        return microseconds + self._lending.turn() * 1e6 / exchanges
 
     def turn(self) -> float:
         """Microseconds of an exchange."""

@@ -259,13 +259,14 @@ static int may_go(PyObject *downstream, PyObject *in_force)
            OF(in_force, in_force, needs_answer) == Py_False && OF(downstream, downstream, pins) == Py_None;
 }
 
-/* Whether nothing of the limits bites: 0 where it may, -1 with an exception. */
-static int is_below_limits(PyObject *exchange, PyObject *in_force, PyObject *known)
+int is_below_limits(PyObject *exchange, PyObject *in_force, PyObject *known)
 {
     if (OF(in_force, in_force, limiting) == Py_None) return 1;
     PyObject *leeway = OF(known, known, leeway);
-    if (!leeway || leeway == Py_None) return 0;
-    return leeway_may_begin(leeway, OF(exchange, exchange, started));
+    if (!leeway || leeway == Py_None) return FOR_THE_TWIN;
+    int may = leeway_may_begin(leeway, OF(exchange, exchange, started));
+    if (may > 0) PUT(exchange, exchange, leeway, Py_NewRef(leeway));
+    return may ? may : FOR_THE_TWIN;
 }
 
 /* Whether what is known is whole, and of what is in force now. */
@@ -287,8 +288,8 @@ static int send_request(PyObject *downstream, PyObject *exchange)
     int sent = PyErr_Occurred() ? -1 : 0;
     if (!sent && known && is_usable(known, in_force)) {
         sent = recall(exchange, known, &asked);
-        if (sent > 0) sent = is_below_limits(exchange, in_force, known);
-        if (sent > 0) sent = send_known(downstream, exchange, known, &asked);
+        if (sent == 1) sent = is_below_limits(exchange, in_force, known);
+        if (sent == 1) sent = send_known(downstream, exchange, known, &asked);
     }
     Py_XDECREF(known);
     return sent;
@@ -435,7 +436,7 @@ static int add_names_and_ahead(PyObject *module)
     if (PyModule_AddObjectRef(module, "NOTE_AT_END", name_same_at_end)) return -1;
     if (add_type(module, &beginning_spec, NULL) || add_type(module, &admission_spec, NULL)) return -1;
     if (add_type(module, &over_spec, NULL) || add_type(module, &clients_spec, NULL)) return -1;
-    if (add_recognition(module)) return -1;
+    if (add_below(module) || add_recognition(module)) return -1;
     return add_type(module, &ahead_spec, NULL);
 }
 

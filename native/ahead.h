@@ -69,6 +69,7 @@
     M(exchange, in_force, "in_force")                                                                                  \
     M(exchange, keep, "keep")                                                                                          \
     M(exchange, known, "known")                                                                                        \
+    M(exchange, leeway, "leeway")                                                                                      \
     M(exchange, listener, "listener")                                                                                  \
     M(exchange, method, "method")                                                                                      \
     M(exchange, opened, "opened")                                                                                      \
@@ -116,6 +117,7 @@
     M(term, standings, "standings")                                                                                    \
     M(term, until, "until")                                                                                            \
     M(standings, shifts, "shifts")                                                                                     \
+    M(bucket, hungry, "hungry")                                                                                        \
     M(bucket, rate, "rate")                                                                                            \
     M(bucket, seen, "seen")                                                                                            \
     M(bucket, tokens, "tokens")                                                                                        \
@@ -206,12 +208,13 @@ extern PyObject *read_response, *result_forwarded, *no_octets, *no_text;
     N(closed, "closed") N(closed_in_python, "_closed_in_python") N(connect, "connect") N(deadlines, "deadlines")       \
     N(decide, "decide")                                                                                                \
     N(ended, "ended") N(ended_in_python, "_ended_in_python") N(entries, "entries") N(get_peer, "getPeer")              \
-    N(heads, "heads") N(host, "host") N(identity, "identity") N(in_force, "in_force") N(late, "late")                  \
+    N(go_on, "go_on") N(heads, "heads") N(host, "host") N(identity, "identity") N(in_force, "in_force")                \
+    N(late, "late")                                                                                                    \
     N(lost_in_python, "_connectionLost_in_python") N(made_in_python, "_connectionMade_in_python") N(next, "next")      \
     N(next_head, "_next") N(now, "now") N(octets_in_python, "_octets_in_python") N(open_tunnel, "open_tunnel")         \
     N(open_tunnel_in_python, "_open_tunnel_in_python") N(opened, "opened") N(opened_in_python, "_opened_in_python")    \
     N(over_in_python, "_over_in_python") N(pool, "pool") N(reactor, "reactor") N(references, "references")             \
-    N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python") N(register_producer, "registerProducer")          \
+    N(pacer, "pacer") N(refusal, "refusal") N(refusal_in_python, "_refusal_in_python") N(register_producer, "registerProducer")\
     N(release, "release") N(rounds, "rounds") N(safety, "safety") N(same, "same answer")                               \
     N(same_at_end, "same last answer") N(seconds, "seconds") N(since, "since") N(stopping, "stopping")                 \
     N(take, "take") N(take_road, "_take_road") N(timeouts, "timeouts") N(total, "total")                               \
@@ -271,6 +274,9 @@ PyObject *look_up(PyObject *exchange, const Asked *asked);
 /* Take over what is known; 0 where it does not hold, -1 with an exception. */
 int recall(PyObject *exchange, PyObject *known, const Asked *asked);
 
+/* Whether nothing of the limits bites: `FOR_THE_TWIN` where it may, -1 with an exception. */
+int is_below_limits(PyObject *exchange, PyObject *in_force, PyObject *known);
+
 /* Send a request like one before, or open its tunnel; 0 where its road begins first, -1 with an exception. */
 int go_known(PyObject *downstream, PyObject *exchange);
 
@@ -305,8 +311,21 @@ extern double piece_octets, burst_seconds;
 /* Whether an exchange may begin at this time; -1 with an exception. */
 int leeway_may_begin(PyObject *leeway, PyObject *at);
 
+/* The ways of octets, as corpproxy/accounting/sharing.py has them. */
+enum Way { DOWN, UP };
+
+/* How much may be moved at once one way; 0 where that is not worth a turn, -1 with an exception. */
+Py_ssize_t leeway_ready(PyObject *leeway, enum Way way, PyObject *now);
+
+/* So much moved, just after it was asked what may be moved. */
+int leeway_charge(PyObject *leeway, PyObject *received, PyObject *sent);
+
 /* Take so much out of all buckets, if it is there; -1 with an exception. */
 int leeway_takes(PyObject *leeway, PyObject *received, PyObject *sent, PyObject *now);
+
+/* ---- Tunnels below their limits, in below.c ---- */
+
+int add_below(PyObject *module);
 
 #pragma GCC visibility pop
 

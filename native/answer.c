@@ -50,9 +50,8 @@ static PyObject *noted(PyObject *exchange, PyObject *head, PyObject *content)
 /* Take what moved off the limits: 0 where there is not so much left below them, -1 with an exception. */
 static int take_off(PyObject *exchange, PyObject *sent, PyObject *now)
 {
-    PyObject *in_force = OF(exchange, exchange, in_force), *known = OF(exchange, exchange, known);
+    PyObject *in_force = OF(exchange, exchange, in_force), *leeway = OF(exchange, exchange, leeway);
     if (OF(in_force, in_force, limiting) == Py_None) return 1;
-    PyObject *leeway = IS(known, known) ? OF(known, known, leeway) : NULL;
     PyObject *received = OF(account, OF(exchange, exchange, account), received);
     if (!leeway || leeway == Py_None || !received) return 0;
     return leeway_takes(leeway, received, sent, now);

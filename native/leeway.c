@@ -108,8 +108,13 @@ static int loans_cover(PyObject *stocks, double octets, PyObject *now)
 
 static int take_from(PyObject *buckets, double octets)
 {
+    if (!buckets_in(buckets)) return -1;
     for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(buckets); number++) {
-        PyObject **tokens = slot(PyTuple_GET_ITEM(buckets, number), bucket_tokens);
+        PyObject *bucket = PyTuple_GET_ITEM(buckets, number), **tokens = slot(bucket, bucket_tokens);
+        if (!IS(bucket, bucket) && !IS(stock, bucket)) {
+            PyErr_SetString(PyExc_TypeError, "this is no bucket");
+            return -1;
+        }
         double left = number_of(*tokens) - octets;
         if (PyErr_Occurred() || put_number(tokens, left)) return -1;
     }
@@ -129,6 +134,48 @@ static int charge(PyObject *leeway, PyObject *received, PyObject *sent, PyObject
     PyObject *note = OF(leeway, leeway, note), *noted = is_set(note) ? PyObject_CallOneArg(note, leeway) : NULL;
     Py_XDECREF(noted);
     return noted ? 0 : -1;
+}
+
+int leeway_charge(PyObject *leeway, PyObject *received, PyObject *sent)
+{
+    if (goes_on(leeway) < 0) return -1;
+    PyObject *now = Py_XNewRef(OF(leeway, leeway, used_at));
+    int failed = !is_set(now) || charge(leeway, received, sent, now);
+    Py_XDECREF(now);
+    return failed ? -1 : 0;
+}
+
+/* The least that is in a bucket and in what was found before; 0 where somebody waits for it. */
+static double least_of(PyObject *bucket, double least)
+{
+    PyObject *hungry = OF(bucket, bucket, hungry);
+    double tokens = number_of(OF(bucket, bucket, tokens));
+    if (!is_set(hungry) || PyErr_Occurred() || PyObject_IsTrue(hungry)) return 0;
+    return tokens < least ? tokens : least;
+}
+
+Py_ssize_t leeway_ready(PyObject *leeway, enum Way way, PyObject *now)
+{
+    double least = PY_SSIZE_T_MAX / 2, moment = number_of(now);
+    int may = PyErr_Occurred() ? -1 : goes_on(leeway);
+    PyObject *buckets = may > 0 ? buckets_in(way == UP ? OF(leeway, leeway, up) : OF(leeway, leeway, down)) : NULL;
+    PyObject *stocks = buckets ? buckets_in(OF(leeway, leeway, lent)) : NULL;
+    if (!stocks) return PyErr_Occurred() ? -1 : 0;
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(buckets); number++) {
+        PyObject *bucket = PyTuple_GET_ITEM(buckets, number);
+        if (!IS(bucket, bucket)) return 0;
+        if (fill(bucket, now)) return -1;
+        least = least_of(bucket, least);
+    }
+    for (Py_ssize_t number = 0; number < PyTuple_GET_SIZE(stocks); number++) {
+        PyObject *stock = PyTuple_GET_ITEM(stocks, number);
+        if (!IS(stock, stock)) return 0;
+        least = moment < number_of(OF(stock, stock, until)) ? least_of(stock, least) : 0;
+    }
+    if (PyErr_Occurred()) return -1;
+    if (least < piece_octets) return 0;
+    PUT(leeway, leeway, used_at, Py_NewRef(now));
+    return (Py_ssize_t)least;
 }
 
 int leeway_takes(PyObject *leeway, PyObject *received, PyObject *sent, PyObject *now)

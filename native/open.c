@@ -72,8 +72,6 @@ int open_known(PyObject *downstream, PyObject *exchange)
 {
     PyObject *in_force = OF(exchange, exchange, in_force);
     if (!IS(in_force, in_force) || !OF(in_force, in_force, limiting)) return FOR_THE_TWIN;
-    /* One that is held to limits may have to wait for its turn. */
-    if (OF(in_force, in_force, limiting) != Py_None) return 0;
     Asked asked;
     if (!is_asked(exchange, &asked, 1)) return PyErr_Occurred() ? -1 : FOR_THE_TWIN;
     PyObject *known = Py_XNewRef(look_up(exchange, &asked));
@@ -81,9 +79,10 @@ int open_known(PyObject *downstream, PyObject *exchange)
     if (known && IS(known, known) && OF(known, known, sections) == OF(in_force, in_force, sections) &&
         IS(destination, OF(known, known, destination)))
         opened = recall(exchange, known, &asked);
+    if (opened > 0) opened = is_below_limits(exchange, in_force, known);
     Py_XDECREF(known);
-    if (opened > 0) opened = admit(downstream);
-    if (opened <= 0) return opened;
+    if (opened == 1) opened = admit(downstream);
+    if (opened != 1) return opened;
     PUT(exchange, exchange, keep, Py_NewRef(Py_False));
     return dial(downstream, exchange, in_force);
 }

@@ -79,6 +79,14 @@ static int tell_bug(PyObject *downstream)
     return told;
 }
 
+/* Whether limits may hold for a tunnel: the twin in Python begins with them. */
+static int may_be_limited(PyObject *exchange)
+{
+    PyObject *in_force = OF(exchange, exchange, in_force);
+    if (OF(exchange, exchange, held) != Py_None || !IS(in_force, in_force)) return 1;
+    return OF(in_force, in_force, limiting) != Py_None;
+}
+
 /* The octets move from now on; the twin is `TunnelAhead._join`, and what follows it. */
 static int join_now(PyObject *self, PyObject *downstream, PyObject *exchange)
 {
@@ -86,7 +94,7 @@ static int join_now(PyObject *self, PyObject *downstream, PyObject *exchange)
     PUT(exchange, exchange, result, Py_NewRef(result_tunnelled));
     PUT(exchange, exchange, splices, Py_NewRef(Py_True));
     PyObject *upstream = OF(downstream, downstream, upstream);
-    if (OF(exchange, exchange, held) != Py_None || !are_usual(downstream, upstream) || !tunnel_class)
+    if (may_be_limited(exchange) || !are_usual(downstream, upstream) || !tunnel_class)
         return call_method(downstream, name_ended, Py_None);
     PUT(downstream, downstream, run, Py_NewRef(Py_None));
     Py_INCREF(upstream);

@@ -55,6 +55,7 @@
     M(destination, host, "host")                                                                                       \
     M(fields, outline, "outline")                                                                                      \
     M(host, name, "name")                                                                                              \
+    M(in_force, limiting, "limiting")                                                                                  \
     M(in_force, timeouts, "timeouts")                                                                                  \
     M(timeouts, tunnel_first, "tunnel_first")                                                                          \
     M(timeouts, tunnel_idle, "tunnel_idle")                                                                            \

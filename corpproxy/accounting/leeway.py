@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from corpproxy.accounting.buckets import Bucket, Stock
-from corpproxy.accounting.rates import PIECE_OCTETS
+from corpproxy.accounting.rates import ANY, PIECE_OCTETS
 from corpproxy.policy.limits import Applied, Limits
 from corpproxy.policy.quota import Member
 
@@ -31,6 +31,11 @@ class Term:
         self.shifts = limiting.standings.shifts
         self.since = at
         self.until = limiting.next_change(at)
+
+    @property
+    def is_unshifted(self) -> bool:
+        """Whether members stand as at its beginning: who has nothing left, and who is told how little."""
+        return bool(self.shifts == self.standings.shifts)
 
     def holds(self, at: float) -> bool:
         """Whether the same limits hold as at its beginning; not after a clock was set back."""
@@ -120,6 +125,25 @@ class Leeway:
             if stock.tokens < both or now >= stock.until:
                 return False
         return True
+
+    def ready(self, way: int, now: float) -> int:
+        """
+        How much may be moved at once one way (`corpproxy.accounting.sharing`).
+
+        It is 0 where that is not worth a turn, and where somebody waits for one of them: then it is dealt.
+        """
+        if self.is_over:
+            return 0
+        least = float(ANY)
+        for bucket in self.up if way else self.down:
+            bucket.fill(now)
+            least = 0.0 if bucket.hungry else min(least, bucket.tokens)
+        for stock in self.lent:
+            least = 0.0 if stock.hungry or now >= stock.until else min(least, stock.tokens)
+        if least < PIECE_OCTETS:
+            return 0
+        self.used_at = now
+        return int(least)
 
     def takes(self, received: int, sent: int, now: float) -> bool:
         """Take so much out of all buckets, if it is there; an exchange that moves it is over then."""

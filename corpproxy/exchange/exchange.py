@@ -21,6 +21,7 @@ from corpproxy.policy.model import Answer as AnswerFacts
 from corpproxy.policy.model import Decision, Facts
 
 if TYPE_CHECKING:
+    from corpproxy.accounting.leeway import Leeway
     from corpproxy.exchange.known import Known
     from corpproxy.exchange.limited import Held
     from corpproxy.policy.limits import Applied
@@ -49,7 +50,8 @@ class Exchange:
     once it was decided again; ``ended`` says why it may not.  ``address_classes`` are those of the host where
     the policy read them, None where it did not.  ``known`` is what an exchange like it found out before,
     ``facts`` are what it was decided by, where the decision may hold for others like it.  ``limited`` are the
-    limits that held when it began, ``held`` is what holds it to them.
+    limits that held when it began, ``held`` is what holds it to them; ``leeway`` is what one that went ahead
+    of its road may move before any of them bites.
     Times are POSIX seconds, durations seconds; -1 is not measured.  ``connect_ms`` is as records have
     it: a small number is no object that an open tunnel keeps.
     """
@@ -79,6 +81,7 @@ class Exchange:
         "in_force",
         "keep",
         "known",
+        "leeway",
         "limited",
         "listener",
         "method",
@@ -129,6 +132,7 @@ class Exchange:
         self.result: ResultCode = _FAILED
         self.limited: tuple[Applied, ...] = ()
         self.held: Held | None = None
+        self.leeway: Leeway | None = None
         self.failure = ""
         self.phase = ""
         self.status = 0

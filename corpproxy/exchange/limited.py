@@ -81,8 +81,7 @@ def begin_limited(exchange: Exchange) -> None:
     """Find the limits of an exchange that is about to begin; a refusal is raised where a quota is used up."""
     limiting = exchange.in_force.limiting
     assert limiting is not None
-    known = exchange.known
-    leeway = known.leeway if known is not None else None
+    leeway = exchange.leeway or (exchange.known.leeway if exchange.known is not None else None)
     if leeway is not None and leeway.holds(exchange.started):
         # None of these is used up.
         exchange.limited = leeway.applied

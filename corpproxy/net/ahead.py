@@ -49,6 +49,7 @@ from corpproxy.net.crowd import NOBODY
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.heads import Heads
 from corpproxy.net.held import Held
+from corpproxy.net.leeways import begins_below
 from corpproxy.net.tunnel_ahead import new_tunnel_ahead, open_ahead
 from corpproxy.net.upstream import Server, Upstream, servers
 from corpproxy.net.wire import GONE, Wire
@@ -99,11 +100,8 @@ def send_in_python(downstream: Downstream, exchange: Exchange) -> bool:
         return False
     proxy, known = downstream.proxy, exchange.known
     assert known is not None
-    if in_force.limiting is not None:
-        # What waits for its turn, or is told how much it has used.
-        leeway = known.leeway
-        if leeway is None or not leeway.may_begin(exchange.started):
-            return False
+    if in_force.limiting is not None and not begins_below(proxy, exchange):
+        return False
     proxy.admission.check_person(downstream)
     upstream = proxy.pool.take(_server((known.dial.name, known.destination.port)), known.addresses)
     if upstream is None:
@@ -188,7 +186,7 @@ class Ahead(_Ahead):
 
     def _may_take(self, exchange: Exchange, head: ResponseHead, length: int) -> bool:
         """Whether there is so much below the limits, with the head of an answer as it may be written."""
-        leeway = exchange.known.leeway if exchange.known is not None else None
+        leeway = exchange.leeway
         if leeway is None:
             return False
         octets = head.octets + WRITTEN_OCTETS + length
@@ -197,15 +195,14 @@ class Ahead(_Ahead):
     def _deliver(self, exchange: Exchange, head: ResponseHead, framing: Framing, content: bytes) -> None:
         """Send a whole answer; with it the exchange has nothing more to do."""
         downstream, upstream = self._downstream, self._upstream
-        via, keep = exchange.in_force.via, exchange.keep
+        via, keep, leeway = exchange.in_force.via, exchange.keep, exchange.leeway
         written = forward_response(head, framing=framing, via=via, keep_alive=keep, client_version=11)
         if _NOTE:
             note = (exchange.method, via, keep, len(content), head.status, upstream.keep, written)
             head.fields.outline.note(_NOTE if keep else _NOTE_AT_END, note)
         octets = written + content
-        known = exchange.known
-        if exchange.in_force.limiting is not None and known is not None and known.leeway is not None:
-            known.leeway.charge(exchange.account.received, len(octets), downstream.proxy.pacer.seconds())
+        if leeway is not None:
+            leeway.charge(exchange.account.received, len(octets), downstream.proxy.pacer.seconds())
         exchange.first_octet_seconds = downstream.proxy.reactor.seconds() - upstream.asked_at
         exchange.status = head.status
         exchange.answered = True

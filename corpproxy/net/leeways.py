@@ -14,16 +14,20 @@ from twisted.logger import Logger
 
 from corpproxy.accounting.dividing import Pauses, drained, finished
 from corpproxy.accounting.leeway import Leeway, Term
+from corpproxy.accounting.rates import PIECE_OCTETS
 from corpproxy.accounting.sharing import DOWN, UP, BucketKey
+from corpproxy.exchange.limited import limits_of
 from corpproxy.net.pacing import TURN_SECONDS
 from corpproxy.slices import Slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from corpproxy.exchange.exchange import Exchange
     from corpproxy.net.borrowing import Borrowing
     from corpproxy.net.counting import Counter
     from corpproxy.net.pacing import Pacer
+    from corpproxy.net.proxy import Proxy
     from corpproxy.policy.limits import Applied, Limits
 
 log = Logger()
@@ -165,6 +169,33 @@ class Leeways:
         leeway.is_over = True
         self._pacer.rates.see_off((*leeway.down, *leeway.up))
         self._borrowing.see_off(leeway.lent)
+
+
+def begins_below(proxy: Proxy, exchange: Exchange) -> bool:
+    """
+    Find what an exchange may move that is about to begin; False where it may have to wait, or to be told
+    how much is used: its road finds that out.
+    """
+    limiting, known, at = exchange.in_force.limiting, exchange.known, exchange.started
+    assert limiting is not None
+    leeway = known.leeway if known is not None else None
+    if leeway is None or not leeway.holds(at):
+        leeway = leeway_of(proxy, exchange, limits_of(exchange, exchange.in_force, at))
+    if leeway is None or not leeway.covers(exchange.account.received, PIECE_OCTETS, proxy.pacer.seconds()):
+        return False
+    exchange.leeway = leeway
+    return True
+
+
+def leeway_of(proxy: Proxy, exchange: Exchange, applied: tuple[Applied, ...]) -> Leeway | None:
+    """The leeway of an exchange below limits that were found just now; it is known for those like it."""
+    limiting, known = exchange.in_force.limiting, exchange.known
+    assert limiting is not None
+    person = exchange.identity.name or exchange.client
+    leeway = proxy.leeways.of(person, applied, limiting, exchange.started)
+    if known is not None and limiting.is_lasting:
+        known.leeway = leeway
+    return leeway
 
 
 def _may_end(leeway: Leeway, at: float, now: float) -> bool:

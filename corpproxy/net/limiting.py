@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from corpproxy.accounting.rates import PIECE_OCTETS
 from corpproxy.accounting.sharing import DOWN, UP, BucketKey
 from corpproxy.exchange.limited import limits_of
-from corpproxy.net.ahead import Ahead
+from corpproxy.net.leeways import leeway_of
 from corpproxy.net.pacing import Pace
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ class Limiting:
 
     An exchange that begins far below its limits has none of this: while it has a leeway
     (`corpproxy.accounting.leeway`) it is a short one, which nothing holds back.  With content that does not
-    come whole, or is more than there is, it begins to be held to its limits as all others are.
+    come whole, or is more than there is, it begins to be held to its limits as all others are.  A tunnel
+    takes its leeway along (`corpproxy.net.below`).
     """
 
     __slots__ = ("_downstream", "_go_on", "_leeway", "_names", "_paces", "_seconds", "_turn", "applied")
@@ -62,6 +63,11 @@ class Limiting:
     def seconds(self) -> float:
         """How long it had to wait in all."""
         return self._seconds + sum(pace.waited() for pace in self._paces if pace is not None)
+
+    @property
+    def leeway(self) -> Leeway | None:
+        """What a short one has, as long as it is one."""
+        return self._leeway
 
     # What the performer tells.
 
@@ -93,7 +99,7 @@ class Limiting:
             if downstream.upstream is None and downstream.exchange.content_over:
                 return
             self._leeway = None
-            self._hold(begins=True)
+            self._hold(0, 0)
         down, up = self._paces
         if down is not None and downstream.upstream is not None:
             # What came with the head of the answer is on its way already.
@@ -125,7 +131,14 @@ class Limiting:
         """Hold the exchange to these limits from now on; from its first octet, where it begins."""
         self._leave()
         self.applied = applied
-        self._hold(begins=begins)
+        account = self._downstream.exchange.account
+        self._hold(*((0, 0) if begins else (account.received, account.sent)))
+
+    def take_over(self, applied: tuple[Applied, ...], received: int, sent: int) -> None:
+        """Hold a tunnel to these limits that moved so much below them, which is counted and taken off."""
+        self.applied = applied
+        self._hold(received, sent)
+        self.lead()
 
     def change(self, applied: tuple[Applied, ...]) -> None:
         """Hold an exchange that runs to these limits from now on; one that waits for its turn, too."""
@@ -141,18 +154,14 @@ class Limiting:
         """Let the exchange begin far below its limits."""
         self.applied, self._leeway = leeway.applied, leeway
 
-    def _hold(self, *, begins: bool) -> None:
+    def _hold(self, received: int, sent: int) -> None:
+        """Hold it, of which so many octets each way are counted and taken off."""
         applied, exchange = self.applied, self._downstream.exchange
-        account = exchange.account
         members = tuple((one.limit.name, one.whom) for one in applied if one.limit.quota is not None)
         if members:
-            counted = 0 if begins else account.received + account.sent
-            self._downstream.proxy.counter.begin(account, members, counted)
+            self._downstream.proxy.counter.begin(exchange.account, members, received + sent)
         person = exchange.identity.name or exchange.client
-        self._paces = [
-            self._pace(person, DOWN, 0 if begins else account.sent),
-            self._pace(person, UP, 0 if begins else account.received),
-        ]
+        self._paces = [self._pace(person, DOWN, sent), self._pace(person, UP, received)]
 
     def _pace(self, person: str, way: int, moved: int) -> Pace | None:
         proxy = self._downstream.proxy
@@ -205,17 +214,14 @@ def limit(downstream: Downstream) -> Limiting | None:
 
 def _leeway(downstream: Downstream, applied: tuple[Applied, ...]) -> Leeway | None:
     """The leeway of an exchange that may be a short one; it is known for those like it."""
-    exchange, proxy = downstream.exchange, downstream.proxy
-    limiting, known = exchange.in_force.limiting, exchange.known
-    if exchange.method == b"CONNECT" or not exchange.content_over or limiting is None:
+    exchange = downstream.exchange
+    known = exchange.known
+    if not exchange.content_over or exchange.in_force.limiting is None:
         return None
-    if known is not None and known.leeway is not None and known.leeway.applied is applied:
-        return known.leeway
-    person = exchange.identity.name or exchange.client
-    leeway = proxy.leeways.of(person, applied, limiting, exchange.started)
-    if known is not None and limiting.is_lasting:
-        known.leeway = leeway
-    return leeway
+    leeway = exchange.leeway or (known.leeway if known is not None else None)
+    if leeway is not None and leeway.applied is applied:
+        return leeway
+    return leeway_of(downstream.proxy, exchange, applied)
 
 
 def _seconds(downstream: Downstream) -> float:
@@ -231,9 +237,9 @@ def limit_again(downstream: Downstream, now: float) -> tuple[Applied, ...]:
         if not applied:
             return applied
         limiting = exchange.held = Limiting(downstream)
-        if isinstance(downstream.run, Ahead) and exchange.in_force.limiting is not None:
-            # It began below the limits that are known of its like, and nothing of it is counted yet.
-            limiting.take(applied, begins=True)
+        if exchange.leeway is not None:
+            # It went ahead below the limits of then, and nothing of it is counted yet.
+            limiting.take(applied, begins=bool(exchange.leeway.applied))
             limiting.lead()
             return applied
     if applied != limiting.applied:

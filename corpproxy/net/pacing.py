@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
 from twisted.logger import Logger
@@ -183,6 +183,19 @@ def person_of(key: str) -> str:
 
 def _nobody() -> None:
     """Whoever it was is gone."""
+
+
+class AnyPace(Protocol):
+    """How fast a connection is read."""
+
+    def ask(self) -> int:
+        """How many octets may be read now; where that is none, it is read again when some may."""
+
+    def took(self, octets: int, /) -> None:
+        """Octets were read."""
+
+    def let_go(self) -> None:
+        """The connection is another one's, or nobody's: it is read as it comes."""
 
 
 class Pace:

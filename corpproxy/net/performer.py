@@ -242,6 +242,8 @@ class Performer:
         proxy = downstream.proxy
         if downstream in proxy.admission.tunnels:
             # It was dialled ahead of its road; who did that says how it went (`corpproxy.net.tunnel_ahead`).
+            if downstream.exchange.in_force.limiting is not None and downstream.exchange.held is None:
+                limit(downstream)
             return downstream.upstream or PENDING
         proxy.admission.check_person(downstream)
         proxy.admission.open_tunnel(downstream)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from corpproxy import twins
 from corpproxy.errors import ClientGone, UpstreamError
 from corpproxy.exchange.refusal import TunnelEnded
+from corpproxy.net.below import lead_tunnel
 from corpproxy.net.deadlines import NEVER
 from corpproxy.net.wire import GONE
 
@@ -31,8 +32,8 @@ def join(downstream: Downstream) -> None:
         downstream.proxy.pool.part_with(upstream)
         downstream.proxy.books.opened(exchange)
     tunnel = downstream.tunnel = Tunnel(downstream, upstream, exchange.in_force.timeouts)
-    if exchange.held is not None:
-        exchange.held.lead()
+    if exchange.in_force.limiting is not None or exchange.held is not None:
+        lead_tunnel(downstream)
     tunnel.start()
 
 

@@ -30,6 +30,7 @@ from corpproxy.exchange.tunnel import ESTABLISHED
 from corpproxy.http1.fields import Fields, Outline
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.held import Held
+from corpproxy.net.leeways import begins_below
 from corpproxy.net.peeking import Peeking
 from corpproxy.net.reach import Reaching
 from corpproxy.net.splice import COPIED_OCTETS, Tunnel
@@ -58,8 +59,9 @@ def open_ahead(downstream: Downstream) -> bool:
     ``native/open.c`` is made after it.
     """
     exchange, proxy = downstream.exchange, downstream.proxy
-    # One that is held to limits may have to wait for its turn.
-    if exchange.in_force.limiting is not None or not recall(exchange):
+    if not recall(exchange):
+        return False
+    if exchange.in_force.limiting is not None and not begins_below(proxy, exchange):
         return False
     proxy.admission.check_person(downstream)
     proxy.admission.open_tunnel(downstream)

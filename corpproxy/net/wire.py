@@ -20,7 +20,7 @@ from zope.interface import implementer
 from corpproxy import twins
 from corpproxy.net.deadlines import NEVER, Deadlines
 from corpproxy.net.engine.pump import Pump
-from corpproxy.net.pacing import STOCK_OCTETS, Pace, PacedProtocol
+from corpproxy.net.pacing import STOCK_OCTETS, AnyPace, Pace, PacedProtocol
 
 LOST = Failure(ConnectionDone())  # type: ignore[no-untyped-call]
 
@@ -202,7 +202,7 @@ class Wire(Side):
         self.deadline = NEVER
         self.source = None
         self.on_hold = 0
-        self.pace: Pace | None = None
+        self.pace: AnyPace | None = None
         self.full = self.gone = self.closing = self.read_ended = False
 
     def connectionMade(self) -> None:
@@ -246,7 +246,12 @@ class Wire(Side):
 
     # As fast as its limits let it.
 
-    def paced_by(self, pace: Pace | None) -> None:
+    @property
+    def may_be_paced(self) -> bool:
+        """Whether its transport asks before each read; a stock one reads as much as it was told before."""
+        return hasattr(self.transport, "paced_by")
+
+    def paced_by(self, pace: AnyPace | None) -> None:
         """Read at this pace from now on, or as it comes."""
         self.pace = pace
         if self.gone:
@@ -259,6 +264,7 @@ class Wire(Side):
             transport.protocol = self
             transport.bufferSize = STOCK_OCTETS
         else:
+            assert isinstance(pace, Pace)
             PacedProtocol(self, pace)
 
     # Holding back: the transport tells us that it is full, we tell the other side to hold.

@@ -7,7 +7,8 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.below import BETWEEN, LIMITS, Played
+from benchmarks.below import BETWEEN, Played
+from benchmarks.lending import LIMITS
 from corpproxy.net import ahead, first
 from tests.support.rows import rows, tabular
 

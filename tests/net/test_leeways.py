@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,9 +99,13 @@ class AheadTests(ShortCase):
         self.assertIs(self.one()[0], Ahead)
 
     def test_path(self):
-        """Where limits look at paths, each exchange is asked which hold for it."""
+        """Where limits look at paths, it is asked of each exchange which hold for it."""
         self.warm(day(100 * MIB, what=What(expression=("/films/",))))
-        self.assertIsNot(self.one()[0], Ahead)
+        asked = []
+        with patch.object(Limits, "find", lambda limits, facts: asked.append(facts.path) or ()):
+            self.assertIs(self.one()[0], Ahead)
+            self.one()
+        self.assertEqual(asked, ["/", "/"])
 
 
 class RoadTests(ShortCase):

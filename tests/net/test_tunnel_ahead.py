@@ -38,7 +38,7 @@ WEBSOCKET = (
 TIMEOUTS = Timeouts(10, 15, 5, 20, 20, 10, 8, 30, 60, 5)
 
 
-def warm(site, connect=CONNECT, hello=HELLO):
+def warm(site, connect=CONNECT, hello=HELLO, seconds=0):
     """Some tunnels like the next one, which are over."""
     for _ in range(WARM):
         client = site.client()
@@ -47,7 +47,7 @@ def warm(site, connect=CONNECT, hello=HELLO):
         client.send(hello)
         client.end()
         server.end()
-        site.settle()
+        site.wait(seconds)
 
 
 SAID = (
@@ -75,13 +75,19 @@ STEPS = st.one_of(
 class Play:
     """A proxy that had such tunnels before, a client and its servers, and whatever they do."""
 
+    # From one of those to the next.
+    PAUSE = 0
+
     def __init__(self):
-        self.site = Site(ANY, timeouts=TIMEOUTS, connections=ConnectionLimits(tunnels_per_address=2))
-        warm(self.site)
-        warm(self.site, CONNECT_ANY)
+        self.site = self.made()
+        warm(self.site, seconds=self.PAUSE)
+        warm(self.site, CONNECT_ANY, seconds=self.PAUSE)
         self.clients = [self.site.client()]
         self.servers = []
         self.ended = set()
+
+    def made(self):
+        return Site(ANY, timeouts=TIMEOUTS, connections=ConnectionLimits(tunnels_per_address=2))
 
     def step(self, what, how):
         site = self.site

@@ -13,7 +13,7 @@ from corpproxy.net.engine.loop import ENDING, READABLE, WRITABLE, Engine
 from corpproxy.net.engine.pump import Pump
 
 if TYPE_CHECKING:
-    from corpproxy.net.pacing import Pace
+    from corpproxy.net.pacing import AnyPace
 
 # One read.  A head with its cookies fits; asking for more costs 3 to 5 us for memory that is not used.
 READ_OCTETS = 16 * 1024
@@ -88,7 +88,7 @@ class TransportInPython:
         self._half = False
         self._pump: Pump | None = None
         self._feeder: Pump | None = None
-        self.pace: Pace | None = None
+        self.pace: AnyPace | None = None
         self.connected = True
         self.disconnecting = False
 
@@ -219,7 +219,7 @@ class TransportInPython:
     failed: Callable[[], None]
     engine_stopped: Callable[[], None]
     _read_on: Callable[[], None]
-    _read_paced: Callable[[Pace], None]
+    _read_paced: Callable[[AnyPace], None]
     _ended: Callable[[], None]
     _broken: Callable[[OSError], None]
     _flush: Callable[[], None]

@@ -19,7 +19,7 @@ from corpproxy.net.engine.pump import Pump
 from corpproxy.net.engine.read_write import BULK_OCTETS, TURN_OCTETS
 
 if TYPE_CHECKING:
-    from corpproxy.net.pacing import Pace
+    from corpproxy.net.pacing import AnyPace
 
 # Pieces handed to the kernel at once; IOV_MAX is 1024.
 MAX_PIECES = 64
@@ -45,7 +45,7 @@ class Transport(Life):  # type: ignore[override]
         if self.connected:
             self.ready(events)
 
-    def _read_paced(self, pace: Pace) -> None:
+    def _read_paced(self, pace: AnyPace) -> None:
         """Read what a limit lets through, until nothing is left or the turn is over."""
         turn = TURN_OCTETS
         while self.may_read():
@@ -124,7 +124,7 @@ class Transport(Life):  # type: ignore[override]
             return problem.errno not in (EAGAIN, EINTR)
         return True
 
-    def paced_by(self, pace: Pace | None) -> None:
+    def paced_by(self, pace: AnyPace | None) -> None:
         """Read no faster than this lets us, or as it comes."""
         self.pace = pace
         if self._readable and self.connected:
