@@ -219,6 +219,7 @@ class Site:
             identity=person,
             client="10.1.2.3",
             known=self._known[person.name],
+            leeway=None,
             in_force=self.proxy.in_force,
             limited=self.table.find(facts),
             method=b"GET",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from tests.service.case import ALLOW, NAMES, PEOPLE, REACH, SIGN_IN
 from tests.service.client import Client, ask
 from tests.service.test_reload import ReloadCase
+
+
+def full(*_: object) -> None:
+    """Do as a disk does on which no room is left."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class SettingsTests(ReloadCase):
@@ -131,11 +137,13 @@ class SettingsTests(ReloadCase):
 
     async def test_when_full(self):
         """What happens while records cannot be written."""
-        self.service.writer.failing_since = 1.0
+        disk = self.patch(self.service.writer._segments, "append", full)
+        await self.get()
+        await self.until(lambda: self.service.writer.is_failing)
         self.assertEqual((await self.get()).status, 503)
         await self.take("audit: {when_full: continue}\n" + ALLOW)
         self.assertEqual((await self.get()).status, 200)
-        self.service.writer.failing_since = 0.0
+        disk.restore()
 
     async def test_pac(self):
         """The PAC file."""
